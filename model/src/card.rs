@@ -1,0 +1,174 @@
+//! The model card: the model's own section of a manifest, as JSON.
+//!
+//! The registry carries it without reading it. Unknown fields are tolerated, so that a newer
+//! publisher can say more to an older server.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    params::FitParams,
+    query::{Reason, Strategy},
+};
+
+/// What a published version says about itself beside its parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// [`crate::SCORING_REVISION`] of the publisher.
+    pub scoring_revision: u32,
+    /// Numbers of rows; parts are checked against them before anything is allocated.
+    pub sizes: Sizes,
+    /// Lengths of rows.
+    pub dimensions: Dimensions,
+    /// What the model was fitted with.
+    #[serde(default)]
+    pub parameters: FitParams,
+    /// Plan of each index by name; `als` is the one over product factors.
+    pub index: BTreeMap<String, IndexCard>,
+    /// How the parameters were evaluated, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<Evaluation>,
+    /// Queries with the answers the publisher got.
+    #[serde(default)]
+    pub probes: Vec<Probe>,
+}
+
+/// Numbers of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Users, all with at least one interaction.
+    pub users: usize,
+    /// Products, those without interactions included.
+    pub products: usize,
+    /// Distinct user-product pairs.
+    pub interactions: usize,
+}
+
+/// Lengths of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dimensions {
+    /// ALS factors.
+    pub factors: usize,
+}
+
+/// How one index searches, and how well it was measured to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexCard {
+    /// Name of the plan: `exact` in this revision.
+    pub plan: String,
+    /// Share of the exact top 10 that the plan returns; 1 for exact plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall_at_10: Option<f64>,
+    /// Queries per second on one core of the publisher, where it measured them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries_per_s: Option<f64>,
+}
+
+/// An evaluation on held-out events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// How past and future were divided, in words.
+    pub protocol: String,
+    /// First instant of the held-out events, RFC 3339.
+    pub cut_off: String,
+    /// Length of the ranked lists.
+    pub k: usize,
+    /// Users measured.
+    pub users: usize,
+    /// Products ranked.
+    pub catalogue: usize,
+    /// `excluded` or `included`: products the user already had, in lists and in relevant sets.
+    pub seen: String,
+    /// Whether the published model was fitted again on all events and is itself unmeasured.
+    pub refit: bool,
+    /// Anything a reader of the numbers must know.
+    pub note: String,
+    /// One row per ranker, baselines included.
+    pub rankers: Vec<RankerScores>,
+}
+
+/// Means over the measured users.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankerScores {
+    /// Name of the ranker.
+    pub ranker: String,
+    /// Precision@k.
+    pub precision: f64,
+    /// Recall@k.
+    pub recall: f64,
+    /// nDCG@k, binary relevance.
+    pub ndcg: f64,
+    /// Share of users with at least one hit.
+    pub hit_rate: f64,
+}
+
+/// What [`crate::Model::pack`] cannot know by itself.
+#[derive(Clone, Debug, Default)]
+pub struct CardExtra {
+    /// What the model was fitted with.
+    pub parameters: FitParams,
+    /// How it was evaluated.
+    pub evaluation: Option<Evaluation>,
+    /// Known users to probe with; three more probes cover an unknown user, exclusions and seen
+    /// products.
+    pub probes: usize,
+}
+
+/// A whole query and the answer it must get.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// User id; may be unknown to the model.
+    pub user_id: String,
+    /// Products asked for.
+    pub n: usize,
+    /// Strategy asked for.
+    pub strategy: Strategy,
+    /// Excluded product ids.
+    #[serde(default)]
+    pub exclude_product_ids: Vec<String>,
+    /// Whether seen products may come back.
+    #[serde(default)]
+    pub include_seen: bool,
+    /// Strategy used in the answer.
+    pub answered_by: Strategy,
+    /// The answer, best first.
+    pub items: Vec<ProbeItem>,
+}
+
+/// One product of a probe's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeItem {
+    /// Product id.
+    pub product_id: String,
+    /// Final score.
+    pub score: f32,
+    /// Where it came from.
+    pub reason: Reason,
+    /// Raw collaborative score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collaborative: Option<f32>,
+    /// Raw content score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<f32>,
+}
+
+/// Outcome of [`ModelCard::check_probes`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// Probes repeated.
+    pub checked: usize,
+    /// One line per deviation; empty means all held.
+    pub mismatches: Vec<String>,
+    /// Whether publisher and this build score by different revisions; then mismatches are to be
+    /// reported and must not refuse the version.
+    pub revision_differs: bool,
+}
+
+impl ProbeReport {
+    /// Whether the version must be refused.
+    #[must_use]
+    pub fn refuses(&self) -> bool {
+        !self.revision_differs && !self.mismatches.is_empty()
+    }
+}

@@ -1,0 +1,106 @@
+//! Fitting a model to interactions.
+
+use std::num::NonZeroUsize;
+
+use crate::{
+    Model,
+    interactions::{Interactions, ProductInfo},
+    params::FitParams,
+};
+
+/// How far a fit has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum FitStep {
+    /// Data and parameters were accepted.
+    Started {
+        /// Users with interactions.
+        users: usize,
+        /// Products of events and catalogue.
+        products: usize,
+        /// Distinct user-product pairs.
+        interactions: usize,
+    },
+    /// An alternation is done.
+    Iteration {
+        /// Alternations done.
+        done: usize,
+        /// Alternations in all.
+        of: usize,
+        /// The implicit objective after it; never rises.
+        loss: f64,
+    },
+    /// Factors stand; index, history and popularity are being put together.
+    Assembling,
+}
+
+/// Why there is nothing to fit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// There are no events.
+    #[error("there are no interactions to fit")]
+    NoInteractions,
+    /// A parameter is outside its range.
+    #[error("parameter {name} is {value}, expected {expected}")]
+    Parameter {
+        /// Name as in [`FitParams`].
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// An event's value is not a finite number above zero.
+    #[error("user {user:?}, product {product:?}: value {value} is not a finite number above 0")]
+    Value {
+        /// User id.
+        user: String,
+        /// Product id.
+        product: String,
+        /// The value.
+        value: f32,
+    },
+    /// A catalogue row cannot be used.
+    #[error("catalogue product {id:?}: {why}")]
+    Catalogue {
+        /// Product id.
+        id: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A user or product id is empty or too long.
+    #[error("{kind} id row {row}: {source}", row = source.row())]
+    Id {
+        /// `user` or `product`.
+        kind: &'static str,
+        /// What is wrong with it.
+        source: crate::IdError,
+    },
+    /// The numbers left the range of f32; smaller values or more regularization help.
+    #[error("factors of {kind} row {row} are not usable numbers")]
+    Diverged {
+        /// `user` or `product`.
+        kind: &'static str,
+        /// Row in the sorted ids.
+        row: usize,
+    },
+    /// The private thread pool could not be started.
+    #[error("no threads for fitting: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// Fits a model.
+///
+/// # Errors
+/// Bad parameters, values or ids, by name; see [`FitError`].
+pub fn fit(
+    data: &Interactions,
+    catalogue: &[ProductInfo],
+    params: &FitParams,
+    threads: NonZeroUsize,
+    progress: &mut dyn FnMut(FitStep),
+) -> Result<Model, FitError> {
+    let _ = (data, catalogue, params, threads, progress);
+    todo!()
+}
