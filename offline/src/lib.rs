@@ -1,1 +1,37 @@
-//! offline
+//! Hotshelf's batch side: a shop's files in; trained, evaluated and published models out.
+//!
+//! ```text
+//! shop.toml ─▶ mapping ─▶ ingest ─▶ Shop ─▶ split ─▶ fit on the past ─▶ evaluate on the future
+//!                                     └────────────▶ fit on everything ─▶ pack ─▶ folder, registry
+//! ```
+//!
+//! - [`Mapping`] is one shop's TOML file, checked: which file and column holds what. It opens no
+//!   data.
+//! - [`read_shop`] streams the files it names into a [`Shop`] and accounts for every row.
+//! - [`train()`] fits, evaluates and packs; [`evaluate_parameters`] and [`evaluate_model`] stop
+//!   after the evaluation. The numbers are defined in [`EvaluationReport`].
+//! - [`PackedModel`] is what is published, in memory or in a folder.
+//!
+//! The mathematics is `hotshelf-model`'s and the registry's format `hotshelf-registry`'s; this
+//! crate brings them a shop and knows nothing of serving.
+
+mod error;
+mod evaluate;
+mod ingest;
+mod instant;
+mod mapping;
+mod packed;
+mod progress;
+mod shop;
+mod split;
+mod train;
+
+pub use error::{BadRow, Error, Problem};
+pub use evaluate::{Difference, EvaluationReport, Scores};
+pub use ingest::{Dropped, FileReport, SourceReport, read_shop};
+pub use instant::{parse_instant, rfc3339};
+pub use mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
+pub use packed::{Lineage, LineageInput, PackedModel};
+pub use progress::Progress;
+pub use shop::Shop;
+pub use train::{TrainOptions, Trained, evaluate_model, evaluate_parameters, train};

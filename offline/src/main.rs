@@ -1,1 +1,3 @@
-fn main(){}
+//! The binary; its command line follows.
+
+fn main() {}

@@ -1,0 +1,114 @@
+//! One kind of line end, and an end to endless records.
+//!
+//! The CSV reader counts `\n` bytes as it consumes them. With `\r\n` files it stops between the two
+//! and reports lines that are off; so every line end becomes `\n` first, a missing last one is
+//! added, and row numbers in messages are what an editor shows. (A `\r\n` inside quotes becomes
+//! `\n` too, which no product name minds.) An unclosed quote would make the rest of the file one
+//! record in memory; the reader stops it instead.
+
+use std::cell::Cell;
+use std::io::{BufRead, Error, Read, Result};
+use std::rc::Rc;
+
+/// No row of a shop's table is longer (chosen: a hundred times the longest seen); a record that is
+/// has an unclosed quote.
+pub(super) const RECORD_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes given out since the present record began; the loop over records sets it to zero.
+pub(super) type RecordBytes = Rc<Cell<u64>>;
+
+pub(super) struct UniversalNewlines<R> {
+    inner: R,
+    after_return: bool,
+    last: u8,
+    record_bytes: RecordBytes,
+}
+
+impl<R: BufRead> UniversalNewlines<R> {
+    pub(super) fn new(inner: R, record_bytes: RecordBytes) -> Self {
+        Self {
+            inner,
+            after_return: false,
+            last: b'\n',
+            record_bytes,
+        }
+    }
+}
+
+impl<R: BufRead> Read for UniversalNewlines<R> {
+    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        let pending = self.record_bytes.get();
+        if pending > RECORD_BYTES_MAX {
+            let why =
+                format!("one row is longer than {RECORD_BYTES_MAX} bytes; an unclosed quote?");
+            return Err(Error::other(why));
+        }
+        loop {
+            let input = self.inner.fill_buf()?;
+            if input.is_empty() {
+                if self.last == b'\n' {
+                    return Ok(0);
+                }
+                self.last = b'\n';
+                out[0] = b'\n';
+                return Ok(1);
+            }
+            let taken = input.len().min(out.len());
+            let mut written = 0;
+            for &byte in &input[..taken] {
+                let follows_return = std::mem::replace(&mut self.after_return, byte == b'\r');
+                if byte == b'\n' && follows_return {
+                    continue;
+                }
+                out[written] = if byte == b'\r' { b'\n' } else { byte };
+                written += 1;
+            }
+            self.inner.consume(taken);
+            if written > 0 {
+                self.last = out[written - 1];
+                self.record_bytes.set(pending + written as u64);
+                return Ok(written);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(input: &[u8], chunk: usize) -> String {
+        let inner = std::io::BufReader::with_capacity(chunk, input);
+        let mut text = String::new();
+        UniversalNewlines::new(inner, RecordBytes::default())
+            .read_to_string(&mut text)
+            .unwrap();
+        text
+    }
+
+    #[test]
+    fn every_line_end_becomes_one_byte_wherever_the_buffer_ends() {
+        for chunk in 1..8 {
+            assert_eq!(
+                read(b"a\r\nb\n\r\n\rc\r", chunk),
+                "a\nb\n\n\nc\n",
+                "{chunk}"
+            );
+            assert_eq!(read(b"a", chunk), "a\n");
+            assert_eq!(read(b"", chunk), "");
+        }
+    }
+
+    #[test]
+    fn endless_record_is_stopped() {
+        let long = vec![b'x'; RECORD_BYTES_MAX as usize * 2];
+        let inner = std::io::BufReader::new(long.as_slice());
+        let mut newlines = UniversalNewlines::new(inner, RecordBytes::default());
+        let error = newlines.read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("unclosed quote"));
+    }
+}

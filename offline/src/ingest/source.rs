@@ -1,0 +1,107 @@
+//! One data file opened: plain or gzip, hashed while it is read.
+//!
+//! Gzip is told by its first bytes, not by the name. The sha256 is that of the file as it lies on
+//! the disk, so that it can be checked with `sha256sum`; it costs no second pass.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Result};
+use std::path::Path;
+use std::rc::Rc;
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use super::newlines::{RecordBytes, UniversalNewlines};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// The bytes of a file as CSV text, and the account of what was read.
+pub(super) struct Source {
+    /// What the CSV reader reads.
+    pub(super) text: Box<dyn Read>,
+    /// To be set to zero when a record begins.
+    pub(super) record_bytes: RecordBytes,
+    /// Size of the file.
+    pub(super) size_bytes: u64,
+    read_bytes: Rc<Cell<u64>>,
+    hash: Rc<RefCell<Sha256>>,
+}
+
+impl Source {
+    /// Opens a file.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path)?;
+        let size_bytes = file.metadata()?.len();
+        let (read_bytes, hash) = (Rc::default(), Rc::new(RefCell::new(Sha256::new())));
+        let hashing = Hashing {
+            inner: file,
+            hash: Rc::clone(&hash),
+            read_bytes: Rc::clone(&read_bytes),
+        };
+        let mut raw = BufReader::with_capacity(BUFFER_BYTES, hashing);
+        let record_bytes = RecordBytes::default();
+        let text: Box<dyn Read> = if raw.fill_buf()?.starts_with(&GZIP_MAGIC) {
+            let plain = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw));
+            Box::new(UniversalNewlines::new(plain, Rc::clone(&record_bytes)))
+        } else {
+            Box::new(UniversalNewlines::new(raw, Rc::clone(&record_bytes)))
+        };
+        Ok(Self {
+            text,
+            record_bytes,
+            size_bytes,
+            read_bytes,
+            hash,
+        })
+    }
+}
+
+/// What a [`Source`] has read so far; shares its counters.
+pub(super) struct Account {
+    read_bytes: Rc<Cell<u64>>,
+    hash: Rc<RefCell<Sha256>>,
+}
+
+impl Source {
+    /// A handle that outlives the reader.
+    pub(super) fn account(&self) -> Account {
+        Account {
+            read_bytes: Rc::clone(&self.read_bytes),
+            hash: Rc::clone(&self.hash),
+        }
+    }
+}
+
+impl Account {
+    /// Bytes of the file, as it lies on the disk.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.read_bytes.get()
+    }
+
+    /// Of the bytes read, in hex; of the whole file once its reader has met the end.
+    pub(super) fn sha256(&self) -> String {
+        hex(&self.hash.borrow().clone().finalize())
+    }
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Hashing {
+    inner: File,
+    hash: Rc<RefCell<Sha256>>,
+    read_bytes: Rc<Cell<u64>>,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, out: &mut [u8]) -> Result<usize> {
+        let taken = self.inner.read(out)?;
+        self.hash.borrow_mut().update(&out[..taken]);
+        self.read_bytes.set(self.read_bytes.get() + taken as u64);
+        Ok(taken)
+    }
+}

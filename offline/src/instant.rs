@@ -1,0 +1,181 @@
+//! Moments in time: how shops write them, and how we print them. Seconds since 1970, UTC.
+//!
+//! A time without an offset is taken as UTC: for splits and for the order of events only the
+//! sequence matters, and no shop changes its offset by more than an hour within its own files.
+
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// How a column writes its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TimeFormat {
+    Rfc3339,
+    UnixSeconds,
+    UnixMilliseconds,
+    /// `%Y-%m-%d %H:%M:%S` and the like; with `%z` the offset counts, else UTC.
+    Pattern(String),
+}
+
+impl TimeFormat {
+    /// The words `rfc3339`, `unix_s`, `unix_ms`, or a pattern with `%`; Err ends a sentence that
+    /// the key begins.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "rfc3339" => Ok(Self::Rfc3339),
+            "unix_s" => Ok(Self::UnixSeconds),
+            "unix_ms" => Ok(Self::UnixMilliseconds),
+            pattern => Self::checked_pattern(pattern),
+        }
+    }
+
+    /// A pattern is proved by writing a moment with it and reading that back.
+    fn checked_pattern(pattern: &str) -> Result<Self, String> {
+        let refused = |why: &str| {
+            Err(format!(
+                "is {pattern:?}: {why}; use rfc3339, unix_s, unix_ms or a pattern such as \
+                 %Y-%m-%d %H:%M:%S"
+            ))
+        };
+        if !pattern.contains('%') {
+            return refused("not a time format");
+        }
+        let format = Self::Pattern(pattern.to_owned());
+        let moment = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 40);
+        let zoned = moment.to_zoned_datetime(TimeZone::UTC);
+        match jiff::fmt::strtime::format(pattern, &zoned) {
+            Err(error) => refused(&error.to_string()),
+            Ok(written) => match format.read(&written) {
+                Err(_) => refused("a date cannot be read back from it"),
+                Ok(_) => Ok(format),
+            },
+        }
+    }
+
+    /// Seconds since 1970; Err ends a sentence that the column's name begins.
+    pub(crate) fn read(&self, text: &str) -> Result<i64, String> {
+        if text.is_empty() {
+            return Err("is empty, where a time is needed".to_owned());
+        }
+        match self {
+            Self::Rfc3339 => {
+                let read = text.parse::<Timestamp>();
+                read.map(Timestamp::as_second)
+                    .map_err(|_| not_a_time(text, "RFC 3339"))
+            }
+            Self::UnixSeconds => unix(text, 1).map_err(|()| not_a_time(text, "unix_s")),
+            Self::UnixMilliseconds => unix(text, 1000).map_err(|()| not_a_time(text, "unix_ms")),
+            Self::Pattern(pattern) => {
+                read_pattern(pattern, text).map_err(|_| not_a_time(text, pattern))
+            }
+        }
+    }
+}
+
+fn not_a_time(text: &str, format: &str) -> String {
+    format!("is {text:?}, which is not a time in the format {format}")
+}
+
+/// Whole seconds, with a fraction cut off; a number outside jiff's years -9999 to 9999 (such as
+/// milliseconds taken for seconds) is none.
+fn unix(text: &str, per_second: i64) -> Result<i64, ()> {
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let seconds = whole.parse::<i64>().map_err(|_| ())?.div_euclid(per_second);
+    Timestamp::from_second(seconds)
+        .map(Timestamp::as_second)
+        .map_err(|_| ())
+}
+
+fn read_pattern(pattern: &str, text: &str) -> Result<i64, jiff::Error> {
+    let read = BrokenDownTime::parse(pattern, text)?;
+    if read.offset().is_some() || read.timestamp().is_some() {
+        return Ok(read.to_timestamp()?.as_second());
+    }
+    let civil = match read.hour() {
+        Some(_) => read.to_datetime()?,
+        None => read.to_date()?.at(0, 0, 0, 0),
+    };
+    utc(civil)
+}
+
+fn utc(civil: DateTime) -> Result<i64, jiff::Error> {
+    Ok(TimeZone::UTC.to_timestamp(civil)?.as_second())
+}
+
+/// A moment as a person gives it: a date (its midnight), a date and time, or RFC 3339; without an
+/// offset in UTC. Err with one sentence.
+pub fn parse_instant(text: &str) -> Result<i64, String> {
+    let with_offset = || text.parse::<Timestamp>().ok().map(Timestamp::as_second);
+    let civil = || {
+        text.parse::<DateTime>()
+            .ok()
+            .and_then(|civil| utc(civil).ok())
+    };
+    let date = || {
+        text.parse::<Date>()
+            .ok()
+            .and_then(|date| utc(date.at(0, 0, 0, 0)).ok())
+    };
+    let read = with_offset().or_else(civil).or_else(date);
+    read.ok_or_else(|| format!("{text:?} is not a date such as 2011-10-01 or an RFC 3339 time"))
+}
+
+/// RFC 3339 in UTC, to the second.
+pub fn rfc3339(at_s: i64) -> String {
+    Timestamp::from_second(at_s).map_or_else(|_| format!("{at_s} s"), |at| at.to_string())
+}
+
+/// The date alone, for people.
+pub(crate) fn date(at_s: i64) -> String {
+    rfc3339(at_s).chars().take(10).collect()
+}
+
+/// The midnight (UTC) at or before a moment.
+pub(crate) fn midnight(at_s: i64) -> i64 {
+    at_s - at_s.rem_euclid(86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_format_reads_the_same_moment() {
+        let moment = 1_291_191_960; // 2010-12-01 08:26:00 UTC
+        let cases = [
+            ("rfc3339", "2010-12-01T09:26:00+01:00"),
+            ("unix_s", "1291191960"),
+            ("unix_s", "1291191960.75"),
+            ("unix_ms", "1291191960999"),
+            ("%Y-%m-%d %H:%M:%S", "2010-12-01 08:26:00"),
+            ("%d/%m/%Y %H:%M", "1/12/2010 8:26"),
+            ("%Y-%m-%d %H:%M:%S %z", "2010-12-01 10:26:00 +0200"),
+        ];
+        for (format, text) in cases {
+            let read = TimeFormat::parse(format).unwrap().read(text);
+            assert_eq!(read, Ok(moment), "{format} {text}");
+        }
+        assert_eq!(parse_instant("2010-12-01T08:26:00Z"), Ok(moment));
+        assert_eq!(parse_instant("2010-12-01 08:26"), Ok(moment));
+        assert_eq!(parse_instant("2010-12-01"), Ok(midnight(moment)));
+        assert_eq!(rfc3339(moment), "2010-12-01T08:26:00Z");
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        assert!(TimeFormat::UnixSeconds.read("1291191960000999").is_err());
+        assert!(TimeFormat::Rfc3339.read("2010-12-01 08:26").is_err());
+        assert!(
+            TimeFormat::parse("%Y-%m-%d")
+                .unwrap()
+                .read("2010-02-30")
+                .is_err()
+        );
+        for format in ["YYYY-MM-DD", "%H:%M", "%Q9"] {
+            assert!(TimeFormat::parse(format).is_err(), "{format}");
+        }
+        assert!(parse_instant("yesterday").is_err());
+    }
+}

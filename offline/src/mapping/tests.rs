@@ -1,0 +1,178 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use super::*;
+
+const LEAST: &str = r#"
+[events]
+files = ["events.csv"]
+[events.columns]
+user_id = "user"
+product_id = "product"
+timestamp = "at"
+interaction_type = "what"
+"#;
+
+fn parse(text: &str) -> Result<Mapping, Error> {
+    Mapping::parse(Path::new("data/shop.toml"), text)
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match parse(text) {
+        Err(Error::Mapping { problems, .. }) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn paths_start_from_the_mapping_file() {
+    let mapping = parse(LEAST).unwrap();
+    assert_eq!(mapping.shop, "shop");
+    assert_eq!(
+        mapping.events.source.files[0].1,
+        Path::new("data/events.csv")
+    );
+    let absolute = LEAST.replace("events.csv", "/srv/events.csv");
+    let mapping = parse(&absolute).unwrap();
+    assert_eq!(
+        mapping.events.source.files[0].1,
+        Path::new("/srv/events.csv")
+    );
+}
+
+#[test]
+fn worths_have_defaults_and_may_be_set_and_added() {
+    let mapping = parse(&format!("{LEAST}\n[values]\npurchase = 4\nwish = 2.5")).unwrap();
+    let worths: Vec<_> = mapping
+        .values
+        .iter()
+        .map(|(kind, worth)| (kind.as_str(), *worth))
+        .collect();
+    let expected = [
+        ("add_to_cart", 5.0),
+        ("click", 2.0),
+        ("purchase", 4.0),
+        ("view", 1.0),
+        ("wish", 2.5),
+    ];
+    assert_eq!(worths, expected);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_line() {
+    let text = r#"
+shopp = "x"
+[events]
+files = []
+delimiter = ";;"
+bad_rows = { at_most = 0.1 }
+[events.columns]
+user_id = 7
+timestamp = { column = "at", format = "YYYY" }
+interaction_type = { constant = "gaze" }
+[[events.drop]]
+column = "a"
+empty = true
+below = 3
+[[events.drop]]
+column = "b"
+glob = "["
+[values]
+view = -1
+[evaluation]
+cut = "soon"
+k = 0
+seen = "maybe"
+relevant = ["gaze"]
+[model]
+factors = 0
+confidence = "much"
+"#;
+    let expected = [
+        "line 2: shopp is not a known key; known here: shop, values, events, catalogue, evaluation, model",
+        "line 4: events.files must not be an empty list",
+        "line 5: events.delimiter must be one ASCII character",
+        "line 6: events.bad_rows allows bad rows and must name the file that they are set aside in",
+        "line 7: events.columns.product_id is missing",
+        "line 8: events.columns.user_id must be a string, not integer",
+        "line 9: events.columns.timestamp.format is \"YYYY\": not a time format; use rfc3339, unix_s, \
+         unix_ms or a pattern such as %Y-%m-%d %H:%M:%S",
+        "line 10: events.columns.interaction_type.constant is \"gaze\", an interaction type without a \
+         worth in [values]",
+        "line 11: events.drop[0] needs exactly one condition: empty, is, is_not, starts_with, glob, \
+         below, at_most, above or at_least",
+        "line 17: events.drop[1].glob is not a pattern: Pattern syntax error near position 0: invalid \
+         range pattern",
+        "line 19: values.view must be above 0 and at most 1000000, not -1",
+        "line 21: evaluation.cut is wrong: \"soon\" is not a date such as 2011-10-01 or an RFC 3339 \
+         time",
+        "line 22: evaluation.k must lie in 1 to 100, not 0",
+        "line 23: evaluation.seen is \"maybe\", neither excluded nor included",
+        "line 24: evaluation.relevant names \"gaze\", an interaction type without a worth",
+        "line 26: model.factors must lie in 1 to 1024, not 0",
+        "line 27: model.confidence must be a number, not string",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
+fn what_is_not_toml_is_one_problem_with_its_line() {
+    assert_eq!(problems("[events]\nfiles = [").len(), 1);
+    assert!(problems("[events]\nfiles = [")[0].starts_with("line 2: "));
+}
+
+#[test]
+fn catalogue_needs_a_place_to_come_from() {
+    let found = problems(&format!("{LEAST}\n[catalogue]\n"));
+    assert!(found[0].contains("catalogue needs files"), "{found:?}");
+    let found = problems(&format!("{LEAST}\n[catalogue]\nfiles = \"products.csv\""));
+    assert!(found[0].contains("catalogue needs files"), "{found:?}");
+}
+
+#[test]
+fn conditions_say_what_they_drop() {
+    let text = "[[events.drop]]\ncolumn = \"c\"\n";
+    let cases = [
+        ("is = 'a'", "a", true),
+        ("is = 'a'", "ab", false),
+        ("is_not = ['a', 'b']", "c", true),
+        ("is_not = ['a', 'b']", "b", false),
+        ("starts_with = 'C'", "C536", true),
+        ("starts_with = 'C'", "536C", false),
+        ("glob = ['gift_*', 'M']", "gift_0001_20", true),
+        ("glob = ['gift_*', 'M']", "M1", false),
+        ("empty = true", "", true),
+        ("empty = true", "0", false),
+        ("at_most = 0", "0.0", true),
+        ("at_most = 0", "0.01", false),
+        ("below = 0", "0", false),
+        ("above = 10", "10.5", true),
+        ("at_least = 10", "10", true),
+    ];
+    for (condition, field, dropped) in cases {
+        let mapping = parse(&format!("{LEAST}{text}{condition}")).unwrap();
+        let rule = &mapping.events.source.drop[0];
+        assert_eq!(
+            rule.condition.drops(field),
+            Ok(dropped),
+            "{condition} {field:?}"
+        );
+    }
+    assert!(Condition::AtMost(0.0).drops("many").is_err());
+    assert!(Condition::AtMost(0.0).drops("").is_err());
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+    let mapping = parse(&format!("{LEAST}[model]\nfactors = 8\nseed = 7")).unwrap();
+    let flags = ModelSettings {
+        seed: Some(9),
+        ..ModelSettings::default()
+    };
+    let params = flags.over(&mapping.model).params();
+    assert_eq!(
+        (params.als.factors, params.als.seed, params.als.iterations),
+        (8, 9, 15)
+    );
+}

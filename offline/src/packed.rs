@@ -1,0 +1,284 @@
+//! A packed model in a folder: its parts as files, and `packed.json` that names them.
+//!
+//! The folder lets training and publishing happen at different times and on different machines.
+//! Each part's size and sha256 stand in `packed.json`; a folder that was altered is refused. It is
+//! written under another name and renamed at the end, so a folder that exists is complete.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use hotshelf_model::{ModelCard, Packed};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::Error;
+use crate::ingest::{SourceReport, hex};
+use crate::shop::Shop;
+use crate::train::TrainOptions;
+
+const PACKED_JSON: &str = "packed.json";
+/// Of the folder, not of the registry's artifact format.
+const FOLDER_FORMAT: u32 = 1;
+
+/// Everything that is published of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedModel {
+    /// What the shop is called.
+    pub shop: String,
+    /// The model's own description.
+    pub card: ModelCard,
+    /// What it was made from.
+    pub lineage: Lineage,
+    /// Named bytes.
+    pub parts: Vec<(String, Bytes)>,
+}
+
+/// What a model was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The files that were read.
+    pub inputs: Vec<LineageInput>,
+    /// Commit of the code, where known.
+    pub code_commit: Option<String>,
+    /// Seed of the fit.
+    pub seed: u64,
+}
+
+/// One file that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineageInput {
+    /// As the mapping names it.
+    pub name: String,
+    /// Of the file as it lies on the disk, in hex.
+    pub sha256: String,
+    /// Rows without the header.
+    pub rows: u64,
+}
+
+impl Lineage {
+    pub(crate) fn new(shop: &Shop, options: &TrainOptions) -> Self {
+        let reports = [Some(&shop.events_report), shop.catalogue_report.as_ref()];
+        let files = reports
+            .into_iter()
+            .flatten()
+            .flat_map(|report: &SourceReport| &report.files);
+        let inputs = files.map(|file| LineageInput {
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            rows: file.rows,
+        });
+        Self {
+            inputs: inputs.collect(),
+            code_commit: options.code_commit.clone(),
+            seed: options.params.als.seed,
+        }
+    }
+}
+
+/// `packed.json`.
+#[derive(Serialize, Deserialize)]
+struct Index {
+    format: u32,
+    shop: String,
+    parts: Vec<PartFile>,
+    lineage: Lineage,
+    card: ModelCard,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PartFile {
+    name: String,
+    size_bytes: u64,
+    sha256: String,
+}
+
+impl PackedModel {
+    pub(crate) fn new(packed: Packed, shop: &str, lineage: Lineage) -> Self {
+        let parts = packed.parts.into_iter();
+        Self {
+            shop: shop.to_owned(),
+            card: packed.card,
+            lineage,
+            parts: parts
+                .map(|part| (part.name.to_owned(), Bytes::from(part.bytes)))
+                .collect(),
+        }
+    }
+
+    /// Sum of the parts' sizes.
+    pub fn size_bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    /// Errs where [`PackedModel::write`] would, before anything was computed for it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the folder holds something already.
+    pub fn check_writable(folder: &Path) -> Result<(), Error> {
+        let occupied = match fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotADirectory,
+        };
+        if occupied {
+            let folder = folder.display();
+            return Err(Error::Argument(format!(
+                "{folder} exists already; name a new folder"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes the folder, which must not exist or be empty.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if something stands there, [`Error::Write`] if writing fails.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        Self::check_writable(folder)?;
+        let mut partial = folder.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        self.write_into(&partial).map_err(|source| Error::Write {
+            path: partial.clone(),
+            source,
+        })?;
+        let renamed = fs::rename(&partial, folder);
+        renamed.map_err(|source| Error::Write {
+            path: folder.to_owned(),
+            source,
+        })
+    }
+
+    fn write_into(&self, folder: &Path) -> std::io::Result<()> {
+        if folder.exists() {
+            // What a run that was killed left behind.
+            fs::remove_dir_all(folder)?;
+        }
+        fs::create_dir_all(folder)?;
+        let mut parts = Vec::new();
+        for (name, bytes) in &self.parts {
+            fs::write(folder.join(name), bytes)?;
+            let sha256 = hex(&Sha256::digest(bytes));
+            parts.push(PartFile {
+                name: name.clone(),
+                size_bytes: bytes.len() as u64,
+                sha256,
+            });
+        }
+        let index = Index {
+            format: FOLDER_FORMAT,
+            shop: self.shop.clone(),
+            parts,
+            lineage: self.lineage.clone(),
+            card: self.card.clone(),
+        };
+        let mut text = serde_json::to_vec_pretty(&index)?;
+        text.push(b'\n');
+        fs::write(folder.join(PACKED_JSON), text)
+    }
+
+    /// Reads a folder that [`PackedModel::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Packed`] if it is none, lacks a part, or was altered.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let refuse = |why: String| Error::Packed {
+            folder: folder.to_owned(),
+            why,
+        };
+        let text = fs::read(folder.join(PACKED_JSON))
+            .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
+        let index: Index = serde_json::from_slice(&text)
+            .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
+        if index.format != FOLDER_FORMAT {
+            let found = index.format;
+            return Err(refuse(format!(
+                "format {found}; this build reads {FOLDER_FORMAT}"
+            )));
+        }
+        let mut parts = Vec::new();
+        for PartFile {
+            name,
+            size_bytes,
+            sha256,
+        } in index.parts
+        {
+            if Path::new(&name)
+                .file_name()
+                .is_none_or(|file| file != name.as_str())
+            {
+                return Err(refuse(format!("{name:?} is not the name of a part")));
+            }
+            let bytes =
+                fs::read(folder.join(&name)).map_err(|error| refuse(format!("{name}: {error}")))?;
+            if bytes.len() as u64 != size_bytes {
+                let found = bytes.len();
+                return Err(refuse(format!(
+                    "{name} has {found} bytes, not {size_bytes}"
+                )));
+            }
+            let found = hex(&Sha256::digest(&bytes));
+            if found != sha256 {
+                return Err(refuse(format!("{name} has sha256 {found}, not {sha256}")));
+            }
+            parts.push((name, Bytes::from(bytes)));
+        }
+        Ok(Self {
+            shop: index.shop,
+            card: index.card,
+            lineage: index.lineage,
+            parts,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn toy() -> PackedModel {
+        let card = serde_json::json!({
+            "scoring_revision": 1,
+            "sizes": {"users": 0, "products": 0, "interactions": 0},
+            "dimensions": {"factors": 1},
+            "index": {},
+        });
+        PackedModel {
+            shop: "toy".to_owned(),
+            card: serde_json::from_value(card).unwrap(),
+            lineage: Lineage {
+                inputs: Vec::new(),
+                code_commit: None,
+                seed: 7,
+            },
+            parts: vec![("users.arrow".to_owned(), Bytes::from_static(b"users"))],
+        }
+    }
+
+    #[test]
+    fn written_folder_reads_back_equal_and_is_never_overwritten() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("packed");
+        fs::create_dir(parent.path().join("packed.partial")).unwrap();
+        toy().write(&folder).unwrap();
+        assert_eq!(PackedModel::read(&folder).unwrap(), toy());
+        assert!(matches!(toy().write(&folder), Err(Error::Argument(_))));
+    }
+
+    #[test]
+    fn altered_folder_is_refused_by_name() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("packed");
+        toy().write(&folder).unwrap();
+        let refusal = || PackedModel::read(&folder).unwrap_err().to_string();
+        fs::write(folder.join("users.arrow"), b"resus").unwrap();
+        assert!(refusal().contains("users.arrow has sha256"));
+        fs::write(folder.join("users.arrow"), b"user").unwrap();
+        assert!(refusal().contains("users.arrow has 4 bytes, not 5"));
+        fs::remove_file(folder.join("users.arrow")).unwrap();
+        assert!(refusal().contains("users.arrow"));
+        fs::write(folder.join(PACKED_JSON), b"{}").unwrap();
+        assert!(refusal().contains("missing field"));
+    }
+}

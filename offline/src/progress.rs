@@ -1,0 +1,56 @@
+//! Progress bars on a terminal, silence in a pipe.
+//!
+//! Bars go to standard error and only where that is a terminal, so that a pipe, a log or `--json`
+//! never sees one.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Makes bars, visible or not.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    visible: bool,
+}
+
+impl Progress {
+    /// Bars on standard error if that is a terminal.
+    pub fn on_terminal() -> Self {
+        Self { visible: true }
+    }
+
+    /// No bars at all: for tests and for callers that show their own.
+    pub fn silent() -> Self {
+        Self { visible: false }
+    }
+
+    /// A bar over bytes.
+    pub(crate) fn bytes(self, what: &str, len: u64) -> ProgressBar {
+        self.bar(
+            what,
+            len,
+            "{msg:32} {wide_bar} {bytes}/{total_bytes} {eta:>4}",
+        )
+    }
+
+    /// A bar over countable steps.
+    pub(crate) fn steps(self, what: &str, len: u64) -> ProgressBar {
+        self.bar(what, len, "{msg:32} {wide_bar} {pos}/{len} {eta:>4}")
+    }
+
+    fn bar(self, what: &str, len: u64, template: &'static str) -> ProgressBar {
+        let target = if self.visible {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(len), target).with_message(what.to_owned());
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        bar
+    }
+}
