@@ -1,0 +1,7 @@
+//! The integration tests of the server and of the repository as a whole: one binary, so that the
+//! server's tree is linked once.
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod proto;
+mod repository;
+mod tools;

@@ -1,0 +1,105 @@
+//! The laws that the repository keeps, held by a walk over its files: size, names, the arrows
+//! between packages, who may know what, and pages without dead links.
+//!
+//! Each law is one test that names file and line. Each is also shown a text that breaks it, in
+//! `repository/tests.rs`: a law that cannot fail holds nothing.
+
+mod boundaries;
+mod documents;
+mod laws;
+mod source;
+mod tests;
+
+use std::path::Path;
+
+use laws::Breach;
+use source::SourceFile;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[track_caller]
+fn holds(law: impl Fn(&SourceFile) -> Vec<Breach>) {
+    let files = source::files(root());
+    assert!(
+        files.iter().any(|file| file.path == "Cargo.toml"),
+        "the walk found nothing"
+    );
+    let breaches: Vec<String> = files
+        .iter()
+        .flat_map(law)
+        .map(|breach| breach.to_string())
+        .collect();
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
+#[test]
+fn no_file_of_code_is_longer_than_500_lines() {
+    holds(laws::size);
+}
+
+#[test]
+fn files_and_folders_say_what_they_hold() {
+    holds(laws::file_names);
+}
+
+#[test]
+fn declarations_say_what_they_are() {
+    holds(laws::declared_names);
+}
+
+#[test]
+fn packages_depend_in_one_direction() {
+    holds(boundaries::arrows);
+}
+
+#[test]
+fn only_the_edge_knows_wire_types() {
+    holds(boundaries::wire_types);
+}
+
+#[test]
+fn model_does_no_io_and_reads_no_clock() {
+    holds(boundaries::model_is_pure);
+}
+
+#[test]
+fn one_file_builds_object_paths() {
+    holds(boundaries::object_paths);
+}
+
+#[test]
+fn only_the_configuration_reads_the_environment() {
+    holds(boundaries::environment);
+}
+
+#[test]
+fn unsafe_code_is_confined_to_the_kernels() {
+    holds(boundaries::unsafe_code);
+}
+
+#[test]
+fn no_test_is_ignored_and_no_code_is_a_stub() {
+    holds(laws::unfinished_code);
+}
+
+#[test]
+fn work_left_to_do_names_its_issue() {
+    holds(laws::undone_work);
+}
+
+#[test]
+fn relative_links_lead_somewhere() {
+    holds(|file| documents::links(root(), file));
+}
+
+#[test]
+fn no_text_names_folders_of_one_machine() {
+    holds(documents::machine_paths);
+}
+
+#[test]
+fn shell_scripts_stop_at_the_first_failure() {
+    holds(documents::shell_scripts_are_strict);
+}

@@ -1,0 +1,196 @@
+//! Laws of who may know what: the arrows between packages, and the edges inside them.
+
+use super::laws::{Breach, lines_with, rust_code};
+use super::source::{NamedPath, SourceFile, paths};
+
+/// What each package may not depend on, by its manifest.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("Cargo.toml", &["hotshelf-offline"]),
+    ("offline/Cargo.toml", &["hotshelf"]),
+    (
+        "model/Cargo.toml",
+        &[
+            "hotshelf",
+            "hotshelf-offline",
+            "hotshelf-registry",
+            "object_store",
+            "tokio",
+        ],
+    ),
+    (
+        "model-registry/Cargo.toml",
+        &["hotshelf", "hotshelf-offline", "hotshelf-model"],
+    ),
+];
+
+pub(crate) fn arrows(file: &SourceFile) -> Vec<Breach> {
+    let Some((_, refused)) = ARROWS.iter().find(|(path, _)| *path == file.path) else {
+        return Vec::new();
+    };
+    let mut breaches = Vec::new();
+    let mut in_dependencies = false;
+    for (number, line) in file.text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if let Some(table) = line.strip_prefix('[') {
+            let table = table.trim_end_matches(']');
+            // The workspace's own table only says versions.
+            in_dependencies =
+                table.contains("dependencies") && !table.starts_with("workspace.dependencies");
+            let named = table.rsplit('.').next().unwrap_or_default();
+            if in_dependencies && refused.contains(&named) {
+                breaches.push(Breach::new(file, number + 1, format!("depends on {named}")));
+            }
+            continue;
+        }
+        let key = line
+            .split(['=', '.'])
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches('"');
+        let renamed = refused
+            .iter()
+            .find(|name| line.contains("package") && line.contains(&format!("\"{name}\"")));
+        let named = refused.iter().find(|name| **name == key).or(renamed);
+        if let (true, Some(named)) = (in_dependencies, named) {
+            breaches.push(Breach::new(file, number + 1, format!("depends on {named}")));
+        }
+    }
+    breaches
+}
+
+/// Wire types stop at the edge.
+pub(crate) fn wire_types(file: &SourceFile) -> Vec<Breach> {
+    let edge = file.path.starts_with("src/grpc/")
+        || ["src/grpc.rs", "src/error.rs"].contains(&&*file.path);
+    if !file.path.starts_with("src/") || edge {
+        return Vec::new();
+    }
+    paths_where(
+        file,
+        "only src/grpc/ and src/error.rs know the wire",
+        |path| {
+            let wire = |word: &str| {
+                ["tonic", "prost"].contains(&word)
+                    || word.starts_with("tonic_")
+                    || word.starts_with("prost_")
+            };
+            wire(&path.segments[0])
+                || path.segments.len() > 1 && path.segments.iter().any(|s| s == "proto")
+        },
+    )
+}
+
+/// `model/` computes: no files, no network, no clock, no async, no registry.
+pub(crate) fn model_is_pure(file: &SourceFile) -> Vec<Breach> {
+    if !file.path.starts_with("model/src/") {
+        return Vec::new();
+    }
+    let outside = ["fs", "net", "env", "process", "io"];
+    let foreign = [
+        "tokio",
+        "object_store",
+        "hotshelf_registry",
+        "hotshelf",
+        "hotshelf_offline",
+    ];
+    paths_where(
+        file,
+        "the mathematics does no I/O and reads no clock",
+        |path| {
+            let std = |module: &&str| path.starts_with(&["std", module]);
+            outside
+                .iter()
+                .any(|module| std(module) && !is_io_error(path))
+                || foreign.contains(&&*path.segments[0])
+                || path
+                    .segments
+                    .iter()
+                    .any(|s| ["Instant", "SystemTime", "async"].contains(&s.as_str()))
+                || path.has_pair("thread", "sleep")
+        },
+    )
+}
+
+/// Reading and writing memory is no I/O: the traits and their errors are allowed.
+fn is_io_error(path: &NamedPath) -> bool {
+    let allowed = ["Cursor", "Error", "ErrorKind", "Read", "Result", "Write"];
+    path.starts_with(&["std", "io"]) && path.segments.get(2).is_none_or(|s| allowed.contains(&&**s))
+}
+
+/// One file builds object paths, so that no name can be smuggled into one.
+pub(crate) fn object_paths(file: &SourceFile) -> Vec<Breach> {
+    let is_code = file.path.contains("src/") && !file.path.contains("tests");
+    if !is_code || file.path == "model-registry/src/layout.rs" || !file.has_extension(&["rs"]) {
+        return Vec::new();
+    }
+    let what = "only model-registry/src/layout.rs builds object paths";
+    let mut breaches = paths_where(file, what, |path| {
+        path.segments.windows(2).any(|pair| {
+            let builds = [
+                "parse",
+                "from",
+                "from_iter",
+                "from_url_path",
+                "from_filesystem_path",
+                "from_absolute_path",
+            ];
+            pair[0].ends_with("Path") && builds.contains(&&*pair[1])
+        })
+    });
+    let code = production_code(file);
+    if code.contains("object_store") {
+        let lines = code
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.contains(".child("));
+        breaches.extend(
+            lines.map(|(number, _)| Breach::new(file, number + 1, format!(".child(): {what}"))),
+        );
+    }
+    breaches
+}
+
+/// Only the configuration reads the environment.
+pub(crate) fn environment(file: &SourceFile) -> Vec<Breach> {
+    let package_code = file.path.starts_with("src/") || file.path.contains("/src/");
+    if !package_code || file.path.starts_with("src/config/") {
+        return Vec::new();
+    }
+    paths_where(file, "only src/config/ reads the environment", |path| {
+        ["var", "var_os", "vars", "vars_os"]
+            .iter()
+            .any(|name| path.has_pair("env", name))
+    })
+}
+
+/// The file that has the SIMD kernels.
+const KERNELS: &str = "model/src/lanes.rs";
+
+/// `unsafe` is allowed in one file; the lint table denies it everywhere else.
+pub(crate) fn unsafe_code(file: &SourceFile) -> Vec<Breach> {
+    if file.path == KERNELS {
+        return Vec::new();
+    }
+    let lifted = ["allow(unsafe_code", "expect(unsafe_code"];
+    lines_with(
+        file,
+        &rust_code(file),
+        &lifted,
+        "only the kernels are unsafe",
+    )
+}
+
+/// The code that ships: without a `mod tests` at the end.
+fn production_code(file: &SourceFile) -> String {
+    let code = rust_code(file);
+    let tests = code.find("\nmod tests {").unwrap_or(code.len());
+    code[..tests].to_owned()
+}
+
+fn paths_where(file: &SourceFile, law: &str, broken: impl Fn(&NamedPath) -> bool) -> Vec<Breach> {
+    let named = paths(&production_code(file)).into_iter().filter(broken);
+    named
+        .map(|path| Breach::new(file, path.line, format!("{}: {law}", path.text())))
+        .collect()
+}
