@@ -72,9 +72,9 @@ def collaborative_top(parts, user_id, n):
     # Sums in f64 of f32 factors, so that the only rounding left is the server's own.
     factors = als["user_factors"][user].astype(numpy.float64)
     scores = als["product_factors"].astype(numpy.float64) @ factors
-    start, end = history["seen_offsets"][user : user + 2].tolist()
+    start, end = history["offsets"][user : user + 2].tolist()
     eligible = numpy.ones(len(products), dtype=bool)
-    eligible[history["seen_rows"][start:end]] = False
+    eligible[history["products"][start:end]] = False
     rows = numpy.flatnonzero(eligible)
     # Compared as the f32 that a server sends; the sort is stable, so equal scores keep row order.
     order = numpy.argsort(-scores[rows].astype(numpy.float32), kind="stable")[:n]
