@@ -38,7 +38,7 @@ impl<T: Pod + Send> Column<T> {
     /// containers are.
     pub(crate) fn from_bytes(bytes: Bytes) -> Option<Self> {
         const { assert!(cfg!(target_endian = "little"), "parts are little-endian") };
-        if bytes.len() % size_of::<T>() != 0 {
+        if !bytes.len().is_multiple_of(size_of::<T>()) {
             return None;
         }
         if bytemuck::try_cast_slice::<u8, T>(&bytes).is_err() {
@@ -72,7 +72,7 @@ mod tests {
     fn aligned_bytes_are_looked_at_in_place_and_others_copied() {
         let owned = Column::from_vec(vec![1u32, 2, 3]);
         let start = owned.as_bytes().as_ptr();
-        let bytes = owned.bytes.clone();
+        let bytes = owned.bytes;
         let same = Column::<u32>::from_bytes(bytes.slice(4..)).unwrap();
         assert_eq!(same.as_slice(), [2, 3]);
         assert_eq!(same.as_bytes().as_ptr(), start.wrapping_add(4));

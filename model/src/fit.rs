@@ -1,99 +1,55 @@
-//! Fitting a model to interactions.
+//! Fitting: interactions and catalogue in, a whole model out.
+//!
+//! ```text
+//!  events ─▶ pairs ─▶ ALS (users ⇄ products) ─▶ factors, Gram matrix ─┐
+//!     ├────▶ popularity, segments, history ───────────────────────────┼▶ Model
+//!  catalogue ─▶ product table ────────────────────────────────────────┘
+//! ```
+//!
+//! Same data and parameters give the same bytes, whatever the threads or the CPU. This module
+//! must not know where events come from, nor that they are ever evaluated or published.
+
+mod als;
+mod assemble;
+mod factors;
+mod gram;
+mod normal;
+mod pairs;
+mod report;
+mod robust;
+mod rows;
 
 use std::num::NonZeroUsize;
 
+pub use self::report::{FitError, FitStep};
+use self::{
+    als::Machine,
+    assemble::{Catalogue, user_tables},
+    pairs::Pairs,
+};
 use crate::{
-    Model,
-    interactions::{Interactions, ProductInfo},
+    FACTORS_MAX, Model,
+    als::Als,
+    column::Column,
+    index::ItemIndex,
+    interactions::{Event, Interactions, ProductInfo},
+    lanes::CpuPath,
+    matrix::Matrix,
     params::FitParams,
+    recommender::Pieces,
 };
 
-/// How far a fit has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum FitStep {
-    /// Data and parameters were accepted.
-    Started {
-        /// Users with interactions.
-        users: usize,
-        /// Products of events and catalogue.
-        products: usize,
-        /// Distinct user-product pairs.
-        interactions: usize,
-    },
-    /// An alternation is done.
-    Iteration {
-        /// Alternations done.
-        done: usize,
-        /// Alternations in all.
-        of: usize,
-        /// The implicit objective after it; never rises.
-        loss: f64,
-    },
-    /// Factors stand; index, history and popularity are being put together.
-    Assembling,
-}
+/// Most alternations of one fit. Chosen: ten times what implicit ALS needs to stand still.
+const ITERATIONS_MAX: usize = 1000;
 
-/// Why there is nothing to fit.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FitError {
-    /// There are no events.
-    #[error("there are no interactions to fit")]
-    NoInteractions,
-    /// A parameter is outside its range.
-    #[error("parameter {name} is {value}, expected {expected}")]
-    Parameter {
-        /// Name as in [`FitParams`].
-        name: &'static str,
-        /// What it is.
-        value: String,
-        /// What would be accepted.
-        expected: &'static str,
-    },
-    /// An event's value is not a finite number above zero.
-    #[error("user {user:?}, product {product:?}: value {value} is not a finite number above 0")]
-    Value {
-        /// User id.
-        user: String,
-        /// Product id.
-        product: String,
-        /// The value.
-        value: f32,
-    },
-    /// A catalogue row cannot be used.
-    #[error("catalogue product {id:?}: {why}")]
-    Catalogue {
-        /// Product id.
-        id: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A user or product id is empty or too long.
-    #[error("{kind} id row {row}: {source}", row = source.row())]
-    Id {
-        /// `user` or `product`.
-        kind: &'static str,
-        /// What is wrong with it.
-        source: crate::IdError,
-    },
-    /// The numbers left the range of f32; smaller values or more regularization help.
-    #[error("factors of {kind} row {row} are not usable numbers")]
-    Diverged {
-        /// `user` or `product`.
-        kind: &'static str,
-        /// Row in the sorted ids.
-        row: usize,
-    },
-    /// The private thread pool could not be started.
-    #[error("no threads for fitting: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
-}
-
-/// Fits a model.
+/// Fits a model on `threads` threads of its own.
+///
+/// Products are those of the events and of `catalogue` together; users are those with events.
+/// Costs `iterations × (pairs × F² + (users + products) × F³ / 6)` multiply-adds, and memory for
+/// the factors twice over. `progress` is called on the calling thread.
 ///
 /// # Errors
-/// Bad parameters, values or ids, by name; see [`FitError`].
+/// Bad parameters, values, catalogue rows or ids, by name; see [`FitError`].
 pub fn fit(
     data: &Interactions,
     catalogue: &[ProductInfo],
@@ -101,6 +57,118 @@ pub fn fit(
     threads: NonZeroUsize,
     progress: &mut dyn FnMut(FitStep),
 ) -> Result<Model, FitError> {
-    let _ = (data, catalogue, params, threads, progress);
-    todo!()
+    let machine = Machine {
+        threads,
+        path: CpuPath::detected(),
+    };
+    fit_on(machine, data, catalogue, params, progress)
 }
+
+/// [`fit`] on a chosen path.
+fn fit_on(
+    machine: Machine,
+    data: &Interactions,
+    catalogue: &[ProductInfo],
+    params: &FitParams,
+    progress: &mut dyn FnMut(FitStep),
+) -> Result<Model, FitError> {
+    check_params(params)?;
+    check_events(data)?;
+    let catalogue = Catalogue::new(data.products(), catalogue)?;
+    let events: Vec<Event> = data
+        .events()
+        .iter()
+        .map(|event| Event {
+            product: catalogue.row(event.product),
+            ..*event
+        })
+        .collect();
+    let by_user = Pairs::from_events(&events, data.users().len());
+    let by_product = by_user.transposed(catalogue.len());
+    progress(FitStep::Started {
+        users: by_user.rows(),
+        products: by_product.rows(),
+        interactions: by_user.cols.len(),
+    });
+    let (users, history) = user_tables(data.users(), (&events, &by_user), params)?;
+    let fitted = als::fit((&by_user, &by_product), &params.als, machine, progress)?;
+    progress(FitStep::Assembling);
+    let products = catalogue.table(&events)?;
+    let matrix = |numbers: Vec<f32>| {
+        let rows = numbers.len() / params.als.factors;
+        Matrix::new(Column::from_vec(numbers), rows, params.als.factors)
+            .expect("factor rows have the length that was asked for")
+    };
+    let als = Als {
+        user_factors: matrix(fitted.users.compact()),
+        product_factors: matrix(fitted.products.compact()),
+        gram: matrix(fitted.gram),
+    };
+    let index = ItemIndex::exact(&als.product_factors);
+    Ok(Model::new(
+        Pieces {
+            users,
+            products,
+            als,
+            history,
+            index,
+        },
+        &mut |_| {},
+    ))
+}
+
+fn check_params(params: &FitParams) -> Result<(), FitError> {
+    let refuse = |name, value: &dyn std::fmt::Display, expected| {
+        Err(FitError::Parameter {
+            name,
+            value: value.to_string(),
+            expected,
+        })
+    };
+    let als = &params.als;
+    if !(1..=FACTORS_MAX).contains(&als.factors) {
+        return refuse("factors", &als.factors, "1 to 1024");
+    }
+    if !(1..=ITERATIONS_MAX).contains(&als.iterations) {
+        return refuse("iterations", &als.iterations, "1 to 1000");
+    }
+    if !als.regularization.is_normal() || als.regularization < 0.0 {
+        return refuse(
+            "regularization",
+            &als.regularization,
+            "a finite number above 0",
+        );
+    }
+    if !als.confidence.is_finite() || als.confidence < 0.0 {
+        return refuse("confidence", &als.confidence, "a finite number, 0 or more");
+    }
+    if params.segments.heavy_from < params.segments.light_from {
+        return refuse(
+            "heavy_from",
+            &params.segments.heavy_from,
+            "light_from or more",
+        );
+    }
+    Ok(())
+}
+
+fn check_events(data: &Interactions) -> Result<(), FitError> {
+    if data.events().is_empty() {
+        return Err(FitError::NoInteractions);
+    }
+    let bad = data
+        .events()
+        .iter()
+        .find(|event| !event.value.is_finite() || event.value <= 0.0);
+    match bad {
+        Some(event) => Err(FitError::Value {
+            user: data.users()[event.user as usize].clone(),
+            product: data.products()[event.product as usize].clone(),
+            value: event.value,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

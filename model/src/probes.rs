@@ -1,15 +1,239 @@
-//! Choosing probes and repeating them.
+//! Probes: whole queries that a version must answer as its publisher's build did.
+//!
+//! Checksums prove that bytes arrived, decoding proves that they make sense; a probe proves that
+//! they mean what they did. It catches factors permuted against ids, a changed formula, a
+//! miscompiled kernel. Which queries are asked depends on the model alone.
 
 use crate::{
-    Model, Scratch,
-    card::{ModelCard, ProbeReport},
+    Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
+    card::{ModelCard, Probe, ProbeItem, ProbeReport},
 };
 
-impl ModelCard {
-    /// Repeats every probe on `model`.
-    #[must_use]
-    pub fn check_probes(&self, model: &Model, scratch: &mut Scratch) -> ProbeReport {
-        let _ = (model, scratch);
-        todo!()
+/// Products asked for by every probe.
+const PROBE_N: usize = 10;
+
+/// Products that the probe with exclusions leaves out.
+const PROBE_EXCLUDED: usize = 3;
+
+/// How far a score may lie from the publisher's, relatively; inherited from the format.
+const TOLERANCE: f32 = 1e-4;
+
+/// The same in terms of the greatest score of the answer, for scores that are small differences
+/// of large numbers.
+const TOLERANCE_OF_GREATEST: f32 = 1e-6;
+
+/// `known` users spread over the segments, one unknown user, one user with exclusions, one who
+/// may get seen products again.
+pub(crate) fn choose(model: &Model, known: usize) -> Vec<Probe> {
+    let mut scratch = Scratch::default();
+    let users = spread(model, known.max(1));
+    let ask = |user_id: &str| Probe {
+        user_id: user_id.to_owned(),
+        n: PROBE_N,
+        strategy: Strategy::Hybrid,
+        exclude_product_ids: Vec::new(),
+        include_seen: false,
+        answered_by: Strategy::Hybrid,
+        items: Vec::new(),
+    };
+    let mut probes: Vec<Probe> = users
+        .iter()
+        .take(known)
+        .map(|user| ask(model.users().id(*user)))
+        .collect();
+    probes.push(ask(&unknown_user(model)));
+    if let Some(user) = users.last() {
+        let mut probe = ask(model.users().id(*user));
+        answer(model, &mut probe, &mut scratch);
+        let best = probe.items.iter().take(PROBE_EXCLUDED);
+        probe.exclude_product_ids = best.map(|item| item.product_id.clone()).collect();
+        probes.push(probe);
+    }
+    if let Some(user) = users.first() {
+        probes.push(Probe {
+            include_seen: true,
+            ..ask(model.users().id(*user))
+        });
+    }
+    for probe in &mut probes {
+        answer(model, probe, &mut scratch);
+    }
+    probes
+}
+
+/// `count` users, taken from the segments in turn and evenly spaced within each.
+fn spread(model: &Model, count: usize) -> Vec<UserRow> {
+    let users = model.users();
+    let mut segments: Vec<Vec<UserRow>> = vec![Vec::new(); users.segment_names().len()];
+    for row in 0..users.len() {
+        segments[usize::from(users.segments.value(row))].push(UserRow(row as u32));
+    }
+    segments.retain(|segment| !segment.is_empty());
+    if segments.is_empty() {
+        return Vec::new();
+    }
+    let turns = count.div_ceil(segments.len());
+    let in_turn = (0..turns).flat_map(|turn| {
+        segments.iter().filter_map(move |segment| {
+            let every = segment.len().div_ceil(turns);
+            segment.get(turn * every)
+        })
+    });
+    in_turn.take(count).copied().collect()
+}
+
+/// An id that the model does not know.
+fn unknown_user(model: &Model) -> String {
+    let mut id = "probe-unknown-user".to_owned();
+    while model.users().find(&id).is_some() {
+        id.push('~');
+    }
+    id
+}
+
+/// Asks the model and keeps its answer in the probe.
+fn answer(model: &Model, probe: &mut Probe, scratch: &mut Scratch) {
+    let Ok(answer) = model.recommend(&query(probe), scratch) else {
+        return;
+    };
+    let items = answer.items.iter().map(|item| ProbeItem {
+        product_id: model.products().id(item.product).to_owned(),
+        score: item.score,
+        reason: item.reason,
+        collaborative: item.collaborative,
+        content: item.content,
+    });
+    let (answered_by, items) = (answer.strategy, items.collect());
+    probe.answered_by = answered_by;
+    probe.items = items;
+}
+
+fn query(probe: &Probe) -> Query<'_> {
+    Query {
+        user_id: &probe.user_id,
+        n: probe.n,
+        strategy: probe.strategy,
+        exclude_product_ids: &probe.exclude_product_ids,
+        include_seen: probe.include_seen,
     }
 }
+
+impl ModelCard {
+    /// Repeats every probe on `model`. Scores must agree within 1e-4 relative; the same products
+    /// must come back, except where scores at the cut lie closer together than that.
+    #[must_use]
+    pub fn check_probes(&self, model: &Model, scratch: &mut Scratch) -> ProbeReport {
+        let mut report = ProbeReport {
+            checked: self.probes.len(),
+            mismatches: Vec::new(),
+            revision_differs: self.scoring_revision != SCORING_REVISION,
+        };
+        for (number, probe) in self.probes.iter().enumerate() {
+            if let Err(why) = repeat(probe, model, scratch) {
+                let user = &probe.user_id;
+                report
+                    .mismatches
+                    .push(format!("probe {number} (user {user:?}): {why}"));
+            }
+        }
+        report
+    }
+}
+
+fn repeat(probe: &Probe, model: &Model, scratch: &mut Scratch) -> Result<(), String> {
+    if let Err(error) = model.recommend(&query(probe), scratch) {
+        return Err(error.to_string());
+    }
+    let mut found = probe.clone();
+    answer(model, &mut found, scratch);
+    compare(probe, &found)
+}
+
+/// The first deviation of `found` from `expected`, in words.
+fn compare(expected: &Probe, found: &Probe) -> Result<(), String> {
+    if expected.answered_by != found.answered_by {
+        let (expected, found) = (expected.answered_by.as_str(), found.answered_by.as_str());
+        return Err(format!("answered by strategy {found}, expected {expected}"));
+    }
+    let (count, wanted) = (found.items.len(), expected.items.len());
+    if count != wanted {
+        return Err(format!("{count} products came back, expected {wanted}"));
+    }
+    let scores = expected
+        .items
+        .iter()
+        .chain(&found.items)
+        .map(|item| item.score.abs());
+    let slack = scores.fold(0.0, f32::max) * TOLERANCE_OF_GREATEST;
+    let close = |a: f32, b: f32| (a - b).abs() <= a.abs().max(b.abs()) * TOLERANCE + slack;
+    for item in &expected.items {
+        let id = &item.product_id;
+        match found.items.iter().find(|other| other.product_id == *id) {
+            Some(other) => compare_items(item, other, &close)?,
+            None if is_at_cut(item, &found.items, &close) => {}
+            None => return Err(format!("product {id:?} did not come back")),
+        }
+    }
+    let is_new = |item: &&ProbeItem| {
+        expected
+            .items
+            .iter()
+            .all(|other| other.product_id != item.product_id)
+    };
+    match found
+        .items
+        .iter()
+        .filter(is_new)
+        .find(|i| !is_at_cut(i, &expected.items, &close))
+    {
+        Some(item) => Err(format!(
+            "product {:?} came back unexpectedly",
+            item.product_id
+        )),
+        None => Ok(()),
+    }
+}
+
+fn is_at_cut(item: &ProbeItem, items: &[ProbeItem], close: &impl Fn(f32, f32) -> bool) -> bool {
+    items
+        .last()
+        .is_some_and(|last| close(item.score, last.score))
+}
+
+fn compare_items(
+    expected: &ProbeItem,
+    found: &ProbeItem,
+    close: &impl Fn(f32, f32) -> bool,
+) -> Result<(), String> {
+    let id = &expected.product_id;
+    if expected.reason != found.reason {
+        let (expected, found) = (expected.reason.as_str(), found.reason.as_str());
+        return Err(format!(
+            "product {id:?} has reason {found}, expected {expected}"
+        ));
+    }
+    let scores = [
+        ("score", Some(expected.score), Some(found.score)),
+        (
+            "collaborative score",
+            expected.collaborative,
+            found.collaborative,
+        ),
+        ("content score", expected.content, found.content),
+    ];
+    for (what, expected, found) in scores {
+        let agree = match (expected, found) {
+            (Some(expected), Some(found)) => close(expected, found),
+            (expected, found) => expected == found,
+        };
+        if !agree {
+            return Err(format!(
+                "product {id:?} has {what} {found:?}, expected {expected:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

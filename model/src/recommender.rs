@@ -1,39 +1,160 @@
 //! The model as a whole, and how a query becomes an answer.
+//!
+//! ```text
+//!  query ─▶ user known? ──no──▶ popularity, best first ──────────────┐
+//!             │ yes                                                  ▼
+//!             └──▶ exclude seen and excluded ─▶ ItemIndex ─▶ items ─▶ answer
+//! ```
+//!
+//! The promise is min(n, eligible) items: products without interactions have zero factors, score
+//! 0 and are eligible like any other, so a collaborative answer is never short and needs no
+//! filling up with popularity.
 
 use crate::{
     als::Als,
     history::History,
+    ids::{ProductRow, UserRow},
+    index::{ItemIndex, RowSet, Search, SearchScratch},
+    popularity,
     products::Products,
-    query::{Answer, Query, QueryError},
-    users::Users,
+    query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy},
+    users::{UNKNOWN_SEGMENT, Users},
 };
 
 /// One fitted or decoded model: immutable, shared between threads, without interior state.
 #[derive(Debug)]
 pub struct Model {
+    users: Users,
+    products: Products,
+    als: Als,
+    history: History,
+    index: ItemIndex,
+    /// Product rows, most popular first.
+    popular: Vec<u32>,
+}
+
+/// What fitting or decoding has put together; sizes agree and every row points somewhere.
+pub(crate) struct Pieces {
     pub(crate) users: Users,
     pub(crate) products: Products,
     pub(crate) als: Als,
     pub(crate) history: History,
+    pub(crate) index: ItemIndex,
 }
 
-/// Working memory of one caller, reusable across queries and models; it grows once.
-#[derive(Debug, Default)]
-pub struct Scratch {}
+/// Working memory of one caller, reusable across queries and models: it grows to the largest
+/// catalogue seen (4 bytes a product) and is not allocated again.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    excluded: RowSet,
+    search: SearchScratch,
+}
 
 impl Model {
-    /// Answers a query.
+    pub(crate) fn new(pieces: Pieces, breathe: crate::Breathe<'_>) -> Self {
+        let Pieces {
+            users,
+            products,
+            als,
+            history,
+            index,
+        } = pieces;
+        let popular = popularity::order(products.popularity.values(), breathe);
+        Self {
+            users,
+            products,
+            als,
+            history,
+            index,
+            popular,
+        }
+    }
+
+    /// Answers a query: a known user by inner products with product factors, everyone else by
+    /// popularity. Allocates nothing but the answer's items once `scratch` has grown.
     ///
     /// # Errors
-    /// [`QueryError::NeedsContent`] for [`crate::Strategy::Content`] of a model without content
-    /// parts.
+    /// [`QueryError::NeedsContent`] for [`Strategy::Content`] of a model without content parts.
     pub fn recommend(
         &self,
         query: &Query<'_>,
         scratch: &mut Scratch,
     ) -> Result<Answer<'_>, QueryError> {
-        let _ = (query, scratch);
-        todo!()
+        let mut fallbacks = Fallbacks::default();
+        match query.strategy {
+            Strategy::Content => return Err(QueryError::NeedsContent),
+            Strategy::Hybrid => fallbacks.insert(Fallback::NoContentParts),
+            Strategy::Collaborative => {}
+        }
+        let user = self.users.find(query.user_id);
+        self.exclude(query, user, &mut scratch.excluded);
+        let factors = user.map(|user| self.als.user(user));
+        let items = match factors {
+            Some(factors) if factors.iter().any(|x| *x != 0.0) => {
+                self.by_factors(factors, query.n, scratch)
+            }
+            _ => {
+                fallbacks.insert(match user {
+                    Some(_) => Fallback::NoUserFactors,
+                    None => Fallback::UnknownUser,
+                });
+                self.by_popularity(query.n, &scratch.excluded)
+            }
+        };
+        let segment = user.map_or(UNKNOWN_SEGMENT, |user| self.users.segment(user));
+        Ok(Answer {
+            items,
+            strategy: Strategy::Collaborative,
+            fallbacks,
+            segment,
+        })
+    }
+
+    fn exclude(&self, query: &Query<'_>, user: Option<UserRow>, excluded: &mut RowSet) {
+        excluded.start(self.products.len());
+        if let Some(user) = user
+            && !query.include_seen
+        {
+            self.history
+                .seen(user)
+                .iter()
+                .for_each(|row| excluded.insert(*row));
+        }
+        let named = query
+            .exclude_product_ids
+            .iter()
+            .filter_map(|id| self.products.find(id));
+        named.for_each(|product| excluded.insert(product.0));
+    }
+
+    fn by_factors(&self, factors: &[f32], n: usize, scratch: &mut Scratch) -> Vec<Item> {
+        let search = Search {
+            query: factors,
+            n,
+            excluded: &scratch.excluded,
+        };
+        let found = self.index.search(&search, &mut scratch.search);
+        let items = found.map(|(row, score)| Item {
+            product: ProductRow(row),
+            score,
+            reason: Reason::Collaborative,
+            collaborative: Some(score),
+            content: None,
+        });
+        items.collect()
+    }
+
+    fn by_popularity(&self, n: usize, excluded: &RowSet) -> Vec<Item> {
+        let mut items = Vec::with_capacity(n.min(self.products.len()));
+        let eligible = self.popular.iter().filter(|row| !excluded.contains(**row));
+        items.extend(eligible.take(n).map(|row| Item {
+            product: ProductRow(*row),
+            score: self.products.popularity(ProductRow(*row)),
+            reason: Reason::Popular,
+            collaborative: None,
+            content: None,
+        }));
+        items
     }
 
     /// The users.
@@ -60,9 +181,28 @@ impl Model {
         &self.history
     }
 
-    /// Bytes that live as long as the model does.
+    /// The index over product factors.
+    #[must_use]
+    pub fn index(&self) -> &ItemIndex {
+        &self.index
+    }
+
+    /// Products by popularity descending, then row ascending.
+    pub fn popular(&self) -> impl ExactSizeIterator<Item = ProductRow> {
+        self.popular.iter().map(|row| ProductRow(*row))
+    }
+
+    /// Bytes that live as long as the model does, parts and what was computed from them.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.users.bytes() + self.products.bytes() + self.als.bytes() + self.history.bytes()
+        self.users.bytes()
+            + self.products.bytes()
+            + self.als.bytes()
+            + self.history.bytes()
+            + self.index.bytes()
+            + size_of_val(&self.popular[..])
     }
 }
+
+#[cfg(test)]
+mod tests;

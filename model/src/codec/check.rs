@@ -1,0 +1,126 @@
+//! Checks over columns of numbers, with a breath every quarter MiB.
+
+use std::fmt::Display;
+
+use super::UnpackError;
+use crate::{Breathe, Matrix, als::FACTOR_NORM_MAX, index::norm};
+
+/// Bytes looked at between two breaths.
+const BREATH_BYTES: usize = 256 << 10;
+
+/// Where a number stands, for the refusal.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) part: &'static str,
+    pub(super) what: &'static str,
+}
+
+impl Place {
+    /// A number that is finite and still impossible.
+    pub(super) fn out_of_range(
+        self,
+        row: usize,
+        value: &dyn Display,
+        expected: &dyn Display,
+    ) -> UnpackError {
+        UnpackError::OutOfRange {
+            part: self.part,
+            what: self.what,
+            row,
+            value: value.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+
+    /// A number that stands in the wrong place.
+    pub(super) fn order(
+        self,
+        row: usize,
+        value: &dyn Display,
+        expected: &dyn Display,
+    ) -> UnpackError {
+        UnpackError::Order {
+            part: self.part,
+            what: self.what,
+            row,
+            value: value.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+
+    fn not_finite(self, row: usize, value: f32) -> UnpackError {
+        let value = value.to_string();
+        UnpackError::NotFinite {
+            part: self.part,
+            what: self.what,
+            row,
+            value,
+        }
+    }
+}
+
+/// Runs `check` on every row number, breathing as rows of `row_bytes` go by.
+pub(super) fn each_row(
+    rows: usize,
+    row_bytes: usize,
+    breathe: Breathe<'_>,
+    mut check: impl FnMut(usize) -> Result<(), UnpackError>,
+) -> Result<(), UnpackError> {
+    let step = (BREATH_BYTES / row_bytes.max(1)).max(1);
+    let mut start = 0;
+    while start < rows {
+        let end = rows.min(start + step);
+        (start..end).try_for_each(&mut check)?;
+        breathe((end - start) * row_bytes);
+        start = end;
+    }
+    Ok(())
+}
+
+/// Every number finite, every row's norm within [`FACTOR_NORM_MAX`].
+pub(super) fn factors(
+    place: Place,
+    matrix: &Matrix,
+    breathe: Breathe<'_>,
+) -> Result<(), UnpackError> {
+    each_row(
+        matrix.rows(),
+        matrix.cols() * size_of::<f32>(),
+        breathe,
+        |row| {
+            let numbers = matrix.row(row);
+            let norm = norm(numbers);
+            // Written so that NaN fails, too.
+            if norm <= f64::from(FACTOR_NORM_MAX) {
+                return Ok(());
+            }
+            match numbers.iter().find(|x| !x.is_finite()) {
+                Some(x) => Err(place.not_finite(row, *x)),
+                None => {
+                    let expected = format!("a row of norm at most {FACTOR_NORM_MAX:e}");
+                    Err(place.out_of_range(row, &format!("a row of norm {norm:e}"), &expected))
+                }
+            }
+        },
+    )
+}
+
+/// A number that is finite and not negative.
+pub(super) fn not_negative(place: Place, row: usize, x: f32) -> Result<(), UnpackError> {
+    if !x.is_finite() {
+        return Err(place.not_finite(row, x));
+    }
+    if x < 0.0 {
+        return Err(place.out_of_range(row, &x, &"0 or more"));
+    }
+    Ok(())
+}
+
+/// Every number finite.
+pub(super) fn finite(place: Place, matrix: &Matrix) -> Result<(), UnpackError> {
+    let mut numbers = matrix.as_slice().iter().enumerate();
+    match numbers.find(|(_, x)| !x.is_finite()) {
+        Some((at, x)) => Err(place.not_finite(at / matrix.cols(), *x)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,232 @@
+//! The parts `als.safetensors`, `als_index.safetensors` and `history.safetensors`.
+
+use bytes::Bytes;
+
+use super::{
+    ALS, ALS_INDEX, HISTORY, PackError, UnpackError,
+    check::{self, Place, each_row},
+    container::{Container, Tensor, write},
+};
+use crate::{
+    Als, Breathe, History, Matrix, Sizes,
+    column::Column,
+    history::Lists,
+    index::{Exact, ItemIndex, NORM_TOLERANCE, norm},
+};
+
+pub(super) fn pack_als(als: &Als) -> Result<Vec<u8>, PackError> {
+    let tensors = [
+        Tensor::matrix("user_factors", als.user_factors()),
+        Tensor::matrix("product_factors", als.product_factors()),
+        Tensor::matrix("gram", als.gram()),
+    ];
+    write(ALS, &tensors)
+}
+
+pub(super) fn pack_index(index: &ItemIndex) -> Result<Vec<u8>, PackError> {
+    let exact = index.as_exact();
+    write(
+        ALS_INDEX,
+        &[
+            Tensor::column("order", &exact.order),
+            Tensor::column("norms", &exact.norms),
+        ],
+    )
+}
+
+pub(super) fn pack_history(history: &History) -> Result<Vec<u8>, PackError> {
+    let tensors = [
+        Tensor::column("offsets", &history.seen.offsets),
+        Tensor::column("products", &history.seen.rows),
+        Tensor::column("recent_offsets", &history.recent.offsets),
+        Tensor::column("recent_products", &history.recent.rows),
+    ];
+    write(HISTORY, &tensors)
+}
+
+pub(super) fn unpack_als(
+    bytes: &Bytes,
+    sizes: &Sizes,
+    factors: usize,
+    breathe: Breathe<'_>,
+) -> Result<Als, UnpackError> {
+    let names = ["user_factors", "product_factors", "gram"];
+    let container = Container::open(ALS, bytes, &names)?;
+    let matrix = |name, rows| {
+        let column = container.tensor(name, &[rows, factors])?;
+        Ok(Matrix::new(column, rows, factors).expect("the shape was compared just now"))
+    };
+    let als = Als {
+        user_factors: matrix("user_factors", sizes.users)?,
+        product_factors: matrix("product_factors", sizes.products)?,
+        gram: matrix("gram", factors)?,
+    };
+    check::factors(
+        Place {
+            part: ALS,
+            what: "user_factors",
+        },
+        &als.user_factors,
+        breathe,
+    )?;
+    check::factors(
+        Place {
+            part: ALS,
+            what: "product_factors",
+        },
+        &als.product_factors,
+        breathe,
+    )?;
+    check::finite(
+        Place {
+            part: ALS,
+            what: "gram",
+        },
+        &als.gram,
+    )?;
+    Ok(als)
+}
+
+/// Reads the exact plan: `order` is a permutation of the rows by norm descending, then row
+/// ascending, and `norms` are the norms of the rows it names.
+pub(super) fn unpack_index(
+    bytes: &Bytes,
+    rows: &Matrix,
+    breathe: Breathe<'_>,
+) -> Result<ItemIndex, UnpackError> {
+    let container = Container::open(ALS_INDEX, bytes, &["order", "norms"])?;
+    let order: Column<u32> = container.tensor("order", &[rows.rows()])?;
+    let norms: Column<f32> = container.tensor("norms", &[rows.rows()])?;
+    let (of, sorted) = (order.as_slice(), norms.as_slice());
+    let place = Place {
+        part: ALS_INDEX,
+        what: "order",
+    };
+    let mut is_placed = vec![false; rows.rows()];
+    each_row(rows.rows(), rows.cols() * size_of::<f32>(), breathe, |at| {
+        let row = of[at];
+        match is_placed.get_mut(row as usize) {
+            None => return Err(place.out_of_range(at, &row, &format!("below {}", rows.rows()))),
+            Some(true) => return Err(place.order(at, &row, &"every row once")),
+            Some(placed) => *placed = true,
+        }
+        let true_norm = norm(rows.row(row as usize));
+        let deviation = (f64::from(sorted[at]) - true_norm).abs();
+        // Written so that NaN fails, too; the second summand is the grain of subnormal norms.
+        let is_close = deviation <= true_norm * NORM_TOLERANCE + f64::from(f32::from_bits(1));
+        if !is_close {
+            let place = Place {
+                part: ALS_INDEX,
+                what: "norms",
+            };
+            let expected = format!("{true_norm:e}, the norm of product {row} in {ALS}");
+            return Err(place.out_of_range(at, &sorted[at], &expected));
+        }
+        let Some(before) = at.checked_sub(1) else {
+            return Ok(());
+        };
+        let descends =
+            sorted[before] > sorted[at] || (sorted[before] == sorted[at] && of[before] < row);
+        if descends {
+            return Ok(());
+        }
+        Err(place.order(at, &row, &"norms descending, among equals rows ascending"))
+    })?;
+    Ok(ItemIndex::from_exact(Exact::new(
+        rows, order, norms, breathe,
+    )))
+}
+
+pub(super) fn unpack_history(
+    bytes: &Bytes,
+    sizes: &Sizes,
+    breathe: Breathe<'_>,
+) -> Result<History, UnpackError> {
+    let names = ["offsets", "products", "recent_offsets", "recent_products"];
+    let container = Container::open(HISTORY, bytes, &names)?;
+    let offsets = [sizes.users + 1];
+    let history = History {
+        seen: Lists {
+            offsets: container.tensor("offsets", &offsets)?,
+            rows: container.tensor("products", &[sizes.interactions])?,
+        },
+        recent: Lists {
+            offsets: container.tensor("recent_offsets", &offsets)?,
+            rows: container.list("recent_products")?,
+        },
+    };
+    check_lists("offsets", &history.seen, breathe)?;
+    check_lists("recent_offsets", &history.recent, breathe)?;
+    check_rows("products", &history.seen, sizes.products, breathe)?;
+    check_rows("recent_products", &history.recent, sizes.products, breathe)?;
+    check_ascending(&history.seen, sizes.users, breathe)?;
+    Ok(history)
+}
+
+/// Offsets begin at 0, never fall and end at the number of rows.
+fn check_lists(what: &'static str, lists: &Lists, breathe: Breathe<'_>) -> Result<(), UnpackError> {
+    let place = Place {
+        part: HISTORY,
+        what,
+    };
+    let (offsets, rows) = (lists.offsets.as_slice(), lists.rows.as_slice().len() as u64);
+    let last = offsets.len() - 1;
+    each_row(offsets.len(), size_of::<u64>(), breathe, |at| {
+        let offset = offsets[at];
+        if at == 0 && offset != 0 {
+            return Err(place.order(at, &offset, &0));
+        }
+        if at > 0 && offset < offsets[at - 1] {
+            return Err(place.order(at, &offset, &format!("{} or more", offsets[at - 1])));
+        }
+        if at == last && offset != rows {
+            return Err(place.order(
+                at,
+                &offset,
+                &format!("{rows}, the number of products listed"),
+            ));
+        }
+        Ok(())
+    })
+}
+
+/// Every row listed is a product.
+fn check_rows(
+    what: &'static str,
+    lists: &Lists,
+    products: usize,
+    breathe: Breathe<'_>,
+) -> Result<(), UnpackError> {
+    let (place, rows) = (
+        Place {
+            part: HISTORY,
+            what,
+        },
+        lists.rows.as_slice(),
+    );
+    each_row(rows.len(), size_of::<u32>(), breathe, |at| {
+        if (rows[at] as usize) < products {
+            return Ok(());
+        }
+        Err(place.out_of_range(at, &rows[at], &format!("a product row below {products}")))
+    })
+}
+
+/// Seen products of every user ascend.
+fn check_ascending(seen: &Lists, users: usize, breathe: Breathe<'_>) -> Result<(), UnpackError> {
+    let place = Place {
+        part: HISTORY,
+        what: "products",
+    };
+    let row_bytes = seen.rows.as_bytes().len() / users.max(1);
+    each_row(users, row_bytes, breathe, |user| {
+        let listed = seen.of(crate::UserRow(user as u32));
+        match listed.windows(2).find(|pair| pair[0] >= pair[1]) {
+            None => Ok(()),
+            Some(pair) => {
+                let expected = format!("above {}, the product before it", pair[0]);
+                Err(place.order(user, &pair[1], &expected))
+            }
+        }
+    })
+}

@@ -1,0 +1,254 @@
+//! The one dot product: fitting, scoring and re-ranking all sum this way.
+//!
+//! Element `i` goes to lane `i mod 16` by fused multiply-add, in ascending order from +0; a tail
+//! is padded with zeros; the lanes are added in one fixed tree (see [`crate::lanes`]). The three
+//! entry points differ in how many rows they take and how these lie in memory, never in a bit of
+//! what they return.
+
+use crate::lanes::{CpuPath, Kernel, LANES, Lanes, Line, run};
+
+/// Inner product of two vectors of one length; 2 flops an element.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    dot_on(CpuPath::detected(), a, b)
+}
+
+/// [`dot`] on a chosen path.
+pub(crate) fn dot_on(path: CpuPath, a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "an inner product needs equal lengths");
+    run(path, Dot { a, b })
+}
+
+/// Inner products of `query` with row-major `rows`, one per element of `out`.
+///
+/// # Panics
+/// If `rows` does not hold `out.len()` rows of `query.len()`.
+pub fn scores_into(query: &[f32], rows: &[f32], out: &mut [f32]) {
+    scores_into_on(CpuPath::detected(), query, rows, out);
+}
+
+/// [`scores_into`] on a chosen path.
+pub(crate) fn scores_into_on(path: CpuPath, query: &[f32], rows: &[f32], out: &mut [f32]) {
+    assert_eq!(rows.len(), query.len() * out.len(), "one row per score");
+    run(path, Scores { query, rows, out });
+}
+
+/// Inner products with a panel: 16 rows stored column after column, line `i` holding element `i`
+/// of all 16. `query` and `panel` are zero-padded to a multiple of 16 elements. No lane is ever
+/// added to its neighbour, which makes this the cheapest layout to score.
+pub(crate) fn panel_scores_on(path: CpuPath, query: &[Line], panels: &[Line], out: &mut [Line]) {
+    assert_eq!(
+        panels.len(),
+        query.len() * LANES * out.len(),
+        "one panel per line of scores"
+    );
+    run(path, Panels { query, panels, out });
+}
+
+struct Dot<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+}
+
+impl Kernel for Dot<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> f32 {
+        let ((a, a_tail), (b, b_tail)) = (self.a.as_chunks(), self.b.as_chunks());
+        let mut acc = lanes.splat(0.0);
+        for (a, b) in a.iter().zip(b) {
+            acc = lanes.fma(lanes.load(a), lanes.load(b), acc);
+        }
+        if !a_tail.is_empty() {
+            acc = lanes.fma(
+                lanes.load(&padded(a_tail)),
+                lanes.load(&padded(b_tail)),
+                acc,
+            );
+        }
+        lanes.sum(acc)
+    }
+}
+
+struct Scores<'a> {
+    query: &'a [f32],
+    rows: &'a [f32],
+    out: &'a mut [f32],
+}
+
+/// Rows whose sums run side by side. Chosen: enough independent chains to hide the latency of a
+/// multiply-add, few enough for the sixteen registers of AVX2.
+const ROWS_AT_ONCE: usize = 4;
+
+impl Kernel for Scores<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let cols = self.query.len();
+        if cols == 0 {
+            return self.out.fill(0.0);
+        }
+        let (query, query_tail) = self.query.as_chunks::<LANES>();
+        let query_tail = padded(query_tail);
+        let (groups, rest) = self.out.as_chunks_mut::<ROWS_AT_ONCE>();
+        let group_rows = groups.len() * ROWS_AT_ONCE * cols;
+        let rows = self.rows[..group_rows].chunks_exact(ROWS_AT_ONCE * cols);
+        for (rows, out) in rows.zip(groups) {
+            let row: [&[f32]; ROWS_AT_ONCE] =
+                std::array::from_fn(|which| &rows[which * cols..][..cols]);
+            let mut acc = [lanes.splat(0.0); ROWS_AT_ONCE];
+            for (chunk, query) in query.iter().enumerate() {
+                let query = lanes.load(query);
+                for (row, acc) in row.iter().zip(&mut acc) {
+                    let (chunks, _) = row.as_chunks();
+                    *acc = lanes.fma(query, lanes.load(&chunks[chunk]), *acc);
+                }
+            }
+            for ((row, acc), out) in row.iter().zip(acc).zip(out) {
+                let (_, tail) = row.as_chunks::<LANES>();
+                let acc = if tail.is_empty() {
+                    acc
+                } else {
+                    lanes.fma(lanes.load(&query_tail), lanes.load(&padded(tail)), acc)
+                };
+                *out = lanes.sum(acc);
+            }
+        }
+        for (row, out) in self.rows[group_rows..].chunks_exact(cols).zip(rest) {
+            *out = Dot {
+                a: self.query,
+                b: row,
+            }
+            .run(lanes);
+        }
+    }
+}
+
+struct Panels<'a> {
+    query: &'a [Line],
+    panels: &'a [Line],
+    out: &'a mut [Line],
+}
+
+impl Kernel for Panels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        if self.query.is_empty() {
+            return self.out.fill(Line::ZERO);
+        }
+        let panels = self.panels.chunks_exact(self.query.len() * LANES);
+        for (panel, out) in panels.zip(self.out) {
+            let (columns, _) = panel.as_chunks::<LANES>();
+            // The tree of `Lanes::sum`, with lanes of the sum as whole registers. Taking four
+            // leaves of one inner node at a time keeps at most eight registers in use.
+            let mut four = [lanes.splat(0.0); 4];
+            for (lane, node) in four.iter_mut().enumerate() {
+                let mut acc = [lanes.splat(0.0); 4];
+                for (query, column) in self.query.iter().zip(columns) {
+                    for (leaf, acc) in acc.iter_mut().enumerate() {
+                        let at = lane + 4 * leaf;
+                        let query = lanes.splat(query.0[at]);
+                        *acc = lanes.fma(query, lanes.load(&column[at].0), *acc);
+                    }
+                }
+                *node = lanes.add(lanes.add(acc[0], acc[2]), lanes.add(acc[1], acc[3]));
+            }
+            let sum = lanes.add(lanes.add(four[0], four[2]), lanes.add(four[1], four[3]));
+            lanes.store(sum, &mut out.0);
+        }
+    }
+}
+
+#[inline(always)]
+fn padded(tail: &[f32]) -> [f32; LANES] {
+    let mut line = [0.0; LANES];
+    line[..tail.len()].copy_from_slice(tail);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Numbers over the whole range in which no inner product overflows: subnormals, both zeros,
+    /// tiny and huge.
+    fn numbers(count: usize) -> impl Strategy<Value = Vec<f32>> {
+        let any = prop_oneof![
+            4 => -2.0f32..2.0,
+            1 => (0u32..0x0080_0000).prop_map(f32::from_bits),
+            1 => (0u32..0x0080_0000).prop_map(|bits| -f32::from_bits(bits)),
+            1 => -1e17f32..1e17,
+            1 => Just(-0.0f32),
+        ];
+        proptest::collection::vec(any, count)
+    }
+
+    /// The definition, in the plainest words.
+    fn reference(a: &[f32], b: &[f32]) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        for i in 0..a.len().next_multiple_of(16) {
+            let (a, b) = (a.get(i).unwrap_or(&0.0), b.get(i).unwrap_or(&0.0));
+            lanes[i % 16] = a.mul_add(*b, lanes[i % 16]);
+        }
+        for width in [8, 4, 2, 1] {
+            for lane in 0..width {
+                lanes[lane] += lanes[lane + width];
+            }
+        }
+        lanes[0]
+    }
+
+    fn panel(rows: &[f32], cols: usize, count: usize) -> Vec<Line> {
+        let mut lines = vec![Line::ZERO; cols.next_multiple_of(16) * count.div_ceil(16)];
+        for row in 0..count {
+            for col in 0..cols {
+                let line = row / 16 * cols.next_multiple_of(16) + col;
+                lines[line].0[row % 16] = rows[row * cols + col];
+            }
+        }
+        lines
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_and_layout_gives_the_same_bits(
+            (query, rows, count) in (0usize..70, 0usize..37).prop_flat_map(|(cols, count)| {
+                (numbers(cols), numbers(cols * count), Just(count))
+            }),
+        ) {
+            let cols = query.len();
+            let expected: Vec<u32> = (0..count)
+                .map(|row| reference(&query, &rows[row * cols..][..cols]).to_bits())
+                .collect();
+            let lines: Vec<Line> = query.chunks(16).map(|tail| Line(padded(tail))).collect();
+            for path in CpuPath::available() {
+                let mut out = vec![f32::NAN; count];
+                scores_into_on(path, &query, &rows, &mut out);
+                let scores: Vec<u32> = out.iter().map(|score| score.to_bits()).collect();
+                prop_assert_eq!(&scores, &expected, "scores_into on {}", path.as_str());
+                let mut out = vec![Line::ZERO; count.div_ceil(16)];
+                panel_scores_on(path, &lines, &panel(&rows, cols, count), &mut out);
+                for row in 0..count {
+                    let one = dot_on(path, &query, &rows[row * cols..][..cols]);
+                    prop_assert_eq!(one.to_bits(), expected[row], "dot on {}", path.as_str());
+                    let score = out[row / 16].0[row % 16];
+                    prop_assert_eq!(score.to_bits(), expected[row], "panel {}", path.as_str());
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "equal lengths")]
+    fn unequal_lengths_are_a_bug_of_the_caller() {
+        let _ = dot(&[1.0], &[]);
+    }
+}

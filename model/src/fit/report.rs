@@ -1,0 +1,95 @@
+//! What a fit says while it runs, and why it refuses.
+
+/// How far a fit has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum FitStep {
+    /// Data and parameters were accepted.
+    Started {
+        /// Users with interactions.
+        users: usize,
+        /// Products of events and catalogue.
+        products: usize,
+        /// Distinct user-product pairs.
+        interactions: usize,
+    },
+    /// An alternation is done.
+    Iteration {
+        /// Alternations done.
+        done: usize,
+        /// Alternations in all.
+        of: usize,
+        /// The implicit objective after it; never rises.
+        loss: f64,
+        /// Rows that f32 could not solve and f64 did.
+        double_precision: usize,
+    },
+    /// Factors stand; index, history and popularity are being put together.
+    Assembling,
+}
+
+/// Why there is nothing to fit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// There are no events.
+    #[error("there are no interactions to fit")]
+    NoInteractions,
+    /// A parameter is outside its range.
+    #[error("parameter {name} is {value}, expected {expected}")]
+    Parameter {
+        /// Name as in [`FitParams`].
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// An event's value is not a finite number above zero.
+    #[error("user {user:?}, product {product:?}: value {value} is not a finite number above 0")]
+    Value {
+        /// User id.
+        user: String,
+        /// Product id.
+        product: String,
+        /// The value.
+        value: f32,
+    },
+    /// A catalogue row cannot be used.
+    #[error("catalogue product {id:?}: {why}")]
+    Catalogue {
+        /// Product id.
+        id: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A user or product id is empty or too long.
+    #[error("{kind} id row {row}: {source}", row = source.row())]
+    Id {
+        /// `user` or `product`.
+        kind: &'static str,
+        /// What is wrong with it.
+        source: crate::IdError,
+    },
+    /// More rows or text than the format's 32-bit offsets can number.
+    #[error("{what} exceed the format's limit of {limit}")]
+    TooLarge {
+        /// What is counted.
+        what: &'static str,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// The numbers left the range of f32; smaller values or more regularization help.
+    #[error(
+        "factors of {kind} row {row} are not usable numbers; values or confidence are too large"
+    )]
+    Diverged {
+        /// `user` or `product`.
+        kind: &'static str,
+        /// Row in the sorted ids.
+        row: usize,
+    },
+    /// The private thread pool could not be started.
+    #[error("no threads for fitting: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}

@@ -1,0 +1,188 @@
+//! One half of an alternation: every row of one side solved against the other side.
+//!
+//! For a row with observations `i` the factors solve
+//! `(G + λI + Σ (cᵢ − 1) yᵢyᵢᵀ) x = Σ cᵢ yᵢ`, where `yᵢ` are rows of the other side, `G` is the
+//! Gram matrix of all of them and `cᵢ = 1 + confidence × valueᵢ`. The sums run in f32 and in the
+//! order of the columns; a row is one task, so threads change nothing. Where f32 runs out of
+//! digits the row is solved again in f64 (see [`super::robust`]) and counted.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use super::{
+    factors::Factors,
+    gram::Gram,
+    normal::{AddOuterProducts, ScaleRow, Solve},
+    pairs::{Pairs, ROWS_PER_TASK},
+    robust,
+};
+use crate::lanes::{CpuPath, LANES, Line, run};
+
+/// Observations gathered before they are added to the matrix. Chosen: at 64 factors two such
+/// batches are 32 KiB and stay in the first-level cache.
+const BATCH: usize = 64;
+
+/// What a row is solved against.
+pub(super) struct System<'a> {
+    pub(super) path: CpuPath,
+    /// The other side.
+    pub(super) factors: &'a Factors,
+    /// Gram matrix of the other side.
+    pub(super) gram: &'a Gram,
+    pub(super) regularization: f32,
+    pub(super) confidence: f32,
+}
+
+/// Solved rows.
+pub(super) struct Solved {
+    pub(super) factors: Factors,
+    /// Rows that needed f64.
+    pub(super) double_precision: usize,
+    /// First row whose factors are no usable numbers.
+    pub(super) diverged: Option<usize>,
+}
+
+impl System<'_> {
+    /// Solves every row of `pairs`; rows without observations become exactly zero. Must run
+    /// inside the pool that it is to use.
+    pub(super) fn solve(&self, pairs: &Pairs) -> Solved {
+        let stride = self.factors.stride;
+        let mut solved = Factors::zeros(pairs.rows(), self.factors.len);
+        let regularized = self.gram.regularized(self.regularization);
+        let (double_precision, diverged) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        let tasks = solved
+            .lines
+            .par_chunks_mut(ROWS_PER_TASK.get() * stride)
+            .enumerate();
+        tasks.for_each_init(
+            || Workspace::new(stride),
+            |workspace, (task, out)| {
+                for (at, out) in out.chunks_exact_mut(stride).enumerate() {
+                    let row = task * ROWS_PER_TASK.get() + at;
+                    if pairs.count(row) == 0 {
+                        continue;
+                    }
+                    if !self.solve_row(pairs, row, &regularized, (workspace, &mut *out)) {
+                        double_precision.fetch_add(1, Ordering::Relaxed);
+                        self.solve_row_f64(pairs, row, out);
+                    }
+                    if !is_usable(out) {
+                        diverged.fetch_min(row, Ordering::Relaxed);
+                    }
+                }
+            },
+        );
+        Solved {
+            factors: solved,
+            double_precision: double_precision.into_inner(),
+            diverged: Some(diverged.into_inner()).filter(|row| *row != usize::MAX),
+        }
+    }
+
+    fn solve_row(
+        &self,
+        pairs: &Pairs,
+        row: usize,
+        regularized: &[Line],
+        (workspace, out): (&mut Workspace, &mut [Line]),
+    ) -> bool {
+        let (stride, len) = (self.factors.stride, self.factors.len);
+        let Workspace {
+            matrix,
+            right,
+            middle,
+            rows,
+            scaled,
+        } = workspace;
+        matrix.copy_from_slice(regularized);
+        right.fill(Line::ZERO);
+        let mut observations = pairs.row(row);
+        while observations.len() > 0 {
+            let mut count = 0;
+            for (col, value) in observations.by_ref().take(BATCH) {
+                let lines = count * stride..(count + 1) * stride;
+                rows[lines.clone()].copy_from_slice(self.factors.row(col as usize));
+                let scale = self.confidence * value;
+                run(
+                    self.path,
+                    ScaleRow {
+                        row: &rows[lines.clone()],
+                        scale,
+                        scaled: &mut scaled[lines],
+                        weight: 1.0 + scale,
+                        right,
+                    },
+                );
+                count += 1;
+            }
+            let lines = count * stride;
+            let (scaled, rows) = (&scaled[..lines], &rows[..lines]);
+            run(
+                self.path,
+                AddOuterProducts {
+                    matrix,
+                    stride,
+                    len,
+                    scaled,
+                    rows,
+                },
+            );
+        }
+        run(
+            self.path,
+            Solve {
+                matrix,
+                len,
+                right,
+                middle,
+                solution: out,
+            },
+        )
+    }
+
+    fn solve_row_f64(&self, pairs: &Pairs, row: usize, out: &mut [Line]) {
+        let len = self.factors.len;
+        let mut system = robust::System::new(self.gram.exact(), len, self.regularization);
+        for (col, value) in pairs.row(row) {
+            let factors: &[f32] = bytemuck::cast_slice(self.factors.row(col as usize));
+            system.add(
+                &factors[..len],
+                f64::from(self.confidence) * f64::from(value),
+            );
+        }
+        let out: &mut [f32] = bytemuck::cast_slice_mut(out);
+        out.fill(0.0);
+        for (out, x) in out.iter_mut().zip(system.solve()) {
+            *out = x as f32;
+        }
+    }
+}
+
+fn is_usable(row: &[Line]) -> bool {
+    let norm = crate::index::norm(bytemuck::cast_slice(row));
+    // Written so that NaN fails, too.
+    norm <= f64::from(crate::FACTOR_NORM_MAX)
+}
+
+/// Working memory of one task.
+struct Workspace {
+    matrix: Vec<Line>,
+    right: Vec<Line>,
+    middle: Vec<Line>,
+    rows: Vec<Line>,
+    scaled: Vec<Line>,
+}
+
+impl Workspace {
+    fn new(stride: usize) -> Self {
+        let zeros = |lines| vec![Line::ZERO; lines];
+        Self {
+            matrix: zeros(stride * LANES * stride),
+            right: zeros(stride),
+            middle: zeros(stride),
+            rows: zeros(BATCH * stride),
+            scaled: zeros(BATCH * stride),
+        }
+    }
+}

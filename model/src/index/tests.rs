@@ -1,0 +1,117 @@
+//! The exact plan against the plainest scan there is.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{column::Column, dot::dot_on};
+
+/// Scores every row, sorts all of them.
+fn naive(path: CpuPath, rows: &Matrix, search: &Search<'_>) -> Vec<(u32, u32)> {
+    let mut all: Vec<(f32, u32)> = (0..rows.rows() as u32)
+        .filter(|row| !search.excluded.contains(*row))
+        .map(|row| {
+            (
+                dot_on(path, search.query, rows.row(row as usize)) + 0.0,
+                row,
+            )
+        })
+        .collect();
+    all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1)));
+    all.truncate(search.n);
+    all.into_iter()
+        .map(|(score, row)| (row, score.to_bits()))
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    rows: Matrix,
+    query: Vec<f32>,
+    n: usize,
+    excluded: Vec<bool>,
+}
+
+/// Few distinct directions and lengths, so that ties and zero rows are common; `skew` decides
+/// whether norms are mild or differ by powers of ten.
+fn cases() -> impl Strategy<Value = Case> {
+    (1usize..40, 0usize..300, 0i32..3, 0usize..2).prop_flat_map(|(cols, count, skew, all)| {
+        let row = proptest::collection::vec(-2i8..3, cols);
+        let scale = (0..4 * skew + 1).prop_map(|power| 10f32.powi(-power));
+        let rows = proptest::collection::vec((row, scale), count);
+        let query = proptest::collection::vec(prop_oneof![-1.0f32..1.0, Just(0.0)], cols);
+        let excluded = proptest::collection::vec(proptest::bool::weighted(0.3), count);
+        (rows, query, 0usize..320, excluded).prop_map(move |(rows, query, n, mut excluded)| {
+            if all == 1 && n % 7 == 0 {
+                excluded.fill(true);
+            }
+            let numbers: Vec<f32> = rows
+                .iter()
+                .flat_map(|(row, scale)| row.iter().map(move |x| f32::from(*x) * scale))
+                .collect();
+            let rows = Matrix::new(Column::from_vec(numbers), count, cols).unwrap();
+            Case {
+                rows,
+                query,
+                n,
+                excluded,
+            }
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn scan_in_norm_order_equals_the_naive_scan_to_the_bit(case in cases()) {
+        let index = ItemIndex::exact(&case.rows);
+        let mut excluded = RowSet::default();
+        excluded.start(case.rows.rows());
+        for (row, out) in case.excluded.iter().enumerate() {
+            if *out {
+                excluded.insert(row as u32);
+            }
+        }
+        let search = Search { query: &case.query, n: case.n, excluded: &excluded };
+        let mut scratch = SearchScratch::default();
+        for path in CpuPath::available() {
+            let found: Vec<(u32, u32)> = index
+                .search_on(path, &search, &mut scratch)
+                .map(|(row, score)| (row, score.to_bits()))
+                .collect();
+            prop_assert_eq!(found, naive(path, &case.rows, &search));
+        }
+    }
+}
+
+#[test]
+fn skewed_norms_stop_the_scan_early() {
+    let numbers: Vec<f32> = (0..4096).map(|row| 1.0 / (1.0 + row as f32)).collect();
+    let rows = Matrix::new(Column::from_vec(numbers), 4096, 1).unwrap();
+    let mut scratch = SearchScratch::default();
+    let search = Search {
+        query: &[2.0],
+        n: 3,
+        excluded: &RowSet::default(),
+    };
+    let found: Vec<u32> = ItemIndex::exact(&rows)
+        .search(&search, &mut scratch)
+        .map(|(row, _)| row)
+        .collect();
+    assert_eq!(found, [0, 1, 2]);
+    assert_eq!(scratch.scored(), 64);
+}
+
+#[test]
+fn row_set_is_empty_after_every_start_even_when_rounds_run_out() {
+    let mut set = RowSet::default();
+    assert!(!set.contains(0));
+    set.start(2);
+    set.insert(1);
+    assert!(set.contains(1) && !set.contains(0) && !set.contains(9));
+    set.round = u32::MAX - 1;
+    set.start(2);
+    set.insert(0);
+    set.start(2);
+    assert!(!set.contains(0) && !set.contains(1));
+}

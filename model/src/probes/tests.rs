@@ -1,0 +1,224 @@
+//! What probes catch, and what they leave alone.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use safetensors::{SafeTensors, tensor::TensorView};
+
+use super::*;
+use crate::{CardExtra, Packed, Reason, sample};
+
+fn packed() -> Packed {
+    let model = sample::model(&sample::shop(60, 40), &sample::params(8));
+    let extra = CardExtra {
+        parameters: sample::params(8),
+        evaluation: None,
+        probes: 5,
+    };
+    model.pack(extra).unwrap()
+}
+
+fn parts(packed: &Packed) -> BTreeMap<String, Bytes> {
+    let parts = packed.parts.iter();
+    parts
+        .map(|part| (part.name.to_owned(), part.bytes.clone().into()))
+        .collect()
+}
+
+fn unpack(card: &ModelCard, parts: &BTreeMap<String, Bytes>) -> Model {
+    Model::unpack(card, parts, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
+    let packed = packed();
+    let model = unpack(&packed.card, &parts(&packed));
+    let probes = &packed.card.probes;
+    assert_eq!(probes.len(), 8);
+    let segment = |probe: &Probe| {
+        let user = model.users().find(&probe.user_id);
+        user.map(|user| model.users().segment(user).to_owned())
+    };
+    for name in model.users().segment_names() {
+        assert!(
+            probes
+                .iter()
+                .any(|probe| segment(probe).as_ref() == Some(name)),
+            "{name}"
+        );
+    }
+    let unknown = probes
+        .iter()
+        .find(|probe| segment(probe).is_none())
+        .unwrap();
+    assert!(
+        unknown
+            .items
+            .iter()
+            .all(|item| item.reason == Reason::Popular)
+    );
+    assert!(probes.iter().any(|probe| probe.include_seen));
+    let excluding = probes
+        .iter()
+        .find(|p| !p.exclude_product_ids.is_empty())
+        .unwrap();
+    assert!(
+        excluding
+            .items
+            .iter()
+            .all(|i| !excluding.exclude_product_ids.contains(&i.product_id))
+    );
+    let report = packed.card.check_probes(&model, &mut Scratch::default());
+    assert_eq!(
+        report,
+        ProbeReport {
+            checked: 8,
+            mismatches: vec![],
+            revision_differs: false
+        }
+    );
+    assert!(!report.refuses());
+}
+
+/// Swaps rows of a matrix in a safetensors part, all other bytes as they were.
+fn reverse_rows(bytes: &Bytes, permuted: &str, also: Option<&str>) -> Bytes {
+    let container = SafeTensors::deserialize(bytes).unwrap();
+    let mut tensors: Vec<_> = container
+        .iter()
+        .map(|(name, tensor)| {
+            (
+                name,
+                tensor.dtype(),
+                tensor.shape().to_vec(),
+                tensor.data().to_vec(),
+            )
+        })
+        .collect();
+    for (name, _, shape, data) in &mut tensors {
+        if *name == permuted || Some(*name) == also {
+            let row = data.len() / shape[0];
+            *data = data.chunks(row).rev().flatten().copied().collect();
+        }
+    }
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        (*name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap().into()
+}
+
+#[test]
+fn factors_permuted_against_ids_are_caught_by_probes_alone() {
+    let packed = packed();
+    let mut parts = parts(&packed);
+    let als = reverse_rows(&parts["als.safetensors"], "product_factors", None);
+    parts.insert("als.safetensors".to_owned(), als);
+    // A publisher that permutes factors computes its index from them: the index is sound, too.
+    let rows: Vec<u8> = {
+        let container = SafeTensors::deserialize(&parts["als.safetensors"]).unwrap();
+        container.tensor("product_factors").unwrap().data().to_vec()
+    };
+    let numbers: Vec<f32> = rows
+        .as_chunks()
+        .0
+        .iter()
+        .map(|x| f32::from_le_bytes(*x))
+        .collect();
+    let matrix = crate::Matrix::new(crate::column::Column::from_vec(numbers), 40, 8).unwrap();
+    let index = crate::index::Exact::build(&matrix);
+    let views = [
+        (
+            "order",
+            TensorView::new(safetensors::Dtype::U32, vec![40], index.order.as_bytes()),
+        ),
+        (
+            "norms",
+            TensorView::new(safetensors::Dtype::F32, vec![40], index.norms.as_bytes()),
+        ),
+    ];
+    let index = safetensors::serialize(views.map(|(n, v)| (n, v.unwrap())), None).unwrap();
+    parts.insert("als_index.safetensors".to_owned(), index.into());
+
+    let model = unpack(&packed.card, &parts);
+    let report = packed.card.check_probes(&model, &mut Scratch::default());
+    assert!(report.refuses(), "{report:?}");
+    // The unknown user's popularity is untouched, everyone else's answer is wrong.
+    assert_eq!(report.mismatches.len(), packed.card.probes.len() - 1);
+    assert!(
+        report.mismatches[0].starts_with("probe 0 (user \"user-"),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn user_factors_permuted_against_ids_are_caught_by_probes_alone() {
+    let packed = packed();
+    let mut parts = parts(&packed);
+    let als = reverse_rows(&parts["als.safetensors"], "user_factors", None);
+    parts.insert("als.safetensors".to_owned(), als);
+    let model = unpack(&packed.card, &parts);
+    assert!(
+        packed
+            .card
+            .check_probes(&model, &mut Scratch::default())
+            .refuses()
+    );
+}
+
+#[test]
+fn another_scoring_revision_reports_and_does_not_refuse() {
+    let mut packed = packed();
+    packed.card.scoring_revision += 1;
+    packed.card.probes[0].items[0].score += 1.0;
+    let model = unpack(&packed.card, &parts(&packed));
+    let report = packed.card.check_probes(&model, &mut Scratch::default());
+    assert!(report.revision_differs && !report.refuses());
+    assert_eq!(report.mismatches.len(), 1);
+}
+
+fn probe(items: &[(&str, f32)]) -> Probe {
+    let items = items.iter().map(|(id, score)| ProbeItem {
+        product_id: (*id).to_owned(),
+        score: *score,
+        reason: Reason::Collaborative,
+        collaborative: Some(*score),
+        content: None,
+    });
+    Probe {
+        user_id: "u".to_owned(),
+        n: 2,
+        strategy: Strategy::Hybrid,
+        exclude_product_ids: Vec::new(),
+        include_seen: false,
+        answered_by: Strategy::Collaborative,
+        items: items.collect(),
+    }
+}
+
+#[test]
+fn scores_may_drift_by_the_tolerance_and_no_further() {
+    let expected = probe(&[("a", 2.0), ("b", 1.0)]);
+    assert_eq!(
+        compare(&expected, &probe(&[("a", 2.0001), ("b", 1.0)])),
+        Ok(())
+    );
+    let error = compare(&expected, &probe(&[("a", 2.001), ("b", 1.0)])).unwrap_err();
+    assert!(
+        error.contains("product \"a\" has score Some(2.001)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn products_may_trade_places_at_the_cut_only() {
+    let expected = probe(&[("a", 2.0), ("b", 1.0)]);
+    assert_eq!(
+        compare(&expected, &probe(&[("a", 2.0), ("c", 1.00001)])),
+        Ok(())
+    );
+    let error = compare(&expected, &probe(&[("a", 2.0), ("c", 1.1)])).unwrap_err();
+    assert!(error.contains("\"b\" did not come back"), "{error}");
+    assert!(compare(&expected, &probe(&[("c", 2.0), ("b", 1.0)])).is_err());
+    assert!(compare(&expected, &probe(&[("a", 2.0)])).is_err());
+}
