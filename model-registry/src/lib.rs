@@ -1,1 +1,62 @@
-//! registry
+//! Hotshelf's registry: model versions and rollouts over an object store.
+//!
+//! It knows names, bytes and checksums, and no algorithm: what stands inside a part is the business
+//! of `hotshelf-model`. The stored format is specified in this package's `README.md`; a process that
+//! holds to that page can share a registry with this one.
+//!
+//! ```text
+//! publish   parts/<upload>/<part> ... ─▶ versions/000012.json     create-only: its presence is the commit
+//! propose   rollouts/000031.json                                  create-only: names its parent and that one's sha256
+//! fetch     manifest ─▶ ranges in parallel ─▶ private cache folder ─▶ seal: read, hash, own
+//! ```
+//!
+//! Where to begin reading:
+//! - `names`, `ids`, `numbers`: identifiers. Parsing is the validation, and nothing that passed it
+//!   can lead a path astray.
+//! - `layout`: the only file that builds object paths.
+//! - [`Registry`]: every operation, with its laws.
+//! - [`Manifest`] and [`RolloutRecord`]: what is stored.
+//! - [`RolloutLog`]: which record is the desired state.
+//! - [`CacheDir`] and [`LocalParts`]: from the store into this process's own memory.
+
+mod cache;
+mod clock;
+mod create_only;
+mod error;
+mod fetch;
+mod ids;
+mod json;
+mod layout;
+mod limits;
+mod manifest;
+mod names;
+mod numbers;
+mod open;
+mod propose;
+mod publish;
+mod random;
+mod registry;
+mod rollout;
+mod rollout_log;
+mod seal;
+mod store;
+mod versions;
+
+pub use cache::{CacheDir, Evicted};
+pub use clock::Clock;
+pub use error::{Cause, Error};
+pub use ids::{Nonce, Sha256Digest, UploadId};
+pub use limits::{FetchLimits, Limits, RetryLimits};
+pub use manifest::{Input, Lineage, Manifest, PartEntry, Tombstone};
+pub use names::{ModelName, PartName, ReplicaId};
+pub use numbers::{RolloutNumber, Version};
+pub use propose::Proposed;
+pub use publish::{NewPart, NewVersion};
+pub use registry::{Options, Registry};
+pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
+pub use rollout_log::{RolloutLog, Seen};
+pub use seal::LocalParts;
+pub use versions::{VersionEntry, VersionState};
+
+/// The newest stored format that this release reads, and the one it writes.
+pub const FORMAT: u32 = 1;

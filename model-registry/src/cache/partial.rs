@@ -1,0 +1,125 @@
+//! A file under way: `<part>.partial-<nonce>`, locked by its writer, renamed when it is whole.
+//!
+//! The lock is the system's own on the open file, so that it ends with the writer however that
+//! ends. A sweeper that gets it knows that nobody writes any more.
+
+use super::failed;
+use crate::{Error, Nonce};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, SeekFrom};
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+
+const MARK: &str = ".partial-";
+/// Attempts to get a file past sweepers that open the folder in the same moment (chosen).
+const CREATE_TRIES: usize = 8;
+
+/// A file being written; removed when dropped unfinished.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    file: tokio::fs::File,
+    path: PathBuf,
+    target: PathBuf,
+    is_finished: bool,
+}
+
+impl Partial {
+    /// A new empty file beside `target`.
+    pub(crate) fn create(target: &Path, nonce: Nonce) -> Result<Self, Error> {
+        for attempt in 0..CREATE_TRIES {
+            let mut name = target.as_os_str().to_owned();
+            name.push(format!("{MARK}{nonce}-{attempt}"));
+            let path = PathBuf::from(name);
+            let file = OpenOptions::new().write(true).create_new(true).open(&path);
+            let file = file.map_err(|source| failed("creating", &path, source))?;
+            match file.try_lock() {
+                // A sweeper holds it between our two calls, and will remove it.
+                Err(TryLockError::WouldBlock) => continue,
+                // Without locks on this file system sweepers leave every partial file alone.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
+            }
+            if is_linked(&file).map_err(|source| failed("reading", &path, source))? {
+                let file = tokio::fs::File::from_std(file);
+                let target = target.to_owned();
+                return Ok(Self {
+                    file,
+                    path,
+                    target,
+                    is_finished: false,
+                });
+            }
+        }
+        let source = io::Error::other("other processes kept removing it");
+        Err(failed("creating a file beside", target, source))
+    }
+
+    /// Writes `bytes` at `start`.
+    pub(crate) async fn write_at(&mut self, start: u64, bytes: &[u8]) -> Result<(), Error> {
+        let written = async {
+            self.file.seek(SeekFrom::Start(start)).await?;
+            self.file.write_all(bytes).await?;
+            self.file.flush().await
+        };
+        written
+            .await
+            .map_err(|source| failed("writing", &self.path, source))
+    }
+
+    /// Makes the bytes durable, then gives the file its name.
+    pub(crate) async fn finish(mut self) -> Result<(), Error> {
+        let finished = async {
+            self.file.sync_all().await?;
+            tokio::fs::rename(&self.path, &self.target).await
+        };
+        finished
+            .await
+            .map_err(|source| failed("finishing", &self.path, source))?;
+        self.is_finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // What cannot be removed now is swept when the folder is opened next.
+            let _removed = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether `path` is named like a file under way.
+pub(super) fn is_partial(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().contains(MARK))
+}
+
+/// Removes a partial file whose writer is gone.
+pub(super) fn remove_if_dead(path: &Path) -> Result<(), Error> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(|source| failed("opening", path, source))?,
+    };
+    if file.try_lock().is_err() {
+        return Ok(());
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("removing", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the open file still has a name.
+#[cfg(unix)]
+fn is_linked(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Elsewhere an open file cannot be removed.
+#[cfg(not(unix))]
+fn is_linked(_file: &File) -> io::Result<bool> {
+    Ok(true)
+}

@@ -1,0 +1,115 @@
+//! The self-test before the first write: does this store keep create-only writes?
+//!
+//! All that keeps two publishers or two operators apart is that of many creates of one object
+//! exactly one succeeds. Some servers accept the condition and ignore it, others check and then
+//! write. So each process tries it out once, in a corner of the root that no model can have.
+
+use crate::store::Created;
+use crate::{Error, Registry};
+use bytes::Bytes;
+use futures::future::join_all;
+use object_store::path::Path;
+
+/// Creates of one object that run against each other (chosen).
+const RACERS: usize = 8;
+/// Largest test object, in bytes.
+const PROBE_BYTES_MAX: u64 = 1_024;
+
+/// How the test ended, other than by a failing store.
+type Verdict = Result<(), String>;
+
+impl Registry {
+    /// Proves that the store keeps create-only writes: once per registry handle and its clones;
+    /// every write calls it. Leaves nothing behind where deleting is allowed.
+    ///
+    /// Costs some 14 small calls the first time, nothing afterwards. A store that failed the test
+    /// is not asked again; one that could not be reached is.
+    ///
+    /// # Errors
+    /// [`Error::NoCreateOnly`], [`Error::ReadOnly`], [`Error::Unavailable`].
+    pub async fn prove_create_only(&self) -> Result<(), Error> {
+        let verdict = self
+            .create_only()
+            .get_or_try_init(|| self.test_create_only())
+            .await?;
+        verdict.clone().map_err(|why| Error::NoCreateOnly { why })
+    }
+
+    async fn test_create_only(&self) -> Result<Verdict, Error> {
+        let once = self
+            .layout()
+            .create_only_probe(self.store().random.nonce()?);
+        let raced = self
+            .layout()
+            .create_only_probe(self.store().random.nonce()?);
+        let verdict = match self.create_twice(&once).await {
+            Ok(Ok(())) => self.race(&raced).await,
+            other => other,
+        };
+        for path in [&once, &raced] {
+            if let Err(error) = self.store().delete("the self-test's object", path).await {
+                // Writing may be allowed where deleting is not; the object harms nobody.
+                tracing::warn!(error = error.in_full(), %path, "the self-test's object stays");
+            }
+        }
+        verdict
+    }
+
+    /// A second create of an object must be refused and must not change it.
+    async fn create_twice(&self, path: &Path) -> Result<Verdict, Error> {
+        let first = Bytes::from_static(b"first");
+        // A conflict here is the answer to our own create, lost and tried again; the bytes tell.
+        self.store()
+            .create("the self-test's object", path, &first)
+            .await?;
+        let second = Bytes::from_static(b"second");
+        let again = self
+            .store()
+            .create("the self-test's object", path, &second)
+            .await?;
+        let stored = self
+            .store()
+            .read("the self-test's object", path, PROBE_BYTES_MAX)
+            .await?;
+        Ok(match (again, stored) {
+            (Created::Yes, _) => Err("an object that existed was created again".to_owned()),
+            (Created::Conflict, Some(stored)) if stored == first => Ok(()),
+            (Created::Conflict, Some(_)) => Err("a refused create changed the object".to_owned()),
+            (Created::Conflict, None) => Err("a created object could not be read back".to_owned()),
+        })
+    }
+
+    /// Of creates at the same time exactly one wins, and its bytes are those that stay.
+    async fn race(&self, path: &Path) -> Result<Verdict, Error> {
+        let bytes: Vec<Bytes> = (0..RACERS)
+            .map(|racer| format!("racer {racer}").into())
+            .collect();
+        let creates = bytes
+            .iter()
+            .map(|bytes| self.store().create("the self-test's object", path, bytes));
+        let outcomes = join_all(creates)
+            .await
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        let winners: Vec<usize> = (0..RACERS)
+            .filter(|racer| outcomes[*racer] == Created::Yes)
+            .collect();
+        let stored = self
+            .store()
+            .read("the self-test's object", path, PROBE_BYTES_MAX)
+            .await?;
+        let Some(stored) = stored else {
+            return Ok(Err("a created object could not be read back".to_owned()));
+        };
+        Ok(match winners.as_slice() {
+            [winner] if bytes[*winner] == stored => Ok(()),
+            // The winner's answer was lost, so that its second try met its first.
+            [] if bytes.contains(&stored) => Ok(()),
+            [_] | [] => Err("the object holds bytes of a create that was refused".to_owned()),
+            many => Err(format!(
+                "{} of {RACERS} creates of one object won",
+                many.len()
+            )),
+        })
+    }
+}

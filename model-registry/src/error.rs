@@ -1,0 +1,207 @@
+//! What can go wrong, by what a caller can do about it. Causes are sources, not text.
+
+use std::io;
+
+/// The cause below an [`Error`]: of the store, the file system or a parser.
+pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Longest excerpt of a refused value in a message, in characters (chosen: one line of a terminal).
+const EXCERPT_CHARS: usize = 64;
+
+/// Every failure of this package.
+///
+/// A message names the thing (model, version, part, record); the cause stands in `source()`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such object. Asking again helps only once somebody has written it.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// The version was published and has been removed; its number is never used again.
+    #[error("{what} was removed by {by}: {why}")]
+    Removed {
+        /// What was asked for.
+        what: String,
+        /// Who removed it.
+        by: String,
+        /// The reason given.
+        why: String,
+    },
+    /// Stored or fetched bytes are not what they have to be.
+    #[error("{what} is corrupt: {why}")]
+    Corrupt {
+        /// The object or part.
+        what: String,
+        /// What was expected and what was found.
+        why: String,
+        /// The damaged copy was a cached one and is deleted by now: fetching again can help.
+        is_refetchable: bool,
+        /// The parser's own words.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The caller passed a value that is not allowed.
+    #[error("{field} {value:?} is refused: {limit}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// Its beginning.
+        value: String,
+        /// What is allowed.
+        limit: String,
+    },
+    /// Written by a newer release in a format that this one does not know.
+    #[error("{what} has format {found}; this release reads up to {supported}")]
+    UnsupportedFormat {
+        /// The object.
+        what: String,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        supported: u32,
+    },
+    /// Over a limit of size or count; nothing beyond the limit was read or kept.
+    #[error("{what} is {found}, the limit is {limit}")]
+    TooLarge {
+        /// The object and the measure.
+        what: String,
+        /// Its measure.
+        found: u64,
+        /// The greatest one allowed.
+        limit: u64,
+    },
+    /// The store did not do it within the tries and time allowed. Retrying can help. A write that
+    /// failed so may have been applied all the same.
+    #[error("the store failed: {what}")]
+    Unavailable {
+        /// The operation and the object.
+        what: String,
+        /// The last failure.
+        #[source]
+        source: Cause,
+    },
+    /// Other writers took every number that was tried. Retrying can help.
+    #[error("{what}: lost {tries} creates in a row to other writers")]
+    Contended {
+        /// What was to be written.
+        what: String,
+        /// How many numbers were tried.
+        tries: u32,
+    },
+    /// The store, or these credentials, do not allow writing. Reading goes on.
+    #[error("the registry is read-only here: {what}")]
+    ReadOnly {
+        /// The write that was refused.
+        what: String,
+        /// The store's refusal.
+        #[source]
+        source: Cause,
+    },
+    /// The store does not honour create-only writes, so that none are made. Reading goes on.
+    #[error("the store does not keep create-only writes, so nothing is written to it: {why}")]
+    NoCreateOnly {
+        /// What the self-test saw.
+        why: String,
+    },
+    /// The private cache folder failed: full, read-only, gone.
+    #[error("cache folder: {what}")]
+    Cache {
+        /// The operation and the path.
+        what: String,
+        /// The system's failure.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Whether the same call can succeed later without anybody changing the request.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Contended { .. } | Self::Cache { .. } => true,
+            Self::Corrupt { is_refetchable, .. } => *is_refetchable,
+            Self::NotFound { .. }
+            | Self::Removed { .. }
+            | Self::Invalid { .. }
+            | Self::UnsupportedFormat { .. }
+            | Self::TooLarge { .. }
+            | Self::ReadOnly { .. }
+            | Self::NoCreateOnly { .. } => false,
+        }
+    }
+
+    /// A stable label for metrics and status: one of a closed set of eleven.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::Removed { .. } => "removed",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Invalid { .. } => "invalid",
+            Self::UnsupportedFormat { .. } => "unsupported_format",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Contended { .. } => "contended",
+            Self::ReadOnly { .. } => "read_only",
+            Self::NoCreateOnly { .. } => "no_create_only",
+            Self::Cache { .. } => "cache",
+        }
+    }
+
+    /// A refused value; only its beginning is kept.
+    pub(crate) fn invalid(field: &'static str, value: &str, limit: impl Into<String>) -> Self {
+        let mut excerpt: String = value.chars().take(EXCERPT_CHARS).collect();
+        if excerpt.len() < value.len() {
+            excerpt.push('…');
+        }
+        Self::Invalid {
+            field,
+            value: excerpt,
+            limit: limit.into(),
+        }
+    }
+
+    /// Stored bytes that break the format.
+    pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
+        let (what, why) = (what.into(), why.into());
+        Self::Corrupt {
+            what,
+            why,
+            is_refetchable: false,
+            source: None,
+        }
+    }
+
+    /// Whether the object itself is at fault, as opposed to the way to it: what a rollout record
+    /// with this error is passed over for.
+    pub(crate) fn is_of_the_object(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::Removed { .. }
+            | Self::Corrupt { .. }
+            | Self::Invalid { .. }
+            | Self::UnsupportedFormat { .. }
+            | Self::TooLarge { .. } => true,
+            Self::Unavailable { .. }
+            | Self::Contended { .. }
+            | Self::ReadOnly { .. }
+            | Self::NoCreateOnly { .. }
+            | Self::Cache { .. } => false,
+        }
+    }
+
+    /// The message followed by those of all causes, for places that keep text only.
+    pub(crate) fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

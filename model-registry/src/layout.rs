@@ -1,0 +1,95 @@
+//! Where everything stands in the store. The only file that builds object paths; it takes parsed
+//! names only, so that no path leaves the root.
+
+use crate::numbers::object_name;
+use crate::{ModelName, PartName, ReplicaId, RolloutNumber, UploadId, Version};
+use object_store::path::Path;
+
+/// Paths below one root.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: Path,
+}
+
+impl Layout {
+    pub(crate) fn new(root: Path) -> Self {
+        Self { root }
+    }
+
+    /// Below it stand the models' folders.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn folder(&self, model: &ModelName, kind: &'static str) -> Path {
+        self.root.clone().join(model.as_str()).join(kind)
+    }
+
+    /// `<root>/<model>/parts/<upload>/<part>`
+    pub(crate) fn part(&self, model: &ModelName, upload: UploadId, part: &PartName) -> Path {
+        self.folder(model, "parts")
+            .join(upload.to_string())
+            .join(part.as_str())
+    }
+
+    /// `<root>/<model>/versions`
+    pub(crate) fn versions(&self, model: &ModelName) -> Path {
+        self.folder(model, "versions")
+    }
+
+    /// `<root>/<model>/versions/000012.json`
+    pub(crate) fn version(&self, model: &ModelName, version: Version) -> Path {
+        self.versions(model).join(object_name(version.get()))
+    }
+
+    /// `<root>/<model>/rollouts`
+    pub(crate) fn rollouts(&self, model: &ModelName) -> Path {
+        self.folder(model, "rollouts")
+    }
+
+    /// `<root>/<model>/rollouts/000031.json`
+    pub(crate) fn rollout(&self, model: &ModelName, number: RolloutNumber) -> Path {
+        self.rollouts(model).join(object_name(number.get()))
+    }
+
+    /// `<root>/<model>/replicas/<replica>.json`
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "reserved in format 1; replicas write it later")
+    )]
+    pub(crate) fn replica(&self, model: &ModelName, replica: &ReplicaId) -> Path {
+        self.folder(model, "replicas")
+            .join(format!("{replica}.json"))
+    }
+
+    /// `<root>/.create-only/<nonce>`: the self-test's objects. No model's name begins with a dot.
+    pub(crate) fn create_only_probe(&self, nonce: crate::Nonce) -> Path {
+        self.root
+            .clone()
+            .join(".create-only")
+            .join(nonce.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_format_page() {
+        let layout = Layout::new(Path::from("some/root"));
+        let model: ModelName = "shop".parse().unwrap();
+        let upload = UploadId::from_bytes([0xab; 16]);
+        let part = layout.part(&model, upload, &"als.safetensors".parse().unwrap());
+        assert_eq!(
+            part.as_ref(),
+            "some/root/shop/parts/abababababababababababababababab/als.safetensors"
+        );
+        let version = layout.version(&model, Version::new(12).unwrap());
+        assert_eq!(version.as_ref(), "some/root/shop/versions/000012.json");
+        let rollout = layout.rollout(&model, RolloutNumber::new(1_000_031).unwrap());
+        assert_eq!(rollout.as_ref(), "some/root/shop/rollouts/1000031.json");
+        let replica = layout.replica(&model, &"pod-7".parse().unwrap());
+        assert_eq!(replica.as_ref(), "some/root/shop/replicas/pod-7.json");
+    }
+}

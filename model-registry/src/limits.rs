@@ -1,0 +1,104 @@
+//! Every limit in one place, with where its default comes from.
+
+use std::time::Duration;
+
+/// How often and how long a store is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryLimits {
+    /// Tries of one call in all. Default 4 (chosen; the S3 client below retries on its own too).
+    pub tries: u32,
+    /// Mean wait before the second try; doubles with each further one, jittered by a half either
+    /// way. Default 100 ms (chosen).
+    pub backoff: Duration,
+    /// Longest mean wait between two tries. Default 2 s (chosen).
+    pub backoff_max: Duration,
+    /// Time for one try of a small call. Default 30 s (inherited from the S3 client's own).
+    pub call_timeout: Duration,
+}
+
+impl Default for RetryLimits {
+    fn default() -> Self {
+        Self {
+            tries: 4,
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(2),
+            call_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How parts are downloaded. At most `range_bytes × parallel_max` bytes are under way, 32 MiB by
+/// default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FetchLimits {
+    /// Bytes of one range. Default 4 MiB (chosen: at 50 ms to the first byte, eight in parallel
+    /// still carry 600 MB/s).
+    pub range_bytes: u64,
+    /// Ranges under way at once, over all parts. Default 8 (chosen).
+    pub parallel_max: usize,
+    /// Time for one try of one range. Default 20 s (chosen: 4 MiB at 200 KiB/s).
+    pub range_timeout: Duration,
+}
+
+impl Default for FetchLimits {
+    fn default() -> Self {
+        Self {
+            range_bytes: 4 << 20,
+            parallel_max: 8,
+            range_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What a registry accepts and spends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest part, in bytes. Default 8 GiB (chosen: half of a large machine).
+    pub part_bytes_max: u64,
+    /// How the store is asked.
+    pub retry: RetryLimits,
+    /// How parts are downloaded.
+    pub fetch: FetchLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            part_bytes_max: 8 << 30,
+            retry: RetryLimits::default(),
+            fetch: FetchLimits::default(),
+        }
+    }
+}
+
+/// Largest manifest or tombstone, in bytes (fixed by format 1).
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+/// Most parts of one version (fixed by format 1).
+pub(crate) const PARTS_MAX: usize = 64;
+/// Most inputs of one lineage (fixed by format 1).
+pub(crate) const INPUTS_MAX: usize = 256;
+/// Largest rollout record, in bytes (fixed by format 1).
+pub(crate) const ROLLOUT_BYTES_MAX: u64 = 64 << 10;
+/// Most arms of one rollout (fixed by format 1).
+pub(crate) const ARMS_MAX: usize = 8;
+/// Longest author, in bytes (fixed by format 1).
+pub(crate) const AUTHOR_BYTES_MAX: usize = 256;
+/// Longest reason, in bytes (fixed by format 1).
+pub(crate) const REASON_BYTES_MAX: usize = 1_024;
+/// Longest salt, in bytes (fixed by format 1).
+pub(crate) const SALT_BYTES_MAX: usize = 128;
+/// Longest other text of a lineage, in bytes (fixed by format 1).
+pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
+/// Records of a rollout chain that are verified and kept (chosen: a month of daily rollouts).
+pub(crate) const CHAIN_MAX: usize = 32;
+/// Records read by one poll (chosen); the rest is read by the next.
+pub(crate) const POLL_MAX: usize = 64;
+/// Skipped rollouts remembered from opening a log (chosen).
+pub(crate) const SKIPPED_MAX: usize = 64;
+/// Numbers tried by one publish or propose before it gives up (chosen: twice the racing writers
+/// that anybody has).
+pub(crate) const NUMBER_TRIES_MAX: u32 = 256;
+/// Objects of one listing that are looked at (chosen: 27 years of a version every quarter hour).
+pub(crate) const LISTED_MAX: usize = 1_000_000;
+/// Store calls of one list of versions under way at once (chosen).
+pub(crate) const READS_PARALLEL: usize = 8;

@@ -1,0 +1,212 @@
+//! The manifest: what a version is, and the proof that it was published whole.
+
+use crate::limits::{AUTHOR_BYTES_MAX, INPUTS_MAX, PARTS_MAX, TEXT_BYTES_MAX};
+use crate::{Error, ModelName, Nonce, PartName, Sha256Digest, UploadId, Version, json};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One published version, as stored in `versions/000012.json`.
+///
+/// What was read from a registry has been checked: format known, model and version those asked for,
+/// 1 to 64 parts with distinct names and sizes within the limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The stored format, 1.
+    pub format: u32,
+    /// Of which model.
+    pub model: ModelName,
+    /// Its number.
+    pub version: Version,
+    /// The folder of its parts.
+    pub upload: UploadId,
+    /// By which the publisher recognises its own record.
+    pub nonce: Nonce,
+    /// RFC 3339, by the publisher's clock.
+    pub created_at: String,
+    /// Who published it, at most 256 bytes.
+    pub author: String,
+    /// What it was made of.
+    pub lineage: Lineage,
+    /// Its parts, in the publisher's order.
+    pub parts: Vec<PartEntry>,
+    /// The model's own description, opaque here.
+    pub card: serde_json::Value,
+}
+
+/// One part of a version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartEntry {
+    /// Its object name in the upload's folder.
+    pub name: PartName,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Of its bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// What a version was made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// Files or tables, at most 256.
+    #[serde(default)]
+    pub inputs: Vec<Input>,
+    /// The commit of the code that trained it, where known.
+    #[serde(default)]
+    pub code_commit: Option<String>,
+    /// The seed of training.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// One file or table that went into a version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// File or table name, at most 1,024 bytes.
+    pub name: String,
+    /// A table's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// A file's checksum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Digest>,
+    /// Rows read from it.
+    #[serde(default)]
+    pub rows: u64,
+}
+
+/// What stands in a removed version's place for ever.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// RFC 3339.
+    pub at: String,
+    /// Who removed the version.
+    pub by: String,
+    /// The reason given.
+    pub why: String,
+}
+
+/// A stored tombstone.
+#[derive(Deserialize)]
+struct TombstoneRecord {
+    model: ModelName,
+    version: Version,
+    removed: Tombstone,
+}
+
+/// What can stand under a version's number.
+pub(crate) enum VersionRecord {
+    Published(Manifest),
+    Removed(Tombstone),
+}
+
+/// Reads a version's object. Cost: one pass over at most 16 MiB.
+pub(crate) fn parse(
+    (model, version): (&ModelName, Version),
+    bytes: &[u8],
+    part_bytes_max: u64,
+) -> Result<VersionRecord, Error> {
+    let what = described(model, version);
+    if json::is_tombstone(&what, bytes)? {
+        let record: TombstoneRecord = json::parse(&what, bytes)?;
+        check_identity(&what, (&record.model, record.version), (model, version))?;
+        return Ok(VersionRecord::Removed(record.removed));
+    }
+    let manifest: Manifest = json::parse(&what, bytes)?;
+    check_identity(&what, (&manifest.model, manifest.version), (model, version))?;
+    match manifest.check(part_bytes_max) {
+        Ok(()) => Ok(VersionRecord::Published(manifest)),
+        Err(Error::Invalid {
+            field,
+            value,
+            limit,
+        }) => Err(Error::corrupt(
+            what,
+            format!("{field} {value:?} breaks its limit: {limit}"),
+        )),
+        Err(other) => Err(other),
+    }
+}
+
+/// How messages name a version.
+pub(crate) fn described(model: &ModelName, version: Version) -> String {
+    format!("version {version} of {model}")
+}
+
+fn check_identity(
+    what: &str,
+    found: (&ModelName, Version),
+    asked: (&ModelName, Version),
+) -> Result<(), Error> {
+    if found == asked {
+        return Ok(());
+    }
+    Err(Error::corrupt(
+        what,
+        format!("the record is that of version {} of {}", found.1, found.0),
+    ))
+}
+
+impl Manifest {
+    /// The limits of format 1; a publisher checks its own manifest too.
+    pub(crate) fn check(&self, part_bytes_max: u64) -> Result<(), Error> {
+        json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;
+        json::check_time("created_at", &self.created_at)?;
+        self.lineage.check()?;
+        if self.parts.is_empty() || self.parts.len() > PARTS_MAX {
+            let count = self.parts.len().to_string();
+            return Err(Error::invalid(
+                "number of parts",
+                &count,
+                format!("1 to {PARTS_MAX}"),
+            ));
+        }
+        let mut names = BTreeSet::new();
+        for part in &self.parts {
+            if !names.insert(&part.name) {
+                return Err(Error::invalid(
+                    "part name",
+                    part.name.as_str(),
+                    "a name once only",
+                ));
+            }
+            if part.size_bytes > part_bytes_max {
+                return Err(Error::TooLarge {
+                    what: format!(
+                        "size of part {} of {}",
+                        part.name,
+                        described(&self.model, self.version)
+                    ),
+                    found: part.size_bytes,
+                    limit: part_bytes_max,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lineage {
+    fn check(&self) -> Result<(), Error> {
+        if self.inputs.len() > INPUTS_MAX {
+            let count = self.inputs.len().to_string();
+            return Err(Error::invalid(
+                "number of inputs",
+                &count,
+                format!("at most {INPUTS_MAX}"),
+            ));
+        }
+        for input in &self.inputs {
+            json::check_text("input name", &input.name, TEXT_BYTES_MAX)?;
+            if let Some(version) = &input.version {
+                json::check_text("input version", version, TEXT_BYTES_MAX)?;
+            }
+        }
+        match &self.code_commit {
+            Some(commit) => json::check_text("code commit", commit, TEXT_BYTES_MAX),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Writing a rollout: the one way to change what is served.
+
+use crate::limits::{NUMBER_TRIES_MAX, ROLLOUT_BYTES_MAX};
+use crate::rollout::{described, no_digest};
+use crate::store::Created;
+use crate::{
+    Error, FORMAT, Registry, RolloutDraft, RolloutLog, RolloutNumber, RolloutRecord, Sha256Digest,
+    json,
+};
+
+/// How a proposal ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Proposed {
+    /// It is the desired state.
+    Created(RolloutRecord),
+    /// Another record came first; nothing was written. The other writer's record is here.
+    Lost(RolloutRecord),
+}
+
+impl Registry {
+    /// Writes `draft` over the log's head, under the next free number.
+    ///
+    /// A number that turns out to be taken by a record that chains ends the proposal: the decision
+    /// was made over a head that is none any more. One taken by junk is passed over. The log is
+    /// not changed; its next poll sees the new record.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] before anything is written; those of [`Registry::prove_create_only`];
+    /// [`Error::Unavailable`]: then the record may have been written all the same, and a poll
+    /// tells; [`Error::Contended`].
+    pub async fn propose(&self, log: &RolloutLog, draft: RolloutDraft) -> Result<Proposed, Error> {
+        draft.check()?;
+        self.prove_create_only().await?;
+        let RolloutDraft {
+            arms,
+            salt,
+            author,
+            reason,
+        } = draft;
+        let salt = salt.map_or_else(|| self.store().random.salt(), Ok)?;
+        let mut record = RolloutRecord {
+            format: FORMAT,
+            model: log.model().clone(),
+            number: RolloutNumber::FIRST,
+            parent: log.head().map(RolloutRecord::as_parent),
+            nonce: self.store().random.nonce()?,
+            arms,
+            salt,
+            author,
+            reason,
+            created_at: self.clock().now_text(),
+            sha256: no_digest(),
+        };
+        let mut next = log.next_number();
+        for _ in 0..NUMBER_TRIES_MAX {
+            let Some(number) = next else { break };
+            record.number = number;
+            if let Some(ended) = self.try_number(log, &mut record).await? {
+                return Ok(ended);
+            }
+            next = RolloutNumber::new(number.get() + 1);
+        }
+        let what = format!("proposing a rollout of {}", record.model);
+        Err(Error::Contended {
+            what,
+            tries: NUMBER_TRIES_MAX,
+        })
+    }
+
+    /// Creates the record under its number; `None` if junk stands there.
+    async fn try_number(
+        &self,
+        log: &RolloutLog,
+        record: &mut RolloutRecord,
+    ) -> Result<Option<Proposed>, Error> {
+        let number = record.number;
+        let bytes = json::write(record);
+        if bytes.len() as u64 > ROLLOUT_BYTES_MAX {
+            let what = format!("size of {}", described(&record.model, number));
+            let found = bytes.len() as u64;
+            return Err(Error::TooLarge {
+                what,
+                found,
+                limit: ROLLOUT_BYTES_MAX,
+            });
+        }
+        record.sha256 = Sha256Digest::of(&bytes);
+        let path = self.layout().rollout(&record.model, number);
+        let what = described(&record.model, number);
+        match self.store().create(&what, &path, &bytes).await? {
+            Created::Yes => Ok(Some(Proposed::Created(record.clone()))),
+            Created::Conflict => match log.read_chain(number).await? {
+                Some(Ok(chain)) => Ok(chain.into_iter().next().map(|stored| {
+                    let is_ours = stored.nonce == record.nonce;
+                    if is_ours {
+                        Proposed::Created(stored)
+                    } else {
+                        Proposed::Lost(stored)
+                    }
+                })),
+                Some(Err(why)) => {
+                    tracing::warn!(%number, why, "rollout record passed over");
+                    Ok(None)
+                }
+                // Refused because it exists, and yet it does not: no ground to write elsewhere.
+                None => Err(Error::Unavailable {
+                    what: format!("creating {what}"),
+                    source: "the create was refused and yet there is no record".into(),
+                }),
+            },
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Randomness for upload ids, nonces, salts and jitter: from the system unless a seed is given.
+
+use crate::{Error, Nonce, UploadId};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A generator behind a lock that is held for one draw. Seeded at the first draw, so that making a
+/// registry reads nothing from the system.
+#[derive(Debug)]
+pub(crate) struct Random {
+    generator: Mutex<Option<ChaCha20Rng>>,
+}
+
+impl Random {
+    /// From this seed, or from the system's randomness.
+    pub(crate) fn new(seed: Option<[u8; 32]>) -> Self {
+        Self {
+            generator: Mutex::new(seed.map(ChaCha20Rng::from_seed)),
+        }
+    }
+
+    fn draw(&self) -> Result<[u8; 16], Error> {
+        // A panic cannot leave the generator half drawn, so that a poisoned lock is as good.
+        let mut generator = self
+            .generator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if generator.is_none() {
+            *generator = Some(ChaCha20Rng::from_seed(system_seed()?));
+        }
+        let mut bytes = [0; 16];
+        if let Some(generator) = generator.as_mut() {
+            generator.fill_bytes(&mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) fn upload_id(&self) -> Result<UploadId, Error> {
+        self.draw().map(UploadId::from_bytes)
+    }
+
+    pub(crate) fn nonce(&self) -> Result<Nonce, Error> {
+        self.draw().map(Nonce::from_bytes)
+    }
+
+    /// 32 hexadecimal digits.
+    pub(crate) fn salt(&self) -> Result<String, Error> {
+        Ok(self.nonce()?.to_string())
+    }
+
+    /// Between half of `mean` and one and a half.
+    pub(crate) fn around(&self, mean: Duration) -> Duration {
+        // Without randomness the jitter is lost and nothing else.
+        let bytes = self.draw().unwrap_or([0x80; 16]);
+        mean.mul_f64(0.5 + f64::from(bytes[0]) / 256.0)
+    }
+}
+
+fn system_seed() -> Result<[u8; 32], Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|source| Error::Unavailable {
+        what: "drawing from the system's randomness".to_owned(),
+        source: Box::new(source),
+    })?;
+    Ok(seed)
+}

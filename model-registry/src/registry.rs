@@ -1,0 +1,144 @@
+//! The registry's handle: a store, a root, limits, randomness and a clock.
+
+use crate::layout::Layout;
+use crate::random::Random;
+use crate::store::{Backend, Store};
+use crate::{Clock, Error, Limits, ModelName, open};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// A registry of models: published versions and rollouts over one object store.
+///
+/// Cheap to clone; clones share the store's connections and the proof of create-only. Every call
+/// needs a tokio runtime with its timer on, and ends within the tries and times of [`Limits`].
+///
+/// Laws, whatever the store does:
+/// - A version that can be read has all its parts.
+/// - Numbers are never used twice, and of many writers of one number exactly one wins.
+/// - Publishing changes no rollout; only [`Registry::propose`] does.
+/// - Nothing is written before the store has been proved to keep create-only writes.
+/// - A failed or empty answer of the store is an error or nothing new, never an older state.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+/// What a registry can be given beside its store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What it accepts and spends.
+    pub limits: Limits,
+    /// Seed of upload ids, nonces and salts; from the system's randomness if `None`. Two writers
+    /// with one seed would write into each other's uploads: for tests and golden files.
+    pub seed: Option<[u8; 32]>,
+    /// What `created_at` is taken from.
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            seed: None,
+            clock: Clock::system(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    layout: Layout,
+    limits: Limits,
+    clock: Clock,
+    /// What the self-test of create-only found; see `create_only.rs`.
+    create_only: OnceCell<Result<(), String>>,
+}
+
+impl Registry {
+    /// Opens `file:///absolute/path` or `memory:///`; touches nothing yet. A folder that does not
+    /// exist is an empty registry and appears with the first write.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for any other URL.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        let (backend, root) = open::open(url)?;
+        Ok(Self::assemble(backend, root, Options::default()))
+    }
+
+    /// Over a store that the caller made, below `root` in it.
+    #[must_use]
+    pub fn with_store(store: Arc<dyn ObjectStore>, root: Path) -> Self {
+        Self::assemble(Backend::other(store), root, Options::default())
+    }
+
+    /// The same store with other options; create-only is proved anew.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        let backend = self.inner.store.backend.clone();
+        Self::assemble(backend, self.inner.layout.root().clone(), options)
+    }
+
+    fn assemble(backend: Backend, root: Path, options: Options) -> Self {
+        let Options {
+            limits,
+            seed,
+            clock,
+        } = options;
+        let store = Store {
+            backend,
+            retry: limits.retry.clone(),
+            random: Random::new(seed),
+        };
+        let layout = Layout::new(root);
+        let inner = Inner {
+            store,
+            layout,
+            limits,
+            clock,
+            create_only: OnceCell::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The models that have anything in this registry, sorted. Costs one listing of the root.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn models(&self) -> Result<Vec<ModelName>, Error> {
+        let folders = self
+            .store()
+            .folders("the models", self.layout().root())
+            .await?;
+        Ok(folders
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect())
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn create_only(&self) -> &OnceCell<Result<(), String>> {
+        &self.inner.create_only
+    }
+}

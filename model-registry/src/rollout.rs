@@ -1,0 +1,224 @@
+//! One rollout record: which versions are to serve, with which shares, by whose decision.
+
+use crate::limits::{ARMS_MAX, AUTHOR_BYTES_MAX, REASON_BYTES_MAX, SALT_BYTES_MAX};
+use crate::names::is_arm_name;
+use crate::{Error, ModelName, Nonce, RolloutNumber, Sha256Digest, Version, json};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The shares of a rollout's arms add up to this: 100 %.
+pub const SHARES_BP: u16 = 10_000;
+
+/// Desired state, as stored in `rollouts/000031.json`.
+///
+/// What was read from a registry has been checked: format known, model and number those asked for,
+/// 1 to 8 arms of distinct names and versions whose shares add up to 10,000.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolloutRecord {
+    /// The stored format, 1.
+    pub format: u32,
+    /// Of which model.
+    pub model: ModelName,
+    /// Its number.
+    pub number: RolloutNumber,
+    /// The record it was decided over; none for the first.
+    pub parent: Option<Parent>,
+    /// By which the writer recognises its own record.
+    pub nonce: Nonce,
+    /// Who serves how much.
+    pub arms: Vec<Arm>,
+    /// Mixed into the choice of arm; the same salt and shares give every user the same arm.
+    pub salt: String,
+    /// Who decided, at most 256 bytes.
+    pub author: String,
+    /// Why, at most 1,024 bytes.
+    pub reason: String,
+    /// RFC 3339, by the writer's clock.
+    pub created_at: String,
+    /// Of the stored bytes, so not one of them; zeros in a record that was never stored.
+    #[serde(skip, default = "no_digest")]
+    pub sha256: Sha256Digest,
+}
+
+/// What a record follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its number, below the child's.
+    pub number: RolloutNumber,
+    /// Of its stored bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// One share of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    /// `[a-z0-9][a-z0-9_-]{0,31}`.
+    pub name: String,
+    /// The version that serves it.
+    pub version: Version,
+    /// Basis points, 0 to 10,000.
+    pub share_bp: u16,
+}
+
+/// A rollout to be proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolloutDraft {
+    /// 1 to 8 arms, shares adding up to 10,000.
+    pub arms: Vec<Arm>,
+    /// At most 128 bytes; `None` draws a fresh one.
+    pub salt: Option<String>,
+    /// Who decides.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl RolloutDraft {
+    /// One arm, `main`, at 100 %.
+    #[must_use]
+    pub fn all_to(version: Version, author: impl Into<String>, reason: impl Into<String>) -> Self {
+        let arm = Arm {
+            name: "main".to_owned(),
+            version,
+            share_bp: SHARES_BP,
+        };
+        Self {
+            arms: vec![arm],
+            salt: None,
+            author: author.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Whether it may be proposed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the first field at fault.
+    pub fn check(&self) -> Result<(), Error> {
+        check_arms(&self.arms)?;
+        if let Some(salt) = &self.salt {
+            json::check_text("salt", salt, SALT_BYTES_MAX)?;
+        }
+        json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;
+        json::check_text("reason", &self.reason, REASON_BYTES_MAX)
+    }
+}
+
+impl RolloutRecord {
+    /// What a child has to name.
+    #[must_use]
+    pub fn as_parent(&self) -> Parent {
+        Parent {
+            number: self.number,
+            sha256: self.sha256,
+        }
+    }
+
+    /// Reads stored bytes. Whether its parents hold is the log's business.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::UnsupportedFormat`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_named("a rollout record", bytes)
+    }
+
+    /// Reads what is stored under `number`.
+    pub(crate) fn parse_at(
+        model: &ModelName,
+        number: RolloutNumber,
+        bytes: &[u8],
+    ) -> Result<Self, Error> {
+        let what = described(model, number);
+        let record = Self::parse_named(&what, bytes)?;
+        if (&record.model, record.number) != (model, number) {
+            let why = format!(
+                "the record is rollout {} of {}",
+                record.number, record.model
+            );
+            return Err(Error::corrupt(what, why));
+        }
+        Ok(record)
+    }
+
+    fn parse_named(what: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let mut record: Self = json::parse(what, bytes)?;
+        record.sha256 = Sha256Digest::of(bytes);
+        match record.check() {
+            Err(Error::Invalid {
+                field,
+                value,
+                limit,
+            }) => Err(Error::corrupt(
+                what,
+                format!("{field} {value:?} breaks its limit: {limit}"),
+            )),
+            other => other.map(|()| record),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        check_arms(&self.arms)?;
+        json::check_text("salt", &self.salt, SALT_BYTES_MAX)?;
+        json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;
+        json::check_text("reason", &self.reason, REASON_BYTES_MAX)?;
+        json::check_time("created_at", &self.created_at)?;
+        match self.parent {
+            Some(parent) if parent.number >= self.number => {
+                let number = parent.number.to_string();
+                Err(Error::invalid(
+                    "parent",
+                    &number,
+                    format!("a number below {}", self.number),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How messages name a rollout.
+pub(crate) fn described(model: &ModelName, number: RolloutNumber) -> String {
+    format!("rollout {number} of {model}")
+}
+
+pub(crate) fn no_digest() -> Sha256Digest {
+    Sha256Digest::from_bytes([0; 32])
+}
+
+fn check_arms(arms: &[Arm]) -> Result<(), Error> {
+    if arms.is_empty() || arms.len() > ARMS_MAX {
+        let count = arms.len().to_string();
+        return Err(Error::invalid(
+            "number of arms",
+            &count,
+            format!("1 to {ARMS_MAX}"),
+        ));
+    }
+    let (mut names, mut versions) = (BTreeSet::new(), BTreeSet::new());
+    for arm in arms {
+        if !is_arm_name(&arm.name) {
+            let limit = "1 to 32 of a-z, 0-9, '-' and '_', the first a letter or digit";
+            return Err(Error::invalid("arm", &arm.name, limit));
+        }
+        if !names.insert(&arm.name) {
+            return Err(Error::invalid("arm", &arm.name, "a name once only"));
+        }
+        if !versions.insert(arm.version) {
+            let version = arm.version.to_string();
+            return Err(Error::invalid(
+                "version of an arm",
+                &version,
+                "a version once only",
+            ));
+        }
+    }
+    let sum: u64 = arms.iter().map(|arm| u64::from(arm.share_bp)).sum();
+    if sum != u64::from(SHARES_BP) {
+        let limit = "10,000 basis points in all";
+        return Err(Error::invalid("sum of shares", &sum.to_string(), limit));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! From the cache folder into memory that this process owns: one pass that reads and hashes.
+//!
+//! Afterwards the file is never looked at again, so that nobody who truncates or alters it can hurt
+//! a reader. Memory begins at a multiple of 64 bytes: arrays of any number type can be read in
+//! place, and rows start on cache lines.
+
+use crate::cache::failed;
+use crate::{Error, PartEntry, Sha256Digest};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// Bytes between two calls of `breathe`.
+const SLICE_BYTES: usize = 1 << 20;
+
+/// A version's parts as complete files of the cache, their bytes not yet proved.
+#[derive(Debug)]
+pub struct LocalParts {
+    /// How messages name the version.
+    pub(crate) version: String,
+    pub(crate) parts: Vec<LocalPart>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct LocalPart {
+    pub(crate) entry: PartEntry,
+    pub(crate) path: PathBuf,
+    /// It was in the cache before.
+    pub(crate) is_reused: bool,
+}
+
+/// One cache line.
+#[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// Owned memory of any length whose beginning is aligned.
+struct Aligned {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+impl AsRef<[u8]> for Aligned {
+    fn as_ref(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+}
+
+impl LocalParts {
+    /// Bytes of all parts: what sealing will allocate.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.entry.size_bytes).sum()
+    }
+
+    /// Reads, hashes and owns every part, by name. BLOCKS: some 1 ms a MiB. `breathe` hears of
+    /// each piece of at most 1 MiB and may sleep.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] naming the part, what was expected and what was found; the file is
+    /// deleted by then, and the error can be retried where the file was an old one of the cache.
+    /// [`Error::Cache`] if the file cannot be read or there is no memory for it.
+    pub fn seal(self, breathe: &mut dyn FnMut(usize)) -> Result<BTreeMap<String, Bytes>, Error> {
+        let mut sealed = BTreeMap::new();
+        for part in &self.parts {
+            let bytes = self.seal_part(part, breathe)?;
+            sealed.insert(part.entry.name.to_string(), bytes);
+        }
+        Ok(sealed)
+    }
+
+    fn seal_part(&self, part: &LocalPart, breathe: &mut dyn FnMut(usize)) -> Result<Bytes, Error> {
+        let expected = &part.entry;
+        let cannot = |source| failed("reading", &part.path, source);
+        let mut file = File::open(&part.path).map_err(cannot)?;
+        let found_bytes = file.metadata().map_err(cannot)?.len();
+        if found_bytes != expected.size_bytes {
+            let why = format!(
+                "expected {} bytes, found {found_bytes}",
+                expected.size_bytes
+            );
+            // It had the right size when it was fetched, so that the damage is the cache's.
+            return Err(self.refuse(part, why, true));
+        }
+        let (memory, found) = match read(&mut file, found_bytes, breathe) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let why = format!(
+                    "expected {} bytes, the file ended early",
+                    expected.size_bytes
+                );
+                return Err(self.refuse(part, why, true));
+            }
+            outcome => outcome.map_err(cannot)?,
+        };
+        if found != expected.sha256 {
+            let why = format!("expected sha256 {}, found {found}", expected.sha256);
+            return Err(self.refuse(part, why, part.is_reused));
+        }
+        Ok(Bytes::from_owner(memory))
+    }
+
+    fn refuse(&self, part: &LocalPart, why: String, is_refetchable: bool) -> Error {
+        let removed = fs::remove_file(&part.path);
+        // A file that stays would be reused and refused again, without end.
+        let is_gone = match removed {
+            Ok(()) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let what = format!("part {} of {}", part.entry.name, self.version);
+        Error::Corrupt {
+            what,
+            why,
+            is_refetchable: is_refetchable && is_gone,
+            source: None,
+        }
+    }
+}
+
+fn read(
+    file: &mut File,
+    len: u64,
+    breathe: &mut dyn FnMut(usize),
+) -> io::Result<(Aligned, Sha256Digest)> {
+    let no_memory = || io::Error::from(io::ErrorKind::OutOfMemory);
+    let len = usize::try_from(len).map_err(|_| no_memory())?;
+    let lines = bytemuck::allocation::try_zeroed_vec::<Line>(len.div_ceil(64));
+    let mut lines = lines.map_err(|()| no_memory())?;
+    let mut hasher = Sha256::new();
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut lines);
+    for slice in bytes[..len].chunks_mut(SLICE_BYTES) {
+        file.read_exact(slice)?;
+        hasher.update(&*slice);
+        breathe(slice.len());
+    }
+    Ok((Aligned { lines, len }, Sha256Digest::finish(hasher)))
+}

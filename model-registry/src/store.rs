@@ -1,0 +1,292 @@
+//! The store as the registry uses it: every call has a deadline and bounded tries with jittered
+//! backoff, every answer a bound, and every failure a meaning. It knows no layout and no format.
+
+use crate::limits::{LISTED_MAX, RetryLimits};
+use crate::random::Random;
+use crate::{Error, numbers};
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt,
+    PutMode, PutOptions,
+};
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod meaning;
+mod upload;
+
+use meaning::{Failure, is_final, read_error, write_error};
+
+/// A store and what only some stores have.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend {
+    objects: Arc<dyn ObjectStore>,
+    /// Set for local disk, whose writes are made durable by syncing.
+    disk: Option<LocalFileSystem>,
+}
+
+impl Backend {
+    pub(crate) fn disk(disk: LocalFileSystem) -> Self {
+        Self {
+            objects: Arc::new(disk.clone()),
+            disk: Some(disk),
+        }
+    }
+
+    pub(crate) fn other(objects: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects,
+            disk: None,
+        }
+    }
+}
+
+/// How a create-only write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Created {
+    /// The object is ours.
+    Yes,
+    /// There is an object already: another writer's, or our own from a try whose answer was lost.
+    Conflict,
+}
+
+/// A backend with its limits.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) backend: Backend,
+    pub(crate) retry: RetryLimits,
+    pub(crate) random: Random,
+}
+
+impl Store {
+    /// The object's bytes; `None` where there is none. Reads nothing of an object over `bytes_max`.
+    pub(crate) async fn read(
+        &self,
+        what: &str,
+        path: &Path,
+        bytes_max: u64,
+    ) -> Result<Option<Bytes>, Error> {
+        let objects = &self.backend.objects;
+        let call = || async {
+            let found = objects.get_opts(path, GetOptions::default()).await?;
+            let size = found.meta.size;
+            if size > bytes_max {
+                Ok(Err(size))
+            } else {
+                Ok(Ok(body(found, size).await?))
+            }
+        };
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(Ok(bytes)) => Ok(Some(bytes)),
+            Ok(Err(found)) => {
+                let what = format!("size of {what}");
+                Err(Error::TooLarge {
+                    what,
+                    found,
+                    limit: bytes_max,
+                })
+            }
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(read_error(format!("reading {what}"), failure)),
+        }
+    }
+
+    /// One range of an object that has to be `size` bytes long; `Ok(Err(size))` tells another
+    /// length, `Ok(None)` that there is no object.
+    pub(crate) async fn read_range(
+        &self,
+        (what, path): (&str, &Path),
+        range: Range<u64>,
+        size: u64,
+        timeout: Duration,
+    ) -> Result<Option<Result<Bytes, u64>>, Error> {
+        let objects = &self.backend.objects;
+        let len = range.end - range.start;
+        let call = || async {
+            let options = GetOptions {
+                range: Some(range.clone().into()),
+                ..GetOptions::default()
+            };
+            let found = match objects.get_opts(path, options).await {
+                Ok(found) => found,
+                // Of an object that ends before the range begins, its size explains more.
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => match objects.head(path).await {
+                    Ok(meta) if meta.size != size => return Ok(Err(meta.size)),
+                    _ => return Err(error),
+                },
+            };
+            let stored = found.meta.size;
+            if stored != size {
+                Ok(Err(stored))
+            } else {
+                Ok(Ok(body(found, len).await?))
+            }
+        };
+        match self.tried(timeout, call).await {
+            Ok(found) => Ok(Some(found)),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(read_error(format!("reading {what}"), failure)),
+        }
+    }
+
+    /// Writes an object that must not exist yet.
+    pub(crate) async fn create(
+        &self,
+        what: &str,
+        path: &Path,
+        bytes: &Bytes,
+    ) -> Result<Created, Error> {
+        let objects = &self.backend.objects;
+        let call = || {
+            let options = PutOptions {
+                mode: PutMode::Create,
+                ..PutOptions::default()
+            };
+            objects.put_opts(path, bytes.clone().into(), options)
+        };
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(_) => self.sync(what, path).await.map(|()| Created::Yes),
+            Err(failure) if failure.is_conflict() => Ok(Created::Conflict),
+            Err(failure) => Err(write_error(format!("creating {what}"), failure)),
+        }
+    }
+
+    /// The object's size; `None` where there is none.
+    pub(crate) async fn size(&self, what: &str, path: &Path) -> Result<Option<u64>, Error> {
+        let call = || self.backend.objects.head(path);
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(read_error(format!("looking for {what}"), failure)),
+        }
+    }
+
+    /// Deletes an object; one that is not there is deleted.
+    pub(crate) async fn delete(&self, what: &str, path: &Path) -> Result<(), Error> {
+        let call = || self.backend.objects.delete(path);
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.is_not_found() => Ok(()),
+            Err(failure) => Err(write_error(format!("deleting {what}"), failure)),
+        }
+    }
+
+    /// The numbers of the numbered objects in a folder, ascending. Other objects are none of ours.
+    pub(crate) async fn numbers(&self, what: &str, folder: &Path) -> Result<Vec<u64>, Error> {
+        let call = || async {
+            let mut listing = self.backend.objects.list(Some(folder)).take(LISTED_MAX);
+            let mut numbers = Vec::new();
+            while let Some(meta) = listing.try_next().await? {
+                let inside = meta
+                    .location
+                    .prefix_match(folder)
+                    .map(Iterator::collect::<Vec<_>>);
+                if let Some([name]) = inside.as_deref() {
+                    numbers.extend(numbers::from_object_name(name.as_ref()));
+                }
+            }
+            numbers.sort_unstable();
+            Ok(numbers)
+        };
+        let listed = self.tried(self.retry.call_timeout, call).await;
+        listed.map_err(|failure| read_error(format!("listing {what}"), failure))
+    }
+
+    /// The names of the folders right below one, ascending.
+    pub(crate) async fn folders(&self, what: &str, folder: &Path) -> Result<Vec<String>, Error> {
+        let call = || self.backend.objects.list_with_delimiter(Some(folder));
+        let listed = self.tried(self.retry.call_timeout, call).await;
+        let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
+        let mut names: Vec<String> = listed
+            .common_prefixes
+            .iter()
+            .filter_map(Path::filename)
+            .map(str::to_owned)
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The greatest number spent: the last one listed, and then whatever follows it without a gap
+    /// (writers leave none). A listing that is empty, cut short or old therefore misleads nobody.
+    /// Costs one more call where the listing was right, some 2 log₂ of what it left out else.
+    pub(crate) async fn newest_number(
+        &self,
+        what: &str,
+        listed: Option<u64>,
+        path: impl Fn(u64) -> Option<Path>,
+    ) -> Result<u64, Error> {
+        let is_spent = async |number: u64| match path(number) {
+            Some(path) => Ok::<_, Error>(self.size(what, &path).await?.is_some()),
+            None => Ok(false),
+        };
+        let mut newest = listed.unwrap_or(0);
+        let mut step = 1;
+        while is_spent(newest + step).await? {
+            newest += step;
+            step *= 2;
+        }
+        while step > 1 {
+            step /= 2;
+            if is_spent(newest + step).await? {
+                newest += step;
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Tries a call until it succeeds, fails for good or the tries are used up.
+    async fn tried<T, F>(&self, timeout: Duration, call: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut backoff = self.retry.backoff;
+        let mut tries = 1;
+        loop {
+            let failure = match tokio::time::timeout(timeout, call()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => Failure::Store(error),
+                Err(elapsed) => Failure::TimedOut(elapsed),
+            };
+            if failure.is_final() || tries >= self.retry.tries {
+                return Err(failure);
+            }
+            tries += 1;
+            tokio::time::sleep(self.random.around(backoff)).await;
+            backoff = (backoff * 2).min(self.retry.backoff_max);
+        }
+    }
+}
+
+/// The body, which has to be exactly `len` bytes. Never holds more than that.
+async fn body(found: GetResult, len: u64) -> Result<Bytes, StoreError> {
+    let wrong = |said: &str| StoreError::Generic {
+        store: "registry",
+        source: format!("the body {said} the {len} bytes announced").into(),
+    };
+    let bytes = if matches!(found.payload, GetResultPayload::File(..)) {
+        // Read at once: object_store's stream over a file that was cut short never ends.
+        found.bytes().await?
+    } else {
+        let mut stream = found.into_stream();
+        let mut gathered = BytesMut::new();
+        while let Some(chunk) = stream.try_next().await? {
+            if (gathered.len() + chunk.len()) as u64 > len {
+                return Err(wrong("is longer than"));
+            }
+            gathered.extend_from_slice(&chunk);
+        }
+        gathered.freeze()
+    };
+    if bytes.len() as u64 == len {
+        Ok(bytes)
+    } else {
+        Err(wrong("is shorter than"))
+    }
+}

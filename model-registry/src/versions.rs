@@ -1,0 +1,159 @@
+//! Reading what has been published.
+
+use crate::limits::{MANIFEST_BYTES_MAX, READS_PARALLEL};
+use crate::manifest::{VersionRecord, described, parse};
+use crate::{Error, Manifest, ModelName, Registry, Tombstone, Version};
+use futures::{StreamExt, TryStreamExt};
+
+/// One number of a model's list of versions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionEntry {
+    /// The number.
+    pub version: Version,
+    /// What stands there.
+    pub state: VersionState,
+}
+
+/// What stands under a version's number.
+#[derive(Clone, Debug, PartialEq)]
+pub enum VersionState {
+    /// A version that can be fetched.
+    Published {
+        /// RFC 3339.
+        created_at: String,
+        /// Who published it.
+        author: String,
+        /// Of all parts.
+        size_bytes: u64,
+    },
+    /// It was removed; its number stays spent.
+    Removed(Tombstone),
+    /// A record that this release cannot read; its number is spent.
+    Unreadable {
+        /// The error's label.
+        kind: &'static str,
+        /// The error in words, with its causes.
+        why: String,
+    },
+}
+
+impl VersionEntry {
+    /// Why the version cannot be fetched; `None` where it can.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        match &self.state {
+            VersionState::Published { .. } => None,
+            VersionState::Removed(stone) => Some(format!("removed by {}: {}", stone.by, stone.why)),
+            VersionState::Unreadable { why, .. } => Some(why.clone()),
+        }
+    }
+}
+
+impl Registry {
+    /// All numbers spent by a model, ascending, removed and unreadable ones too. Costs one listing
+    /// and one read for each, eight at a time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; a record at fault is an entry and not an error.
+    pub async fn versions(&self, model: &ModelName) -> Result<Vec<VersionEntry>, Error> {
+        let listed = self.listed_versions(model).await?;
+        let numbers = listed.into_iter().filter_map(Version::new);
+        let entries = numbers.map(|version| self.entry(model, version));
+        let entries = futures::stream::iter(entries).buffered(READS_PARALLEL);
+        // A record that vanished since it was listed is no entry.
+        entries
+            .try_filter_map(async |entry| Ok(entry))
+            .try_collect()
+            .await
+    }
+
+    /// The newest version that was published and not removed. An unreadable record counts: passing
+    /// over it silently would serve something older than what was asked for.
+    ///
+    /// Costs one listing, and one read for each removed version on the way down, plus one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn newest(&self, model: &ModelName) -> Result<Option<Version>, Error> {
+        let mut numbers = self.listed_versions(model).await?;
+        let newest = self.newest_after(model, numbers.last().copied()).await?;
+        let listed_max = numbers.last().copied().unwrap_or(0);
+        numbers.extend(listed_max + 1..=newest);
+        for version in numbers.into_iter().rev().filter_map(Version::new) {
+            match self.record(model, version).await {
+                Ok(VersionRecord::Published(_)) => return Ok(Some(version)),
+                Ok(VersionRecord::Removed(_)) | Err(Error::NotFound { .. }) => {}
+                Err(error) if error.is_of_the_object() => return Ok(Some(version)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// One version's manifest, checked against the limits of format 1. Costs one read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Removed`], [`Error::Corrupt`], [`Error::UnsupportedFormat`],
+    /// [`Error::TooLarge`], [`Error::Unavailable`].
+    pub async fn manifest(&self, model: &ModelName, version: Version) -> Result<Manifest, Error> {
+        match self.record(model, version).await? {
+            VersionRecord::Published(manifest) => Ok(manifest),
+            VersionRecord::Removed(Tombstone { by, why, .. }) => Err(Error::Removed {
+                what: described(model, version),
+                by,
+                why,
+            }),
+        }
+    }
+
+    /// The greatest version number spent, 0 if none.
+    pub(crate) async fn newest_number(&self, model: &ModelName) -> Result<u64, Error> {
+        let listed = self.listed_versions(model).await?.last().copied();
+        self.newest_after(model, listed).await
+    }
+
+    async fn newest_after(&self, model: &ModelName, listed: Option<u64>) -> Result<u64, Error> {
+        let path = |number| Version::new(number).map(|v| self.layout().version(model, v));
+        self.store()
+            .newest_number(&format!("versions of {model}"), listed, path)
+            .await
+    }
+
+    async fn listed_versions(&self, model: &ModelName) -> Result<Vec<u64>, Error> {
+        let folder = self.layout().versions(model);
+        self.store()
+            .numbers(&format!("the versions of {model}"), &folder)
+            .await
+    }
+
+    async fn record(&self, model: &ModelName, version: Version) -> Result<VersionRecord, Error> {
+        let what = described(model, version);
+        let path = self.layout().version(model, version);
+        match self.store().read(&what, &path, MANIFEST_BYTES_MAX).await? {
+            Some(bytes) => parse((model, version), &bytes, self.limits().part_bytes_max),
+            None => Err(Error::NotFound { what }),
+        }
+    }
+
+    async fn entry(
+        &self,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<Option<VersionEntry>, Error> {
+        let state = match self.record(model, version).await {
+            Ok(VersionRecord::Published(manifest)) => VersionState::Published {
+                size_bytes: manifest.parts.iter().map(|part| part.size_bytes).sum(),
+                created_at: manifest.created_at,
+                author: manifest.author,
+            },
+            Ok(VersionRecord::Removed(stone)) => VersionState::Removed(stone),
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) if error.is_of_the_object() => VersionState::Unreadable {
+                kind: error.kind(),
+                why: error.in_full(),
+            },
+            Err(error) => return Err(error),
+        };
+        Ok(Some(VersionEntry { version, state }))
+    }
+}
