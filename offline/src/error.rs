@@ -1,7 +1,8 @@
 //! What can go wrong, by what the caller can do about it.
 //!
 //! Everything a person can put right in a file or a flag leaves the process with exit code 2 and
-//! names file, row and column; everything else with 1. Texts are one line, or one line a problem.
+//! names file, row and column; everything else with 1. Texts are one line, or one line a problem;
+//! causes are sources, which the binary prints behind them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -101,7 +102,7 @@ pub enum Error {
         why: String,
     },
     /// A file that was named does not exist or may not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -109,7 +110,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Writing failed.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -117,18 +118,21 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Fitting failed.
-    #[error("fitting: {0}")]
+    #[error("fitting failed")]
     Fit(#[from] hotshelf_model::FitError),
     /// The model could not be packed.
-    #[error("packing: {0}")]
+    #[error("packing failed")]
     Pack(#[from] hotshelf_model::PackError),
+    /// The runtime that talks to the registry could not be started.
+    #[error("cannot start a runtime")]
+    Runtime(#[source] std::io::Error),
     /// The registry refused or could not be reached.
-    #[error("registry {url}: {source}")]
+    #[error("registry {url}")]
     Registry {
         /// The registry's URL.
         url: String,
         /// The cause.
-        source: std::io::Error,
+        source: hotshelf_registry::Error,
     },
 }
 
@@ -144,7 +148,11 @@ impl Error {
             | Self::Argument(_)
             | Self::Packed { .. }
             | Self::Unreadable { .. } => 2,
-            Self::Write { .. } | Self::Fit(_) | Self::Pack(_) | Self::Registry { .. } => 1,
+            Self::Write { .. }
+            | Self::Fit(_)
+            | Self::Pack(_)
+            | Self::Runtime(_)
+            | Self::Registry { .. } => 1,
         }
     }
 }

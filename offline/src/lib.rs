@@ -11,10 +11,12 @@
 //! - [`train()`] fits, evaluates and packs; [`evaluate_parameters`] and [`evaluate_model`] stop
 //!   after the evaluation. The numbers are defined in [`EvaluationReport`].
 //! - [`PackedModel`] is what is published, in memory or in a folder.
+//! - [`cli`] is the binary's command line over all of it.
 //!
 //! The mathematics is `hotshelf-model`'s and the registry's format `hotshelf-registry`'s; this
 //! crate brings them a shop and knows nothing of serving.
 
+pub mod cli;
 mod error;
 mod evaluate;
 mod ingest;
@@ -22,8 +24,11 @@ mod instant;
 mod mapping;
 mod packed;
 mod progress;
+mod publish;
+mod sample;
 mod shop;
 mod split;
+mod text_table;
 mod train;
 
 pub use error::{BadRow, Error, Problem};
@@ -31,7 +36,9 @@ pub use evaluate::{Difference, EvaluationReport, Scores};
 pub use ingest::{Dropped, FileReport, SourceReport, read_shop};
 pub use instant::{parse_instant, rfc3339};
 pub use mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
-pub use packed::{Lineage, LineageInput, PackedModel};
+pub use packed::PackedModel;
 pub use progress::Progress;
+pub use publish::{Target, publish};
+pub use sample::{Sample, SampleEvent, SampleItem, SampleOptions, SampleProduct, samples};
 pub use shop::Shop;
 pub use train::{TrainOptions, Trained, evaluate_model, evaluate_parameters, train};

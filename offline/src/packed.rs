@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use hotshelf_model::{ModelCard, Packed};
+use hotshelf_registry::{Input, Lineage, Sha256Digest};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::ingest::{SourceReport, hex};
+use crate::ingest::SourceReport;
 use crate::shop::Shop;
 use crate::train::TrainOptions;
 
@@ -34,45 +34,23 @@ pub struct PackedModel {
     pub parts: Vec<(String, Bytes)>,
 }
 
-/// What a model was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lineage {
-    /// The files that were read.
-    pub inputs: Vec<LineageInput>,
-    /// Commit of the code, where known.
-    pub code_commit: Option<String>,
-    /// Seed of the fit.
-    pub seed: u64,
-}
-
-/// One file that was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LineageInput {
-    /// As the mapping names it.
-    pub name: String,
-    /// Of the file as it lies on the disk, in hex.
-    pub sha256: String,
-    /// Rows without the header.
-    pub rows: u64,
-}
-
-impl Lineage {
-    pub(crate) fn new(shop: &Shop, options: &TrainOptions) -> Self {
-        let reports = [Some(&shop.events_report), shop.catalogue_report.as_ref()];
-        let files = reports
-            .into_iter()
-            .flatten()
-            .flat_map(|report: &SourceReport| &report.files);
-        let inputs = files.map(|file| LineageInput {
-            name: file.name.clone(),
-            sha256: file.sha256.clone(),
-            rows: file.rows,
-        });
-        Self {
-            inputs: inputs.collect(),
-            code_commit: options.code_commit.clone(),
-            seed: options.params.als.seed,
-        }
+/// The files that were read, the code, the seed.
+pub(crate) fn lineage(shop: &Shop, options: &TrainOptions) -> Lineage {
+    let reports = [Some(&shop.events_report), shop.catalogue_report.as_ref()];
+    let files = reports
+        .into_iter()
+        .flatten()
+        .flat_map(|report: &SourceReport| &report.files);
+    let inputs = files.map(|file| Input {
+        name: file.name.clone(),
+        version: None,
+        sha256: Some(file.sha256),
+        rows: file.rows,
+    });
+    Lineage {
+        inputs: inputs.collect(),
+        code_commit: options.code_commit.clone(),
+        seed: options.params.als.seed,
     }
 }
 
@@ -90,7 +68,7 @@ struct Index {
 struct PartFile {
     name: String,
     size_bytes: u64,
-    sha256: String,
+    sha256: Sha256Digest,
 }
 
 impl PackedModel {
@@ -158,7 +136,7 @@ impl PackedModel {
         let mut parts = Vec::new();
         for (name, bytes) in &self.parts {
             fs::write(folder.join(name), bytes)?;
-            let sha256 = hex(&Sha256::digest(bytes));
+            let sha256 = Sha256Digest::of(bytes);
             parts.push(PartFile {
                 name: name.clone(),
                 size_bytes: bytes.len() as u64,
@@ -217,7 +195,7 @@ impl PackedModel {
                     "{name} has {found} bytes, not {size_bytes}"
                 )));
             }
-            let found = hex(&Sha256::digest(&bytes));
+            let found = Sha256Digest::of(&bytes);
             if found != sha256 {
                 return Err(refuse(format!("{name} has sha256 {found}, not {sha256}")));
             }
@@ -248,9 +226,8 @@ mod tests {
             shop: "toy".to_owned(),
             card: serde_json::from_value(card).unwrap(),
             lineage: Lineage {
-                inputs: Vec::new(),
-                code_commit: None,
                 seed: 7,
+                ..Lineage::default()
             },
             parts: vec![("users.arrow".to_owned(), Bytes::from_static(b"users"))],
         }

@@ -16,7 +16,7 @@ use hotshelf_model::{CardExtra, FitParams, FitStep, Model, ProductInfo, fit};
 use crate::error::Error;
 use crate::evaluate::{EvaluationReport, evaluate};
 use crate::mapping::EvaluationPlan;
-use crate::packed::{Lineage, PackedModel};
+use crate::packed::{PackedModel, lineage};
 use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::split::Split;
@@ -69,8 +69,7 @@ pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<
         evaluation: Some(evaluation.card(&options.plan, options.refit)),
         probes: PROBES,
     };
-    let lineage = Lineage::new(shop, options);
-    let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage);
+    let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage(shop, options));
     Ok(Trained {
         model,
         evaluation,

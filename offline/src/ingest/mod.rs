@@ -18,9 +18,8 @@ mod tests;
 
 use std::path::PathBuf;
 
+use hotshelf_registry::Sha256Digest;
 use serde::Serialize;
-
-pub(crate) use source::hex;
 
 use crate::error::Error;
 use crate::mapping::Mapping;
@@ -49,8 +48,8 @@ pub struct SourceReport {
 pub struct FileReport {
     /// As the mapping names it.
     pub name: String,
-    /// Of the file as it lies on the disk, in hex.
-    pub sha256: String,
+    /// Of the file as it lies on the disk.
+    pub sha256: Sha256Digest,
     /// Rows without the header.
     pub rows: u64,
 }

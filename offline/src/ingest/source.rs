@@ -10,6 +10,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
+use hotshelf_registry::Sha256Digest;
 use sha2::{Digest, Sha256};
 
 use super::newlines::{RecordBytes, UniversalNewlines};
@@ -80,15 +81,10 @@ impl Account {
         self.read_bytes.get()
     }
 
-    /// Of the bytes read, in hex; of the whole file once its reader has met the end.
-    pub(super) fn sha256(&self) -> String {
-        hex(&self.hash.borrow().clone().finalize())
+    /// Of the bytes read; of the whole file once its reader has met the end.
+    pub(super) fn sha256(&self) -> Sha256Digest {
+        Sha256Digest::from_bytes(self.hash.borrow().clone().finalize().into())
     }
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Hashing {

@@ -85,9 +85,13 @@ fn plain_gzip_bom_and_line_ends_give_the_same_shop() {
 #[test]
 fn sha256_is_that_of_the_file() {
     let shop = read("u,p,1,view,n,1\n").unwrap();
-    let expected = hex(&<sha2::Sha256 as sha2::Digest>::digest(format!(
-        "{HEADER}u,p,1,view,n,1\n"
-    )));
+    let expected = Sha256Digest::of(
+        format!(
+            "{HEADER}u,p,1,view,n,1
+"
+        )
+        .as_bytes(),
+    );
     assert_eq!(shop.events_report.files[0].sha256, expected);
 }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::events::optional;
-use super::section::{Section, Value};
+use super::section::Section;
+use super::value::Value;
 use super::{SourceMapping, read_source};
 
 /// Where product attributes come from.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::section::{Section, Value};
+use super::section::Section;
+use super::value::Value;
 use super::{EventsMapping, read_source};
 use crate::instant::TimeFormat;
 

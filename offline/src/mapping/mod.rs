@@ -12,6 +12,7 @@ mod plan;
 mod section;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 
 use hotshelf_model::{FACTORS_MAX, FitParams};
 
-use super::section::{Section, Value};
+use super::section::Section;
+use super::value::Value;
 use crate::instant::parse_instant;
 
 /// Where past and future are divided.
@@ -85,13 +86,13 @@ pub struct ModelSettings {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(FACTORS))]
     pub factors: Option<u64>,
     /// Weight of the factors' squared norms [default: 0.01]
-    #[arg(long, value_name = "X", value_parser = weight)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
     pub regularization: Option<f64>,
     /// Alternations of ALS [default: 15]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(ITERATIONS))]
     pub iterations: Option<u64>,
     /// Weight of an interaction value: c = 1 + confidence × value
-    #[arg(long, value_name = "X", value_parser = weight)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
     pub confidence: Option<f64>,
     /// Seed of the first factors and of the printed samples [default: 42]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEED))]
@@ -195,7 +196,7 @@ pub(super) fn read_evaluation(
     if at.is_some() && share.is_some() {
         section.complain("needs either cut or last_share, not both");
     }
-    if let Some(at) = at.and_then(read_cut) {
+    if let Some(at) = at.as_ref().and_then(read_cut) {
         plan.cut = at;
     }
     if let Some(share) = share.and_then(|value| value.number_in(0.001..=0.999)) {
@@ -207,7 +208,7 @@ pub(super) fn read_evaluation(
     {
         plan.k = k as usize;
     }
-    if let Some(seen) = section.value("seen").and_then(read_seen) {
+    if let Some(seen) = section.value("seen").as_ref().and_then(read_seen) {
         plan.seen = seen;
     }
     if let Some(value) = section.value("relevant") {
@@ -226,7 +227,7 @@ pub(super) fn read_evaluation(
     plan
 }
 
-fn read_cut(value: Value<'_>) -> Option<Cut> {
+fn read_cut(value: &Value<'_>) -> Option<Cut> {
     let text = value.date()?;
     parse_instant(&text)
         .map(Cut::At)
@@ -234,7 +235,7 @@ fn read_cut(value: Value<'_>) -> Option<Cut> {
         .ok()
 }
 
-fn read_seen(value: Value<'_>) -> Option<Seen> {
+fn read_seen(value: &Value<'_>) -> Option<Seen> {
     match value.text()?.as_str() {
         "excluded" => Some(Seen::Excluded),
         "included" => Some(Seen::Included),

@@ -1,0 +1,106 @@
+//! `evaluate`: how parameters, or a model that exists, do on a shop's held-out events.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use hotshelf_model::Model;
+
+use super::json;
+use super::report::{Report, ShopSummary};
+use super::shop_args::ShopArgs;
+use crate::error::Error;
+use crate::instant::{parse_instant, rfc3339};
+use crate::mapping::Cut;
+use crate::packed::PackedModel;
+use crate::progress::Progress;
+use crate::sample::{SampleOptions, samples};
+use crate::train::{evaluate_model, evaluate_parameters};
+
+#[derive(Debug, Args)]
+pub(super) struct EvaluateArgs {
+    #[command(flatten)]
+    shop: ShopArgs,
+    /// Evaluate this packed model (made with --no-refit) instead of fitting on the past; its own
+    /// cut-off is the default of --cut, and its own parameters are the ones shown
+    #[arg(long, value_name = "DIR")]
+    packed: Option<PathBuf>,
+}
+
+impl EvaluateArgs {
+    pub(super) fn run(&self) -> Result<String, Error> {
+        let progress = Progress::on_terminal();
+        let mapping = self.shop.mapping()?;
+        let mut options = self.shop.options(&mapping)?;
+        let packed = self.packed.as_deref().map(PackedModel::read).transpose()?;
+        if let Some(packed) = &packed {
+            options.plan.cut = Cut::At(cut_of(packed, self.shop.cut)?);
+            options.params = packed.card.parameters.clone();
+        }
+
+        let shop = self.shop.read(&mapping, progress)?;
+        let (model, evaluation) = match packed {
+            None => evaluate_parameters(&shop, &options, progress)?,
+            Some(packed) => {
+                let model = self.unpacked(packed)?;
+                let evaluation = evaluate_model(&model, &shop, &options.plan, progress)?;
+                (model, evaluation)
+            }
+        };
+
+        let shown = SampleOptions {
+            seed: options.params.als.seed,
+            per_segment: self.shop.samples,
+            before_s: Some(evaluation.cut_s),
+        };
+        let report = Report {
+            shop: ShopSummary::of(&shop),
+            parameters: options.params,
+            samples: samples(&model, &shop, shown),
+            evaluation,
+            refit: None,
+            packed: self.packed.clone(),
+            size_bytes: None,
+            published: None,
+        };
+        if self.shop.json {
+            json(&report)
+        } else {
+            Ok(report.text())
+        }
+    }
+
+    fn unpacked(&self, packed: PackedModel) -> Result<Model, Error> {
+        let parts: BTreeMap<_, _> = packed.parts.into_iter().collect();
+        let model = Model::unpack(&packed.card, &parts, &mut |_| {});
+        model.map_err(|error| Error::Packed {
+            folder: self.packed.clone().unwrap_or_default(),
+            why: error.to_string(),
+        })
+    }
+}
+
+/// From when on a packed model may be judged: never by events that it was fitted on.
+fn cut_of(packed: &PackedModel, wanted_s: Option<i64>) -> Result<i64, Error> {
+    let refuse = |why: String| Err(Error::Argument(why));
+    let again = "train it with --no-refit to evaluate it itself";
+    let Some(known) = &packed.card.evaluation else {
+        return refuse(format!(
+            "the packed model does not say what it was fitted on; {again}"
+        ));
+    };
+    if known.refit {
+        return refuse(format!(
+            "the packed model was fitted on all events, so any of them would flatter it; {again}"
+        ));
+    }
+    let fitted_until_s = parse_instant(&known.cut_off).map_err(Error::Argument)?;
+    match wanted_s {
+        Some(wanted_s) if wanted_s < fitted_until_s => refuse(format!(
+            "--cut {} lies before {}, up to which the packed model was fitted",
+            rfc3339(wanted_s),
+            known.cut_off
+        )),
+        wanted_s => Ok(wanted_s.unwrap_or(fitted_until_s)),
+    }
+}

@@ -1,0 +1,111 @@
+//! `publish`, and the publishing half of `train`.
+//!
+//! Publishing never moves traffic: a version lies in the registry until a rollout names it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use hotshelf_registry::{ModelName, Registry};
+use serde::Serialize;
+
+use super::json;
+use crate::error::Error;
+use crate::packed::PackedModel;
+use crate::publish::{Target, publish};
+use crate::text_table::grouped;
+
+#[derive(Debug, Args)]
+pub(super) struct PublishArgs {
+    /// Folder that `train --out` wrote
+    #[arg(value_name = "DIR")]
+    packed: PathBuf,
+    /// Registry to publish into, such as file:///srv/registry
+    #[arg(long, value_name = "URL")]
+    registry: String,
+    /// Name of the model in the registry
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    #[command(flatten)]
+    author: AuthorArgs,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuthorArgs {
+    /// Who publishes, for the manifest
+    #[arg(long, value_name = "WHO", default_value = "hotshelf-offline")]
+    author: String,
+}
+
+impl PublishArgs {
+    pub(super) fn run(&self) -> Result<String, Error> {
+        let publisher = Publisher::open(&self.registry, &self.model, &self.author)?;
+        let published = publisher.publish(PackedModel::read(&self.packed)?)?;
+        if self.json {
+            json(&published)
+        } else {
+            Ok(published.text() + "\n")
+        }
+    }
+}
+
+/// A registry and a name that were found well-formed before anything was computed for them.
+pub(super) struct Publisher<'a> {
+    url: &'a str,
+    registry: Registry,
+    model: ModelName,
+    author: &'a str,
+}
+
+impl<'a> Publisher<'a> {
+    pub(super) fn open(url: &'a str, model: &str, author: &'a AuthorArgs) -> Result<Self, Error> {
+        let refuse = |error: hotshelf_registry::Error| Error::Argument(error.to_string());
+        Ok(Self {
+            url,
+            registry: Registry::open(url).map_err(refuse)?,
+            model: model.parse().map_err(refuse)?,
+            author: &author.author,
+        })
+    }
+
+    pub(super) fn publish(&self, packed: PackedModel) -> Result<Published, Error> {
+        let size_bytes = packed.size_bytes();
+        let target = Target {
+            url: self.url,
+            registry: &self.registry,
+            model: &self.model,
+            author: self.author,
+        };
+        let manifest = publish(packed, &target)?;
+        Ok(Published {
+            registry: self.url.to_owned(),
+            model: manifest.model.to_string(),
+            version: manifest.version.get(),
+            size_bytes,
+        })
+    }
+}
+
+/// What was published.
+#[derive(Debug, Serialize)]
+pub(super) struct Published {
+    registry: String,
+    model: String,
+    version: u64,
+    size_bytes: u64,
+}
+
+impl Published {
+    pub(super) fn text(&self) -> String {
+        let Self {
+            registry,
+            model,
+            version,
+            size_bytes,
+        } = self;
+        let size = grouped(*size_bytes);
+        format!("Published {model} version {version} into {registry}: {size} bytes")
+    }
+}

@@ -1,0 +1,86 @@
+//! `train`: a shop's files in, an evaluated and packed model out.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::json;
+use super::publish::{AuthorArgs, Publisher};
+use super::report::{Report, ShopSummary};
+use super::shop_args::ShopArgs;
+use crate::error::Error;
+use crate::packed::PackedModel;
+use crate::progress::Progress;
+use crate::sample::{SampleOptions, samples};
+use crate::train::train;
+
+#[derive(Debug, Args)]
+pub(super) struct TrainArgs {
+    #[command(flatten)]
+    shop: ShopArgs,
+    /// Write the packed model into this new folder
+    #[arg(long, value_name = "DIR", required_unless_present = "publish")]
+    out: Option<PathBuf>,
+    /// Publish the model into this registry, such as file:///srv/registry
+    #[arg(long, value_name = "URL", requires = "model_name")]
+    publish: Option<String>,
+    /// Name of the model in the registry
+    #[arg(long = "model", value_name = "NAME", requires = "publish")]
+    model_name: Option<String>,
+    #[command(flatten)]
+    author: AuthorArgs,
+    /// Keep the model that was evaluated instead of fitting again on all events
+    #[arg(long)]
+    no_refit: bool,
+}
+
+impl TrainArgs {
+    pub(super) fn run(&self) -> Result<String, Error> {
+        let progress = Progress::on_terminal();
+        let mapping = self.shop.mapping()?;
+        let mut options = self.shop.options(&mapping)?;
+        options.refit = !self.no_refit;
+        let publisher = self.publisher()?;
+        if let Some(folder) = &self.out {
+            PackedModel::check_writable(folder)?;
+        }
+
+        let shop = self.shop.read(&mapping, progress)?;
+        let trained = train(&shop, &options, progress)?;
+        if let Some(folder) = &self.out {
+            trained.packed.write(folder)?;
+        }
+        let size_bytes = trained.packed.size_bytes();
+        let publish = |publisher: Publisher<'_>| publisher.publish(trained.packed);
+        let published = publisher.map(publish).transpose()?;
+
+        let shown = SampleOptions {
+            seed: options.params.als.seed,
+            per_segment: self.shop.samples,
+            before_s: (!options.refit).then_some(trained.evaluation.cut_s),
+        };
+        let report = Report {
+            shop: ShopSummary::of(&shop),
+            parameters: options.params,
+            samples: samples(&trained.model, &shop, shown),
+            evaluation: trained.evaluation,
+            refit: Some(options.refit),
+            packed: self.out.clone(),
+            size_bytes: Some(size_bytes),
+            published,
+        };
+        if self.shop.json {
+            json(&report)
+        } else {
+            Ok(report.text())
+        }
+    }
+
+    /// Opened before anything is read, so that a mistyped name costs no training.
+    fn publisher(&self) -> Result<Option<Publisher<'_>>, Error> {
+        match (&self.publish, &self.model_name) {
+            (Some(url), Some(model)) => Publisher::open(url, model, &self.author).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

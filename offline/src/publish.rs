@@ -1,0 +1,50 @@
+//! A packed model goes into a registry.
+
+use hotshelf_registry::{Manifest, ModelName, NewPart, NewVersion, PartName, Registry};
+
+use crate::error::Error;
+use crate::packed::PackedModel;
+
+/// Where and as what a model is published.
+pub struct Target<'a> {
+    /// The registry's URL, for messages.
+    pub url: &'a str,
+    /// The registry behind it.
+    pub registry: &'a Registry,
+    /// Name of the model.
+    pub model: &'a ModelName,
+    /// Who publishes, at most 256 bytes.
+    pub author: &'a str,
+}
+
+/// Publishes a version and returns its manifest. Blocks until the registry has it, on a runtime of
+/// its own: it must not be called on another.
+///
+/// # Errors
+/// [`Error::Registry`] with whatever the registry says.
+pub fn publish(packed: PackedModel, target: &Target<'_>) -> Result<Manifest, Error> {
+    let failed = |source| Error::Registry {
+        url: target.url.to_owned(),
+        source,
+    };
+    let version = version(packed, target.author).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let published = runtime.block_on(target.registry.publish(target.model, version));
+    published.map_err(failed)
+}
+
+fn version(packed: PackedModel, author: &str) -> Result<NewVersion, hotshelf_registry::Error> {
+    let parts = packed.parts.into_iter().map(|(name, bytes)| {
+        let name: PartName = name.parse()?;
+        Ok(NewPart { name, bytes })
+    });
+    Ok(NewVersion {
+        parts: parts.collect::<Result<_, hotshelf_registry::Error>>()?,
+        card: serde_json::to_value(&packed.card).expect("a card has text keys only"),
+        lineage: packed.lineage,
+        author: author.to_owned(),
+    })
+}

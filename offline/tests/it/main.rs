@@ -1,0 +1,8 @@
+//! The binary, run as people run it, and the real shops, read as the library reads them.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod example;
+mod harness;
+mod real_shops;
+mod walk;

@@ -1,0 +1,221 @@
+//! Train, evaluate and publish on a shop of a few users, through the binary.
+
+use crate::harness::{Run, Workplace};
+
+const SHOP: &str = r#"
+[events]
+files = ["events.csv"]
+[events.columns]
+user_id = "user"
+product_id = "product"
+timestamp = { column = "day", format = "%Y-%m-%d" }
+interaction_type = "what"
+[catalogue]
+files = ["products.csv"]
+[catalogue.columns]
+product_id = "id"
+product_name = "name"
+price = "price"
+[model]
+factors = 4
+[evaluation]
+cut = 2024-01-11
+"#;
+
+/// Ten users with one of two tastes, who view and then buy, ten days long and five more.
+fn workplace() -> Workplace {
+    let mut events = "user,product,day,what\n".to_owned();
+    for day in 1..=15 {
+        for user in 0..10 {
+            let product = 2 * ((day * 3 + user * 7) % 10) + user % 2;
+            for what in ["view", "purchase"] {
+                events.push_str(&format!("u{user},p{product:02},2024-01-{day:02},{what}\n"));
+            }
+        }
+    }
+    let products: String = (0..21)
+        .map(|n| format!("p{n:02},Product {n},{}.50\n", n + 1))
+        .collect();
+    let workplace = Workplace::new();
+    let products = format!("id,name,price\n{products}");
+    workplace
+        .write("shop.toml", SHOP)
+        .write("events.csv", events)
+        .write("products.csv", products);
+    workplace
+}
+
+fn registry(workplace: &Workplace) -> String {
+    format!("file://{}", workplace.path("registry").display())
+}
+
+fn train(workplace: &Workplace, args: &[&str]) -> Run {
+    workplace.run(&[&["train", "shop.toml", "--json"], args].concat())
+}
+
+#[test]
+fn trained_model_is_packed_published_and_says_how_it_was_judged() {
+    let workplace = workplace();
+    let url = registry(&workplace);
+    let args = [
+        "--out",
+        "packed",
+        "--publish",
+        &url,
+        "--model",
+        "toy",
+        "--code-commit",
+        "abc123",
+    ];
+    let report = train(&workplace, &args).json();
+    assert_eq!(report["published"]["version"], 1);
+    assert_eq!(report["evaluation"]["cut_off"], "2024-01-11T00:00:00Z");
+    assert_eq!(report["evaluation"]["catalogue"], 21);
+    assert_eq!(report["shop"]["events"]["rows"], 300);
+    assert_eq!(report["refit"], true);
+
+    let manifest = workplace.read("registry/toy/versions/000001.json");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let evaluation = &manifest["card"]["evaluation"];
+    assert_eq!(evaluation["refit"], true);
+    assert!(
+        evaluation["note"]
+            .as_str()
+            .unwrap()
+            .contains("was itself not evaluated")
+    );
+    assert_eq!(evaluation["rankers"][1]["ranker"], "most_popular");
+    let lineage = &manifest["lineage"];
+    assert_eq!(lineage["code_commit"], "abc123");
+    assert_eq!(lineage["seed"], 42);
+    assert_eq!(lineage["inputs"][0]["rows"], 300);
+    assert_eq!(lineage["inputs"][1]["name"], "products.csv");
+
+    let again = workplace.run(&[
+        "publish",
+        "packed",
+        "--registry",
+        &url,
+        "--model",
+        "toy",
+        "--json",
+    ]);
+    assert_eq!(again.json()["version"], 2);
+}
+
+#[test]
+fn same_shop_and_seed_give_the_same_bytes_whatever_the_threads() {
+    let workplace = workplace();
+    train(&workplace, &["--out", "one", "--threads", "1"]).json();
+    train(&workplace, &["--out", "two", "--threads", "2"]).json();
+    assert_eq!(
+        workplace.read("one/packed.json"),
+        workplace.read("two/packed.json")
+    );
+}
+
+#[test]
+fn until_gives_an_earlier_model() {
+    let workplace = workplace();
+    let earlier = train(&workplace, &["--out", "a", "--until", "2024-01-14"]).json();
+    let later = train(&workplace, &["--out", "b"]).json();
+    assert_eq!(earlier["shop"]["events"]["dropped"][0]["rows"], 40);
+    assert_eq!(earlier["shop"]["last_day"], "2024-01-13");
+    assert_ne!(earlier["samples"], later["samples"]);
+}
+
+#[test]
+fn model_that_saw_the_future_is_not_judged_by_it() {
+    let workplace = workplace();
+    let trained = train(&workplace, &["--out", "past", "--no-refit"]).json();
+    let args = ["evaluate", "shop.toml", "--packed", "past", "--json"];
+    assert_eq!(
+        workplace.run(&args).json()["evaluation"],
+        trained["evaluation"]
+    );
+
+    let early = workplace.run(&[&args[..], &["--cut", "2024-01-05"]].concat());
+    assert!(
+        early
+            .refusal(2)
+            .contains("lies before 2024-01-11T00:00:00Z"),
+        "{early:?}"
+    );
+    train(&workplace, &["--out", "whole"]).json();
+    let whole = workplace.run(&["evaluate", "shop.toml", "--packed", "whole"]);
+    assert!(
+        whole.refusal(2).contains("fitted on all events"),
+        "{whole:?}"
+    );
+}
+
+#[test]
+fn altered_or_missing_packed_folder_is_not_published() {
+    let workplace = workplace();
+    train(&workplace, &["--out", "packed"]).json();
+    let url = registry(&workplace);
+    let publish =
+        |folder| workplace.run(&["publish", folder, "--registry", &url, "--model", "toy"]);
+    assert!(
+        publish("nothing")
+            .refusal(2)
+            .contains("not a usable packed model: packed.json")
+    );
+    workplace.write("packed/users.arrow", "nonsense");
+    assert!(
+        publish("packed")
+            .refusal(2)
+            .contains("users.arrow has 8 bytes, not ")
+    );
+    assert!(!workplace.path("registry/toy/versions").exists());
+}
+
+#[test]
+fn registry_and_name_are_checked_before_anything_is_computed() {
+    let workplace = workplace();
+    let wrong_name = train(
+        &workplace,
+        &["--publish", &registry(&workplace), "--model", "../up"],
+    );
+    assert!(wrong_name.refusal(2).contains("../up"), "{wrong_name:?}");
+    let wrong_url = train(
+        &workplace,
+        &["--publish", "ftp://nowhere", "--model", "toy"],
+    );
+    assert!(
+        wrong_url.refusal(2).contains("ftp://nowhere"),
+        "{wrong_url:?}"
+    );
+}
+
+#[test]
+fn report_reads_as_people_read_it() {
+    let workplace = workplace();
+    let run = workplace.run(&["train", "shop.toml", "--out", "packed"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.stderr, "", "no progress bar where there is no terminal");
+    let start = "\
+Shop shop
+  events from events.csv
+    rows  300
+    bad     0
+    kept  300
+  catalogue from products.csv
+    rows  21
+    bad    0
+    kept  21
+  10 users, 20 products with events (21 in the catalogue), 100 pairs, 2024-01-01 to 2024-01-15
+
+Evaluation: fitted on 200 events before 2024-01-11T00:00:00Z, judged on 100 from then on
+";
+    assert!(run.stdout.starts_with(start), "{}", run.stdout);
+    for part in [
+        "most popular",
+        "purchase, view",
+        "  is recommended",
+        "Product 2 ",
+        "Packed into packed",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+}
