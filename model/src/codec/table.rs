@@ -177,28 +177,33 @@ impl Expected<'_> {
             return Err(self.broken("its batch is compressed or of another version".to_owned()));
         }
         self.check_rows(&batch)?;
-        let inside = |offset: i64, length: i64| {
-            let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
-            (offset.checked_add(length)? <= body).then_some(length)
-        };
-        // Whole elements of these sizes, buffer by buffer: bits of validity, then offsets and
-        // text, or numbers.
-        let elements = self
-            .fields
-            .iter()
-            .flat_map(|field| match field.data_type() {
-                DataType::Utf8 => &[1, size_of::<i32>(), 1][..],
-                DataType::Float32 => &[1, size_of::<f32>()],
-                _ => &[1, 1],
-            });
         let mut buffers = batch.buffers().into_iter().flatten();
-        for element in elements {
-            let length = buffers.next().and_then(|b| inside(b.offset(), b.length()));
-            if !length.is_some_and(|length| length.is_multiple_of(*element)) {
-                return Err(self.broken("a column lies outside its batch".to_owned()));
+        for (field, node) in self.fields.iter().zip(batch.nodes().into_iter().flatten()) {
+            for (element, least) in self.buffers(field, node.null_count() > 0) {
+                let is_sound = buffers.next().is_some_and(|buffer| {
+                    length_inside(buffer, body)
+                        .is_some_and(|length| length >= least && length.is_multiple_of(element))
+                });
+                if !is_sound {
+                    let name = field.name();
+                    return Err(self.broken(format!("column {name:?} lies outside its batch")));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Size of an element and least length in bytes of each buffer of a column: bits of validity,
+    /// then offsets and text, or numbers.
+    fn buffers(&self, field: &Field, has_nulls: bool) -> Vec<(usize, usize)> {
+        let validity = (1, if has_nulls { self.rows.div_ceil(8) } else { 0 });
+        let numbers = |size| (size, size * self.rows);
+        match field.data_type() {
+            DataType::Utf8 if self.rows == 0 => vec![validity, numbers(4), (1, 0)],
+            DataType::Utf8 => vec![validity, (4, 4 * (self.rows + 1)), (1, 0)],
+            DataType::Float32 => vec![validity, numbers(4)],
+            _ => vec![validity, numbers(1)],
+        }
     }
 
     fn check_rows(&self, batch: &Batch<'_>) -> Result<(), UnpackError> {
@@ -245,6 +250,13 @@ impl Expected<'_> {
             expected,
         }
     }
+}
+
+/// The length of a buffer that lies inside a body of so many bytes.
+fn length_inside(buffer: &arrow_ipc::Buffer, body: usize) -> Option<usize> {
+    let offset = usize::try_from(buffer.offset()).ok()?;
+    let length = usize::try_from(buffer.length()).ok()?;
+    (offset.checked_add(length)? <= body).then_some(length)
 }
 
 fn describe(field: &Field) -> String {
