@@ -1,1 +1,23 @@
-//! hotshelf
+//! Hotshelf: a gRPC recommendation server whose models are swapped while it serves.
+//!
+//! A guided tour, in the order in which a request meets the code:
+//!
+//! - [`net`]: the accept loop, one current-thread runtime per core, HTTP/2 connections.
+//! - [`grpc`]: layers, services, and the only place that names wire types.
+//! - [`lifecycle`]: how versions come into memory, go live and leave; requests see one snapshot.
+//! - [`metrics`], [`telemetry`]: what operators see.
+//! - [`app`]: puts these together; [`config`]: what it is told; [`cli`]: by whom.
+//! - [`demo`]: a made-up shop, end to end, in one command.
+//!
+//! The mathematics are in `hotshelf_model`, versions and rollouts in `hotshelf_registry`.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod error;
+pub mod grpc;
+pub mod lifecycle;
+pub mod metrics;
+pub mod net;
+pub mod telemetry;

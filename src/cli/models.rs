@@ -1,0 +1,298 @@
+//! `hotshelf models list | show | verify`: looks at a registry without a server.
+
+use super::{Output, block_on, table, write_json};
+use crate::lifecycle::{LoadError, card, probe, unpack};
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use hotshelf_model::{ModelCard, Scratch};
+use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
+use serde::Serialize;
+use std::io::Write;
+
+/// Subcommands of `hotshelf models`.
+#[derive(Subcommand)]
+pub(super) enum ModelsCommand {
+    /// List versions, newest first
+    List(Place),
+    /// Show one version's manifest
+    Show(OneVersion),
+    /// Fetch a version and put it through every check that a server makes
+    Verify(OneVersion),
+}
+
+/// Which model of which registry.
+#[derive(Args)]
+pub(super) struct Place {
+    /// Where versions are: file:///folder
+    #[arg(long)]
+    registry: String,
+    /// Model
+    #[arg(long, default_value = "default")]
+    model: ModelName,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Which version.
+#[derive(Args)]
+pub(super) struct OneVersion {
+    /// Number [default: the newest]
+    version: Option<u64>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Runs one of them.
+pub(super) fn run(command: &ModelsCommand, out: &mut dyn Write) -> anyhow::Result<()> {
+    match command {
+        ModelsCommand::List(place) => list(place, out),
+        ModelsCommand::Show(one) => show(one, out),
+        ModelsCommand::Verify(one) => verify(one, out),
+    }
+}
+
+/// One line of the list.
+#[derive(Serialize)]
+struct Listed {
+    version: u64,
+    created_at: String,
+    author: String,
+    size_bytes: u64,
+    users: usize,
+    products: usize,
+    interactions: usize,
+    problem: String,
+}
+
+impl Listed {
+    fn of(version: Version, manifest: Result<Manifest, hotshelf_registry::Error>) -> Self {
+        let empty = Self {
+            version: version.get(),
+            created_at: String::new(),
+            author: String::new(),
+            size_bytes: 0,
+            users: 0,
+            products: 0,
+            interactions: 0,
+            problem: String::new(),
+        };
+        let manifest = match manifest {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                return Self {
+                    problem: crate::error::with_causes(&error),
+                    ..empty
+                };
+            }
+        };
+        let described = Self {
+            created_at: manifest.created_at.clone(),
+            author: manifest.author.clone(),
+            size_bytes: manifest.parts.iter().map(|part| part.size_bytes).sum(),
+            ..empty
+        };
+        match card(&manifest) {
+            Ok(card) => Self {
+                users: card.sizes.users,
+                products: card.sizes.products,
+                interactions: card.sizes.interactions,
+                ..described
+            },
+            Err(error) => Self {
+                problem: error.message,
+                ..described
+            },
+        }
+    }
+}
+
+fn list(place: &Place, out: &mut dyn Write) -> anyhow::Result<()> {
+    let registry = Registry::open(&place.registry)?;
+    let listed = block_on(async {
+        let mut listed = Vec::new();
+        for entry in registry.versions(&place.model).await?.into_iter().rev() {
+            let manifest = registry.manifest(&place.model, entry.version).await;
+            listed.push(Listed::of(entry.version, manifest));
+        }
+        Ok(listed)
+    })?;
+    if place.output.json {
+        return write_json(out, &listed);
+    }
+    let heads = [
+        "version",
+        "created",
+        "author",
+        "MiB",
+        "users",
+        "products",
+        "interactions",
+        "",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(listed.iter().map(|one| {
+        vec![
+            one.version.to_string(),
+            one.created_at.clone(),
+            one.author.clone(),
+            format!("{:.2}", one.size_bytes as f64 / f64::from(1 << 20)),
+            one.users.to_string(),
+            one.products.to_string(),
+            one.interactions.to_string(),
+            one.problem.clone(),
+        ]
+    }));
+    table::write(out, &rows)?;
+    Ok(())
+}
+
+async fn manifest(one: &OneVersion, registry: &Registry) -> anyhow::Result<Manifest> {
+    let model = &one.place.model;
+    let version = match one.version {
+        Some(number) => Version::new(number).context("versions begin at 1")?,
+        None => registry
+            .newest(model)
+            .await?
+            .with_context(|| format!("{model} has no version"))?,
+    };
+    Ok(registry.manifest(model, version).await?)
+}
+
+fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
+    let registry = Registry::open(&one.place.registry)?;
+    let manifest = block_on(manifest(one, &registry))?;
+    if one.place.output.json {
+        return write_json(out, &manifest);
+    }
+    let card = readable_card(&manifest)?;
+    writeln!(
+        out,
+        "{} version {}, {} by {}",
+        manifest.model, manifest.version, manifest.created_at, manifest.author
+    )?;
+    writeln!(
+        out,
+        "{} users, {} products, {} interactions, {} factors, scoring revision {}, {} probes",
+        card.sizes.users,
+        card.sizes.products,
+        card.sizes.interactions,
+        card.dimensions.factors,
+        card.scoring_revision,
+        card.probes.len()
+    )?;
+    writeln!(out, "\nparts of upload {}", manifest.upload)?;
+    let parts = manifest.parts.iter();
+    let rows: Vec<Vec<String>> = parts
+        .map(|p| {
+            vec![
+                format!("  {}", p.name),
+                p.size_bytes.to_string(),
+                p.sha256.to_string(),
+            ]
+        })
+        .collect();
+    table::write(out, &rows)?;
+    for (name, index) in &card.index {
+        let recall = index
+            .recall_at_10
+            .map_or(String::new(), |r| format!(", recall@10 {r:.4}"));
+        writeln!(out, "\nindex {name}: {}{recall}", index.plan)?;
+    }
+    writeln!(out, "\nmade of (seed {})", manifest.lineage.seed)?;
+    for input in &manifest.lineage.inputs {
+        writeln!(out, "  {} ({} rows)", input.name, input.rows)?;
+    }
+    let Some(evaluation) = &card.evaluation else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "\nevaluation: {}, cut at {}, {} users, {} products; seen products {}",
+        evaluation.protocol,
+        evaluation.cut_off,
+        evaluation.users,
+        evaluation.catalogue,
+        evaluation.seen
+    )?;
+    writeln!(out, "{}", evaluation.note)?;
+    let k = evaluation.k;
+    let heads = [
+        "  ranker".to_owned(),
+        format!("precision@{k}"),
+        format!("recall@{k}"),
+        format!("nDCG@{k}"),
+        "hit rate".to_owned(),
+    ];
+    let mut rows = vec![heads.to_vec()];
+    rows.extend(evaluation.rankers.iter().map(|r| {
+        let scores = [r.precision, r.recall, r.ndcg, r.hit_rate].map(|s| format!("{s:.4}"));
+        std::iter::once(format!("  {}", r.ranker))
+            .chain(scores)
+            .collect()
+    }));
+    table::write(out, &rows)?;
+    Ok(())
+}
+
+fn readable_card(manifest: &Manifest) -> anyhow::Result<ModelCard> {
+    card(manifest).map_err(|error| anyhow::anyhow!(error.message))
+}
+
+/// What verification found.
+#[derive(Serialize)]
+struct Verdict {
+    model: String,
+    version: u64,
+    is_good: bool,
+    kind: &'static str,
+    message: String,
+}
+
+fn verify(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
+    let registry = Registry::open(&one.place.registry)?;
+    let folder = tempfile::tempdir()?;
+    let cache = CacheDir::open(folder.path())?;
+    let manifest = block_on(manifest(one, &registry))?;
+    let local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
+    let checked = check(&manifest, local);
+    let (kind, message) = match &checked {
+        Ok(()) => ("ok", String::new()),
+        Err(error) => (error.kind, error.message.clone()),
+    };
+    let (model, version) = (manifest.model.to_string(), manifest.version.get());
+    let verdict = Verdict {
+        model,
+        version,
+        is_good: checked.is_ok(),
+        kind,
+        message,
+    };
+    if one.place.output.json {
+        write_json(out, &verdict)?;
+    } else if verdict.is_good {
+        writeln!(
+            out,
+            "{} version {version} is good: checksums, bounds, probes",
+            verdict.model
+        )?;
+    }
+    anyhow::ensure!(verdict.is_good, "{}: {}", verdict.kind, verdict.message);
+    Ok(())
+}
+
+fn check(manifest: &Manifest, local: hotshelf_registry::LocalParts) -> Result<(), LoadError> {
+    let refused = |kind, message| LoadError {
+        kind,
+        message,
+        is_retryable: false,
+    };
+    let mut breathe = |_bytes: usize| {};
+    let parts = local
+        .seal(&mut breathe)
+        .map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
+    let (card, model) = unpack(manifest, &parts, &mut breathe)?;
+    match probe(&card, &model, &mut Scratch::default()) {
+        Some(message) => Err(refused("probes", message)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `hotshelf status`.
+
+use super::{AdminAddress, Output, block_on, table, write_json};
+use crate::grpc::client::{Client, RolloutInfo, StatusInfo};
+use clap::Args;
+use std::io::Write;
+
+/// Arguments of `hotshelf status`.
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    address: AdminAddress,
+    /// Model [default: the server's]
+    #[arg(long, default_value = "")]
+    model: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Asks and writes.
+pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let status = block_on(async {
+        Ok(Client::connect(&args.address.admin)
+            .await?
+            .status(&args.model)
+            .await?)
+    })?;
+    if args.output.json {
+        write_json(out, &status)
+    } else {
+        write_text(out, &status)
+    }
+}
+
+fn in_words(rollout: Option<&RolloutInfo>) -> String {
+    let Some(rollout) = rollout else {
+        return "none".to_owned();
+    };
+    let arms: Vec<String> = rollout
+        .arms
+        .iter()
+        .map(|arm| {
+            format!(
+                "version {} at {} %",
+                arm.version,
+                f64::from(arm.share_bp) / 100.0
+            )
+        })
+        .collect();
+    let (number, at) = (rollout.number, &rollout.created_at);
+    let (author, reason) = (&rollout.author, &rollout.reason);
+    format!(
+        "rollout {number}: {} ({at}, by {author}: {reason})",
+        arms.join(", ")
+    )
+}
+
+fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
+    writeln!(out, "model    {}", status.model)?;
+    writeln!(out, "live     {}", in_words(status.live.as_ref()))?;
+    writeln!(out, "desired  {}", in_words(status.desired.as_ref()))?;
+    if !status.degraded.is_empty() {
+        writeln!(out, "degraded {}", status.degraded)?;
+    }
+    if !status.registry_error.is_empty() {
+        writeln!(out, "registry {}", status.registry_error)?;
+    }
+    for skipped in &status.skipped_rollouts {
+        writeln!(out, "skipped  {skipped}")?;
+    }
+    let mut rows = vec![
+        ["version", "state", "MiB", "note"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(status.versions.iter().map(|version| {
+        let failure = version
+            .failure
+            .as_ref()
+            .map(|f| format!("{}: {}", f.kind, f.message));
+        let mib = version.resident_bytes as f64 / f64::from(1 << 20);
+        let note = failure.unwrap_or_else(|| version.degraded.clone());
+        vec![
+            version.version.to_string(),
+            version.state.clone(),
+            format!("{mib:.1}"),
+            note,
+        ]
+    }));
+    table::write(out, &rows)?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Where a setting's text comes from: flag over environment over TOML file over default.
+
+use super::settings::{Kind, SETTINGS, Setting};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Where a text was found, as error messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `--flag`.
+    Flag(String),
+    /// An environment variable.
+    Variable(String),
+    /// A key of the file.
+    File(String),
+    /// The table.
+    Default(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "--{flag}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::File(place) => f.write_str(place),
+            Self::Default(key) => write!(f, "default of {key}"),
+        }
+    }
+}
+
+/// Everything that is wrong, one line each.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        for problem in &self.0 {
+            write!(f, "\n  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Texts by key, before they are parsed.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// As typed.
+    pub flags: BTreeMap<String, String>,
+    /// Variables beginning with `HOTSHELF_`.
+    pub variables: BTreeMap<String, String>,
+    /// Path and text of the file.
+    pub file: Option<(String, String)>,
+}
+
+impl Layers {
+    /// Adds the file at this path.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_file(&mut self, path: &Path) -> Result<(), Problems> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Problems(vec![format!("{name}: {error}")]))?;
+        self.file = Some((name, text));
+        Ok(())
+    }
+
+    /// The winning text of every setting; all problems at once.
+    ///
+    /// # Errors
+    /// Unknown keys and variables, values of another form, settings that are missing.
+    pub fn resolve(&self) -> Result<Resolved, Problems> {
+        let mut problems = Problems::default();
+        let file = self.file_values(&mut problems);
+        for name in self.variables.keys() {
+            if !SETTINGS.iter().any(|setting| setting.variable() == *name) {
+                problems.0.push(format!("{name}: no such setting"));
+            }
+        }
+        let mut resolved = Resolved(BTreeMap::new());
+        for setting in SETTINGS {
+            match self.find(setting, &file) {
+                Some((text, origin)) => match check(setting.kind, &text) {
+                    Ok(()) => drop(resolved.0.insert(setting.key, text)),
+                    Err(why) => problems.0.push(format!("{origin}: {text:?} {why}")),
+                },
+                None => problems.0.push(format!(
+                    "{}: has to be given, as --{}, {} or in the file",
+                    setting.key,
+                    setting.flag(),
+                    setting.variable()
+                )),
+            }
+        }
+        if problems.0.is_empty() {
+            Ok(resolved)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn find(
+        &self,
+        setting: &Setting,
+        file: &BTreeMap<String, (String, Origin)>,
+    ) -> Option<(String, Origin)> {
+        let (flag, variable) = (setting.flag(), setting.variable());
+        if let Some(text) = self.flags.get(setting.key) {
+            return Some((text.clone(), Origin::Flag(flag)));
+        }
+        if let Some(text) = self.variables.get(&variable) {
+            return Some((text.clone(), Origin::Variable(variable)));
+        }
+        let from_file = file.get(setting.key).cloned();
+        from_file.or_else(|| Some((setting.default?.to_owned(), Origin::Default(setting.key))))
+    }
+
+    fn file_values(&self, problems: &mut Problems) -> BTreeMap<String, (String, Origin)> {
+        let Some((name, text)) = &self.file else {
+            return BTreeMap::new();
+        };
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                problems
+                    .0
+                    .push(format!("{name}: {}", error.to_string().trim_end()));
+                return BTreeMap::new();
+            }
+        };
+        let mut values = BTreeMap::new();
+        for (key, value) in table {
+            let origin = Origin::File(format!("{name}: {key}"));
+            if !SETTINGS.iter().any(|setting| setting.key == key) {
+                problems.0.push(format!("{origin}: no such setting"));
+                continue;
+            }
+            match value {
+                toml::Value::String(text) => drop(values.insert(key, (text, origin))),
+                toml::Value::Integer(number) => {
+                    drop(values.insert(key, (number.to_string(), origin)));
+                }
+                other => problems.0.push(format!(
+                    "{origin}: a {} is neither a text nor a whole number",
+                    other.type_str()
+                )),
+            }
+        }
+        values
+    }
+}
+
+fn check(kind: Kind, text: &str) -> Result<(), String> {
+    match kind {
+        Kind::Text if text.trim().is_empty() => Err("must not be empty".to_owned()),
+        Kind::Text => Ok(()),
+        Kind::Address => match text.parse::<SocketAddr>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err("is not an IP address and port, such as 127.0.0.1:50051".to_owned()),
+        },
+        Kind::Number(min, max) => match text.parse::<u64>() {
+            Ok(number) if (min..=max).contains(&number) => Ok(()),
+            _ => Err(format!("is not a whole number within {min} to {max}")),
+        },
+        Kind::Word(words) if words.contains(&text) => Ok(()),
+        Kind::Word(words) => Err(format!("is none of {}", words.join(", "))),
+    }
+}
+
+/// Texts that have the form of their kind.
+#[derive(Debug)]
+pub struct Resolved(BTreeMap<&'static str, String>);
+
+impl Resolved {
+    /// The text of a key of the table.
+    pub fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    /// A setting of kind Number.
+    pub fn number(&self, key: &str) -> u64 {
+        self.text(key)
+            .parse()
+            .expect("resolve() checked the form of every number")
+    }
+
+    /// A setting of kind Address.
+    pub fn address(&self, key: &str) -> SocketAddr {
+        self.text(key)
+            .parse()
+            .expect("resolve() checked the form of every address")
+    }
+}

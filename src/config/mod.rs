@@ -1,0 +1,127 @@
+//! The configuration of `hotshelf serve`, and the only place that reads the environment.
+
+mod layers;
+mod settings;
+
+pub use layers::{Layers, Problems};
+pub use settings::{Kind, SETTINGS, Setting};
+
+use crate::lifecycle::Gate;
+use hotshelf_registry::ModelName;
+use layers::Resolved;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Every setting, parsed. Field names are the keys of the table, which says what they mean.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "SETTINGS documents every one of them")]
+pub struct Config {
+    pub registry: String,
+    pub cache_dir: PathBuf,
+    pub models: Vec<ModelName>,
+    pub data_addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+    pub http_addr: SocketAddr,
+    pub data_threads: usize,
+    pub connections_max: usize,
+    pub streams_max: u32,
+    pub calls_max: usize,
+    pub message_bytes_max: usize,
+    pub header_bytes_max: u32,
+    pub preface_timeout: Duration,
+    pub keepalive: Duration,
+    pub connection_age: Duration,
+    pub drain_delay: Duration,
+    pub drain_timeout: Duration,
+    pub watch_interval: Duration,
+    pub reload_timeout: Duration,
+    pub retry_first: Duration,
+    pub retry_max: Duration,
+    pub gate_at_start: Gate,
+    pub log_format: String,
+    pub log_level: String,
+}
+
+impl Config {
+    /// Puts the layers together and parses every value.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn build(layers: &Layers) -> Result<Self, Problems> {
+        let resolved = layers.resolve()?;
+        let millis = |key| Duration::from_millis(resolved.number(key));
+        let small = |key| u32::try_from(resolved.number(key)).unwrap_or(u32::MAX);
+        let size = |key| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
+        Ok(Self {
+            registry: resolved.text("registry").to_owned(),
+            cache_dir: PathBuf::from(resolved.text("cache_dir")),
+            models: models(&resolved)?,
+            data_addr: resolved.address("data_addr"),
+            admin_addr: resolved.address("admin_addr"),
+            http_addr: resolved.address("http_addr"),
+            data_threads: threads(size("data_threads")),
+            connections_max: size("connections_max"),
+            streams_max: small("streams_max"),
+            calls_max: size("calls_max"),
+            message_bytes_max: size("message_bytes_max"),
+            header_bytes_max: small("header_bytes_max"),
+            preface_timeout: millis("preface_timeout_ms"),
+            keepalive: millis("keepalive_ms"),
+            connection_age: millis("connection_age_ms"),
+            drain_delay: millis("drain_delay_ms"),
+            drain_timeout: millis("drain_timeout_ms"),
+            watch_interval: millis("watch_interval_ms"),
+            reload_timeout: millis("reload_timeout_ms"),
+            retry_first: millis("retry_first_ms"),
+            retry_max: millis("retry_max_ms"),
+            gate_at_start: match resolved.text("gate_at_start") {
+                "refuse" => Gate::Refuse,
+                _ => Gate::Serve,
+            },
+            log_format: resolved.text("log_format").to_owned(),
+            log_level: resolved.text("log_level").to_owned(),
+        })
+    }
+}
+
+fn models(resolved: &Resolved) -> Result<Vec<ModelName>, Problems> {
+    let mut problems = Problems::default();
+    let mut models = Vec::new();
+    for text in resolved.text("models").split(',').map(str::trim) {
+        match text.parse::<ModelName>() {
+            Ok(name) if models.contains(&name) => {
+                problems.0.push(format!("models: {text:?} is named twice"));
+            }
+            Ok(name) => models.push(name),
+            Err(error) => problems.0.push(format!("models: {error}")),
+        }
+    }
+    if problems.0.is_empty() {
+        Ok(models)
+    } else {
+        Err(problems)
+    }
+}
+
+fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+        asked => asked,
+    }
+}
+
+/// The process's variables that begin with `HOTSHELF_`.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the configuration is the one reader"
+)]
+pub fn variables() -> BTreeMap<String, String> {
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with("HOTSHELF_"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

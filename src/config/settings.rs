@@ -1,0 +1,204 @@
+//! The table of settings: every key, its default, and what it means. Flags, environment variables and
+//! the TOML file are all read through it, so that they cannot drift apart.
+
+/// What a setting's text must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything but nothing.
+    Text,
+    /// An IP address and a port.
+    Address,
+    /// A whole number within these bounds, both inclusive.
+    Number(u64, u64),
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+/// One setting.
+pub struct Setting {
+    /// Key in the TOML file; `--key-with-dashes` and `HOTSHELF_KEY` are derived from it.
+    pub key: &'static str,
+    /// `None`: it has to be given.
+    pub default: Option<&'static str>,
+    /// What its text must be.
+    pub kind: Kind,
+    /// One sentence, with the unit.
+    pub help: &'static str,
+}
+
+const fn setting(
+    key: &'static str,
+    default: Option<&'static str>,
+    kind: Kind,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        kind,
+        help,
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
+const MIB: u64 = 1 << 20;
+
+/// Every setting of `hotshelf serve`.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "registry",
+        None,
+        Kind::Text,
+        "Where versions are: file:///folder or memory:///",
+    ),
+    setting(
+        "cache_dir",
+        Some("hotshelf-cache"),
+        Kind::Text,
+        "Folder for fetched parts, this process's own",
+    ),
+    setting(
+        "models",
+        Some("default"),
+        Kind::Text,
+        "Names of the models to serve, separated by commas; the first is the default",
+    ),
+    setting(
+        "data_addr",
+        Some("127.0.0.1:50051"),
+        Kind::Address,
+        "gRPC listener for recommendations; port 0 takes a free one",
+    ),
+    setting(
+        "admin_addr",
+        Some("127.0.0.1:50052"),
+        Kind::Address,
+        "gRPC listener for operators",
+    ),
+    setting(
+        "http_addr",
+        Some("127.0.0.1:9464"),
+        Kind::Address,
+        "HTTP listener for /livez, /readyz and /metrics",
+    ),
+    setting(
+        "data_threads",
+        Some("0"),
+        Kind::Number(0, 1024),
+        "Threads that answer recommendations; 0 = one per core",
+    ),
+    setting(
+        "connections_max",
+        Some("10000"),
+        Kind::Number(1, 1_000_000),
+        "Connections open at once on each gRPC listener",
+    ),
+    setting(
+        "streams_max",
+        Some("256"),
+        Kind::Number(1, 65_535),
+        "Calls under way at once on one connection",
+    ),
+    setting(
+        "calls_max",
+        Some("1024"),
+        Kind::Number(1, 1_000_000),
+        "Calls under way at once on one listener; more are turned away",
+    ),
+    setting(
+        "message_bytes_max",
+        Some("1048576"),
+        Kind::Number(1024, 64 * MIB),
+        "Bytes of one request message",
+    ),
+    setting(
+        "header_bytes_max",
+        Some("16384"),
+        Kind::Number(1024, MIB),
+        "Bytes of the headers of one request",
+    ),
+    setting(
+        "preface_timeout_ms",
+        Some("5000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a new connection to begin speaking HTTP/2, in ms",
+    ),
+    setting(
+        "keepalive_ms",
+        Some("30000"),
+        Kind::Number(100, DAY_MS),
+        "Silence after which a peer is pinged, and time for its answer, in ms",
+    ),
+    setting(
+        "connection_age_ms",
+        Some("300000"),
+        Kind::Number(100, DAY_MS),
+        "Mean age at which a peer is asked to connect anew, in ms",
+    ),
+    setting(
+        "drain_delay_ms",
+        Some("1000"),
+        Kind::Number(0, DAY_MS),
+        "From NOT_SERVING to GOAWAY at shutdown, so that callers can turn away, in ms",
+    ),
+    setting(
+        "drain_timeout_ms",
+        Some("20000"),
+        Kind::Number(0, DAY_MS),
+        "From GOAWAY to closing what is left at shutdown, in ms",
+    ),
+    setting(
+        "watch_interval_ms",
+        Some("2000"),
+        Kind::Number(10, DAY_MS),
+        "Mean time between two looks for a new rollout, in ms",
+    ),
+    setting(
+        "reload_timeout_ms",
+        Some("600000"),
+        Kind::Number(1, DAY_MS),
+        "Longest wait of a ReloadModel without deadline, in ms",
+    ),
+    setting(
+        "retry_first_ms",
+        Some("1000"),
+        Kind::Number(1, DAY_MS),
+        "Wait before the second attempt at a load, in ms; doubles from there",
+    ),
+    setting(
+        "retry_max_ms",
+        Some("60000"),
+        Kind::Number(1, DAY_MS),
+        "Longest wait between attempts at a load, in ms",
+    ),
+    setting(
+        "gate_at_start",
+        Some("serve"),
+        Kind::Word(&["serve", "refuse"]),
+        "What to do with a version whose probes alone fail while nothing is live",
+    ),
+    setting(
+        "log_format",
+        Some("auto"),
+        Kind::Word(&["auto", "json", "text"]),
+        "auto = text on a terminal, JSON lines otherwise",
+    ),
+    setting(
+        "log_level",
+        Some("info"),
+        Kind::Word(&["error", "warn", "info", "debug", "trace"]),
+        "How much is logged",
+    ),
+];
+
+impl Setting {
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("HOTSHELF_{}", self.key.to_uppercase())
+    }
+
+    /// The flag without its leading dashes.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+}

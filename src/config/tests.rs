@@ -1,0 +1,68 @@
+use super::*;
+
+fn layers(flags: &[(&str, &str)], variables: &[(&str, &str)], file: &str) -> Layers {
+    let own = |pairs: &[(&str, &str)]| {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    };
+    let file = Some(("hotshelf.toml".to_owned(), file.to_owned()));
+    Layers {
+        flags: own(flags),
+        variables: own(variables),
+        file,
+    }
+}
+
+#[test]
+fn flag_beats_variable_beats_file_beats_default() {
+    let file = "registry = \"file:///r\"\nstreams_max = 3\nretry_max_ms = 4\ncalls_max = 5";
+    let variables = [
+        ("HOTSHELF_STREAMS_MAX", "30"),
+        ("HOTSHELF_RETRY_MAX_MS", "40"),
+    ];
+    let config = Config::build(&layers(&[("streams_max", "300")], &variables, file)).unwrap();
+    assert_eq!(config.streams_max, 300);
+    assert_eq!(config.retry_max, Duration::from_millis(40));
+    assert_eq!(config.calls_max, 5);
+    assert_eq!(config.data_addr, "127.0.0.1:50051".parse().unwrap());
+}
+
+#[test]
+fn every_problem_is_said_at_once_with_its_place() {
+    let file = "streams_max = 0\nno_such = 1\nlog_level = [1]";
+    let variables = [("HOTSHELF_DATA_ADDR", "localhost"), ("HOTSHELF_TYPO", "x")];
+    let problems = Config::build(&layers(&[("gate_at_start", "maybe")], &variables, file));
+    let said = problems.unwrap_err().to_string();
+    for part in [
+        "hotshelf.toml: streams_max: \"0\" is not a whole number within 1 to 65535",
+        "hotshelf.toml: no_such: no such setting",
+        "hotshelf.toml: log_level: a array is neither a text nor a whole number",
+        "HOTSHELF_DATA_ADDR: \"localhost\" is not an IP address and port",
+        "HOTSHELF_TYPO: no such setting",
+        "--gate-at-start: \"maybe\" is none of serve, refuse",
+        "registry: has to be given, as --registry, HOTSHELF_REGISTRY or in the file",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn model_names_are_parsed_and_distinct() {
+    let given = [
+        ("registry", "memory:///"),
+        ("models", "home, checkout,home,../x"),
+    ];
+    let said = Config::build(&layers(&given, &[], ""))
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("\"home\" is named twice"), "{said}");
+    assert!(said.contains("../x"), "{said}");
+}
+
+#[test]
+fn defaults_have_the_form_that_they_ask_for() {
+    let config = Config::build(&layers(&[("registry", "memory:///")], &[], ""));
+    assert!(config.is_ok(), "{config:?}");
+}

@@ -1,0 +1,307 @@
+//! `hotshelf demo`: the whole of it in one command, on a shop that is made up on the spot.
+//!
+//! ```text
+//! make up a shop ─▶ CSV files ─▶ train on 5 months ─▶ publish v1 ─▶ serve, reload to v1
+//!                                                                        │ traffic begins
+//!                       train on 6 months ─▶ publish v2 ─▶ ReloadModel ──┤
+//!                                                                        ▼ requests, failures, latency
+//! ```
+
+mod report;
+mod shop;
+mod stage;
+mod traffic;
+
+use crate::app::App;
+use crate::config::{Config, Layers};
+use crate::grpc::client::{Client, RecommendAsk, RecommendationList, ReloadAsk};
+use crate::telemetry;
+use anyhow::Context;
+use clap::Args;
+use report::Report;
+use shop::{MONTH_S, ShopSpec};
+use stage::Stage;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use traffic::{Phase, Traffic};
+
+/// The end of the made-up months, 2026-07-01T00:00:00Z: the same shop on every day.
+const SHOP_END_S: i64 = 1_782_864_000;
+/// Who signs the demo's versions and rollouts.
+const AUTHOR: &str = "demo";
+
+/// Arguments of `hotshelf demo`.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// End after the swap instead of staying up; fails on any failed request
+    #[arg(long)]
+    once: bool,
+    /// Print one JSON object at the end instead of the story
+    #[arg(long)]
+    json: bool,
+    /// Folder for the shop's files, the registry and the cache; emptied first
+    #[arg(long, default_value = "hotshelf-demo")]
+    dir: PathBuf,
+    /// Everything about the shop follows from it
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Products in the shop
+    #[arg(long, default_value_t = 2_000)]
+    products: usize,
+    /// People in the shop
+    #[arg(long, default_value_t = 3_000)]
+    users: usize,
+    /// Requests per second that the demo sends itself
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// Seconds of traffic before and after the swap, each
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+/// Runs the demo; the story goes to `out`.
+///
+/// # Errors
+/// A request failed, or a step of the story did.
+pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    telemetry::start("auto", "warn");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("hotshelf-control")
+        .enable_all()
+        .build()?;
+    let told = runtime.block_on(tell(args, out));
+    runtime.shutdown_background();
+    told
+}
+
+/// Writes a line of the story, unless only the JSON object is wanted.
+macro_rules! say {
+    ($story:expr, $($what:tt)*) => {
+        if !$story.args.json { writeln!($story.out, $($what)*)?; $story.out.flush()?; }
+    };
+}
+
+struct Story<'a> {
+    args: &'a DemoArgs,
+    out: &'a mut dyn Write,
+}
+
+async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut story = Story { args, out };
+    let spec = ShopSpec {
+        seed: args.seed,
+        products: args.products,
+        users: args.users,
+        ..ShopSpec::ending_at(SHOP_END_S)
+    };
+    clear(&args.dir)?;
+    say!(story, "Making up a shop (seed {}) ...", args.seed);
+    let stage = Stage::build(&spec, &args.dir).await?;
+    say!(story, "  {}", stage.described());
+    say!(story, "  its files: {}", args.dir.join("shop").display());
+    say!(story, "Training on all but the last month, publishing ...");
+    let first = stage.train_and_publish(spec.end - MONTH_S).await?;
+    say!(story, "  {first}");
+
+    let config = config(&args.dir)?;
+    let app = App::bind(config).await?;
+    let addresses = app.addresses();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(app.run(async { drop(stopped.await) }));
+    say!(
+        story,
+        "Serving on {} (admin {}, http {})",
+        addresses.data,
+        addresses.admin,
+        addresses.http
+    );
+    let admin = Client::connect(&addresses.admin.to_string()).await?;
+    admin.reload(reload(first.version, "first version")).await?;
+    let shopper = stage.a_heavy_user();
+    let data = Client::connect(&addresses.data.to_string()).await?;
+    let before = recommend(&data, &shopper).await?;
+    story.show(&stage, &before)?;
+
+    say!(
+        story,
+        "\nTraffic: {} requests/s. Steady first ...",
+        args.rate
+    );
+    let traffic = Traffic::start(addresses.data, stage.user_ids(), args.rate)?;
+    let window = Duration::from_secs(args.seconds);
+    story.watch(&traffic, Phase::Steady, window).await?;
+    say!(
+        story,
+        "Training on everything under that traffic, publishing ..."
+    );
+    traffic.enter(Phase::Training);
+    let second = stage.train_and_publish(spec.end).await?;
+    say!(story, "  {second}");
+    say!(story, "ReloadModel to version {} ...", second.version);
+    traffic.enter(Phase::Swap);
+    let done = admin.reload(reload(second.version, "a month more")).await?;
+    for phase in &done.phases {
+        say!(story, "  {:9} {:8.1} ms", phase.name, phase.duration_ms);
+    }
+    story
+        .watch(&traffic, Phase::Swap, Duration::from_secs(1))
+        .await?;
+    story.watch(&traffic, Phase::After, window).await?;
+    let report = Report::of(&traffic.finish()?, usize::from(done.changed));
+    let after = recommend(&data, &shopper).await?;
+    story.show(&stage, &after)?;
+    story.conclude(&report)?;
+
+    if !args.once && !args.json {
+        story.stay(addresses, &shopper).await?;
+    }
+    drop(stop);
+    server.await.context("the server's task")??;
+    anyhow::ensure!(
+        report.failed == 0,
+        "{} of {} requests failed",
+        report.failed,
+        report.requests
+    );
+    anyhow::ensure!(done.changed, "the reload changed nothing");
+    Ok(())
+}
+
+impl Story<'_> {
+    /// Shows the numbers of a phase while it lasts: once a second.
+    async fn watch(
+        &mut self,
+        traffic: &Traffic,
+        phase: Phase,
+        long: Duration,
+    ) -> anyhow::Result<()> {
+        traffic.enter(phase);
+        let mut left = long;
+        while !left.is_zero() {
+            let pause = left.min(Duration::from_secs(1));
+            tokio::time::sleep(pause).await;
+            left -= pause;
+            let line = Report::line(phase, &traffic.so_far(phase));
+            say!(self, "  {line}");
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, stage: &Stage, list: &RecommendationList) -> anyhow::Result<()> {
+        say!(
+            self,
+            "\n{} ({}), version {}:",
+            list.user_id,
+            list.user_segment,
+            list.version
+        );
+        for item in &list.items {
+            let product = stage.describe(&item.product_id);
+            say!(
+                self,
+                "  {:2}. {product:54} {:7.4}  {}",
+                item.rank,
+                item.score,
+                item.reason
+            );
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, report: &Report) -> anyhow::Result<()> {
+        if self.args.json {
+            serde_json::to_writer(&mut *self.out, report)?;
+            writeln!(self.out)?;
+        } else {
+            write!(self.out, "\n{report}")?;
+        }
+        Ok(())
+    }
+
+    async fn stay(&mut self, at: crate::app::Addresses, user: &str) -> anyhow::Result<()> {
+        say!(
+            self,
+            "\nThe server stays up; Ctrl-C ends it. To look around, copy:"
+        );
+        say!(self, "  grpcurl -plaintext {} list", at.data);
+        say!(
+            self,
+            "  grpcurl -plaintext -d '{{\"user_id\": \"{user}\", \"n\": 5}}' {} \
+             hotshelf.v1.RecommendationService/Recommend",
+            at.data
+        );
+        say!(
+            self,
+            "  grpcurl -plaintext {} hotshelf.v1.ModelService/GetModelStatus",
+            at.admin
+        );
+        say!(
+            self,
+            "  grpcurl -plaintext -d '{{\"version\": 1}}' {} hotshelf.v1.ModelService/ReloadModel",
+            at.admin
+        );
+        say!(self, "  curl http://{}/metrics", at.http);
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    }
+}
+
+async fn recommend(data: &Client, user: &str) -> anyhow::Result<RecommendationList> {
+    let ask = RecommendAsk {
+        user_id: user.to_owned(),
+        n: Some(5),
+        ..RecommendAsk::default()
+    };
+    Ok(data.recommend(ask).await?)
+}
+
+fn reload(version: u64, reason: &str) -> ReloadAsk {
+    ReloadAsk {
+        version: Some(version),
+        author: AUTHOR.to_owned(),
+        reason: reason.to_owned(),
+        timeout: Duration::from_secs(60),
+        ..ReloadAsk::default()
+    }
+}
+
+/// Removes what an earlier demo left. Only folders that a demo made are touched.
+fn clear(dir: &Path) -> anyhow::Result<()> {
+    for name in ["shop", "registry", "cache"] {
+        match std::fs::remove_dir_all(dir.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| dir.join(name).display().to_string());
+            }
+            _ => {}
+        }
+    }
+    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())
+}
+
+/// The settings' defaults, with this folder, no drain delay, and free ports where the usual ones are
+/// taken.
+fn config(dir: &Path) -> anyhow::Result<Config> {
+    let dir = std::path::absolute(dir)?;
+    let mut layers = Layers::default();
+    let mut set = |key: &str, value: String| drop(layers.flags.insert(key.to_owned(), value));
+    set(
+        "registry",
+        format!("file://{}", dir.join("registry").display()),
+    );
+    set("cache_dir", dir.join("cache").display().to_string());
+    set("drain_delay_ms", "0".to_owned());
+    for (key, port) in [
+        ("data_addr", 50051),
+        ("admin_addr", 50052),
+        ("http_addr", 9464),
+    ] {
+        let usual = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(usual).is_err() {
+            set(key, "127.0.0.1:0".to_owned());
+        }
+    }
+    Ok(Config::build(&layers)?)
+}

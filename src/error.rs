@@ -1,0 +1,315 @@
+//! The closed table from what can go wrong to what a caller sees.
+//!
+//! Every refusal of this server is a [`CallError`]; its status carries exactly one ErrorInfo whose
+//! reason is stable, and a BadRequest where fields are to blame.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// ErrorInfo's domain.
+const DOMAIN: &str = "hotshelf.dev";
+
+/// One bad field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadField {
+    /// Its name in the proto file, such as `filter.exclude_product_ids[3]`.
+    pub field: String,
+    /// The value and the limit.
+    pub why: String,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallError {
+    /// Every bad field at once.
+    BadFields(Vec<BadField>),
+    /// A call or field that this release does not serve.
+    NotServed(&'static str),
+    /// The server is not configured to serve this model.
+    UnknownModel(String),
+    /// The registry has no such version.
+    UnknownVersion(String),
+    /// No version of the model is live yet.
+    NotLive(String),
+    /// The live version lacks the parts that the strategy needs.
+    NeedsContent(u64),
+    /// The version was refused; the old one serves on.
+    VersionRefused {
+        /// Stable label.
+        kind: &'static str,
+        /// Names part, row and value.
+        message: String,
+    },
+    /// A rollout is newest that the caller did not name.
+    RolloutNotExpected(String),
+    /// Someone else's rollout came first.
+    RolloutLost(String),
+    /// The store takes no writes.
+    StoreReadOnly(String),
+    /// The store cannot be reached.
+    StoreUnavailable(String),
+    /// Too many calls are under way.
+    Overloaded {
+        /// When to come back.
+        pushback_ms: u32,
+    },
+    /// The caller's time is over.
+    DeadlineExceeded,
+    /// The server is shutting down.
+    ShuttingDown,
+    /// A mistake of ours.
+    Internal(&'static str),
+}
+
+/// The names of all canonical codes that an error may carry, as metrics label them.
+pub const CODE_NAMES: [&str; 16] = [
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The canonical name of a code on the wire; `UNKNOWN` beyond 16, as gRPC asks.
+pub fn code_name(code: usize) -> &'static str {
+    match code {
+        0 => "OK",
+        code => CODE_NAMES.get(code - 1).copied().unwrap_or("UNKNOWN"),
+    }
+}
+
+impl CallError {
+    /// The canonical code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::BadFields(_) => Code::InvalidArgument,
+            Self::NotServed(_) => Code::Unimplemented,
+            Self::UnknownModel(_) | Self::UnknownVersion(_) => Code::NotFound,
+            Self::NeedsContent(_)
+            | Self::VersionRefused { .. }
+            | Self::RolloutNotExpected(_)
+            | Self::StoreReadOnly(_) => Code::FailedPrecondition,
+            Self::RolloutLost(_) => Code::Aborted,
+            Self::NotLive(_)
+            | Self::StoreUnavailable(_)
+            | Self::Overloaded { .. }
+            | Self::ShuttingDown => Code::Unavailable,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// ErrorInfo's reason: stable, for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadFields(_) => "BAD_FIELDS",
+            Self::NotServed(_) => "NOT_SERVED_YET",
+            Self::UnknownModel(_) => "UNKNOWN_MODEL",
+            Self::UnknownVersion(_) => "UNKNOWN_VERSION",
+            Self::NotLive(_) => "MODEL_NOT_LIVE",
+            Self::NeedsContent(_) => "NO_CONTENT_PARTS",
+            Self::VersionRefused { .. } => "VERSION_REFUSED",
+            Self::RolloutNotExpected(_) => "ROLLOUT_NOT_EXPECTED",
+            Self::RolloutLost(_) => "ROLLOUT_LOST",
+            Self::StoreReadOnly(_) => "STORE_READ_ONLY",
+            Self::StoreUnavailable(_) => "STORE_UNAVAILABLE",
+            Self::Overloaded { .. } => "OVERLOADED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::BadFields(fields) => {
+                let said: Vec<String> = fields
+                    .iter()
+                    .map(|bad| format!("{}: {}", bad.field, bad.why))
+                    .collect();
+                said.join("; ")
+            }
+            Self::NotServed(what) => format!("{what} is not served by this release"),
+            Self::UnknownModel(model) => format!("model {model:?} is not served here"),
+            Self::NotLive(model) => format!("no version of model {model:?} is live yet"),
+            Self::NeedsContent(version) => {
+                format!("strategy content: version {version} has no content parts")
+            }
+            Self::VersionRefused { message, .. }
+            | Self::UnknownVersion(message)
+            | Self::RolloutNotExpected(message)
+            | Self::RolloutLost(message)
+            | Self::StoreReadOnly(message)
+            | Self::StoreUnavailable(message) => message.clone(),
+            Self::Overloaded { pushback_ms } => {
+                format!("too many calls are under way; come back in {pushback_ms} ms")
+            }
+            Self::DeadlineExceeded => "the caller's deadline is over".to_owned(),
+            Self::ShuttingDown => "the server is shutting down".to_owned(),
+            Self::Internal(what) => (*what).to_owned(),
+        }
+    }
+}
+
+impl From<CallError> for Status {
+    fn from(error: CallError) -> Self {
+        let mut metadata = std::collections::HashMap::new();
+        if let CallError::VersionRefused { kind, .. } = &error {
+            metadata.insert("kind".to_owned(), (*kind).to_owned());
+        }
+        let mut details = ErrorDetails::with_error_info(error.reason(), DOMAIN, metadata);
+        if let CallError::BadFields(fields) = &error {
+            for bad in fields {
+                details.add_bad_request_violation(&bad.field, &bad.why);
+            }
+        }
+        if let CallError::UnknownModel(model) = &error {
+            details.set_resource_info("model", model, "", "not configured on this server");
+        }
+        let mut status = Self::with_error_details(error.code(), error.message(), details);
+        if let CallError::Overloaded { pushback_ms } = error {
+            status
+                .metadata_mut()
+                .insert("grpc-retry-pushback-ms", pushback_ms.into());
+        }
+        status
+    }
+}
+
+/// An error and all its causes in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !said.contains(&text) {
+            // Writing to a String cannot fail.
+            let _ = write!(said, ": {text}");
+        }
+        cause = inner.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_error() -> Vec<(CallError, Code)> {
+        let bad = BadField {
+            field: "n".into(),
+            why: "0 is below 1".into(),
+        };
+        vec![
+            (CallError::BadFields(vec![bad]), Code::InvalidArgument),
+            (CallError::NotServed("SimilarProducts"), Code::Unimplemented),
+            (CallError::UnknownModel("x".into()), Code::NotFound),
+            (
+                CallError::UnknownVersion("version 9".into()),
+                Code::NotFound,
+            ),
+            (CallError::NotLive("x".into()), Code::Unavailable),
+            (CallError::NeedsContent(3), Code::FailedPrecondition),
+            (
+                CallError::VersionRefused {
+                    kind: "corrupt",
+                    message: "m".into(),
+                },
+                Code::FailedPrecondition,
+            ),
+            (
+                CallError::RolloutNotExpected("m".into()),
+                Code::FailedPrecondition,
+            ),
+            (CallError::RolloutLost("m".into()), Code::Aborted),
+            (
+                CallError::StoreReadOnly("m".into()),
+                Code::FailedPrecondition,
+            ),
+            (CallError::StoreUnavailable("m".into()), Code::Unavailable),
+            (CallError::Overloaded { pushback_ms: 50 }, Code::Unavailable),
+            (CallError::DeadlineExceeded, Code::DeadlineExceeded),
+            (CallError::ShuttingDown, Code::Unavailable),
+            (CallError::Internal("m"), Code::Internal),
+        ]
+    }
+
+    #[test]
+    fn every_error_has_its_code_and_exactly_one_error_info() {
+        for (error, code) in every_error() {
+            let reason = error.reason();
+            let status = Status::from(error.clone());
+            assert_eq!(status.code(), code, "{error:?}");
+            let details = status.get_error_details_vec();
+            let infos = details
+                .iter()
+                .filter(|d| matches!(d, tonic_types::ErrorDetail::ErrorInfo(_)));
+            assert_eq!(infos.count(), 1, "{error:?}");
+            let info = status.get_error_details();
+            assert_eq!(info.error_info().map(|i| i.reason.as_str()), Some(reason));
+        }
+    }
+
+    #[test]
+    fn reasons_are_distinct() {
+        let reasons: std::collections::BTreeSet<_> = every_error()
+            .iter()
+            .map(|(error, _)| error.reason())
+            .collect();
+        assert_eq!(reasons.len(), every_error().len());
+    }
+
+    #[test]
+    fn bad_fields_are_all_named() {
+        let bad = |field: &str| BadField {
+            field: field.into(),
+            why: "why".into(),
+        };
+        let status = Status::from(CallError::BadFields(vec![bad("n"), bad("alpha")]));
+        let details = status.get_error_details();
+        let fields = &details
+            .bad_request()
+            .expect("a BadRequest")
+            .field_violations;
+        assert_eq!(
+            fields.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(),
+            ["n", "alpha"]
+        );
+    }
+
+    #[test]
+    fn code_names_follow_the_wire_numbers() {
+        for code in 0..17 {
+            let name = format!("{:?}", Code::from(i32::try_from(code).expect("small")));
+            let snake = code_name(code).replace('_', "").to_lowercase();
+            assert_eq!(snake, name.to_lowercase());
+        }
+    }
+
+    #[test]
+    fn causes_are_listed_once() {
+        let io = std::io::Error::other("disk on fire");
+        let outer = hotshelf_outer(io);
+        assert_eq!(with_causes(&outer), "cannot read: disk on fire");
+    }
+
+    fn hotshelf_outer(source: std::io::Error) -> impl Error {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read")]
+        struct Outer(#[source] std::io::Error);
+        Outer(source)
+    }
+}

@@ -1,0 +1,159 @@
+//! Keeps the caller's deadline: `grpc-timeout` is read, passed on as an extension, and answered
+//! DEADLINE_EXCEEDED when it is over, whatever the handler is doing.
+
+use crate::error::CallError;
+use http::{HeaderMap, Request, Response};
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+/// The moment at which the caller stops waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub Instant);
+
+/// Wraps services in [`DeadlineService`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DeadlineLayer;
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = DeadlineService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        DeadlineService { inner }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct DeadlineService<S> {
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for DeadlineService<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = DeadlineFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let Some(left) = timeout(request.headers()) else {
+            return DeadlineFuture::Unlimited {
+                call: self.inner.call(request),
+            };
+        };
+        if left.is_zero() {
+            return DeadlineFuture::Over;
+        }
+        request
+            .extensions_mut()
+            .insert(Deadline(Instant::now() + left));
+        let call = tokio::time::timeout(left, self.inner.call(request));
+        DeadlineFuture::Limited { call }
+    }
+}
+
+pin_project! {
+    /// The call, or the deadline, whichever comes first.
+    #[project = Projected]
+    pub(crate) enum DeadlineFuture<F> {
+        /// The caller waits for ever.
+        Unlimited { #[pin] call: F },
+        /// The caller waits so long.
+        Limited { #[pin] call: tokio::time::Timeout<F> },
+        /// It was too late when the call came.
+        Over,
+    }
+}
+
+impl<F, E> Future for DeadlineFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project() {
+            Projected::Unlimited { call } => ready!(call.poll(cx)),
+            Projected::Limited { call } => ready!(call.poll(cx)).unwrap_or_else(|_| Ok(over())),
+            Projected::Over => Ok(over()),
+        })
+    }
+}
+
+fn over() -> Response<Body> {
+    Status::from(CallError::DeadlineExceeded).into_http()
+}
+
+/// `grpc-timeout`: up to 8 digits and a unit. `None` where it is absent or not of that form, as a
+/// caller that does not speak the protocol did not ask for a limit.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(value * 3600)),
+        "M" => Some(Duration::from_secs(value * 60)),
+        "S" => Some(Duration::from_secs(value)),
+        "m" => Some(Duration::from_millis(value)),
+        "u" => Some(Duration::from_micros(value)),
+        "n" => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_the_protocol_writes_them() {
+        let cases = [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("99999999S", Some(Duration::from_secs(99_999_999))),
+            ("50m", Some(Duration::from_millis(50))),
+            ("7u", Some(Duration::from_micros(7))),
+            ("0n", Some(Duration::ZERO)),
+            ("999999999S", None),
+            ("S", None),
+            ("", None),
+            ("-1S", None),
+            ("5x", None),
+        ];
+        for (text, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", text.parse().unwrap());
+            assert_eq!(timeout(&headers), expected, "{text:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_past_its_deadline_is_answered_deadline_exceeded() {
+        let never = tower::service_fn(|_: Request<()>| async {
+            std::future::pending::<()>().await;
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        });
+        for limit in ["1S", "0m"] {
+            let mut service = DeadlineLayer.layer(never);
+            let request = Request::builder()
+                .header("grpc-timeout", limit)
+                .body(())
+                .unwrap();
+            let response = service.call(request).await.unwrap();
+            assert_eq!(response.headers()["grpc-status"], "4", "{limit}");
+        }
+    }
+}

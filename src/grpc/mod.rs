@@ -1,0 +1,32 @@
+//! Everything that speaks gRPC: services, layers, client. Nothing outside this folder but
+//! `src/error.rs` names tonic or generated types.
+
+pub mod client;
+mod dispatch;
+mod health;
+mod layers;
+mod models;
+mod recommend;
+mod stack;
+mod validate;
+mod wire;
+
+pub use health::Health;
+pub use models::Operations;
+pub use stack::{Limits, Plane, Stack};
+
+/// The messages and services of `proto/hotshelf/v1`, as generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
+pub mod proto {
+    tonic::include_proto!("hotshelf.v1");
+
+    /// The compiled proto files with their comments, for reflection.
+    pub const DESCRIPTORS: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/hotshelf_descriptor.bin"));
+}

@@ -1,0 +1,239 @@
+//! `ModelService`: status, versions, and the one call that changes what is live.
+
+use super::layers::Deadline;
+use super::proto::model_service_server::ModelService;
+use super::proto::{
+    GetModelStatusRequest, GetModelStatusResponse, ListModelVersionsRequest,
+    ListModelVersionsResponse, ReloadModelRequest, ReloadModelResponse,
+};
+use super::validate::Violations;
+use super::wire;
+use crate::error::{CallError, with_causes};
+use crate::lifecycle::{Input, ModelHandle, Proposal, Reply};
+use hotshelf_registry::{Registry, Version};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tonic::{Request, Response, Status};
+
+/// Longest author, in bytes; the registry has the same limit.
+const AUTHOR_BYTES_MAX: usize = 256;
+/// Longest reason, in bytes; the registry has the same limit.
+const REASON_BYTES_MAX: usize = 1_024;
+/// Versions in one list.
+const PAGE_MAX: u32 = 1_000;
+/// Versions in one list unless the caller says otherwise.
+const PAGE_DEFAULT: u32 = 100;
+/// Kept back from the caller's deadline to answer with the state so far.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+
+/// What the service works on.
+#[derive(Clone)]
+pub struct Operations {
+    /// Every model by name.
+    pub models: Arc<BTreeMap<String, ModelHandle>>,
+    /// The name that an empty one means.
+    pub default_model: String,
+    /// Where versions are.
+    pub registry: Registry,
+    /// Longest wait of a reload whose caller set no deadline.
+    pub reload_timeout: Duration,
+}
+
+impl Operations {
+    fn handle(&self, model: &str) -> Result<&ModelHandle, CallError> {
+        let name = if model.is_empty() {
+            &self.default_model
+        } else {
+            model
+        };
+        self.models
+            .get(name)
+            .ok_or_else(|| CallError::UnknownModel(name.to_owned()))
+    }
+
+    /// The version asked for, or the newest one.
+    async fn target(&self, handle: &ModelHandle, asked: Option<u64>) -> Result<Version, CallError> {
+        let model = &handle.slot.name;
+        if let Some(number) = asked {
+            let no_such = || CallError::UnknownVersion(format!("{model} has no version {number}"));
+            return Version::new(number).ok_or_else(no_such);
+        }
+        let newest = self.registry.newest(model).await.map_err(unreadable)?;
+        newest.ok_or_else(|| CallError::UnknownVersion(format!("{model} has no version yet")))
+    }
+
+    async fn reload(
+        &self,
+        request: ReloadModelRequest,
+        deadline: Option<Instant>,
+    ) -> Result<ReloadModelResponse, CallError> {
+        let mut bad = Violations::default();
+        bad.at_most("author", &request.author, AUTHOR_BYTES_MAX);
+        bad.at_most("reason", &request.reason, REASON_BYTES_MAX);
+        if request.version == Some(0) {
+            bad.add("version", "0 is no version; they begin at 1".to_owned());
+        }
+        bad.finish()?;
+        let handle = self.handle(&request.model)?;
+        let until = deadline.map_or_else(
+            || Instant::now() + self.reload_timeout,
+            |deadline| deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline),
+        );
+        let version = self.target(handle, request.version).await?;
+        let proposal = Proposal {
+            ticket: 0,
+            version,
+            expected_rollout: request.expected_rollout,
+            author: or_else(request.author, "unknown"),
+            reason: or_else(request.reason, "reload"),
+        };
+        let previous = live_version(handle);
+        let (sender, receiver) = oneshot::channel();
+        let sent = handle.inputs.send(Input::Propose(proposal, sender)).await;
+        sent.map_err(|_| CallError::ShuttingDown)?;
+        match tokio::time::timeout_at(until.into(), receiver).await {
+            Ok(Ok(reply)) => answer(handle, version, reply),
+            Ok(Err(_)) => Err(CallError::ShuttingDown),
+            Err(_) => Ok(wire::reloaded(handle, version, (false, previous))),
+        }
+    }
+
+    async fn list(
+        &self,
+        request: ListModelVersionsRequest,
+    ) -> Result<ListModelVersionsResponse, CallError> {
+        let mut bad = Violations::default();
+        let page = bad.count("page_size", request.page_size, PAGE_DEFAULT, PAGE_MAX);
+        bad.finish()?;
+        let handle = self.handle(&request.model)?;
+        let model = &handle.slot.name;
+        let entries = self.registry.versions(model).await.map_err(unreadable)?;
+        let before = request.before_version.unwrap_or(u64::MAX);
+        let mut entries = entries
+            .into_iter()
+            .rev()
+            .filter(|entry| entry.version.get() < before);
+        let mut versions = Vec::new();
+        for entry in entries.by_ref().take(page) {
+            versions.push(wire::listed(&self.registry, model, &entry).await);
+        }
+        let is_more = entries.next().is_some();
+        let next_before_version = versions.last().filter(|_| is_more).map(|last| last.version);
+        Ok(ListModelVersionsResponse {
+            model: model.to_string(),
+            versions,
+            next_before_version,
+        })
+    }
+}
+
+fn live_version(handle: &ModelHandle) -> Option<u64> {
+    let snapshot = handle.slot.live.load();
+    snapshot
+        .as_ref()
+        .and_then(|live| live.arms().first().map(|arm| arm.loaded.version.get()))
+}
+
+fn or_else(given: String, default: &str) -> String {
+    if given.is_empty() {
+        default.to_owned()
+    } else {
+        given
+    }
+}
+
+fn unreadable(error: hotshelf_registry::Error) -> CallError {
+    CallError::StoreUnavailable(format!(
+        "the registry cannot be read: {}",
+        with_causes(&error)
+    ))
+}
+
+fn answer(
+    handle: &ModelHandle,
+    version: Version,
+    reply: Reply,
+) -> Result<ReloadModelResponse, CallError> {
+    match reply {
+        Reply::Unchanged => {
+            let mut response = wire::reloaded(handle, version, (false, Some(version.get())));
+            response.phases.clear();
+            Ok(response)
+        }
+        Reply::Changed { previous } => Ok(wire::reloaded(
+            handle,
+            version,
+            (true, previous.map(Version::get)),
+        )),
+        Reply::Refused(error) if error.kind == "not_found" => {
+            Err(CallError::UnknownVersion(error.message))
+        }
+        Reply::Refused(error) => {
+            let live = live_version(handle);
+            let serving = live.map_or("nothing is live".to_owned(), |v| {
+                format!("version {v} serves on")
+            });
+            let message = format!("{} ({serving})", error.message);
+            Err(CallError::VersionRefused {
+                kind: error.kind,
+                message,
+            })
+        }
+        Reply::NotExpected { newest } => Err(CallError::RolloutNotExpected(match newest {
+            Some(newest) => format!(
+                "expected_rollout: the newest rollout is {}; pass it to go over it",
+                wire::rollout_in_words(&newest)
+            ),
+            None => "expected_rollout: there is no rollout yet; pass 0".to_owned(),
+        })),
+        Reply::Aborted { winner } => Err(CallError::RolloutLost(format!(
+            "{} came first",
+            wire::rollout_in_words(&winner)
+        ))),
+        Reply::NotRecorded {
+            is_retryable: true,
+            message,
+        } => Err(CallError::StoreUnavailable(message)),
+        Reply::NotRecorded {
+            is_retryable: false,
+            message,
+        } => Err(CallError::StoreReadOnly(message)),
+        Reply::TooMany { .. } => Err(CallError::Overloaded { pushback_ms: 1_000 }),
+    }
+}
+
+/// The generated trait, over [`Operations`].
+pub(super) struct ModelOperator(pub(super) Operations);
+
+#[tonic::async_trait]
+impl ModelService for ModelOperator {
+    async fn reload_model(
+        &self,
+        request: Request<ReloadModelRequest>,
+    ) -> Result<Response<ReloadModelResponse>, Status> {
+        let deadline = request
+            .extensions()
+            .get::<Deadline>()
+            .map(|deadline| deadline.0);
+        Ok(Response::new(
+            self.0.reload(request.into_inner(), deadline).await?,
+        ))
+    }
+
+    async fn get_model_status(
+        &self,
+        request: Request<GetModelStatusRequest>,
+    ) -> Result<Response<GetModelStatusResponse>, Status> {
+        let handle = self.0.handle(&request.into_inner().model)?;
+        Ok(Response::new(wire::status(handle)))
+    }
+
+    async fn list_model_versions(
+        &self,
+        request: Request<ListModelVersionsRequest>,
+    ) -> Result<Response<ListModelVersionsResponse>, Status> {
+        Ok(Response::new(self.0.list(request.into_inner()).await?))
+    }
+}

@@ -1,0 +1,147 @@
+//! Puts services and layers together, once per core.
+
+use super::dispatch::{Dispatch, Route};
+use super::health::Health;
+use super::layers::{AdmissionLayer, CallLayer, CallMetrics, DeadlineLayer, PanicLayer};
+use super::models::{ModelOperator, Operations};
+use super::proto::DESCRIPTORS;
+use super::proto::model_service_server::{self, ModelServiceServer};
+use super::proto::recommendation_service_server::{self, RecommendationServiceServer};
+use super::recommend::Recommender;
+use crate::lifecycle::Models;
+use crate::metrics::Metrics;
+use crate::net::HttpService;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic_health::pb::health_server::{self, HealthServer};
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service, ServiceBuilder};
+
+/// Limits of what a call may bring and how many there may be.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of one request message.
+    pub message_bytes_max: usize,
+    /// Calls under way at once on one listener; health and reflection do not count.
+    pub calls_max: usize,
+}
+
+/// Which services a listener has beside health and reflection.
+#[derive(Clone)]
+pub enum Plane {
+    /// RecommendationService.
+    Data(Arc<Models>),
+    /// ModelService.
+    Admin(Operations),
+}
+
+impl Plane {
+    /// Label and name of the listener.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Data(_) => "data",
+            Self::Admin(_) => "admin",
+        }
+    }
+}
+
+/// All that one listener's services are made of; [`Stack::build`] is called once per core.
+pub struct Stack {
+    plane: Plane,
+    health: Health,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    calls: Arc<CallMetrics>,
+    admission: AdmissionLayer,
+}
+
+impl Stack {
+    /// The parts of one listener.
+    pub fn new(plane: Plane, health: Health, limits: Limits, metrics: Arc<Metrics>) -> Self {
+        let calls = CallMetrics::new(&metrics, plane.name());
+        let admission = AdmissionLayer::new(limits.calls_max, Arc::clone(&metrics));
+        Self {
+            plane,
+            health,
+            limits,
+            metrics,
+            calls,
+            admission,
+        }
+    }
+
+    /// Services and layers for one core.
+    pub fn build(&self) -> impl HttpService + use<> {
+        let bytes_max = self.limits.message_bytes_max;
+        let (name, service) = match &self.plane {
+            Plane::Data(models) => {
+                let service =
+                    RecommendationServiceServer::new(Recommender::new(Arc::clone(models)))
+                        .max_decoding_message_size(bytes_max);
+                (
+                    recommendation_service_server::SERVICE_NAME,
+                    route(self.admission.layer(service)),
+                )
+            }
+            Plane::Admin(operations) => {
+                let service = ModelServiceServer::new(ModelOperator(operations.clone()))
+                    .max_decoding_message_size(bytes_max);
+                (
+                    model_service_server::SERVICE_NAME,
+                    route(self.admission.layer(service)),
+                )
+            }
+        };
+        let health = HealthServer::new(self.health.service()).max_decoding_message_size(bytes_max);
+        let mut routes = vec![
+            (name, service),
+            (health_server::SERVICE_NAME, route(health)),
+        ];
+        let decodes = "the descriptors are compiled in, and a test decodes them";
+        routes.push(named(reflection(name).build_v1().expect(decodes)));
+        routes.push(named(reflection(name).build_v1alpha().expect(decodes)));
+        ServiceBuilder::new()
+            .layer(CallLayer::new(Arc::clone(&self.calls)))
+            .layer(PanicLayer::new(Arc::clone(&self.metrics)))
+            .layer(DeadlineLayer)
+            .service(Dispatch::new(routes))
+    }
+}
+
+fn route<S>(service: S) -> Route
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(service)
+}
+
+fn named<S>(service: S) -> (&'static str, Route)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    (S::NAME, route(service))
+}
+
+/// Reflection that lists what this listener has, and itself.
+fn reflection(service: &str) -> tonic_reflection::server::Builder<'_> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(service)
+        .with_service_name(health_server::SERVICE_NAME)
+}

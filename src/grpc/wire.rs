@@ -1,0 +1,160 @@
+//! Our words turned into the messages of `ModelService`.
+
+use super::proto::{
+    Arm, GetModelStatusResponse, LoadFailure, ModelVersion, Phase as WirePhase,
+    ReloadModelResponse, Rollout, VersionState as WireState, VersionStatus,
+};
+use crate::error::with_causes;
+use crate::lifecycle::{ModelHandle, Phase, VersionEntry, VersionState, card};
+use hotshelf_registry::{ModelName, Registry, RolloutRecord, Version, VersionEntry as Listed};
+use prost_types::Timestamp;
+
+/// What a reload came to; `(changed, previous)` as the response has them.
+pub(super) fn reloaded(
+    handle: &ModelHandle,
+    version: Version,
+    (changed, previous_version): (bool, Option<u64>),
+) -> ReloadModelResponse {
+    let status = handle.status.load();
+    let entry = status.manager.version(version);
+    let state = entry.map_or(WireState::Discovered, |entry| wire_state(entry.state));
+    ReloadModelResponse {
+        model: handle.slot.name.to_string(),
+        changed,
+        previous_version,
+        version: version.get(),
+        rollout: status.manager.live.as_ref().map(|live| live.number.get()),
+        state: state.into(),
+        phases: entry
+            .map(|entry| wire_phases(&entry.phases))
+            .unwrap_or_default(),
+    }
+}
+
+/// The whole status of one model.
+pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
+    let status = handle.status.load();
+    let manager = &status.manager;
+    GetModelStatusResponse {
+        model: handle.slot.name.to_string(),
+        live: manager.live.as_ref().map(wire_rollout),
+        desired: manager.desired.as_ref().map(wire_rollout),
+        degraded: manager.degraded.clone(),
+        versions: manager
+            .versions
+            .iter()
+            .map(|(v, entry)| version_status(*v, entry))
+            .collect(),
+        registry_error: status.registry_error.clone(),
+        skipped_rollouts: status.skipped_rollouts.clone(),
+    }
+}
+
+/// One version of the registry; what is wrong with it stands in `problem`.
+pub(super) async fn listed(registry: &Registry, model: &ModelName, entry: &Listed) -> ModelVersion {
+    let empty = ModelVersion {
+        version: entry.version.get(),
+        ..ModelVersion::default()
+    };
+    if let Some(problem) = entry.problem() {
+        return ModelVersion { problem, ..empty };
+    }
+    let manifest = match registry.manifest(model, entry.version).await {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            return ModelVersion {
+                problem: with_causes(&error),
+                ..empty
+            };
+        }
+    };
+    let described = ModelVersion {
+        created_at: manifest.created_at.parse::<Timestamp>().ok(),
+        author: manifest.author.clone(),
+        size_bytes: manifest.parts.iter().map(|part| part.size_bytes).sum(),
+        ..empty
+    };
+    match card(&manifest) {
+        Ok(card) => ModelVersion {
+            products: card.sizes.products as u64,
+            users: card.sizes.users as u64,
+            interactions: card.sizes.interactions as u64,
+            ..described
+        },
+        Err(error) => ModelVersion {
+            problem: error.message,
+            ..described
+        },
+    }
+}
+
+/// `31 (version 12, by ann: fresher prices)`.
+pub(super) fn rollout_in_words(record: &RolloutRecord) -> String {
+    let arms: Vec<String> = record
+        .arms
+        .iter()
+        .map(|arm| format!("version {} at {} bp", arm.version, arm.share_bp))
+        .collect();
+    format!(
+        "rollout {} ({}; by {}: {})",
+        record.number,
+        arms.join(", "),
+        record.author,
+        record.reason
+    )
+}
+
+fn wire_rollout(record: &RolloutRecord) -> Rollout {
+    let arms = record.arms.iter().map(|arm| Arm {
+        name: arm.name.to_string(),
+        version: arm.version.get(),
+        share_bp: arm.share_bp.into(),
+    });
+    Rollout {
+        number: record.number.get(),
+        arms: arms.collect(),
+        author: record.author.clone(),
+        reason: record.reason.clone(),
+        created_at: record.created_at.parse::<Timestamp>().ok(),
+    }
+}
+
+fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
+    VersionStatus {
+        version: version.get(),
+        state: wire_state(entry.state).into(),
+        resident_bytes: entry.resident_bytes as u64,
+        phases: wire_phases(&entry.phases),
+        failure: entry.failure.as_ref().map(|failure| LoadFailure {
+            kind: failure.error.kind.to_owned(),
+            message: failure.error.message.clone(),
+            failed_at: Some(failure.failed_at.into()),
+            attempts: failure.attempts,
+            next_attempt_at: failure.next_try_at.map(Into::into),
+        }),
+        degraded: entry.degraded.clone(),
+    }
+}
+
+fn wire_phases(phases: &[Phase]) -> Vec<WirePhase> {
+    let phase = |phase: &Phase| WirePhase {
+        name: phase.name.to_owned(),
+        // A duration beyond 292 billion years does not fit; none is.
+        duration: phase.duration.try_into().ok(),
+    };
+    phases.iter().map(phase).collect()
+}
+
+fn wire_state(state: VersionState) -> WireState {
+    match state {
+        VersionState::Discovered => WireState::Discovered,
+        VersionState::Loading => WireState::Loading,
+        VersionState::Verifying => WireState::Verifying,
+        VersionState::Warming => WireState::Warming,
+        VersionState::Ready => WireState::Ready,
+        VersionState::Live => WireState::Live,
+        VersionState::Draining => WireState::Draining,
+        VersionState::Retired => WireState::Retired,
+        VersionState::Failed => WireState::Failed,
+    }
+}

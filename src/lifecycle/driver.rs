@@ -1,0 +1,368 @@
+//! Carries out what the manager decides: the one place where versions enter and leave memory.
+//!
+//! The driver owns every resident version. A request only ever borrows a snapshot, so the last
+//! reference is always the driver's, and memory is given back on a thread that serves nobody.
+
+use super::event::{Action, Event, Proposal, Reply, Ticket};
+use super::live::{Live, LoadedVersion, ModelSlot};
+use super::loader::{Load, LoadResult, Source};
+use super::manager::{ModelManager, Now};
+use super::pacing::Pacer;
+use super::state::{Phase, VersionState};
+use super::status::ModelStatus;
+use super::watch::{RecordRequest, WatchReport};
+use crate::metrics::{Metrics, VersionMetrics, set};
+use arc_swap::ArcSwap;
+use hotshelf_model::UNKNOWN_SEGMENT;
+use hotshelf_registry::Version;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How often a draining version is looked at (chosen: requests take well under a millisecond).
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+/// Longest sleep; the loop wakes for events anyway.
+const IDLE_MAX: Duration = Duration::from_secs(3600);
+
+/// What reaches the driver.
+pub enum Input {
+    /// For the manager as it is.
+    Event(Event),
+    /// A loader is done.
+    Loaded(Version, LoadResult),
+    /// What the watch tells beside events.
+    Report(WatchReport),
+    /// A caller of `ReloadModel`; the ticket is given here.
+    Propose(Proposal, oneshot::Sender<Reply>),
+}
+
+/// What others need to follow one model.
+#[derive(Clone)]
+pub struct ModelHandle {
+    /// Its snapshot.
+    pub slot: Arc<ModelSlot>,
+    /// To the driver.
+    pub inputs: mpsc::Sender<Input>,
+    /// The newest status, replaced as a whole.
+    pub status: Arc<ArcSwap<ModelStatus>>,
+}
+
+/// One model's driver.
+pub(super) struct Driver {
+    manager: ModelManager,
+    handle: ModelHandle,
+    source: Source,
+    metrics: Arc<Metrics>,
+    records: mpsc::Sender<RecordRequest>,
+    is_live: watch::Sender<bool>,
+    began: Instant,
+    report: WatchReport,
+    tickets: BTreeMap<Ticket, oneshot::Sender<Reply>>,
+    next_ticket: Ticket,
+    resident: BTreeMap<Version, Arc<LoadedVersion>>,
+    past_lives: Vec<Arc<Live>>,
+    draining: Vec<(Version, Arc<LoadedVersion>)>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Everything a driver is connected to.
+pub(super) struct Connections {
+    /// To followers.
+    pub handle: ModelHandle,
+    /// Where versions come from.
+    pub source: Source,
+    /// To the watch.
+    pub records: mpsc::Sender<RecordRequest>,
+    /// True from the first activation on.
+    pub is_live: watch::Sender<bool>,
+}
+
+impl Driver {
+    /// A driver with nothing in memory.
+    pub(super) fn new(manager: ModelManager, connections: Connections) -> Self {
+        Self {
+            manager,
+            metrics: Arc::clone(&connections.source.metrics),
+            handle: connections.handle,
+            source: connections.source,
+            records: connections.records,
+            is_live: connections.is_live,
+            began: Instant::now(),
+            report: WatchReport::default(),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            resident: BTreeMap::new(),
+            past_lives: Vec::new(),
+            draining: Vec::new(),
+            workers: Vec::new(),
+        }
+    }
+
+    /// Runs until `stop`, then waits for its threads: a load under way is let finish its step.
+    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        loop {
+            while let Some(action) = self.manager.next_action(self.now()) {
+                self.perform(action);
+            }
+            self.free_drained();
+            self.publish();
+            let pause = self.pause();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                Some(input) = inputs.recv() => self.take(input),
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            monotonic: self.began.elapsed(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        let retry = self.manager.next_wakeup().map_or(IDLE_MAX, |due| {
+            due.saturating_sub(self.began.elapsed())
+                .max(Duration::from_millis(1))
+        });
+        let is_draining = !self.past_lives.is_empty() || !self.draining.is_empty();
+        if is_draining {
+            retry.min(DRAIN_LOOK)
+        } else {
+            retry
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.now();
+        match input {
+            Input::Event(event) => self.manager.handle(event, now),
+            Input::Report(report) => self.report = report,
+            Input::Loaded(version, result) => {
+                self.count_load(&result);
+                let outcome = result.outcome.map(|(loaded, info)| {
+                    self.resident.insert(version, loaded);
+                    info
+                });
+                let phases = result.phases;
+                self.manager.handle(
+                    Event::Loaded {
+                        version,
+                        outcome,
+                        phases,
+                    },
+                    now,
+                );
+            }
+            Input::Propose(mut proposal, reply) => {
+                proposal.ticket = self.next_ticket;
+                self.tickets.insert(self.next_ticket, reply);
+                self.next_ticket += 1;
+                self.manager.handle(Event::Propose(proposal), now);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Load { version, is_paced } => self.load(version, is_paced),
+            Action::Activate { record } => {
+                let Some(live) = Live::assemble(record, &self.resident) else {
+                    unreachable!("the manager activates resident versions only");
+                };
+                self.activate(Arc::new(live));
+            }
+            Action::Retire { version } => {
+                let retired = self.resident.remove(&version);
+                self.draining
+                    .extend(retired.map(|loaded| (version, loaded)));
+            }
+            Action::Record {
+                version,
+                over,
+                author,
+                reason,
+            } => {
+                let request = RecordRequest {
+                    version,
+                    over,
+                    author,
+                    reason,
+                };
+                if self.records.try_send(request).is_err() {
+                    // One record is under way at a time, so only a closed channel ends here.
+                    tracing::warn!("the watch is gone; the server is shutting down");
+                }
+            }
+            Action::Reply { ticket, reply } => {
+                if let Some(sender) = self.tickets.remove(&ticket) {
+                    // A caller whose deadline came first does not listen any more.
+                    let _ = sender.send(reply);
+                }
+            }
+        }
+    }
+
+    fn activate(&mut self, live: Arc<Live>) {
+        let began = Instant::now();
+        for arm in live.arms() {
+            let loaded = &arm.loaded;
+            loaded.metrics.get_or_init(|| {
+                let model = self.handle.slot.name.as_str();
+                let mut segments = loaded.model.users().segment_names().to_vec();
+                segments.push(UNKNOWN_SEGMENT.to_owned());
+                VersionMetrics::new(&self.metrics, model, loaded.version.get(), &segments)
+            });
+        }
+        tracing::info!(model = %self.handle.slot.name, rollout = %live.record.number,
+            versions = ?live.arms().iter().map(|arm| arm.loaded.version.get()).collect::<Vec<_>>(),
+            "rollout is live");
+        let versions: Vec<Version> = live.arms().iter().map(|arm| arm.loaded.version).collect();
+        let past = self.handle.slot.live.swap(Some(live));
+        self.past_lives.extend(past);
+        for version in versions {
+            self.manager.note(
+                version,
+                Phase {
+                    name: "activate",
+                    duration: began.elapsed(),
+                },
+            );
+        }
+        // Nobody listening means that the server is shutting down.
+        let _ = self.is_live.send(true);
+    }
+
+    fn load(&mut self, version: Version, is_paced: bool) {
+        let load = Load {
+            model: self.handle.slot.name.clone(),
+            version,
+            is_paced,
+        };
+        let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
+        tracing::info!(model = %load.model, %version, is_paced, "loading");
+        self.spawn("loader", move || {
+            let mut progress = |state: VersionState| {
+                let _ = inputs.blocking_send(Input::Event(Event::Progress { version, state }));
+            };
+            let result = load.run(&source, &mut progress);
+            let _ = inputs.blocking_send(Input::Loaded(version, result));
+        });
+    }
+
+    /// Frees what no request holds any more, on a thread of its own.
+    fn free_drained(&mut self) {
+        self.workers.retain(|worker| !worker.is_finished());
+        // Guards of arc-swap count as references once the snapshot was swapped out.
+        self.past_lives.retain(|live| Arc::strong_count(live) > 1);
+        if !self.past_lives.is_empty() {
+            return;
+        }
+        for (version, loaded) in std::mem::take(&mut self.draining) {
+            match Arc::try_unwrap(loaded) {
+                Ok(loaded) => self.free(version, loaded),
+                Err(held) => self.draining.push((version, held)),
+            }
+        }
+    }
+
+    fn free(&mut self, version: Version, loaded: LoadedVersion) {
+        let inputs = self.handle.inputs.clone();
+        let model = self.handle.slot.name.clone();
+        self.spawn("retirer", move || {
+            // Low priority: giving back hundreds of megabytes takes the kernel tens of milliseconds.
+            let _pacer = Pacer::begin(true);
+            drop(loaded);
+            tracing::info!(%model, %version, "retired");
+            let _ = inputs.blocking_send(Input::Event(Event::Freed { version }));
+        });
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) {
+        let thread = std::thread::Builder::new()
+            .name(format!("hotshelf-{name}"))
+            .spawn(work);
+        match thread {
+            Ok(worker) => self.workers.push(worker),
+            Err(error) => tracing::error!(%error, name, "cannot start a thread"),
+        }
+    }
+
+    fn count_load(&self, result: &LoadResult) {
+        let model = self.handle.slot.name.as_str();
+        for phase in &result.phases {
+            let family = &self.metrics.load_phases;
+            let seconds = phase.duration.as_secs_f64();
+            family
+                .with_label_values(&[model, phase.name])
+                .observe(seconds);
+        }
+        let (outcome, reason) = match &result.outcome {
+            Ok((_, info)) if info.probe_failure.is_some() => ("failed", "probes"),
+            Ok(_) => ("ok", ""),
+            Err(error) => {
+                tracing::warn!(
+                    model,
+                    kind = error.kind,
+                    error = error.message,
+                    "load failed"
+                );
+                ("failed", error.kind)
+            }
+        };
+        self.metrics
+            .loads
+            .with_label_values(&[model, outcome, reason])
+            .inc();
+    }
+
+    fn publish(&self) {
+        let manager = self.manager.status();
+        let model = self.handle.slot.name.as_str();
+        let held = self.resident.len() + self.draining.len();
+        let bytes = manager
+            .versions
+            .iter()
+            .map(|(_, entry)| entry.resident_bytes as u64)
+            .sum();
+        let number = |record: Option<&hotshelf_registry::RolloutRecord>| {
+            record.map_or(0, |record| record.number.get())
+        };
+        let main = manager
+            .live
+            .as_ref()
+            .and_then(|l| l.arms.iter().max_by_key(|a| a.share_bp));
+        set(&self.metrics.resident_versions, model, held as u64);
+        set(&self.metrics.resident_bytes, model, bytes);
+        set(
+            &self.metrics.live_version,
+            model,
+            main.map_or(0, |arm| arm.version.get()),
+        );
+        set(
+            &self.metrics.live_rollout,
+            model,
+            number(manager.live.as_ref()),
+        );
+        set(
+            &self.metrics.desired_rollout,
+            model,
+            number(manager.desired.as_ref()),
+        );
+        set(
+            &self.metrics.degraded,
+            model,
+            u64::from(!manager.degraded.is_empty()),
+        );
+        self.handle.status.store(Arc::new(ModelStatus {
+            manager,
+            registry_error: self.report.registry_error.clone(),
+            skipped_rollouts: self.report.skipped.clone(),
+        }));
+    }
+}

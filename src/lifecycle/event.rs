@@ -1,0 +1,157 @@
+//! What the manager is told, and what it asks to be done.
+
+use super::state::{LoadError, LoadedInfo, Phase, VersionState};
+use hotshelf_registry::{RolloutNumber, RolloutRecord, Version};
+use std::time::Duration;
+
+/// Identifies one caller of `ReloadModel` until it is answered.
+pub(super) type Ticket = u64;
+
+/// A caller's wish to have one version live at 100 % of traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    /// Whom to answer.
+    pub ticket: Ticket,
+    /// The target.
+    pub version: Version,
+    /// What the caller believes the newest rollout to be; 0 = none. `None`: whatever is newest.
+    pub expected_rollout: Option<u64>,
+    /// Written into the record.
+    pub author: String,
+    /// Written into the record.
+    pub reason: String,
+}
+
+/// How an attempt to write a rollout record ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordOutcome {
+    /// It is the registry's newest record now.
+    Created(RolloutRecord),
+    /// Another record came first.
+    Lost(RolloutRecord),
+    /// The store did not take it; the caller's arguments were fine.
+    Failed {
+        /// Can the same call succeed later?
+        is_retryable: bool,
+        /// For people.
+        message: String,
+    },
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The registry's rollout chain, newest first. An empty chain is no order to unload.
+    Desired {
+        /// Every record's parent is the next one.
+        chain: Vec<RolloutRecord>,
+    },
+    /// A loader went one step further.
+    Progress {
+        /// Which version.
+        version: Version,
+        /// Verifying or Warming.
+        state: VersionState,
+    },
+    /// A loader is done.
+    Loaded {
+        /// Which version.
+        version: Version,
+        /// What it holds, or why it cannot serve.
+        outcome: Result<LoadedInfo, LoadError>,
+        /// How long each step took, also where it failed.
+        phases: Vec<Phase>,
+    },
+    /// Someone called `ReloadModel`.
+    Propose(Proposal),
+    /// The attempt to write a record for this version is over.
+    Recorded {
+        /// The version it was to make live.
+        version: Version,
+        /// How it ended.
+        outcome: RecordOutcome,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The memory of a retired version is free.
+    Freed {
+        /// Which version.
+        version: Version,
+    },
+}
+
+/// What the manager asks its driver to do, one at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Action {
+    /// Bring a version up; answer with `Progress` and `Loaded`.
+    Load {
+        /// Which version.
+        version: Version,
+        /// Something is live, so go gently.
+        is_paced: bool,
+    },
+    /// Write a rollout record with this one version at 100 %; answer with `Recorded`.
+    Record {
+        /// The target.
+        version: Version,
+        /// The newest record that the decision was made over; a newer one means `Lost`.
+        over: Option<RolloutNumber>,
+        /// Written into the record.
+        author: String,
+        /// Written into the record.
+        reason: String,
+    },
+    /// Make this record what requests see; all its versions are in memory.
+    Activate {
+        /// The record.
+        record: RolloutRecord,
+    },
+    /// Free a version that no request may begin with any more; answer with `Freed`.
+    Retire {
+        /// Which version.
+        version: Version,
+    },
+    /// Answer a caller.
+    Reply {
+        /// Whom.
+        ticket: Ticket,
+        /// With what.
+        reply: Reply,
+    },
+}
+
+/// The answer to a proposal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The target was live at 100 % already.
+    Unchanged,
+    /// The target is live at 100 %.
+    Changed {
+        /// What was live when the proposal came.
+        previous: Option<Version>,
+    },
+    /// The target cannot serve; what was live still is.
+    Refused(LoadError),
+    /// A rollout that the caller did not name is under way or is the newest.
+    NotExpected {
+        /// The newest record; `None`: there is none yet.
+        newest: Option<Box<RolloutRecord>>,
+    },
+    /// Someone else's record came first.
+    Aborted {
+        /// Theirs.
+        winner: Box<RolloutRecord>,
+    },
+    /// The record could not be written.
+    NotRecorded {
+        /// Can the same call succeed later?
+        is_retryable: bool,
+        /// For people.
+        message: String,
+    },
+    /// Too many proposals wait already.
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+}

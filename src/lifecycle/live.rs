@@ -1,0 +1,152 @@
+//! What requests see: one immutable snapshot per model, swapped as a whole.
+
+use crate::metrics::VersionMetrics;
+use arc_swap::ArcSwapOption;
+use hotshelf_model::{Model, ModelCard};
+use hotshelf_registry::{ModelName, RolloutRecord, Version};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// Shares are hundredths of a percent.
+const SHARE_TOTAL_BP: u64 = 10_000;
+
+/// A version in memory, verified and warm. Its last reference is dropped by the driver, never by a
+/// request.
+pub struct LoadedVersion {
+    /// Its number.
+    pub version: Version,
+    /// What answers.
+    pub model: Model,
+    /// What its publisher says of it.
+    pub card: ModelCard,
+    /// Metric handles, made when it first goes live; their series end when this is dropped.
+    pub metrics: OnceLock<VersionMetrics>,
+}
+
+/// One arm of a live rollout.
+pub struct LiveArm {
+    /// Such as `base`.
+    pub name: String,
+    /// The version that answers.
+    pub loaded: Arc<LoadedVersion>,
+    /// The arm owns the buckets below this and above the arm before it.
+    end_bp: u64,
+}
+
+/// A rollout record with all its arms loaded.
+pub struct Live {
+    /// What it came from.
+    pub record: RolloutRecord,
+    arms: Vec<LiveArm>,
+}
+
+impl Live {
+    /// Puts a record and its versions together; `None` where one is missing or the record is empty.
+    pub fn assemble(
+        record: RolloutRecord,
+        resident: &BTreeMap<Version, Arc<LoadedVersion>>,
+    ) -> Option<Self> {
+        let mut end_bp = 0;
+        let mut arms = Vec::with_capacity(record.arms.len());
+        for arm in &record.arms {
+            end_bp += u64::from(arm.share_bp);
+            let loaded = Arc::clone(resident.get(&arm.version)?);
+            arms.push(LiveArm {
+                name: arm.name.to_string(),
+                loaded,
+                end_bp,
+            });
+        }
+        (!arms.is_empty()).then_some(Self { record, arms })
+    }
+
+    /// The arm that answers this key: sticky, and the same on every replica and in every language.
+    pub fn arm_for(&self, key: &str) -> &LiveArm {
+        let [first, rest @ ..] = self.arms.as_slice() else {
+            unreachable!("assemble refuses a record without arms")
+        };
+        if rest.is_empty() {
+            return first;
+        }
+        let bucket = bucket(&self.record.salt, key);
+        self.arms
+            .iter()
+            .find(|arm| bucket < arm.end_bp)
+            .unwrap_or(first)
+    }
+
+    /// All arms, in the order of the record.
+    pub fn arms(&self) -> &[LiveArm] {
+        &self.arms
+    }
+}
+
+/// The first 8 bytes, big-endian, of sha256(salt ‖ 0x00 ‖ key), modulo 10,000.
+fn bucket(salt: &str, key: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(salt)
+        .chain_update([0])
+        .chain_update(key)
+        .finalize();
+    let (head, _) = digest.split_at(8);
+    head.iter()
+        .fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
+        % SHARE_TOTAL_BP
+}
+
+/// The place where one model's snapshot stands.
+pub struct ModelSlot {
+    /// The model.
+    pub name: ModelName,
+    /// `None` until a version is live; from then on always `Some` until shutdown.
+    pub live: ArcSwapOption<Live>,
+}
+
+/// Every model this server serves.
+pub struct Models {
+    slots: BTreeMap<String, Arc<ModelSlot>>,
+    default: Arc<ModelSlot>,
+}
+
+impl Models {
+    /// One empty slot a name; the first one is the default. `None` without names.
+    pub fn new(names: &[ModelName]) -> Option<Self> {
+        let slot = |name: &ModelName| {
+            let slot = ModelSlot {
+                name: name.clone(),
+                live: ArcSwapOption::empty(),
+            };
+            (name.to_string(), Arc::new(slot))
+        };
+        let slots: BTreeMap<_, _> = names.iter().map(slot).collect();
+        let default = Arc::clone(slots.get(names.first()?.as_str())?);
+        Some(Self { slots, default })
+    }
+
+    /// The slot of this model, or of the default where the name is empty.
+    pub fn slot(&self, name: &str) -> Option<&Arc<ModelSlot>> {
+        if name.is_empty() {
+            Some(&self.default)
+        } else {
+            self.slots.get(name)
+        }
+    }
+
+    /// Every slot, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ModelSlot>> {
+        self.slots.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket;
+
+    #[test]
+    fn bucket_is_the_documented_hash() {
+        // sha256("salt" 00 "user-1") computed independently with Python's hashlib.
+        assert_eq!(bucket("salt", "user-1"), 2642);
+        assert_eq!(bucket("", ""), 3192);
+    }
+}

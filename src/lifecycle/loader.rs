@@ -1,0 +1,229 @@
+//! Brings one version from the registry into memory, on a thread of its own.
+//!
+//! ```text
+//! manifest ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
+//! ```
+//!
+//! Whatever goes wrong ends here as a [`LoadError`]: a decoder's panic too.
+
+use super::live::LoadedVersion;
+use super::pacing::Pacer;
+use super::state::{LoadError, LoadedInfo, Phase, VersionState};
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
+use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// Users asked for while warming up (chosen: touches every product row several times over, takes
+/// some 20 ms at 100,000 products).
+const WARM_UP_QUERIES: usize = 200;
+
+/// Where versions come from.
+#[derive(Clone)]
+pub struct Source {
+    /// The registry.
+    pub registry: Registry,
+    /// This process's own folder.
+    pub cache: Arc<CacheDir>,
+    /// Where loads are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What a loader hands over.
+pub struct LoadResult {
+    /// How long each step took, also where one failed.
+    pub phases: Vec<Phase>,
+    /// The version and its description, or why it cannot serve.
+    pub outcome: Result<(Arc<LoadedVersion>, LoadedInfo), LoadError>,
+}
+
+/// One load.
+pub(super) struct Load {
+    /// Of which model.
+    pub model: ModelName,
+    /// Which version.
+    pub version: Version,
+    /// Something is live beside it.
+    pub is_paced: bool,
+}
+
+impl Load {
+    /// Runs to the end on the calling thread. `progress` hears of Verifying and Warming.
+    pub(super) fn run(
+        &self,
+        source: &Source,
+        progress: &mut dyn FnMut(VersionState),
+    ) -> LoadResult {
+        let mut steps = Steps {
+            phases: Vec::new(),
+            began: Instant::now(),
+        };
+        let run = || self.steps(source, &mut steps, progress);
+        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            Err(LoadError {
+                kind: "panic",
+                message: format!("version {}: the decoder panicked", self.version),
+                is_retryable: false,
+            })
+        });
+        LoadResult {
+            phases: steps.phases,
+            outcome,
+        }
+    }
+
+    fn steps(
+        &self,
+        source: &Source,
+        steps: &mut Steps,
+        progress: &mut dyn FnMut(VersionState),
+    ) -> Result<(Arc<LoadedVersion>, LoadedInfo), LoadError> {
+        let mut pacer = Pacer::begin(self.is_paced);
+        let mut breathe = |_bytes: usize| pacer.breathe();
+        let (manifest, local) = steps.run("fetch", || self.fetch(source))?;
+        progress(VersionState::Verifying);
+        let parts = steps.run("verify", || {
+            local.seal(&mut breathe).map_err(registry_error)
+        })?;
+        let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
+        let mut scratch = Scratch::default();
+        let probe_failure = steps.run("probe", || Ok(probe(&card, &model, &mut scratch)))?;
+        progress(VersionState::Warming);
+        steps.run("warm_up", || {
+            warm_up(&model, &mut scratch, &mut breathe);
+            Ok(())
+        })?;
+        let info = LoadedInfo {
+            resident_bytes: model.heap_bytes(),
+            probe_failure,
+        };
+        let metrics = OnceLock::new();
+        let loaded = LoadedVersion {
+            version: self.version,
+            model,
+            card,
+            metrics,
+        };
+        Ok((Arc::new(loaded), info))
+    }
+
+    fn fetch(
+        &self,
+        source: &Source,
+    ) -> Result<(Manifest, hotshelf_registry::LocalParts), LoadError> {
+        // A runtime of its own: fetching never takes a turn from requests.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(|error| LoadError {
+            kind: "resources",
+            message: format!("cannot start the loader's runtime: {error}"),
+            is_retryable: true,
+        })?;
+        runtime.block_on(async {
+            let manifest = source.registry.manifest(&self.model, self.version).await;
+            let manifest = manifest.map_err(registry_error)?;
+            let local = source.registry.fetch(&manifest, &source.cache).await;
+            Ok((manifest, local.map_err(registry_error)?))
+        })
+    }
+}
+
+struct Steps {
+    phases: Vec<Phase>,
+    began: Instant,
+}
+
+impl Steps {
+    fn run<T>(
+        &mut self,
+        name: &'static str,
+        step: impl FnOnce() -> Result<T, LoadError>,
+    ) -> Result<T, LoadError> {
+        self.began = Instant::now();
+        let outcome = step();
+        self.phases.push(Phase {
+            name,
+            duration: self.began.elapsed(),
+        });
+        outcome
+    }
+}
+
+/// Reads the model's own section of a manifest.
+///
+/// # Errors
+/// It is not what this release understands.
+pub fn card(manifest: &Manifest) -> Result<ModelCard, LoadError> {
+    ModelCard::deserialize(&manifest.card).map_err(|error| LoadError {
+        kind: "card",
+        message: format!("version {}: card: {error}", manifest.version),
+        is_retryable: false,
+    })
+}
+
+/// Checks the parts against the manifest's card and makes a model of them.
+pub fn unpack(
+    manifest: &Manifest,
+    parts: &BTreeMap<String, Bytes>,
+    breathe: &mut dyn FnMut(usize),
+) -> Result<(ModelCard, Model), LoadError> {
+    let card = card(manifest)?;
+    let model = Model::unpack(&card, parts, breathe).map_err(|error| LoadError {
+        kind: error.kind(),
+        message: format!("version {}: {error}", manifest.version),
+        is_retryable: false,
+    })?;
+    Ok((card, model))
+}
+
+/// Repeats the publisher's probes; `Some` says how the answers differ.
+pub fn probe(card: &ModelCard, model: &Model, scratch: &mut Scratch) -> Option<String> {
+    let report = card.check_probes(model, scratch);
+    let first = report.mismatches.first()?;
+    let said = format!(
+        "{} of {} probes differ from the publisher's answers, the first: {first}",
+        report.mismatches.len(),
+        report.checked
+    );
+    if report.revision_differs {
+        // Another scoring revision is expected to answer otherwise.
+        tracing::warn!(
+            said,
+            "probes differ under another scoring revision; not refused"
+        );
+        return None;
+    }
+    Some(said)
+}
+
+/// Runs queries of users spread over the table, so that the first caller meets warm memory.
+fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize)) {
+    let users = model.users().len();
+    let step = (users / WARM_UP_QUERIES).max(1);
+    for row in (0..users).step_by(step) {
+        let Ok(row) = u32::try_from(row) else { break };
+        let user_id = model.users().id(UserRow(row));
+        let query = Query {
+            user_id,
+            n: 10,
+            ..Query::default()
+        };
+        // The answer is of no interest, and a refusal would be the same for every caller.
+        let _answer = model.recommend(&query, scratch);
+        breathe(0);
+    }
+}
+
+fn registry_error(error: hotshelf_registry::Error) -> LoadError {
+    LoadError {
+        kind: error.kind(),
+        is_retryable: error.is_retryable(),
+        message: crate::error::with_causes(&error),
+    }
+}

@@ -1,0 +1,427 @@
+//! Decides what one model should do next. A pure state machine: events and a passed clock in, one
+//! action out, until there is none.
+//!
+//! It knows no store, no thread and no clock, so that every policy can be tested as a table and every
+//! race as a sequence. The rules, in the order in which [`ModelManager::next_action`] tries them:
+//!
+//! 1. answer the callers whose outcome is known;
+//! 2. free what nobody may begin with any more;
+//! 3. activate the newest rollout whose versions are all in memory;
+//! 4. write the record of a proposal whose version is in memory;
+//! 5. load one version: a proposal's first, then the newest rollout's.
+//!
+//! With nothing live, rules 3 and 5 walk back to the newest rollout that can be served. With something
+//! live they look at the newest rollout only: a replica that cannot follow stays where it is.
+
+mod proposals;
+#[cfg(test)]
+mod tests;
+
+use super::event::{Action, Event, Reply, Ticket};
+use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
+use super::status::ManagerStatus;
+use hotshelf_registry::{RolloutRecord, Version};
+use proposals::Waiting;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, SystemTime};
+
+/// Records remembered for walking back at a cold start.
+const CHAIN_MAX: usize = 32;
+/// Retired and failed versions remembered for status.
+const PAST_VERSIONS_MAX: usize = 16;
+
+/// Both clocks, read once by the driver.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// Since the server started; orders retries.
+    pub monotonic: Duration,
+    /// For people.
+    pub wall: SystemTime,
+}
+
+/// What to do with a version whose probes alone failed while nothing is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Serve it and say so.
+    Serve,
+    /// Serve nothing.
+    Refuse,
+}
+
+/// The manager's settings.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// See [`Gate`].
+    pub gate_at_start: Gate,
+    /// Wait before the second attempt at a load; doubles from there.
+    pub retry_first: Duration,
+    /// Longest wait between attempts.
+    pub retry_max: Duration,
+    /// Callers of `ReloadModel` that may wait at once.
+    pub proposals_max: usize,
+}
+
+/// The state of one model on this server.
+pub(super) struct ModelManager {
+    policy: Policy,
+    /// Desired state, newest first; empty until the registry was read or while it has no rollout.
+    chain: Vec<RolloutRecord>,
+    has_heard: bool,
+    live: Option<RolloutRecord>,
+    versions: BTreeMap<Version, VersionEntry>,
+    waiting: Vec<Waiting>,
+    recording: Option<Version>,
+    replies: VecDeque<(Ticket, Reply)>,
+    unwanted: VecDeque<Version>,
+}
+
+impl ModelManager {
+    /// A model of which nothing is known yet.
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            chain: Vec::new(),
+            has_heard: false,
+            live: None,
+            versions: BTreeMap::new(),
+            waiting: Vec::new(),
+            recording: None,
+            replies: VecDeque::new(),
+            unwanted: VecDeque::new(),
+        }
+    }
+
+    /// Takes note of what happened. Decides nothing but what a load's outcome means.
+    pub(super) fn handle(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Desired { chain } => self.hear(chain),
+            Event::Progress { version, state } => self.progress(version, state),
+            Event::Loaded {
+                version,
+                outcome,
+                phases,
+            } => {
+                self.entry(version).phases = phases;
+                match outcome {
+                    Ok(info) => self.loaded(version, info, now),
+                    Err(error) => self.failed(version, error, now),
+                }
+            }
+            Event::Propose(proposal) => self.propose(proposal),
+            Event::Recorded {
+                version,
+                outcome,
+                took,
+            } => {
+                let phase = Phase {
+                    name: "rollout",
+                    duration: took,
+                };
+                self.entry(version).phases.push(phase);
+                self.recorded(version, outcome);
+            }
+            Event::Freed { version } => self.freed(version),
+        }
+    }
+
+    /// The one thing to do next, or `None` until another event or [`Self::next_wakeup`].
+    pub(super) fn next_action(&mut self, now: Now) -> Option<Action> {
+        if let Some((ticket, reply)) = self.replies.pop_front() {
+            return Some(Action::Reply { ticket, reply });
+        }
+        if let Some(version) = self.unwanted.pop_front() {
+            return Some(Action::Retire { version });
+        }
+        if let Some(record) = self.activatable().cloned() {
+            self.activate(&record);
+            return Some(Action::Activate { record });
+        }
+        if let Some(action) = self.next_record() {
+            return Some(action);
+        }
+        if !self.replies.is_empty() {
+            return self.next_action(now);
+        }
+        if let Some(version) = self.superseded(now) {
+            self.entry(version).state = VersionState::Draining;
+            return Some(Action::Retire { version });
+        }
+        let version = self.next_load(now)?;
+        let is_paced = self.live.is_some();
+        let entry = self.entry(version);
+        entry.state = VersionState::Loading;
+        entry.phases.clear();
+        Some(Action::Load { version, is_paced })
+    }
+
+    /// Adds a step that the driver took for this version.
+    pub(super) fn note(&mut self, version: Version, phase: Phase) {
+        self.entry(version).phases.push(phase);
+    }
+
+    /// When a retry falls due, on the monotonic clock.
+    pub(super) fn next_wakeup(&self) -> Option<Duration> {
+        let wanted = self
+            .chain
+            .iter()
+            .flat_map(|record| &record.arms)
+            .map(|arm| arm.version);
+        wanted
+            .filter_map(|version| self.failure(version)?.next_try)
+            .min()
+    }
+
+    /// What `GetModelStatus` shows.
+    pub(super) fn status(&self) -> ManagerStatus {
+        ManagerStatus::describe(self.live.as_ref(), self.chain.first(), &self.versions)
+    }
+
+    fn hear(&mut self, chain: Vec<RolloutRecord>) {
+        self.has_heard = true;
+        let is_newer = match (chain.first(), self.chain.first()) {
+            (Some(heard), Some(known)) => heard.number >= known.number,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if is_newer {
+            self.chain = chain;
+            self.chain.truncate(CHAIN_MAX);
+        }
+        let newest = self.newest_number();
+        for waiting in &mut self.waiting {
+            waiting.over.get_or_insert(newest);
+        }
+    }
+
+    fn progress(&mut self, version: Version, state: VersionState) {
+        let entry = self.entry(version);
+        if entry.state.is_loading() && state.is_loading() {
+            entry.state = state;
+        }
+    }
+
+    fn loaded(&mut self, version: Version, info: LoadedInfo, now: Now) {
+        let may_serve_degraded = self.live.is_none()
+            && self.policy.gate_at_start == Gate::Serve
+            && self.is_desired(version);
+        match info.probe_failure {
+            Some(message) if !may_serve_degraded => {
+                self.failed(
+                    version,
+                    LoadError {
+                        kind: "probes",
+                        message,
+                        is_retryable: false,
+                    },
+                    now,
+                );
+                self.unwanted.push_back(version);
+            }
+            probe_failure => {
+                let entry = self.entry(version);
+                entry.state = VersionState::Ready;
+                entry.resident_bytes = info.resident_bytes;
+                entry.degraded = probe_failure.unwrap_or_default();
+                entry.failure = None;
+            }
+        }
+    }
+
+    fn failed(&mut self, version: Version, error: LoadError, now: Now) {
+        let attempts = 1 + self.failure(version).map_or(0, |failure| failure.attempts);
+        let can_retry = error.is_retryable && self.is_desired(version);
+        let wait = can_retry.then(|| self.backoff(attempts));
+        let entry = self.entry(version);
+        entry.state = VersionState::Failed;
+        entry.resident_bytes = 0;
+        entry.failure = Some(Failure {
+            error: error.clone(),
+            failed_at: now.wall,
+            attempts,
+            next_try: wait.map(|wait| now.monotonic + wait),
+            next_try_at: wait.map(|wait| now.wall + wait),
+        });
+        self.answer(version, &Reply::Refused(error));
+        self.forget_past();
+    }
+
+    fn freed(&mut self, version: Version) {
+        let entry = self.entry(version);
+        entry.resident_bytes = 0;
+        if entry.state == VersionState::Draining {
+            entry.state = VersionState::Retired;
+        }
+        self.forget_past();
+    }
+
+    /// The newest rollout that is not live and could be, walking back only while nothing is live.
+    fn activatable(&self) -> Option<&RolloutRecord> {
+        self.candidates().find(|record| {
+            record.arms.iter().all(|arm| {
+                self.state(arm.version)
+                    .is_some_and(VersionState::is_servable)
+            })
+        })
+    }
+
+    /// The newest rollout that is not live and worth loading for.
+    fn target(&self, now: Now) -> Option<&RolloutRecord> {
+        self.candidates().find(|record| {
+            record
+                .arms
+                .iter()
+                .all(|arm| !self.is_blocked(arm.version, now))
+        })
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = &RolloutRecord> {
+        let depth = if self.live.is_some() { 1 } else { CHAIN_MAX };
+        let live = self.live.as_ref().map(|record| record.number);
+        self.chain
+            .iter()
+            .take(depth)
+            .take_while(move |record| Some(record.number) != live)
+    }
+
+    fn activate(&mut self, record: &RolloutRecord) {
+        let past = self.live.replace(record.clone());
+        for arm in past.iter().flat_map(|past| &past.arms) {
+            if !record.arms.iter().any(|new| new.version == arm.version) {
+                self.entry(arm.version).state = VersionState::Draining;
+                self.unwanted.push_back(arm.version);
+            }
+        }
+        for arm in &record.arms {
+            self.entry(arm.version).state = VersionState::Live;
+        }
+        let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|waiting| is_all(record, waiting.proposal.version));
+        self.waiting = waiting;
+        for waiting in done {
+            let reply = Reply::Changed {
+                previous: waiting.previous,
+            };
+            self.replies.push_back((waiting.proposal.ticket, reply));
+        }
+    }
+
+    /// A version in memory that neither requests, nor proposals, nor the target need.
+    fn superseded(&self, now: Now) -> Option<Version> {
+        let needed = self.needed(now);
+        let ready = |entry: &VersionEntry| entry.state == VersionState::Ready;
+        let idle = self
+            .versions
+            .iter()
+            .find(|(v, entry)| ready(entry) && !needed.contains(*v));
+        idle.map(|(version, _)| *version)
+    }
+
+    fn needed(&self, now: Now) -> BTreeSet<Version> {
+        let newest = self
+            .chain
+            .first()
+            .filter(|record| record.arms.iter().all(|arm| !self.is_hopeless(arm.version)));
+        let records = self.live.iter().chain(self.target(now)).chain(newest);
+        let arms = records
+            .flat_map(|record| &record.arms)
+            .map(|arm| arm.version);
+        arms.chain(self.waiting.iter().map(|w| w.proposal.version))
+            .collect()
+    }
+
+    fn next_load(&self, now: Now) -> Option<Version> {
+        if self.versions.values().any(|entry| entry.state.is_loading()) {
+            return None;
+        }
+        let proposed = self.waiting.iter().map(|waiting| waiting.proposal.version);
+        let desired = self.target(now).into_iter().flat_map(|record| &record.arms);
+        proposed
+            .chain(desired.map(|arm| arm.version))
+            .find(|version| match self.state(*version) {
+                None | Some(VersionState::Discovered | VersionState::Retired) => true,
+                Some(VersionState::Failed) => !self.is_blocked(*version, now),
+                Some(_) => false,
+            })
+    }
+
+    fn is_desired(&self, version: Version) -> bool {
+        self.candidates()
+            .flat_map(|record| &record.arms)
+            .any(|arm| arm.version == version)
+    }
+
+    /// Failed, and no attempt is due.
+    fn is_blocked(&self, version: Version, now: Now) -> bool {
+        self.state(version) == Some(VersionState::Failed)
+            && self
+                .failure(version)
+                .is_some_and(|failure| failure.next_try.is_none_or(|due| due > now.monotonic))
+    }
+
+    /// Failed for good.
+    fn is_hopeless(&self, version: Version) -> bool {
+        self.state(version) == Some(VersionState::Failed)
+            && self
+                .failure(version)
+                .is_some_and(|failure| failure.next_try.is_none())
+    }
+
+    fn backoff(&self, attempts: u32) -> Duration {
+        let doubled = self
+            .policy
+            .retry_first
+            .saturating_mul(1 << (attempts - 1).min(20));
+        doubled.min(self.policy.retry_max)
+    }
+
+    fn forget_past(&mut self) {
+        let is_past =
+            |e: &VersionEntry| matches!(e.state, VersionState::Retired | VersionState::Failed);
+        let past: Vec<Version> = self
+            .versions
+            .iter()
+            .filter(|(_, e)| is_past(e))
+            .map(|(v, _)| *v)
+            .collect();
+        let surplus = past.len().saturating_sub(PAST_VERSIONS_MAX);
+        for version in past
+            .iter()
+            .filter(|v| !self.is_desired(**v))
+            .take(surplus)
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            self.versions.remove(&version);
+        }
+    }
+
+    fn newest_number(&self) -> u64 {
+        self.chain.first().map_or(0, |record| record.number.get())
+    }
+
+    fn state(&self, version: Version) -> Option<VersionState> {
+        self.versions.get(&version).map(|entry| entry.state)
+    }
+
+    fn failure(&self, version: Version) -> Option<&Failure> {
+        self.versions.get(&version)?.failure.as_ref()
+    }
+
+    fn entry(&mut self, version: Version) -> &mut VersionEntry {
+        self.versions
+            .entry(version)
+            .or_insert_with(VersionEntry::discovered)
+    }
+}
+
+/// Does this record give all traffic to this version?
+pub(super) fn is_all(record: &RolloutRecord, version: Version) -> bool {
+    record.arms.len() == 1 && record.arms[0].version == version
+}
+
+/// The version of the arm with the largest share, the first among equals.
+fn main_version(record: &RolloutRecord) -> Option<Version> {
+    let arms = record.arms.iter().rev();
+    arms.max_by_key(|arm| arm.share_bp).map(|arm| arm.version)
+}

@@ -1,0 +1,320 @@
+mod proposals;
+mod sequences;
+
+use super::*;
+use crate::lifecycle::event::{Proposal, RecordOutcome};
+use hotshelf_registry::Arm;
+use std::time::UNIX_EPOCH;
+
+fn at(seconds: u64) -> Now {
+    let monotonic = Duration::from_secs(seconds);
+    Now {
+        monotonic,
+        wall: UNIX_EPOCH + monotonic,
+    }
+}
+
+fn v(number: u64) -> Version {
+    Version::new(number).unwrap()
+}
+
+/// A record with one arm a version, in equal shares.
+fn rollout(number: u64, versions: &[u64]) -> RolloutRecord {
+    let share_bp = 10_000 / u16::try_from(versions.len()).unwrap();
+    let json = serde_json::json!({
+        "format": 1, "model": "home", "number": number, "parent": null, "nonce": "0".repeat(32),
+        "arms": [{ "name": "main", "version": 1, "share_bp": 10_000 }], "salt": "s",
+        "author": "ann", "reason": "why", "created_at": "2026-01-01T00:00:00Z",
+    });
+    let mut record = RolloutRecord::parse(json.to_string().as_bytes()).unwrap();
+    let arm = |version: &u64| Arm {
+        name: format!("arm{version}"),
+        version: v(*version),
+        share_bp,
+    };
+    record.arms = versions.iter().map(arm).collect();
+    record
+}
+
+fn policy() -> Policy {
+    Policy {
+        gate_at_start: Gate::Serve,
+        retry_first: Duration::from_secs(1),
+        retry_max: Duration::from_secs(8),
+        proposals_max: 4,
+    }
+}
+
+fn good() -> Result<LoadedInfo, LoadError> {
+    Ok(LoadedInfo {
+        resident_bytes: 100,
+        probe_failure: None,
+    })
+}
+
+fn bad(kind: &'static str, is_retryable: bool) -> Result<LoadedInfo, LoadError> {
+    Err(LoadError {
+        kind,
+        message: format!("it is {kind}"),
+        is_retryable,
+    })
+}
+
+/// A manager and everything it asked for.
+struct Stage {
+    manager: ModelManager,
+    now: Now,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            manager: ModelManager::new(policy()),
+            now: at(0),
+        }
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        self.manager.handle(event, self.now);
+        self.actions()
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.manager.next_action(self.now)).collect()
+    }
+
+    fn desired(&mut self, records: &[RolloutRecord]) -> Vec<Action> {
+        self.tell(Event::Desired {
+            chain: records.to_vec(),
+        })
+    }
+
+    fn loaded(&mut self, version: u64, outcome: Result<LoadedInfo, LoadError>) -> Vec<Action> {
+        self.tell(Event::Loaded {
+            version: v(version),
+            outcome,
+            phases: Vec::new(),
+        })
+    }
+
+    fn propose(&mut self, ticket: Ticket, version: u64, expected: Option<u64>) -> Vec<Action> {
+        self.tell(Event::Propose(Proposal {
+            ticket,
+            version: v(version),
+            expected_rollout: expected,
+            author: "bob".into(),
+            reason: "better".into(),
+        }))
+    }
+
+    fn recorded(&mut self, version: u64, outcome: RecordOutcome) -> Vec<Action> {
+        let took = Duration::ZERO;
+        self.tell(Event::Recorded {
+            version: v(version),
+            outcome,
+            took,
+        })
+    }
+
+    /// Rollout 1 with version 1 is live.
+    fn with_one_live() -> Self {
+        let mut stage = Self::new();
+        stage.desired(&[rollout(1, &[1])]);
+        stage.loaded(1, good());
+        assert_eq!(stage.live(), Some(1));
+        stage
+    }
+
+    fn live(&self) -> Option<u64> {
+        self.manager.live.as_ref().map(|record| record.number.get())
+    }
+
+    fn state(&self, version: u64) -> VersionState {
+        self.manager.status().version(v(version)).unwrap().state
+    }
+}
+
+fn load(version: u64, is_paced: bool) -> Action {
+    Action::Load {
+        version: v(version),
+        is_paced,
+    }
+}
+
+fn activate(record: &RolloutRecord) -> Action {
+    Action::Activate {
+        record: record.clone(),
+    }
+}
+
+fn retire(version: u64) -> Action {
+    Action::Retire {
+        version: v(version),
+    }
+}
+
+fn reply(ticket: Ticket, reply: Reply) -> Action {
+    Action::Reply { ticket, reply }
+}
+
+#[test]
+fn the_first_rollout_is_loaded_at_full_speed_and_activated() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.desired(&[]), [], "an empty registry asks for nothing");
+    let first = rollout(1, &[1]);
+    assert_eq!(
+        stage.desired(std::slice::from_ref(&first)),
+        [load(1, false)]
+    );
+    assert_eq!(stage.loaded(1, good()), [activate(&first)]);
+    assert_eq!(stage.state(1), VersionState::Live);
+}
+
+#[test]
+fn a_new_rollout_retires_the_old_version_only_after_the_new_one_is_live() {
+    let mut stage = Stage::with_one_live();
+    let second = rollout(2, &[2]);
+    assert_eq!(
+        stage.desired(&[second.clone(), rollout(1, &[1])]),
+        [load(2, true)]
+    );
+    assert_eq!(stage.live(), Some(1));
+    assert_eq!(stage.loaded(2, good()), [activate(&second), retire(1)]);
+    assert_eq!(stage.state(1), VersionState::Draining);
+    stage.tell(Event::Freed { version: v(1) });
+    assert_eq!(stage.state(1), VersionState::Retired);
+}
+
+#[test]
+fn an_empty_or_older_chain_changes_nothing() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    stage.loaded(2, good());
+    assert_eq!(stage.desired(&[]), []);
+    assert_eq!(stage.desired(&[rollout(1, &[1])]), []);
+    assert_eq!(stage.live(), Some(2));
+}
+
+#[test]
+fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    let mut due = 0;
+    for pause in [1, 2, 4, 8, 8] {
+        assert_eq!(stage.loaded(2, bad("unavailable", true)), []);
+        assert_eq!(stage.live(), Some(1));
+        due += pause;
+        assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(due)));
+        stage.now = at(due);
+        assert_eq!(stage.actions(), [load(2, true)]);
+    }
+    assert!(
+        stage
+            .manager
+            .status()
+            .degraded
+            .contains("wanted rollout 2, serving rollout 1")
+    );
+}
+
+#[test]
+fn a_failure_that_retrying_cannot_mend_is_not_retried() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    stage.loaded(2, bad("not_finite", false));
+    assert_eq!(stage.manager.next_wakeup(), None);
+    stage.now = at(1_000_000);
+    assert_eq!(stage.actions(), []);
+    assert_eq!(stage.live(), Some(1));
+}
+
+#[test]
+fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
+    let mut stage = Stage::new();
+    let older = rollout(2, &[2]);
+    let chain = [rollout(3, &[3]), older.clone(), rollout(1, &[1])];
+    assert_eq!(stage.desired(&chain), [load(3, false)]);
+    assert_eq!(stage.loaded(3, bad("corrupt", false)), [load(2, false)]);
+    assert_eq!(stage.loaded(2, good()), [activate(&older)]);
+    let degraded = stage.manager.status().degraded;
+    assert!(
+        degraded.contains("wanted rollout 3, serving rollout 2"),
+        "{degraded}"
+    );
+    assert!(
+        degraded.contains("version 3 was refused: it is corrupt"),
+        "{degraded}"
+    );
+}
+
+#[test]
+fn a_running_replica_that_cannot_follow_stays_where_it_is() {
+    let mut stage = Stage::with_one_live();
+    let chain = [rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])];
+    assert_eq!(stage.desired(&chain), [load(3, true)]);
+    assert_eq!(
+        stage.loaded(3, bad("corrupt", false)),
+        [],
+        "rollout 2 is not tried"
+    );
+    assert_eq!(stage.live(), Some(1));
+}
+
+#[test]
+fn probes_alone_do_not_keep_a_cold_server_from_serving() {
+    let odd = || {
+        Ok(LoadedInfo {
+            resident_bytes: 1,
+            probe_failure: Some("probe 1 differs".into()),
+        })
+    };
+    let mut stage = Stage::new();
+    stage.desired(&[rollout(1, &[1])]);
+    stage.loaded(1, odd());
+    assert_eq!(stage.live(), Some(1));
+    assert!(stage.manager.status().degraded.contains("probe 1 differs"));
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    assert_eq!(
+        stage.loaded(2, odd()),
+        [retire(2)],
+        "beside a live version they do"
+    );
+    assert_eq!(stage.live(), Some(1));
+
+    let strict = Policy {
+        gate_at_start: Gate::Refuse,
+        ..policy()
+    };
+    let mut stage = Stage {
+        manager: ModelManager::new(strict),
+        now: at(0),
+    };
+    stage.desired(&[rollout(1, &[1])]);
+    assert_eq!(stage.loaded(1, odd()), [retire(1)]);
+    assert_eq!(stage.live(), None);
+}
+
+#[test]
+fn a_rollout_of_several_arms_goes_live_when_all_of_them_are_loaded() {
+    let mut stage = Stage::with_one_live();
+    let split = rollout(2, &[1, 2]);
+    assert_eq!(
+        stage.desired(&[split.clone(), rollout(1, &[1])]),
+        [load(2, true)]
+    );
+    assert_eq!(stage.loaded(2, good()), [activate(&split)]);
+    assert_eq!(stage.state(1), VersionState::Live);
+}
+
+#[test]
+fn past_versions_are_forgotten_beyond_a_limit() {
+    let mut stage = Stage::with_one_live();
+    for number in 2..60 {
+        stage.desired(&[rollout(number, &[number])]);
+        stage.loaded(number, good());
+        stage.tell(Event::Freed {
+            version: v(number - 1),
+        });
+    }
+    assert_eq!(stage.manager.status().versions.len(), 1 + PAST_VERSIONS_MAX);
+}

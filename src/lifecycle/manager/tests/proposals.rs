@@ -1,0 +1,178 @@
+use super::*;
+use hotshelf_registry::RolloutNumber;
+
+#[test]
+fn a_reload_is_loaded_first_and_recorded_then() {
+    let mut stage = Stage::with_one_live();
+    assert_eq!(stage.propose(7, 2, None), [load(2, true)]);
+    let actions = stage.loaded(2, good());
+    let over = RolloutNumber::new(1);
+    let (author, reason) = ("bob".to_owned(), "better".to_owned());
+    assert_eq!(
+        actions,
+        [Action::Record {
+            version: v(2),
+            over,
+            author,
+            reason
+        }]
+    );
+    assert_eq!(stage.live(), Some(1), "not live before it is recorded");
+    let second = rollout(2, &[2]);
+    let actions = stage.recorded(2, RecordOutcome::Created(second.clone()));
+    let changed = reply(
+        7,
+        Reply::Changed {
+            previous: Some(v(1)),
+        },
+    );
+    assert_eq!(actions, [activate(&second), changed, retire(1)]);
+}
+
+#[test]
+fn a_bad_version_never_becomes_desired_state() {
+    let mut stage = Stage::with_one_live();
+    stage.propose(7, 2, None);
+    let error = LoadError {
+        kind: "not_finite",
+        message: "it is not_finite".into(),
+        is_retryable: false,
+    };
+    assert_eq!(
+        stage.loaded(2, bad("not_finite", false)),
+        [reply(7, Reply::Refused(error))]
+    );
+    let odd = Ok(LoadedInfo {
+        resident_bytes: 1,
+        probe_failure: Some("odd".into()),
+    });
+    stage.propose(8, 2, None);
+    let actions = stage.loaded(2, odd);
+    assert!(
+        !actions
+            .iter()
+            .any(|action| matches!(action, Action::Record { .. })),
+        "{actions:?}"
+    );
+    assert!(actions.contains(&retire(2)));
+    assert_eq!(stage.live(), Some(1));
+}
+
+#[test]
+fn a_reload_of_what_is_live_changes_nothing() {
+    let mut stage = Stage::with_one_live();
+    assert_eq!(stage.propose(7, 1, None), [reply(7, Reply::Unchanged)]);
+}
+
+#[test]
+fn concurrent_reloads_of_one_target_are_one_load_and_one_record() {
+    let mut stage = Stage::with_one_live();
+    assert_eq!(stage.propose(1, 2, None), [load(2, true)]);
+    assert_eq!(stage.propose(2, 2, None), []);
+    assert_eq!(stage.propose(3, 2, None), []);
+    assert_eq!(stage.loaded(2, good()).len(), 1);
+    let actions = stage.recorded(2, RecordOutcome::Created(rollout(2, &[2])));
+    for ticket in 1..=3 {
+        assert!(actions.contains(&reply(
+            ticket,
+            Reply::Changed {
+                previous: Some(v(1))
+            }
+        )));
+    }
+}
+
+#[test]
+fn a_rollout_of_several_arms_has_to_be_named_to_be_gone_over() {
+    let mut stage = Stage::with_one_live();
+    let split = rollout(2, &[1, 2]);
+    stage.desired(&[split.clone(), rollout(1, &[1])]);
+    stage.loaded(2, good());
+    let refused = Reply::NotExpected {
+        newest: Some(Box::new(split)),
+    };
+    assert_eq!(stage.propose(7, 2, None), [reply(7, refused.clone())]);
+    assert_eq!(stage.propose(8, 2, Some(1)), [reply(8, refused)]);
+    let actions = stage.propose(9, 2, Some(2));
+    assert!(
+        matches!(actions[..], [Action::Record { .. }]),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_lost_race_for_the_same_target_is_success_and_for_another_is_aborted() {
+    let mut stage = Stage::with_one_live();
+    stage.propose(7, 2, None);
+    stage.loaded(2, good());
+    let same = rollout(2, &[2]);
+    let actions = stage.recorded(2, RecordOutcome::Lost(same.clone()));
+    let changed = reply(
+        7,
+        Reply::Changed {
+            previous: Some(v(1)),
+        },
+    );
+    assert_eq!(actions, [activate(&same), changed, retire(1)]);
+
+    stage.propose(8, 3, None);
+    stage.loaded(3, good());
+    let other = rollout(3, &[4]);
+    let actions = stage.recorded(3, RecordOutcome::Lost(other.clone()));
+    let aborted = reply(
+        8,
+        Reply::Aborted {
+            winner: Box::new(other),
+        },
+    );
+    assert_eq!(actions, [aborted, retire(3), load(4, true)]);
+    assert_eq!(stage.live(), Some(2));
+}
+
+#[test]
+fn a_rollout_that_came_while_loading_aborts_the_proposal_made_before_it() {
+    let mut stage = Stage::with_one_live();
+    stage.propose(7, 2, None);
+    let other = rollout(2, &[3]);
+    assert_eq!(stage.desired(&[other.clone(), rollout(1, &[1])]), []);
+    let actions = stage.loaded(2, good());
+    let aborted = reply(
+        7,
+        Reply::Aborted {
+            winner: Box::new(other),
+        },
+    );
+    assert_eq!(actions, [aborted, retire(2), load(3, true)]);
+}
+
+#[test]
+fn a_store_that_takes_no_record_leaves_the_old_version_live() {
+    let mut stage = Stage::with_one_live();
+    stage.propose(7, 2, None);
+    stage.loaded(2, good());
+    let outcome = RecordOutcome::Failed {
+        is_retryable: false,
+        message: "read-only".into(),
+    };
+    let not_recorded = Reply::NotRecorded {
+        is_retryable: false,
+        message: "read-only".into(),
+    };
+    assert_eq!(
+        stage.recorded(2, outcome),
+        [reply(7, not_recorded), retire(2)]
+    );
+    assert_eq!(stage.live(), Some(1));
+}
+
+#[test]
+fn proposals_are_bounded() {
+    let mut stage = Stage::with_one_live();
+    for ticket in 0..4 {
+        stage.propose(ticket, 2 + ticket, None);
+    }
+    assert_eq!(
+        stage.propose(9, 9, None),
+        [reply(9, Reply::TooMany { limit: 4 })]
+    );
+}

@@ -1,0 +1,82 @@
+use super::*;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// Random events: something that was live stays live, every answer goes to a ticket once, and what is
+/// live has a state that says so.
+#[test]
+fn no_sequence_of_events_takes_the_last_version_down() {
+    for seed in 0..500 {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut roll = |sides: u32| u64::from(dice.next_u32() % sides);
+        let mut stage = Stage::new();
+        let (mut newest, mut was_live, mut loading) = (0, false, Vec::new());
+        let (mut answered, mut asked) = (Vec::new(), 0);
+        for step in 0..60 {
+            stage.now = at(step);
+            let actions = match roll(6) {
+                0 => {
+                    newest += 1;
+                    stage.desired(&[rollout(newest, &[1 + roll(5)])])
+                }
+                1 => stage.desired(&[]),
+                2 | 3 if !loading.is_empty() => {
+                    let version = loading.swap_remove(0);
+                    let odd = LoadedInfo {
+                        resident_bytes: 1,
+                        probe_failure: Some("odd".into()),
+                    };
+                    let outcome = [good(), bad("x", true), bad("y", false), Ok(odd)];
+                    stage.loaded(version, outcome[roll(4) as usize].clone())
+                }
+                4 => {
+                    asked += 1;
+                    stage.propose(asked, 1 + roll(5), None)
+                }
+                _ => stage.actions(),
+            };
+            let mut actions: VecDeque<_> = actions.into();
+            while let Some(action) = actions.pop_front() {
+                match action {
+                    Action::Load { version, .. } => loading.push(version.get()),
+                    Action::Record { version, .. } => {
+                        newest += 1;
+                        let record = rollout(newest, &[version.get()]);
+                        actions
+                            .extend(stage.recorded(version.get(), RecordOutcome::Created(record)));
+                    }
+                    Action::Retire { version } => {
+                        assert!(
+                            !stage
+                                .manager
+                                .live
+                                .as_ref()
+                                .is_some_and(|live| is_all(live, version)),
+                            "seed {seed}: retires what is live"
+                        );
+                        actions.extend(stage.tell(Event::Freed { version }));
+                    }
+                    Action::Reply { ticket, .. } => answered.push(ticket),
+                    Action::Activate { .. } => {}
+                }
+            }
+            assert!(
+                !was_live || stage.live().is_some(),
+                "seed {seed}: nothing is live any more"
+            );
+            was_live = stage.live().is_some();
+            if let Some(live) = &stage.manager.live {
+                let version = live.arms[0].version.get();
+                assert_eq!(stage.state(version), VersionState::Live, "seed {seed}");
+            }
+        }
+        let total = answered.len();
+        answered.sort_unstable();
+        answered.dedup();
+        assert_eq!(
+            answered.len(),
+            total,
+            "seed {seed}: a ticket was answered twice"
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! The life of versions: from the registry into memory, live, and out again.
+//!
+//! ```text
+//! registry ─▶ watch ─────▶ Event::Desired ─┐
+//! loader threads ────────▶ Event::Loaded ──┼▶ ModelManager ─▶ next_action() ─▶ Load │ Record │ Activate │ Retire
+//! ReloadModel ───────────▶ Event::Propose ─┘        (pure)                        │
+//!                                                                          Driver ┘ (owns what is in memory)
+//!                                                                             └─▶ live.swap(new); requests take one
+//!                                                                                 snapshot each
+//! ```
+//!
+//! Knows neither gRPC nor sockets.
+
+mod driver;
+mod event;
+mod live;
+mod loader;
+mod manager;
+mod pacing;
+mod start;
+mod state;
+mod status;
+mod watch;
+
+pub use driver::{Input, ModelHandle};
+pub use event::{Proposal, Reply};
+pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
+pub use loader::{Source, card, probe, unpack};
+pub use manager::{Gate, Policy};
+pub use start::{Lifecycle, LifecycleConfig};
+pub use state::{LoadError, Phase, VersionEntry, VersionState};
+pub use status::ModelStatus;

@@ -1,0 +1,106 @@
+//! Starts the watch and the driver of every model, and ends them.
+
+use super::driver::{Connections, Driver, ModelHandle};
+use super::live::Models;
+use super::loader::Source;
+use super::manager::{ModelManager, Policy};
+use super::status::ModelStatus;
+use super::watch::Watch;
+use arc_swap::ArcSwap;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Events that wait for one driver (chosen: it takes microseconds for each).
+const INPUTS_MAX: usize = 256;
+
+/// What the lifecycle needs.
+pub struct LifecycleConfig {
+    /// Every model.
+    pub models: Arc<Models>,
+    /// Where versions come from.
+    pub source: Source,
+    /// The managers' settings.
+    pub policy: Policy,
+    /// Mean time between two looks at the registry.
+    pub watch_interval: Duration,
+    /// Spreads replicas.
+    pub jitter: ChaCha8Rng,
+}
+
+/// The running lifecycle.
+pub struct Lifecycle {
+    /// Every model by name.
+    pub handles: Arc<BTreeMap<String, ModelHandle>>,
+    is_live: Vec<watch::Receiver<bool>>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Lifecycle {
+    /// Starts two tasks per model on the current runtime.
+    pub fn start(mut config: LifecycleConfig) -> Self {
+        let (mut handles, mut lives, mut tasks) = (BTreeMap::new(), Vec::new(), JoinSet::new());
+        let stop = CancellationToken::new();
+        for slot in config.models.iter() {
+            let (inputs, outputs) = mpsc::channel(INPUTS_MAX);
+            let (records, requests) = mpsc::channel(1);
+            let (is_live, live) = watch::channel(false);
+            let status = Arc::new(ArcSwap::from_pointee(ModelStatus::default()));
+            let handle = ModelHandle {
+                slot: Arc::clone(slot),
+                inputs: inputs.clone(),
+                status,
+            };
+            let watch = Watch {
+                model: slot.name.clone(),
+                registry: config.source.registry.clone(),
+                interval: config.watch_interval,
+                metrics: Arc::clone(&config.source.metrics),
+                inputs,
+                requests,
+                jitter: ChaCha8Rng::seed_from_u64(config.jitter.next_u64()),
+            };
+            let manager = ModelManager::new(config.policy.clone());
+            let source = config.source.clone();
+            let connections = Connections {
+                handle: handle.clone(),
+                source,
+                records,
+                is_live,
+            };
+            tasks.spawn(watch.run(stop.clone()));
+            tasks.spawn(Driver::new(manager, connections).run(outputs, stop.clone()));
+            handles.insert(slot.name.to_string(), handle);
+            lives.push(live);
+        }
+        Self {
+            handles: Arc::new(handles),
+            is_live: lives,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Resolves when every model is live.
+    pub fn all_live(&self) -> impl Future<Output = ()> + Send + use<> {
+        let lives = self.is_live.clone();
+        async move {
+            for mut live in lives {
+                // A driver that is gone means shutdown, which whoever waits here hears of otherwise.
+                let _ = live.wait_for(|is_live| *is_live).await;
+            }
+        }
+    }
+
+    /// Stops watching and loading; what is live stays in memory until the process ends.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,130 @@
+//! What the manager knows of one version, in the vocabulary of prose, proto and metrics alike.
+
+use std::time::{Duration, SystemTime};
+
+/// Where a version is in its life on this server.
+///
+/// ```text
+/// Discovered ─▶ Loading ─▶ Verifying ─▶ Warming ─▶ Ready ─▶ Live ─▶ Draining ─▶ Retired
+///      any ─▶ Failed(reason, next try)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VersionState {
+    /// Wanted, not begun.
+    Discovered,
+    /// Parts are being fetched.
+    Loading,
+    /// Parts are being checked: checksums, bounds, probes.
+    Verifying,
+    /// Queries run against it before anyone asks.
+    Warming,
+    /// In memory and able to serve.
+    Ready,
+    /// Answers requests.
+    Live,
+    /// Not live any more; requests that began with it are finishing.
+    Draining,
+    /// Gone from memory.
+    Retired,
+    /// Could not be brought up.
+    Failed,
+}
+
+impl VersionState {
+    /// Is a loader at work on it?
+    pub fn is_loading(self) -> bool {
+        matches!(self, Self::Loading | Self::Verifying | Self::Warming)
+    }
+
+    /// Does it answer, or could it at once?
+    pub fn is_servable(self) -> bool {
+        matches!(self, Self::Ready | Self::Live)
+    }
+
+    /// The word used in logs and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Discovered => "discovered",
+            Self::Loading => "loading",
+            Self::Verifying => "verifying",
+            Self::Warming => "warming",
+            Self::Ready => "ready",
+            Self::Live => "live",
+            Self::Draining => "draining",
+            Self::Retired => "retired",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One step of bringing a version up, and how long it took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// One of `fetch`, `verify`, `unpack`, `probe`, `warm_up`, `rollout`, `activate`.
+    pub name: &'static str,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Why a load did not succeed, as the loader tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadError {
+    /// Stable, bounded label.
+    pub kind: &'static str,
+    /// For people; names part, row and value.
+    pub message: String,
+    /// Can a later attempt succeed without anyone changing anything?
+    pub is_retryable: bool,
+}
+
+/// A failed load as status shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What the loader said.
+    pub error: LoadError,
+    /// When.
+    pub failed_at: SystemTime,
+    /// Attempts so far, from 1.
+    pub attempts: u32,
+    /// On the manager's monotonic clock; `None` where retrying cannot help.
+    pub next_try: Option<Duration>,
+    /// The same moment for people.
+    pub next_try_at: Option<SystemTime>,
+}
+
+/// A loaded version, described without the version itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedInfo {
+    /// Memory that it holds.
+    pub resident_bytes: usize,
+    /// The one check that failed although everything else holds.
+    pub probe_failure: Option<String>,
+}
+
+/// All that is known of one version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionEntry {
+    /// Where it is in its life.
+    pub state: VersionState,
+    /// Steps of the newest attempt.
+    pub phases: Vec<Phase>,
+    /// The newest failure; kept until a load succeeds.
+    pub failure: Option<Failure>,
+    /// Memory that it holds; 0 unless resident.
+    pub resident_bytes: usize,
+    /// Not empty: it may serve although this check failed.
+    pub degraded: String,
+}
+
+impl VersionEntry {
+    /// A version that was just heard of.
+    pub fn discovered() -> Self {
+        Self {
+            state: VersionState::Discovered,
+            phases: Vec::new(),
+            failure: None,
+            resident_bytes: 0,
+            degraded: String::new(),
+        }
+    }
+}

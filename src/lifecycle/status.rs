@@ -1,0 +1,94 @@
+//! What a server tells about one model: the manager's view, and what the watch adds.
+
+use super::state::{VersionEntry, VersionState};
+use hotshelf_registry::{RolloutRecord, Version};
+use std::collections::BTreeMap;
+
+/// The manager's view of one model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ManagerStatus {
+    /// The rollout that answers requests.
+    pub live: Option<RolloutRecord>,
+    /// The newest rollout of the registry.
+    pub desired: Option<RolloutRecord>,
+    /// Not empty: what keeps this server from serving the desired rollout, or what it does without.
+    pub degraded: String,
+    /// Newest first.
+    pub versions: Vec<(Version, VersionEntry)>,
+}
+
+/// The whole view of one model.
+#[derive(Clone, Debug, Default)]
+pub struct ModelStatus {
+    /// The manager's view.
+    pub manager: ManagerStatus,
+    /// Why the registry could not be read last time; empty where it could.
+    pub registry_error: String,
+    /// Records that were passed over, newest first.
+    pub skipped_rollouts: Vec<String>,
+}
+
+impl ManagerStatus {
+    /// Puts the view together. `live` and `desired` as in the fields.
+    pub fn describe(
+        live: Option<&RolloutRecord>,
+        desired: Option<&RolloutRecord>,
+        versions: &BTreeMap<Version, VersionEntry>,
+    ) -> Self {
+        Self {
+            live: live.cloned(),
+            desired: desired.cloned(),
+            degraded: degradation(live, desired, versions),
+            versions: versions
+                .iter()
+                .rev()
+                .map(|(v, entry)| (*v, entry.clone()))
+                .collect(),
+        }
+    }
+
+    /// The entry of one version.
+    pub fn version(&self, version: Version) -> Option<&VersionEntry> {
+        self.versions
+            .iter()
+            .find(|(v, _)| *v == version)
+            .map(|(_, entry)| entry)
+    }
+}
+
+fn degradation(
+    live: Option<&RolloutRecord>,
+    desired: Option<&RolloutRecord>,
+    versions: &BTreeMap<Version, VersionEntry>,
+) -> String {
+    let mut said = Vec::new();
+    if let Some(wanted) = desired.filter(|wanted| live.map(|l| l.number) != Some(wanted.number)) {
+        let serving = match live {
+            Some(record) => format!("serving rollout {}", record.number),
+            None => "serving nothing".to_owned(),
+        };
+        for arm in &wanted.arms {
+            let failure = versions
+                .get(&arm.version)
+                .and_then(|entry| entry.failure.as_ref());
+            if let Some(failure) = failure {
+                said.push(format!(
+                    "wanted rollout {}, {serving}, because version {} was refused: {}",
+                    wanted.number, arm.version, failure.error.message
+                ));
+            }
+        }
+    }
+    for arm in live.into_iter().flat_map(|record| &record.arms) {
+        let entry = versions.get(&arm.version);
+        if let Some(entry) =
+            entry.filter(|e| e.state == VersionState::Live && !e.degraded.is_empty())
+        {
+            said.push(format!(
+                "version {} serves although {}",
+                arm.version, entry.degraded
+            ));
+        }
+    }
+    said.join("; ")
+}

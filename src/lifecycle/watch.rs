@@ -1,0 +1,191 @@
+//! Follows the registry's rollouts of one model, and writes new ones.
+//!
+//! One task owns the log, so that a record is always proposed over the newest one that this server
+//! has read. It asks for the next record every interval with jitter and lists only once. A registry
+//! that cannot be read changes nothing; it is reported and asked again.
+
+use super::driver::Input;
+use super::event::{Event, RecordOutcome};
+use crate::metrics::Metrics;
+use hotshelf_registry::{
+    ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber, Seen, Version,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::Rng;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Skipped records remembered for status.
+const SKIPPED_MAX: usize = 16;
+
+/// A rollout record to be written.
+#[derive(Debug)]
+pub(super) struct RecordRequest {
+    /// The version to be live at 100 %.
+    pub version: Version,
+    /// The newest record that the decision was made over.
+    pub over: Option<RolloutNumber>,
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the watch tells beside events.
+#[derive(Clone, Debug, Default)]
+pub struct WatchReport {
+    /// Why the registry could not be read; empty where it could.
+    pub registry_error: String,
+    /// Records passed over, newest first.
+    pub skipped: Vec<String>,
+}
+
+/// The task's parts.
+pub(super) struct Watch {
+    /// Whose rollouts.
+    pub model: ModelName,
+    /// Where they are.
+    pub registry: Registry,
+    /// Mean time between two questions.
+    pub interval: Duration,
+    /// Counts failures and skipped records.
+    pub metrics: Arc<Metrics>,
+    /// Where events go.
+    pub inputs: mpsc::Sender<Input>,
+    /// Records to write.
+    pub requests: mpsc::Receiver<RecordRequest>,
+    /// Spreads replicas that started together.
+    pub jitter: ChaCha8Rng,
+}
+
+impl Watch {
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut log = None;
+        let mut report = WatchReport::default();
+        loop {
+            self.look(&mut log, &mut report).await;
+            let pause = self.pause();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                Some(request) = self.requests.recv() => {
+                    self.record(&mut log, &mut report, request).await;
+                }
+            }
+        }
+    }
+
+    /// Between half and one and a half intervals.
+    fn pause(&mut self) -> Duration {
+        let spread = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
+        self.interval.mul_f64(0.5 + spread)
+    }
+
+    /// Reads what is new and tells the driver. Returns whether the registry could be read.
+    async fn look(&self, log: &mut Option<RolloutLog>, report: &mut WatchReport) -> bool {
+        let is_first = log.is_none();
+        let before = report.registry_error.clone();
+        let news = self.read(log).await;
+        let mut is_new = is_first;
+        match news {
+            Ok(seen) => {
+                report.registry_error.clear();
+                for one in seen {
+                    is_new = true;
+                    if let Seen::Skipped { number, why } = one {
+                        self.metrics
+                            .rollouts_skipped
+                            .with_label_values(&[self.model.as_str()])
+                            .inc();
+                        tracing::warn!(model = %self.model, rollout = %number, why, "rollout record passed over");
+                        report.skipped.insert(0, format!("rollout {number}: {why}"));
+                        report.skipped.truncate(SKIPPED_MAX);
+                    }
+                }
+            }
+            Err(error) => {
+                report.registry_error = crate::error::with_causes(&error);
+                self.metrics
+                    .registry_errors
+                    .with_label_values(&[self.model.as_str()])
+                    .inc();
+                if before != report.registry_error {
+                    tracing::warn!(model = %self.model, error = report.registry_error, "cannot read the registry's rollouts");
+                }
+            }
+        }
+        let is_readable = report.registry_error.is_empty();
+        if is_new || before != report.registry_error {
+            self.send(Input::Report(report.clone())).await;
+            if let Some(log) = log.as_ref().filter(|_| is_readable) {
+                let chain = log.chain().to_vec();
+                self.send(Input::Event(Event::Desired { chain })).await;
+            }
+        }
+        is_readable
+    }
+
+    async fn read(
+        &self,
+        log: &mut Option<RolloutLog>,
+    ) -> Result<Vec<Seen>, hotshelf_registry::Error> {
+        match log {
+            Some(log) => log.poll().await,
+            None => {
+                let opened = self.registry.rollouts(&self.model).await?;
+                let skipped = opened.skipped().to_vec();
+                *log = Some(opened);
+                Ok(skipped)
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        log: &mut Option<RolloutLog>,
+        report: &mut WatchReport,
+        request: RecordRequest,
+    ) {
+        let began = Instant::now();
+        let version = request.version;
+        let is_readable = self.look(log, report).await;
+        let outcome = match log.as_ref().filter(|_| is_readable) {
+            None => RecordOutcome::Failed {
+                is_retryable: true,
+                message: format!("the registry cannot be read: {}", report.registry_error),
+            },
+            Some(log) => self.propose(log, request).await,
+        };
+        let took = began.elapsed();
+        self.send(Input::Event(Event::Recorded {
+            version,
+            outcome,
+            took,
+        }))
+        .await;
+        self.look(log, report).await;
+    }
+
+    async fn propose(&self, log: &RolloutLog, request: RecordRequest) -> RecordOutcome {
+        if let Some(head) = log.head().filter(|head| Some(head.number) != request.over) {
+            return RecordOutcome::Lost(head.clone());
+        }
+        let draft = RolloutDraft::all_to(request.version, request.author, request.reason);
+        match self.registry.propose(log, draft).await {
+            Ok(Proposed::Created(record)) => RecordOutcome::Created(record),
+            Ok(Proposed::Lost(winner)) => RecordOutcome::Lost(winner),
+            Err(error) => RecordOutcome::Failed {
+                is_retryable: error.is_retryable(),
+                message: crate::error::with_causes(&error),
+            },
+        }
+    }
+
+    /// A closed driver means shutdown; the task ends at its next select.
+    async fn send(&self, input: Input) {
+        let _ = self.inputs.send(input).await;
+    }
+}

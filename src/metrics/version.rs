@@ -1,0 +1,147 @@
+//! The handles that requests touch: looked up once when a version goes live, then only incremented.
+
+use super::Metrics;
+use hotshelf_model::{Fallback, Fallbacks};
+use prometheus::{Histogram, IntCounter};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What computed an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelType {
+    /// Both scores.
+    Hybrid,
+    /// ALS factors.
+    Collaborative,
+    /// Product embeddings.
+    Content,
+    /// Popularity alone.
+    Popular,
+}
+
+impl ModelType {
+    const ALL: [Self; 4] = [
+        Self::Hybrid,
+        Self::Collaborative,
+        Self::Content,
+        Self::Popular,
+    ];
+
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Collaborative => "collaborative",
+            Self::Content => "content",
+            Self::Popular => "popular",
+        }
+    }
+}
+
+/// One answer, as the metrics see it.
+pub struct Observation<'a> {
+    /// What computed it.
+    pub model_type: ModelType,
+    /// The person's segment.
+    pub segment: &'a str,
+    /// What it did without.
+    pub fallbacks: Fallbacks,
+    /// Time to compute it.
+    pub took: Duration,
+}
+
+/// Handles of one live version. Dropping it ends the version's series.
+pub struct VersionMetrics {
+    metrics: Arc<Metrics>,
+    model: String,
+    version: String,
+    requests: IntCounter,
+    latency: Histogram,
+    type_latency: [Histogram; 4],
+    /// By segment name, then by model type.
+    answers: Vec<(String, [IntCounter; 4])>,
+    fallbacks: Vec<(Fallback, IntCounter)>,
+}
+
+impl VersionMetrics {
+    /// Makes the version's series. `segments` are all the names an answer may carry.
+    pub fn new(metrics: &Arc<Metrics>, model: &str, version: u64, segments: &[String]) -> Self {
+        let version = version.to_string();
+        let labels = [model, version.as_str()];
+        let answers = |segment: &String| {
+            let of = |t: ModelType| {
+                metrics
+                    .recommendations
+                    .with_label_values(&[t.as_str(), segment.as_str()])
+            };
+            (segment.clone(), ModelType::ALL.map(of))
+        };
+        let fallback = |reason: Fallback| {
+            let family = &metrics.per_version.fallbacks;
+            (
+                reason,
+                family.with_label_values(&[model, version.as_str(), reason.as_str()]),
+            )
+        };
+        Self {
+            requests: metrics.per_version.requests.with_label_values(&labels),
+            latency: metrics.per_version.latency.with_label_values(&labels),
+            type_latency: ModelType::ALL.map(|t| {
+                metrics
+                    .recommendation_latency
+                    .with_label_values(&[t.as_str()])
+            }),
+            answers: segments.iter().map(answers).collect(),
+            fallbacks: Fallback::ALL.into_iter().map(fallback).collect(),
+            metrics: Arc::clone(metrics),
+            model: model.to_owned(),
+            version,
+        }
+    }
+
+    /// Counts one answer. Costs a handful of atomic additions.
+    pub fn answered(&self, seen: &Observation<'_>) {
+        let seconds = seen.took.as_secs_f64();
+        let index = seen.model_type as usize;
+        self.requests.inc();
+        self.latency.observe(seconds);
+        self.type_latency[index].observe(seconds);
+        if let Some((_, counters)) = self.answers.iter().find(|(name, _)| name == seen.segment) {
+            counters[index].inc();
+        }
+        for (reason, counter) in &self.fallbacks {
+            if seen.fallbacks.contains(*reason) {
+                counter.inc();
+            }
+        }
+    }
+
+    /// Counts one request that this version refused, by the canonical code's name.
+    pub fn refused(&self, code: &str) {
+        let family = &self.metrics.per_version.errors;
+        family
+            .with_label_values(&[&self.model, &self.version, code])
+            .inc();
+    }
+}
+
+impl Drop for VersionMetrics {
+    fn drop(&mut self) {
+        let families = &self.metrics.per_version;
+        let labels = [self.model.as_str(), self.version.as_str()];
+        // A series that was never made cannot be removed; that is all these results can say.
+        let _ = families.requests.remove_label_values(&labels);
+        let _ = families.latency.remove_label_values(&labels);
+        for reason in Fallback::ALL {
+            let _ =
+                families
+                    .fallbacks
+                    .remove_label_values(&[labels[0], labels[1], reason.as_str()]);
+        }
+        for code in crate::error::CODE_NAMES {
+            let _ = families
+                .errors
+                .remove_label_values(&[labels[0], labels[1], code]);
+        }
+    }
+}

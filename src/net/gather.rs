@@ -1,0 +1,194 @@
+//! Gathers the small writes of an HTTP/2 connection into one system call.
+//!
+//! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer and a flush
+//! only wakes the connection's task once more; that task comes up again behind every other task that
+//! is ready, among them the handlers whose answers belong to the same connection, and begins with a
+//! read. The read sends what has been gathered, all answers at once.
+//!
+//! ```text
+//! poll 1: read ─ handlers spawned         handlers run, wake the connection
+//! poll 2: read (nothing) ─ write ─ flush  = fill the buffer, wake once more
+//! poll 3: read = send the buffer, then read the socket
+//! ```
+
+use bytes::{Buf, Bytes, BytesMut};
+use pin_project_lite::pin_project;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Above this many bytes a flush sends at once (chosen: one TLS record, some hundred answers).
+const SEND_AT_BYTES: usize = 16 * 1024;
+/// Above this many bytes a write waits for the socket (chosen: four times that).
+const HOLD_BYTES_MAX: usize = 64 * 1024;
+
+pin_project! {
+    /// A stream with gathered writes, and bytes that were read ahead of it.
+    pub struct GatherIo<T> {
+        #[pin]
+        inner: T,
+        read_ahead: Bytes,
+        gathered: BytesMut,
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
+    /// Wraps `inner`, from which `read_ahead` was read already.
+    pub(super) fn new(inner: T, read_ahead: Bytes) -> Self {
+        Self {
+            inner,
+            read_ahead,
+            gathered: BytesMut::new(),
+        }
+    }
+
+    /// Sends all that is gathered.
+    fn poll_send(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        while !this.gathered.is_empty() {
+            let sent = ready!(this.inner.as_mut().poll_write(cx, this.gathered))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            this.gathered.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Makes room for one more write.
+    fn poll_room(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.gathered.len() < HOLD_BYTES_MAX {
+            Poll::Ready(Ok(()))
+        } else {
+            self.poll_send(cx)
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let this = self.project();
+        if !this.read_ahead.is_empty() {
+            let len = this.read_ahead.len().min(buf.remaining());
+            buf.put_slice(&this.read_ahead.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
+        this.inner.poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.as_mut().poll_room(cx))?;
+        self.project().gathered.extend_from_slice(data);
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.as_mut().poll_room(cx))?;
+        let this = self.project();
+        for slice in slices {
+            this.gathered.extend_from_slice(slice);
+        }
+        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.gathered.len() >= SEND_AT_BYTES {
+            return self.poll_send(cx);
+        }
+        if !self.gathered.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_send(cx))?;
+        self.project().inner.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    #[tokio::test]
+    async fn writes_go_out_with_the_next_read_in_their_order() {
+        let (near, mut far) = duplex(1 << 20);
+        let mut io = GatherIo::new(near, Bytes::new());
+        io.write_all(b"one ").await.unwrap();
+        io.flush().await.unwrap();
+        io.write_all(b"two").await.unwrap();
+        io.flush().await.unwrap();
+        assert_eq!(io.gathered.len(), 7, "nothing is sent before the read");
+        far.write_all(b"?").await.unwrap();
+        let mut byte = [0];
+        io.read_exact(&mut byte).await.unwrap();
+        let mut got = [0; 7];
+        far.read_exact(&mut got).await.unwrap();
+        assert_eq!(&got, b"one two");
+    }
+
+    #[tokio::test]
+    async fn bytes_read_ahead_come_first() {
+        let (near, mut far) = duplex(64);
+        far.write_all(b"tail").await.unwrap();
+        let mut io = GatherIo::new(near, Bytes::from_static(b"head "));
+        let mut got = [0; 9];
+        io.read_exact(&mut got).await.unwrap();
+        assert_eq!(&got, b"head tail");
+    }
+
+    #[tokio::test]
+    async fn shutdown_sends_what_was_gathered() {
+        let (near, mut far) = duplex(64);
+        let mut io = GatherIo::new(near, Bytes::new());
+        io.write_all(b"bye").await.unwrap();
+        io.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        far.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"bye");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stalls_stops_the_writer_and_loses_nothing() {
+        let (near, mut far) = duplex(1024);
+        let mut io = GatherIo::new(near, Bytes::new());
+        let sent: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
+        let copy = sent.clone();
+        let writer = tokio::spawn(async move {
+            for chunk in copy.chunks(1000) {
+                io.write_all(chunk).await.unwrap();
+                io.flush().await.unwrap();
+                assert!(io.gathered.len() <= HOLD_BYTES_MAX + 1000);
+            }
+            io.shutdown().await.unwrap();
+        });
+        let mut got = Vec::new();
+        far.read_to_end(&mut got).await.unwrap();
+        writer.await.unwrap();
+        assert!(got == sent);
+    }
+}

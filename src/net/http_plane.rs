@@ -1,0 +1,112 @@
+//! The plain HTTP plane for probes and scrapers: `/livez`, `/readyz`, `/metrics`.
+
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once: a kubelet, a scraper, and people looking.
+const CONNECTIONS_MAX: usize = 64;
+/// From the first to the last byte of a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A whole connection.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the pages tell.
+#[derive(Clone)]
+pub struct Pages {
+    /// `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// `/readyz`: every model is live and the server is not shutting down.
+    pub is_ready: Arc<AtomicBool>,
+}
+
+/// Serves until `stop`.
+pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let tracker = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // No room: the connection is closed.
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            continue;
+        };
+        let (pages, stop) = (pages.clone(), stop.clone());
+        tracker.spawn(async move {
+            let connection = connection(stream, pages);
+            let limited = tokio::time::timeout(CONNECTION_TIMEOUT, connection);
+            stop.run_until_cancelled(limited).await;
+            drop(permit);
+        });
+    }
+    tracker.close();
+    tracker.wait().await;
+}
+
+async fn connection(stream: TcpStream, pages: Pages) {
+    let service = service_fn(move |request| {
+        let response = pages.answer(&request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    // The peer's errors are the peer's.
+    let _ = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+impl Pages {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return page(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET and HEAD\n".to_owned(),
+            );
+        }
+        match request.uri().path() {
+            "/livez" => page(StatusCode::OK, "alive\n".to_owned()),
+            "/readyz" if self.is_ready.load(Ordering::Relaxed) => {
+                page(StatusCode::OK, "ready\n".to_owned())
+            }
+            "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+            "/metrics" => match self.metrics.render() {
+                Ok(text) => page(StatusCode::OK, text),
+                Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+            },
+            _ => page(
+                StatusCode::NOT_FOUND,
+                "try /livez, /readyz or /metrics\n".to_owned(),
+            ),
+        }
+    }
+}
+
+fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let kind = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,238 @@
+//! A listener and the threads behind it.
+//!
+//! ```text
+//! accept loop ──▶ core 0: current-thread runtime, its own copy of the services
+//! (control       core 1: …
+//!  runtime)      the core with the fewest connections gets the next one
+//! ```
+//!
+//! A connection stays on its core: no locks between cores, no migration of tasks.
+
+use super::connection::{ConnectionLimits, End, HttpService, Stages, serve};
+use crate::metrics::Metrics;
+use rand_chacha::ChaCha8Rng;
+use rand_core::Rng;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+/// Connections that wait for one core to take them (chosen: as many as the kernel's own queue).
+const HANDOVER_MAX: usize = 1024;
+/// Pause after an accept that failed, for want of descriptors as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A plane before it runs.
+pub struct PlaneConfig {
+    /// Label of metrics and threads: `data` or `admin`.
+    pub name: &'static str,
+    /// Bound already.
+    pub listener: TcpListener,
+    /// Threads.
+    pub cores: usize,
+    /// Connections open at once; more are closed at once.
+    pub connections_max: usize,
+    /// Of each connection; `age` is the mean, spread by a tenth either way.
+    pub limits: ConnectionLimits,
+    /// Spreads ages.
+    pub jitter: ChaCha8Rng,
+}
+
+/// A running plane.
+pub struct Plane {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// To drain and to end it.
+    pub stages: Stages,
+    cores: Vec<oneshot::Receiver<()>>,
+    acceptor: tokio::task::JoinHandle<()>,
+}
+
+struct Core {
+    connections: Arc<AtomicUsize>,
+    inbox: mpsc::Sender<TcpStream>,
+}
+
+struct CoreConfig {
+    name: &'static str,
+    limits: ConnectionLimits,
+    stages: Stages,
+    metrics: Arc<Metrics>,
+    jitter: ChaCha8Rng,
+}
+
+impl Plane {
+    /// Starts the threads and the accept loop. `services` is called once on every core.
+    ///
+    /// # Errors
+    /// The system refuses a thread or a runtime.
+    pub fn start<S: HttpService>(
+        config: PlaneConfig,
+        metrics: &Arc<Metrics>,
+        services: impl Fn() -> S + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let services = Arc::new(services);
+        let address = config.listener.local_addr()?;
+        let stages = Stages::default();
+        let mut jitter = config.jitter.clone();
+        let (mut cores, mut ends) = (Vec::new(), Vec::new());
+        for index in 0..config.cores {
+            let core = CoreConfig {
+                name: config.name,
+                limits: config.limits.clone(),
+                stages: stages.clone(),
+                metrics: Arc::clone(metrics),
+                jitter: fork(&mut jitter),
+            };
+            let (end, ended) = oneshot::channel();
+            cores.push(start_core(index, core, Arc::clone(&services), end)?);
+            ends.push(ended);
+        }
+        let accept = accept(config, cores, stages.clone(), Arc::clone(metrics));
+        Ok(Self {
+            address,
+            stages,
+            cores: ends,
+            acceptor: tokio::spawn(accept),
+        })
+    }
+
+    /// Waits until every connection is over; after `drain` they end by themselves, after `kill` now.
+    pub async fn ended(self) {
+        // A panicked accept loop or core has ended too.
+        let _ = self.acceptor.await;
+        for core in self.cores {
+            let _ = core.await;
+        }
+    }
+}
+
+fn fork(jitter: &mut ChaCha8Rng) -> ChaCha8Rng {
+    use rand_core::SeedableRng;
+    ChaCha8Rng::seed_from_u64(jitter.next_u64())
+}
+
+async fn accept(config: PlaneConfig, cores: Vec<Core>, stages: Stages, metrics: Arc<Metrics>) {
+    let refused = |reason| {
+        metrics
+            .connections_refused
+            .with_label_values(&[config.name, reason])
+            .inc();
+    };
+    loop {
+        let accepted = tokio::select! {
+            () = stages.drain.cancelled() => return,
+            () = stages.kill.cancelled() => return,
+            accepted = config.listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _peer)) => stream,
+            Err(error) => {
+                tracing::warn!(listener = config.name, %error, "accept failed");
+                refused("accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let loads = cores
+            .iter()
+            .map(|core| core.connections.load(Ordering::Relaxed));
+        if loads.clone().sum::<usize>() >= config.connections_max {
+            refused("connections_max");
+            continue;
+        }
+        let Some((core, _)) = cores.iter().zip(loads).min_by_key(|(_, load)| *load) else {
+            return;
+        };
+        core.connections.fetch_add(1, Ordering::Relaxed);
+        if core.inbox.try_send(stream).is_err() {
+            core.connections.fetch_sub(1, Ordering::Relaxed);
+            refused("handover");
+        }
+    }
+}
+
+fn start_core<S: HttpService>(
+    index: usize,
+    config: CoreConfig,
+    services: Arc<impl Fn() -> S + Send + Sync + 'static>,
+    end: oneshot::Sender<()>,
+) -> io::Result<Core> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let (inbox, outbox) = mpsc::channel(HANDOVER_MAX);
+    let count = Arc::clone(&connections);
+    let name = format!("hotshelf-{}-{index}", config.name);
+    std::thread::Builder::new().name(name).spawn(move || {
+        runtime.block_on(run_core(config, services(), outbox, count));
+        // Nobody waits any more where the process is ending at once.
+        let _ = end.send(());
+    })?;
+    Ok(Core { connections, inbox })
+}
+
+async fn run_core<S: HttpService>(
+    mut config: CoreConfig,
+    service: S,
+    mut outbox: mpsc::Receiver<TcpStream>,
+    connections: Arc<AtomicUsize>,
+) {
+    let tracker = TaskTracker::new();
+    let open = config.metrics.connections.with_label_values(&[config.name]);
+    // The accept loop drops its end of the channel when the drain begins.
+    while let Some(stream) = outbox.recv().await {
+        let Some(stream) = adopt(stream) else {
+            connections.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        };
+        let limits = ConnectionLimits {
+            age: config.age(),
+            ..config.limits.clone()
+        };
+        let (service, stages) = (service.clone(), config.stages.clone());
+        let (open, connections) = (open.clone(), Arc::clone(&connections));
+        let (metrics, name) = (Arc::clone(&config.metrics), config.name);
+        open.inc();
+        tracker.spawn(async move {
+            let end = serve(stream, service, limits, stages).await;
+            open.dec();
+            connections.fetch_sub(1, Ordering::Relaxed);
+            let reason = match end {
+                End::Closed => return,
+                End::PrefaceTimeout => "preface_timeout",
+                End::NotHttp2 => "not_http2",
+                End::Killed => "drain_timeout",
+            };
+            metrics
+                .connections_refused
+                .with_label_values(&[name, reason])
+                .inc();
+        });
+    }
+    tracker.close();
+    tracker.wait().await;
+}
+
+impl CoreConfig {
+    /// The mean age, spread by a tenth either way.
+    fn age(&mut self) -> Duration {
+        let spread = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
+        self.limits.age.mul_f64(0.9 + 0.2 * spread)
+    }
+}
+
+/// Moves a socket from the accept loop's runtime to this one.
+fn adopt(stream: TcpStream) -> Option<TcpStream> {
+    let moved = stream.into_std().and_then(TcpStream::from_std);
+    // Small answers must not wait for the peer's delayed acknowledgements.
+    let ready = moved.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+    ready
+        .inspect_err(|error| tracing::debug!(%error, "connection lost at hand-over"))
+        .ok()
+}
