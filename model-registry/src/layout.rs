@@ -71,6 +71,11 @@ impl Layout {
     }
 }
 
+/// The root that a URL's path names: percent-decoded, absolute, without dot or empty segments.
+pub(crate) fn root_of_url(path: &str) -> Option<Path> {
+    Path::from_url_path(path.strip_prefix('/')?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,1 +1,132 @@
+use super::*;
+use serde_json::{Value, json};
 
+fn model() -> ModelName {
+    "shop".parse().unwrap()
+}
+
+fn good() -> Value {
+    json!({
+        "format": 1, "model": "shop", "version": 12,
+        "upload": "ab".repeat(16), "nonce": "cd".repeat(16),
+        "created_at": "2026-11-24T02:00:00Z", "author": "ann",
+        "lineage": { "inputs": [{ "name": "events.csv", "rows": 9 }], "seed": 42 },
+        "parts": [{ "name": "als.safetensors", "size_bytes": 3, "sha256": "00".repeat(32) }],
+        "card": { "anything": [1, 2, 3] }
+    })
+}
+
+fn read(value: &Value) -> Result<VersionRecord, Error> {
+    let bytes = serde_json::to_vec(value).unwrap();
+    parse((&model(), Version::new(12).unwrap()), &bytes, 1_000)
+}
+
+#[test]
+fn a_manifest_reads_back_as_it_was_written() {
+    let Ok(VersionRecord::Published(manifest)) = read(&good()) else {
+        panic!("a good manifest")
+    };
+    let bytes = json::write(&manifest);
+    let again = parse((&model(), manifest.version), &bytes, 1_000).unwrap();
+    assert!(matches!(again, VersionRecord::Published(again) if again == manifest));
+}
+
+#[test]
+fn unknown_fields_are_tolerated() {
+    let mut value = good();
+    value["signature"] = json!({ "by": "a later release" });
+    value["parts"][0]["compression"] = json!("none");
+    assert!(read(&value).is_ok());
+}
+
+#[test]
+fn hostile_manifests_are_refused_as_corrupt() {
+    let part = |name: &str| json!({ "name": name, "size_bytes": 3, "sha256": "00".repeat(32) });
+    let cases = [
+        ("/model", json!("other")),
+        ("/version", json!(13)),
+        ("/version", json!(0)),
+        ("/upload", json!("../../../../etc")),
+        ("/upload", json!("../".repeat(10) + "ab")),
+        ("/nonce", json!("")),
+        ("/author", json!("")),
+        ("/author", json!("a".repeat(257))),
+        ("/author", json!("a\u{0}b")),
+        ("/created_at", json!("yesterday")),
+        ("/parts", json!([])),
+        ("/parts", json!([part("a.json"), part("a.json")])),
+        (
+            "/parts",
+            json!(
+                (0..65)
+                    .map(|n| part(&format!("p{n}.json")))
+                    .collect::<Vec<_>>()
+            ),
+        ),
+        ("/parts/0/name", json!("../als.safetensors")),
+        ("/parts/0/name", json!("/etc/passwd")),
+        ("/parts/0/size_bytes", json!(-1)),
+        ("/parts/0/size_bytes", json!(1e30)),
+        ("/parts/0/sha256", json!("00")),
+        ("/lineage/inputs/0/name", json!("x".repeat(1_025))),
+        ("/format", json!(0)),
+        ("/format", json!("1")),
+    ];
+    for (field, value) in cases {
+        let mut hostile = good();
+        *hostile.pointer_mut(field).unwrap() = value;
+        let error = read(&hostile).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), "corrupt", "{field}: {error}");
+        assert!(error.to_string().contains("version 12 of shop"), "{error}");
+    }
+}
+
+#[test]
+fn every_field_has_to_be_there() {
+    for field in good().as_object().unwrap().keys() {
+        let mut value = good();
+        value.as_object_mut().unwrap().remove(field);
+        assert!(read(&value).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn broken_bytes_are_refused() {
+    let bytes = serde_json::to_vec(&good()).unwrap();
+    for end in 0..bytes.len() {
+        assert!(parse((&model(), Version::new(12).unwrap()), &bytes[..end], 1_000).is_err());
+    }
+    let deep = "[".repeat(100_000);
+    assert!(parse((&model(), Version::FIRST), deep.as_bytes(), 1_000).is_err());
+}
+
+#[test]
+fn a_part_over_the_configured_size_is_refused_with_both_numbers() {
+    let mut value = good();
+    value["parts"][0]["size_bytes"] = json!(1_001);
+    let error = read(&value).map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "size of part als.safetensors of version 12 of shop is 1001, the limit is 1000"
+    );
+}
+
+#[test]
+fn a_newer_format_is_named_whatever_else_it_holds() {
+    let error = read(&json!({ "format": 2, "parts": "elsewhere" }))
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "version 12 of shop has format 2; this release reads up to 1"
+    );
+}
+
+#[test]
+fn a_tombstone_says_who_and_why() {
+    let removed = json!({ "at": "2026-11-24T02:00:00Z", "by": "bob", "why": "leaked prices" });
+    let value = json!({ "format": 1, "model": "shop", "version": 12, "removed": removed });
+    assert!(matches!(read(&value), Ok(VersionRecord::Removed(stone)) if stone.by == "bob"));
+    let other = json!({ "format": 1, "model": "shop", "version": 11, "removed": removed });
+    assert!(read(&other).is_err());
+}

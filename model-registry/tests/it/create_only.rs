@@ -1,0 +1,124 @@
+//! The self-test: a store that does not keep create-only writes is found out, and reading goes on.
+
+use crate::fault_store::{Fault, FaultStore, Op};
+use crate::shop::{model, new_version, over};
+use hotshelf_registry::{Registry, RolloutDraft};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::sync::Arc;
+
+/// A store with one version and one rollout in it.
+async fn used_store() -> Arc<dyn ObjectStore> {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let registry = over(store.clone(), 1);
+    let manifest = registry
+        .publish(&model(), new_version("ann"))
+        .await
+        .unwrap();
+    let log = registry.rollouts(&model()).await.unwrap();
+    let draft = RolloutDraft::all_to(manifest.version, "ann", "first");
+    registry.propose(&log, draft).await.unwrap();
+    store
+}
+
+/// Every write is refused with `kind` and words that say `said`; reading goes on.
+async fn assert_only_reads(registry: &Registry, kind: &str, said: &str) {
+    let log = registry.rollouts(&model()).await.unwrap();
+    let newest = registry.newest(&model()).await.unwrap().unwrap();
+    assert_eq!(
+        registry.manifest(&model(), newest).await.unwrap().author,
+        "ann"
+    );
+    let published = registry
+        .publish(&model(), new_version("bob"))
+        .await
+        .unwrap_err();
+    let draft = RolloutDraft::all_to(newest, "bob", "mine");
+    let proposed = registry.propose(&log, draft).await.unwrap_err();
+    for error in [published, proposed] {
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(!error.is_retryable());
+    }
+    assert_eq!(registry.versions(&model()).await.unwrap().len(), 1);
+    assert_eq!(registry.rollouts(&model()).await.unwrap().chain().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_create_only_is_never_written_to() {
+    let store = FaultStore::new(used_store().await, |_, op, _| match op {
+        Op::Put => Fault::IgnoreCreate,
+        _ => Fault::None,
+    });
+    assert_only_reads(&over(store, 3), "no_create_only", "was created again").await;
+}
+
+#[tokio::test]
+async fn a_store_that_checks_and_then_writes_is_never_written_to() {
+    let store = FaultStore::new(used_store().await, |_, op, _| match op {
+        Op::Put => Fault::CheckThenWrite,
+        _ => Fault::None,
+    });
+    assert_only_reads(
+        &over(store, 3),
+        "no_create_only",
+        "creates of one object won",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn credentials_that_may_only_read_only_read() {
+    let store = FaultStore::new(used_store().await, |_, op, _| match op {
+        Op::Put | Op::Upload | Op::Delete => Fault::Deny,
+        _ => Fault::None,
+    });
+    assert_only_reads(
+        &over(store, 3),
+        "read_only",
+        "the registry is read-only here",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_is_tested_again() {
+    let store = FaultStore::new(used_store().await, |call, _, _| match call {
+        0..3 => Fault::Fail,
+        _ => Fault::None,
+    });
+    let registry = over(store, 1);
+    let error = registry.prove_create_only().await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    registry.prove_create_only().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_proof_is_made_once_and_leaves_nothing() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let counted = FaultStore::new(store.clone(), |_, _, _| Fault::None);
+    let registry = over(counted.clone(), 1);
+    registry.prove_create_only().await.unwrap();
+    let calls = counted.calls();
+    assert!(calls <= 16, "{calls} calls");
+    registry.clone().prove_create_only().await.unwrap();
+    assert_eq!(counted.calls(), calls, "clones share it");
+    let left = store.list_with_delimiter(None).await.unwrap();
+    assert!(left.objects.is_empty() && left.common_prefixes.is_empty());
+}
+
+#[tokio::test]
+async fn deleting_may_be_forbidden_where_writing_is_not() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let keeping = FaultStore::new(store.clone(), |_, op, _| match op {
+        Op::Delete => Fault::Deny,
+        _ => Fault::None,
+    });
+    over(keeping, 1)
+        .publish(&model(), new_version("ann"))
+        .await
+        .unwrap();
+    let path = Path::from("root/shop/versions/000001.json");
+    assert!(store.head(&path).await.is_ok());
+}
