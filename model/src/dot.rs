@@ -36,9 +36,10 @@ pub(crate) fn scores_into_on(path: CpuPath, query: &[f32], rows: &[f32], out: &m
     run(path, Scores { query, rows, out });
 }
 
-/// Inner products with a panel: 16 rows stored column after column, line `i` holding element `i`
-/// of all 16. `query` and `panel` are zero-padded to a multiple of 16 elements. No lane is ever
-/// added to its neighbour, which makes this the cheapest layout to score.
+/// Inner products with panels: 16 rows stored column after column, each line holding one element
+/// of all 16, in the order of [`panel_line`]. `query` and `panels` are zero-padded to a multiple
+/// of 16 elements. No lane is ever added to its neighbour, which makes this the cheapest layout to
+/// score.
 pub(crate) fn panel_scores_on(path: CpuPath, query: &[Line], panels: &[Line], out: &mut [Line]) {
     assert_eq!(
         panels.len(),
@@ -46,6 +47,13 @@ pub(crate) fn panel_scores_on(path: CpuPath, query: &[Line], panels: &[Line], ou
         "one panel per line of scores"
     );
     run(path, Panels { query, panels, out });
+}
+
+/// Where element `element` stands in a panel whose query has `lines` lines: in the order in which
+/// [`panel_scores_on`] reads, so that it reads straight ahead.
+pub(crate) fn panel_line(element: usize, lines: usize) -> usize {
+    let (chunk, lane) = (element / LANES, element % LANES);
+    (lane % 4 * lines + chunk) * 4 + lane / 4
 }
 
 struct Dot<'a> {
@@ -145,17 +153,17 @@ impl Kernel for Panels<'_> {
         }
         let panels = self.panels.chunks_exact(self.query.len() * LANES);
         for (panel, out) in panels.zip(self.out) {
-            let (columns, _) = panel.as_chunks::<LANES>();
-            // The tree of `Lanes::sum`, with lanes of the sum as whole registers. Taking four
+            // The tree of `Lanes::sum`, with lanes of the sum as whole registers. Taking the four
             // leaves of one inner node at a time keeps at most eight registers in use.
             let mut four = [lanes.splat(0.0); 4];
-            for (lane, node) in four.iter_mut().enumerate() {
+            let (columns, _) = panel.as_chunks::<4>();
+            let nodes = columns.chunks_exact(self.query.len());
+            for ((lane, node), columns) in four.iter_mut().enumerate().zip(nodes) {
                 let mut acc = [lanes.splat(0.0); 4];
                 for (query, column) in self.query.iter().zip(columns) {
                     for (leaf, acc) in acc.iter_mut().enumerate() {
-                        let at = lane + 4 * leaf;
-                        let query = lanes.splat(query.0[at]);
-                        *acc = lanes.fma(query, lanes.load(&column[at].0), *acc);
+                        let query = lanes.splat(query.0[lane + 4 * leaf]);
+                        *acc = lanes.fma(query, lanes.load(&column[leaf].0), *acc);
                     }
                 }
                 *node = lanes.add(lanes.add(acc[0], acc[2]), lanes.add(acc[1], acc[3]));
@@ -206,15 +214,16 @@ mod tests {
         lanes[0]
     }
 
-    fn panel(rows: &[f32], cols: usize, count: usize) -> Vec<Line> {
-        let mut lines = vec![Line::ZERO; cols.next_multiple_of(16) * count.div_ceil(16)];
+    fn panels(rows: &[f32], cols: usize, count: usize) -> Vec<Line> {
+        let per_row = cols.div_ceil(16);
+        let mut panels = vec![Line::ZERO; per_row * 16 * count.div_ceil(16)];
         for row in 0..count {
             for col in 0..cols {
-                let line = row / 16 * cols.next_multiple_of(16) + col;
-                lines[line].0[row % 16] = rows[row * cols + col];
+                let line = row / 16 * per_row * 16 + panel_line(col, per_row);
+                panels[line].0[row % 16] = rows[row * cols + col];
             }
         }
-        lines
+        panels
     }
 
     proptest! {
@@ -235,7 +244,7 @@ mod tests {
                 let scores: Vec<u32> = out.iter().map(|score| score.to_bits()).collect();
                 prop_assert_eq!(&scores, &expected, "scores_into on {}", path.as_str());
                 let mut out = vec![Line::ZERO; count.div_ceil(16)];
-                panel_scores_on(path, &lines, &panel(&rows, cols, count), &mut out);
+                panel_scores_on(path, &lines, &panels(&rows, cols, count), &mut out);
                 for row in 0..count {
                     let one = dot_on(path, &query, &rows[row * cols..][..cols]);
                     prop_assert_eq!(one.to_bits(), expected[row], "dot on {}", path.as_str());

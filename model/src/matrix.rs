@@ -16,6 +16,13 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// Takes over row-major numbers; `None` where they are no whole number of rows of `cols`.
+    #[must_use]
+    pub fn from_vec(numbers: Vec<f32>, cols: usize) -> Option<Self> {
+        let rows = numbers.len().checked_div(cols)?;
+        Self::new(Column::from_vec(numbers), rows, cols)
+    }
+
     /// Gives `numbers` a shape; `None` where `rows × cols` is not their count.
     pub(crate) fn new(numbers: Column<f32>, rows: usize, cols: usize) -> Option<Self> {
         (rows.checked_mul(cols)? == numbers.as_slice().len()).then_some(Self {

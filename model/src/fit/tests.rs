@@ -148,7 +148,8 @@ fn user_factors_solve_their_normal_equations() {
             *values.entry(event.product).or_insert(0.0) += f64::from(event.value);
         }
         for (product, value) in values {
-            system.add(model.als().product(ProductRow(product)), value);
+            let weight = f64::from(params.als.confidence) * value;
+            system.add(model.als().product(ProductRow(product)), weight);
         }
         for (found, exact) in model.als().user(UserRow(user)).iter().zip(system.solve()) {
             assert!((f64::from(*found) - exact).abs() < 1e-3 * exact.abs().max(0.1));

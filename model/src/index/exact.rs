@@ -15,7 +15,7 @@ use super::{Search, SearchScratch};
 use crate::{
     Breathe, Matrix,
     column::Column,
-    dot::panel_scores_on,
+    dot::{panel_line, panel_scores_on},
     lanes::{CpuPath, LANES, Line},
 };
 
@@ -82,8 +82,8 @@ impl Exact {
             .zip(order.as_slice().chunks(LANES))
         {
             for (lane, row) in order.iter().enumerate() {
-                for (line, x) in panel.iter_mut().zip(rows.row(*row as usize)) {
-                    line.0[lane] = *x;
+                for (element, x) in rows.row(*row as usize).iter().enumerate() {
+                    panel[panel_line(element, lines)].0[lane] = *x;
                 }
             }
             since += size_of_val(panel);
