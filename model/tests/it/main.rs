@@ -31,6 +31,7 @@ fn fitted(threads: usize) -> Model {
     let mut steps = Vec::new();
     let als = AlsParams {
         factors: 4,
+        confidence: 1.0,
         ..AlsParams::default()
     };
     let params = FitParams {

@@ -19,12 +19,12 @@ use crate::train::{evaluate_model, evaluate_parameters};
 
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
-    #[command(flatten)]
-    shop: ShopArgs,
-    /// Evaluate this packed model (made with --no-refit) instead of fitting on the past; its own
-    /// cut-off is the default of --cut, and its own parameters are the ones shown
+    /// Evaluate this model (of train --no-refit) instead of fitting; --cut defaults to its cut-off
     #[arg(long, value_name = "DIR")]
     packed: Option<PathBuf>,
+    // Last: what follows its heading of parameters would be printed under that.
+    #[command(flatten)]
+    shop: ShopArgs,
 }
 
 impl EvaluateArgs {

@@ -15,7 +15,7 @@ use crate::error::Error;
 
 /// Turns a shop's files into trained, evaluated and published models.
 #[derive(Debug, Parser)]
-#[command(name = "hotshelf-offline", version, about, max_term_width = 100)]
+#[command(name = "hotshelf-offline", version, about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

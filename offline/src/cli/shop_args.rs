@@ -24,15 +24,13 @@ pub(super) struct ShopArgs {
     /// Leave out events from this date or RFC 3339 time on
     #[arg(long, value_name = "DATE", value_parser = parse_instant)]
     until: Option<i64>,
-    /// Evaluate on the events from this date or RFC 3339 time on [default: the midnight before the
-    /// last fifth of the events, or what the mapping says]
+    /// Evaluate on the events from this date or time on [default: the last fifth of the events]
     #[arg(long, value_name = "DATE", value_parser = parse_instant)]
     pub(super) cut: Option<i64>,
     /// Length of the evaluated lists [default: 10]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=100))]
     k: Option<u64>,
-    /// Products that a user had before the cut: neither ranked nor looked for, or both [default:
-    /// excluded]
+    /// Products that a user had before the cut [default: excluded]
     #[arg(long, value_enum)]
     seen: Option<Seen>,
     /// Threads of the fit; any number gives the same model [default: all cores]

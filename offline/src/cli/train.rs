@@ -16,8 +16,6 @@ use crate::train::train;
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    #[command(flatten)]
-    shop: ShopArgs,
     /// Write the packed model into this new folder
     #[arg(long, value_name = "DIR", required_unless_present = "publish")]
     out: Option<PathBuf>,
@@ -32,6 +30,9 @@ pub(super) struct TrainArgs {
     /// Keep the model that was evaluated instead of fitting again on all events
     #[arg(long)]
     no_refit: bool,
+    // Last: what follows its heading of parameters would be printed under that.
+    #[command(flatten)]
+    shop: ShopArgs,
 }
 
 impl TrainArgs {

@@ -91,19 +91,19 @@ pub struct ModelSettings {
     /// Alternations of ALS [default: 15]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(ITERATIONS))]
     pub iterations: Option<u64>,
-    /// Weight of an interaction value: c = 1 + confidence × value
+    /// Weight of an interaction value: c = 1 + confidence × value [default: 0.1]
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
     pub confidence: Option<f64>,
     /// Seed of the first factors and of the printed samples [default: 42]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEED))]
     pub seed: Option<u64>,
-    /// Distinct products from which a user counts as light; below as new
+    /// Distinct products from which a user counts as light; below as new [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
     pub light_from: Option<u64>,
-    /// Distinct products from which a user counts as heavy
+    /// Distinct products from which a user counts as heavy [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
     pub heavy_from: Option<u64>,
-    /// Last products of a user that the model keeps in order
+    /// Last products of a user that the model keeps in order [default: 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(RECENT))]
     pub recent_max: Option<u64>,
 }

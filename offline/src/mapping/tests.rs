@@ -176,3 +176,32 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
         (8, 9, 15)
     );
 }
+
+#[test]
+fn help_names_the_defaults_that_hold() {
+    use clap::Args;
+    let params = ModelSettings::default().params();
+    let (als, segments) = (&params.als, &params.segments);
+    let defaults = [
+        ("factors", als.factors.to_string()),
+        ("regularization", als.regularization.to_string()),
+        ("iterations", als.iterations.to_string()),
+        ("confidence", als.confidence.to_string()),
+        ("seed", als.seed.to_string()),
+        ("light_from", segments.light_from.to_string()),
+        ("heavy_from", segments.heavy_from.to_string()),
+        ("recent_max", params.recent_max.to_string()),
+    ];
+    let command = ModelSettings::augment_args(clap::Command::new("test"));
+    for (name, value) in defaults {
+        let arg = command
+            .get_arguments()
+            .find(|arg| arg.get_id() == name)
+            .unwrap();
+        let help = arg.get_help().unwrap().to_string();
+        assert!(
+            help.ends_with(&format!("[default: {value}]")),
+            "{name}: {help}"
+        );
+    }
+}

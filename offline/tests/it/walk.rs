@@ -150,6 +150,35 @@ fn model_that_saw_the_future_is_not_judged_by_it() {
 }
 
 #[test]
+fn samples_of_an_evaluation_show_nothing_from_the_future() {
+    let run = workplace().run(&["evaluate", "shop.toml", "--samples", "3", "--json"]);
+    let report = run.json();
+    let samples = report["samples"].as_array().unwrap();
+    assert!(!samples.is_empty());
+    for sample in samples {
+        let events = sample["history"].as_array().unwrap();
+        let dates: Vec<&str> = events
+            .iter()
+            .map(|event| event["date"].as_str().unwrap())
+            .collect();
+        assert!(dates.iter().all(|date| *date < "2024-01-11"), "{sample}");
+        assert!(dates.is_sorted_by(|a, b| a >= b), "newest first: {sample}");
+        assert!(!sample["recommended"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn registry_that_cannot_be_written_is_a_failure_and_not_bad_input() {
+    let workplace = workplace();
+    let url = format!("file://{}/registry", workplace.path("events.csv").display());
+    let run = train(&workplace, &["--publish", &url, "--model", "toy"]);
+    assert!(
+        run.refusal(1).starts_with("error: registry file://"),
+        "{run:?}"
+    );
+}
+
+#[test]
 fn altered_or_missing_packed_folder_is_not_published() {
     let workplace = workplace();
     train(&workplace, &["--out", "packed"]).json();
