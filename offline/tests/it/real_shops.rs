@@ -12,13 +12,8 @@ fn shop(file: &str, mapping: &str) -> Option<Shop> {
     let folder: PathBuf = repository().join("../shared/data");
     if !folder.join(file).exists() {
         // Written past the test runner's capture, which hides what passing tests print.
-        let missing = folder.join(file);
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED: {} is not there",
-            missing.display()
-        )
-        .unwrap();
+        let (mut stderr, missing) = (std::io::stderr(), folder.join(file));
+        writeln!(stderr, "SKIPPED: {} is not there", missing.display()).unwrap();
         return None;
     }
     let mapping = Mapping::parse(&folder.join("shop.toml"), mapping).unwrap();
