@@ -11,7 +11,7 @@ use super::pacing::Pacer;
 use super::state::{Phase, VersionState};
 use super::status::ModelStatus;
 use super::watch::{RecordRequest, WatchReport};
-use crate::metrics::{Metrics, VersionMetrics, set};
+use crate::metrics::{Metrics, VersionMetrics};
 use arc_swap::ArcSwap;
 use hotshelf_model::UNKNOWN_SEGMENT;
 use hotshelf_registry::Version;
@@ -200,6 +200,8 @@ impl Driver {
                 }
             }
             Action::Reply { ticket, reply } => {
+                // The caller reads the status next; it must be the one that the reply speaks of.
+                self.publish();
                 if let Some(sender) = self.tickets.remove(&ticket) {
                     // A caller whose deadline came first does not listen any more.
                     let _ = sender.send(reply);
@@ -296,7 +298,7 @@ impl Driver {
     fn count_load(&self, result: &LoadResult) {
         let model = self.handle.slot.name.as_str();
         for phase in &result.phases {
-            let family = &self.metrics.load_phases;
+            let family = &self.metrics.lifecycle.load_phases;
             let seconds = phase.duration.as_secs_f64();
             family
                 .with_label_values(&[model, phase.name])
@@ -316,6 +318,7 @@ impl Driver {
             }
         };
         self.metrics
+            .lifecycle
             .loads
             .with_label_values(&[model, outcome, reason])
             .inc();
@@ -323,42 +326,9 @@ impl Driver {
 
     fn publish(&self) {
         let manager = self.manager.status();
-        let model = self.handle.slot.name.as_str();
         let held = self.resident.len() + self.draining.len();
-        let bytes = manager
-            .versions
-            .iter()
-            .map(|(_, entry)| entry.resident_bytes as u64)
-            .sum();
-        let number = |record: Option<&hotshelf_registry::RolloutRecord>| {
-            record.map_or(0, |record| record.number.get())
-        };
-        let main = manager
-            .live
-            .as_ref()
-            .and_then(|l| l.arms.iter().max_by_key(|a| a.share_bp));
-        set(&self.metrics.resident_versions, model, held as u64);
-        set(&self.metrics.resident_bytes, model, bytes);
-        set(
-            &self.metrics.live_version,
-            model,
-            main.map_or(0, |arm| arm.version.get()),
-        );
-        set(
-            &self.metrics.live_rollout,
-            model,
-            number(manager.live.as_ref()),
-        );
-        set(
-            &self.metrics.desired_rollout,
-            model,
-            number(manager.desired.as_ref()),
-        );
-        set(
-            &self.metrics.degraded,
-            model,
-            u64::from(!manager.degraded.is_empty()),
-        );
+        let model = self.handle.slot.name.as_str();
+        manager.show(&self.metrics.lifecycle, model, held as u64);
         self.handle.status.store(Arc::new(ModelStatus {
             manager,
             registry_error: self.report.registry_error.clone(),

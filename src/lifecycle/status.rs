@@ -1,6 +1,7 @@
 //! What a server tells about one model: the manager's view, and what the watch adds.
 
 use super::state::{VersionEntry, VersionState};
+use crate::metrics::LifecycleMetrics;
 use hotshelf_registry::{RolloutRecord, Version};
 use std::collections::BTreeMap;
 
@@ -45,6 +46,25 @@ impl ManagerStatus {
                 .map(|(v, entry)| (*v, entry.clone()))
                 .collect(),
         }
+    }
+
+    /// Sets the gauges of this model. `held` versions are in memory, draining ones included.
+    pub(crate) fn show(&self, metrics: &LifecycleMetrics, model: &str, held: u64) {
+        let number = |record: Option<&RolloutRecord>| record.map_or(0, |r| r.number.get());
+        let arms = self.live.iter().flat_map(|record| &record.arms);
+        let main = arms.max_by_key(|arm| arm.share_bp);
+        let entries = self.versions.iter().map(|(_, entry)| entry);
+        let bytes = entries.map(|entry| entry.resident_bytes as u64).sum();
+        metrics.set(|m| &m.resident_versions, model, held);
+        metrics.set(|m| &m.resident_bytes, model, bytes);
+        metrics.set(
+            |m| &m.live_version,
+            model,
+            main.map_or(0, |arm| arm.version.get()),
+        );
+        metrics.set(|m| &m.live_rollout, model, number(self.live.as_ref()));
+        metrics.set(|m| &m.desired_rollout, model, number(self.desired.as_ref()));
+        metrics.set(|m| &m.degraded, model, u64::from(!self.degraded.is_empty()));
     }
 
     /// The entry of one version.

@@ -97,6 +97,7 @@ impl Watch {
                     is_new = true;
                     if let Seen::Skipped { number, why } = one {
                         self.metrics
+                            .lifecycle
                             .rollouts_skipped
                             .with_label_values(&[self.model.as_str()])
                             .inc();
@@ -109,6 +110,7 @@ impl Watch {
             Err(error) => {
                 report.registry_error = crate::error::with_causes(&error);
                 self.metrics
+                    .lifecycle
                     .registry_errors
                     .with_label_values(&[self.model.as_str()])
                     .inc();

@@ -71,26 +71,24 @@ impl VersionMetrics {
         let answers = |segment: &String| {
             let of = |t: ModelType| {
                 metrics
+                    .answers
                     .recommendations
                     .with_label_values(&[t.as_str(), segment.as_str()])
             };
             (segment.clone(), ModelType::ALL.map(of))
         };
         let fallback = |reason: Fallback| {
-            let family = &metrics.per_version.fallbacks;
+            let family = &metrics.answers.version_fallbacks;
             (
                 reason,
                 family.with_label_values(&[model, version.as_str(), reason.as_str()]),
             )
         };
         Self {
-            requests: metrics.per_version.requests.with_label_values(&labels),
-            latency: metrics.per_version.latency.with_label_values(&labels),
-            type_latency: ModelType::ALL.map(|t| {
-                metrics
-                    .recommendation_latency
-                    .with_label_values(&[t.as_str()])
-            }),
+            requests: metrics.answers.version_requests.with_label_values(&labels),
+            latency: metrics.answers.version_latency.with_label_values(&labels),
+            type_latency: ModelType::ALL
+                .map(|t| metrics.answers.latency.with_label_values(&[t.as_str()])),
             answers: segments.iter().map(answers).collect(),
             fallbacks: Fallback::ALL.into_iter().map(fallback).collect(),
             metrics: Arc::clone(metrics),
@@ -118,7 +116,7 @@ impl VersionMetrics {
 
     /// Counts one request that this version refused, by the canonical code's name.
     pub fn refused(&self, code: &str) {
-        let family = &self.metrics.per_version.errors;
+        let family = &self.metrics.answers.version_errors;
         family
             .with_label_values(&[&self.model, &self.version, code])
             .inc();
@@ -127,20 +125,21 @@ impl VersionMetrics {
 
 impl Drop for VersionMetrics {
     fn drop(&mut self) {
-        let families = &self.metrics.per_version;
+        let families = &self.metrics.answers;
         let labels = [self.model.as_str(), self.version.as_str()];
         // A series that was never made cannot be removed; that is all these results can say.
-        let _ = families.requests.remove_label_values(&labels);
-        let _ = families.latency.remove_label_values(&labels);
+        let _ = families.version_requests.remove_label_values(&labels);
+        let _ = families.version_latency.remove_label_values(&labels);
         for reason in Fallback::ALL {
-            let _ =
-                families
-                    .fallbacks
-                    .remove_label_values(&[labels[0], labels[1], reason.as_str()]);
+            let _ = families.version_fallbacks.remove_label_values(&[
+                labels[0],
+                labels[1],
+                reason.as_str(),
+            ]);
         }
         for code in crate::error::CODE_NAMES {
             let _ = families
-                .errors
+                .version_errors
                 .remove_label_values(&[labels[0], labels[1], code]);
         }
     }

@@ -119,6 +119,7 @@ fn fork(jitter: &mut ChaCha8Rng) -> ChaCha8Rng {
 async fn accept(config: PlaneConfig, cores: Vec<Core>, stages: Stages, metrics: Arc<Metrics>) {
     let refused = |reason| {
         metrics
+            .traffic
             .connections_refused
             .with_label_values(&[config.name, reason])
             .inc();
@@ -184,7 +185,11 @@ async fn run_core<S: HttpService>(
     connections: Arc<AtomicUsize>,
 ) {
     let tracker = TaskTracker::new();
-    let open = config.metrics.connections.with_label_values(&[config.name]);
+    let open = config
+        .metrics
+        .traffic
+        .connections
+        .with_label_values(&[config.name]);
     // The accept loop drops its end of the channel when the drain begins.
     while let Some(stream) = outbox.recv().await {
         let Some(stream) = adopt(stream) else {
@@ -210,6 +215,7 @@ async fn run_core<S: HttpService>(
                 End::Killed => "drain_timeout",
             };
             metrics
+                .traffic
                 .connections_refused
                 .with_label_values(&[name, reason])
                 .inc();

@@ -75,7 +75,7 @@ where
                 place,
             },
             Err(_) => {
-                self.layer.metrics.shed.inc();
+                self.layer.metrics.traffic.shed.inc();
                 AdmissionFuture::TurnedAway
             }
         }
@@ -131,7 +131,7 @@ mod tests {
         let refused = other.call(Request::new(())).await.unwrap();
         assert_eq!(refused.headers()["grpc-status"], "14");
         assert_eq!(refused.headers()["grpc-retry-pushback-ms"], "50");
-        assert_eq!(metrics.shed.get(), 1);
+        assert_eq!(metrics.traffic.shed.get(), 1);
         under_way.await.unwrap();
         let admitted = other.call(Request::new(())).await.unwrap();
         assert!(!admitted.headers().contains_key("grpc-status"));

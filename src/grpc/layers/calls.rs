@@ -43,10 +43,14 @@ impl CallMetrics {
     /// Makes the series of one listener.
     pub(crate) fn new(metrics: &Metrics, listener: &str) -> Arc<Self> {
         let method = |method: &&str| MethodMetrics {
-            latency: metrics.call_latency.with_label_values(&[listener, method]),
+            latency: metrics
+                .traffic
+                .call_latency
+                .with_label_values(&[listener, method]),
             codes: (0..CODES)
                 .map(|code| {
                     metrics
+                        .traffic
                         .calls
                         .with_label_values(&[listener, method, code_name(code)])
                 })

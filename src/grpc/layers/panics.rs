@@ -86,7 +86,7 @@ where
         let this = self.project();
         Poll::Ready(ready!(this.call.poll(cx)).unwrap_or_else(|_panic| {
             // The panic hook has logged what and where.
-            this.metrics.panics.inc();
+            this.metrics.traffic.panics.inc();
             Ok(Status::from(CallError::Internal("the handler panicked")).into_http())
         }))
     }
@@ -107,7 +107,7 @@ mod tests {
         let mut service = PanicLayer::new(Arc::clone(&metrics)).layer(inner);
         let bad = service.call(Request::new(false)).await.unwrap();
         assert_eq!(bad.headers()["grpc-status"], "13");
-        assert_eq!(metrics.panics.get(), 1);
+        assert_eq!(metrics.traffic.panics.get(), 1);
         let good = service.call(Request::new(true)).await.unwrap();
         assert!(
             !good.headers().contains_key("grpc-status"),

@@ -1,0 +1,63 @@
+//! What was answered.
+
+use super::families::{Families, LATENCY_BUCKETS};
+use prometheus::{Error, HistogramVec, IntCounterVec};
+
+/// Answers, over all versions and by version.
+pub struct AnswerMetrics {
+    /// By `model_type` (what really answered) and `user_segment`.
+    pub recommendations: IntCounterVec,
+    /// Time to compute an answer by `model_type`.
+    pub latency: HistogramVec,
+    /// By `model` and `version`, for as long as the version is in memory.
+    pub version_requests: IntCounterVec,
+    /// Refused requests by `model`, `version` and gRPC `code`.
+    pub version_errors: IntCounterVec,
+    /// Time to compute an answer by `model` and `version`.
+    pub version_latency: HistogramVec,
+    /// Answers that had to do without something, by `model`, `version` and `reason`.
+    pub version_fallbacks: IntCounterVec,
+}
+
+impl AnswerMetrics {
+    pub(super) fn register(families: &Families<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            recommendations: families.counters(
+                "recommendations_total",
+                "Answers by what computed them and by the person's segment.",
+                &["model_type", "user_segment"],
+            )?,
+            latency: families.histograms(
+                (
+                    "recommendation_latency_seconds",
+                    "Time to compute an answer by what computed it.",
+                ),
+                &["model_type"],
+                LATENCY_BUCKETS,
+            )?,
+            version_requests: families.counters(
+                "hotshelf_version_requests_total",
+                "Answers by version.",
+                &["model", "version"],
+            )?,
+            version_errors: families.counters(
+                "hotshelf_version_errors_total",
+                "Refused requests by version and gRPC code.",
+                &["model", "version", "code"],
+            )?,
+            version_latency: families.histograms(
+                (
+                    "hotshelf_version_latency_seconds",
+                    "Time to compute an answer by version.",
+                ),
+                &["model", "version"],
+                LATENCY_BUCKETS,
+            )?,
+            version_fallbacks: families.counters(
+                "hotshelf_version_fallbacks_total",
+                "Answers that had to do without something, by version and reason.",
+                &["model", "version", "reason"],
+            )?,
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! Makes metric families and registers them, and the buckets that they share.
+
+use prometheus::{
+    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+
+/// Upper bounds in seconds. A cached answer takes some 10 µs, a scan of a million products some
+/// 10 ms, and what takes longer than a second is past every caller's patience.
+pub(super) const LATENCY_BUCKETS: &[f64] = &[
+    10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3,
+    250e-3, 500e-3, 1.0,
+];
+
+/// Upper bounds in seconds of the steps of a load: from a toy model to gigabytes over a slow link.
+pub(super) const PHASE_BUCKETS: &[f64] =
+    &[1e-4, 1e-3, 10e-3, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
+
+/// Where families are registered. Every method fails where the name is taken.
+pub(super) struct Families<'a>(pub(super) &'a Registry);
+
+impl Families<'_> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        let counter = IntCounter::with_opts(Opts::new(name, help))?;
+        self.0.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    pub(super) fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, Error> {
+        let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, Error> {
+        let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    pub(super) fn histograms(
+        &self,
+        (name, help): (&str, &str),
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, Error> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let family = HistogramVec::new(options, labels)?;
+        self.0.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+}
