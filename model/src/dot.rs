@@ -1,7 +1,7 @@
 //! The one dot product: fitting, scoring and re-ranking all sum this way.
 //!
 //! Element `i` goes to lane `i mod 16` by fused multiply-add, in ascending order from +0; a tail
-//! is padded with zeros; the lanes are added in one fixed tree (see [`crate::lanes`]). The three
+//! is padded with zeros; the lanes are added in one fixed tree (see `lanes.rs`). The three
 //! entry points differ in how many rows they take and how these lie in memory, never in a bit of
 //! what they return.
 

@@ -2,7 +2,7 @@
 //!
 //! A plan is chosen when a version is packed and named in its card; callers only see
 //! [`ItemIndex::search`]. There is one plan so far, the exact scan; a graph or a scan over int8
-//! codes is another variant of [`Plan`] with its own working memory inside [`SearchScratch`], and
+//! codes is another variant of `Plan` with its own working memory inside [`SearchScratch`], and
 //! changes no caller. This module must not know what a query vector stands for.
 
 mod exact;

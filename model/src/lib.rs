@@ -1,4 +1,54 @@
-//! The mathematics of Hotshelf: fit a model, answer queries, encode to parts and back.
+//! The mathematics of Hotshelf: fit a model to shop events, answer queries with it, encode it to
+//! named parts and decode them with every byte distrusted.
+//!
+//! No network, no files, no clock, no async, no registry: data comes in as values, threads and
+//! seeds are parameters, progress and pacing are callbacks. Same data, parameters and seed give
+//! the same bytes in every part, whatever the threads or the CPU.
+//!
+//! # A tour
+//!
+//! ```text
+//!  batch                                            server
+//!  InteractionsBuilder ─▶ fit ─▶ Model ─▶ pack      unpack ─▶ Model ─▶ recommend
+//!                                           │        ▲  │
+//!                                  parts + ModelCard ┘  └─▶ ModelCard::check_probes
+//! ```
+//!
+//! 1. **Data.** [`InteractionsBuilder`] takes events in any order and sorts ids into rows; a row is
+//!    what everything else speaks of ([`UserRow`], [`ProductRow`]). [`Interactions::before`] cuts
+//!    by time for evaluation.
+//! 2. **Fitting.** [`fit()`] runs ALS for implicit feedback and puts product table, segments,
+//!    history and popularity beside the factors. It refuses bad values by name.
+//! 3. **Answering.** [`Model::recommend`] takes a [`Query`] and a caller-owned [`Scratch`]. Known
+//!    users are answered by inner products through an [`index::ItemIndex`], everyone else by
+//!    popularity; an [`Answer`] says what it really did, and every fallback has a name.
+//! 4. **Parts.** [`Model::pack`] and [`Model::unpack`] translate to safetensors and Arrow IPC.
+//!    Decoding reads in place, and an [`UnpackError`] names part, row and value.
+//! 5. **Probes.** The [`ModelCard`] carries whole queries with their answers;
+//!    [`ModelCard::check_probes`] repeats them and catches what no checksum sees.
+//! 6. **Measuring.** [`metrics`] has precision, recall, nDCG and hit rate at k.
+//!
+//! Underneath, [`mod@dot`] is the one dot product: sixteen lanes, fused multiply-adds, one fixed
+//! tree of additions, compiled for three instruction sets that agree to the bit.
+//!
+//! ```
+//! use std::num::NonZeroUsize;
+//!
+//! use hotshelf_model::{AlsParams, FitParams, InteractionsBuilder, Query, Scratch, fit};
+//!
+//! let mut events = InteractionsBuilder::new();
+//! for (user, product) in [("ann", "tea"), ("ann", "pot"), ("ben", "tea"), ("cem", "ink")] {
+//!     events.add(user, product, 10.0, 1_700_000_000);
+//! }
+//! let als = AlsParams { factors: 2, ..AlsParams::default() };
+//! let params = FitParams { als, ..FitParams::default() };
+//! let model = fit(&events.build(), &[], &params, NonZeroUsize::MIN, &mut |_| {})?;
+//!
+//! let query = Query { user_id: "ben", n: 1, ..Query::default() };
+//! let answer = model.recommend(&query, &mut Scratch::default())?;
+//! assert_eq!(model.products().id(answer.items[0].product), "pot");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod als;
 mod card;

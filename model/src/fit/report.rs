@@ -38,7 +38,7 @@ pub enum FitError {
     /// A parameter is outside its range.
     #[error("parameter {name} is {value}, expected {expected}")]
     Parameter {
-        /// Name as in [`FitParams`].
+        /// Name as in [`crate::FitParams`].
         name: &'static str,
         /// What it is.
         value: String,
