@@ -1,0 +1,146 @@
+//! CPU that the server spends on one uncached Recommend, over that of a default tonic server which
+//! answers the same message from a constant.
+//!
+//! Both run as processes of their own and are asked by the same client in turn; what counts is the
+//! processor time that the kernel books on each, so that neither the client nor a noisy neighbour
+//! enters the ratio.
+//!
+//! `cargo bench --bench request_path [-- --json] [-- --rounds 5] [-- --requests 20000]`
+
+#[path = "request_path/baseline.rs"]
+mod baseline;
+#[path = "request_path/load.rs"]
+mod load;
+#[path = "request_path/process.rs"]
+mod process;
+#[path = "request_path/stock.rs"]
+mod stock;
+
+use anyhow::Context;
+use process::Server;
+use std::io::Write;
+
+/// How the measured server is asked.
+const SHAPES: [load::Shape; 2] = [
+    load::Shape {
+        connections: 4,
+        in_flight: 16,
+    },
+    load::Shape {
+        connections: 1,
+        in_flight: 1,
+    },
+];
+
+/// One row of the table.
+#[derive(serde::Serialize)]
+struct Row {
+    norms: &'static str,
+    connections: usize,
+    in_flight: usize,
+    constant_us: f64,
+    hotshelf_us: f64,
+    ratio: f64,
+    rounds: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |flag: &str, default: usize| -> anyhow::Result<usize> {
+        let Some(at) = args.iter().position(|arg| arg == flag) else {
+            return Ok(default);
+        };
+        Ok(args.get(at + 1).context("a number is missing")?.parse()?)
+    };
+    if let Some(at) = args.iter().position(|arg| arg == "--baseline") {
+        return baseline::serve(args.get(at + 1).context("the answer's file is missing")?);
+    }
+    let (rounds, requests) = (number("--rounds", 5)?, number("--requests", 20_000)?);
+    let mut rows = Vec::new();
+    for (norms, skew) in [("skewed", 1.0), ("mild", 0.0)] {
+        rows.extend(compare(norms, skew, (rounds, requests))?);
+    }
+    report(&rows, args.iter().any(|arg| arg == "--json"))
+}
+
+fn compare(
+    norms: &'static str,
+    skew: f64,
+    (rounds, requests): (usize, usize),
+) -> anyhow::Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let users = stock::publish(folder.path(), skew)?;
+    let hotshelf = Server::hotshelf(folder.path())?;
+    let answer = load::one_answer(hotshelf.address, &users[0])?;
+    let constant = Server::constant(folder.path(), &answer)?;
+    let mut rows = Vec::new();
+    for shape in SHAPES {
+        let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let requests = if shape.in_flight == 1 {
+                requests / 4
+            } else {
+                requests
+            };
+            let of_constant = constant.cpu_us_per_request(&shape, &users, requests)?;
+            let of_hotshelf = hotshelf.cpu_us_per_request(&shape, &users, requests)?;
+            theirs.push(of_constant);
+            ours.push(of_hotshelf);
+            ratios.push(of_hotshelf / of_constant);
+        }
+        rows.push(Row {
+            norms,
+            connections: shape.connections,
+            in_flight: shape.in_flight,
+            constant_us: median(&mut theirs),
+            hotshelf_us: median(&mut ours),
+            ratio: median(&mut ratios),
+            rounds,
+        });
+    }
+    Ok(rows)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn report(rows: &[Row], is_json: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if is_json {
+        serde_json::to_writer(&mut out, rows)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let cores = std::thread::available_parallelism()?;
+    writeln!(
+        out,
+        "{}, {cores} cores; median of {} rounds",
+        process::cpu_kind(),
+        rows[0].rounds
+    )?;
+    writeln!(
+        out,
+        "{} products, {} factors, n = 10; processor time of the server per request",
+        stock::PRODUCTS,
+        stock::FACTORS
+    )?;
+    writeln!(
+        out,
+        "{:8} {:>16} {:>12} {:>12} {:>7}",
+        "norms", "conns x calls", "constant", "hotshelf", "ratio"
+    )?;
+    for row in rows {
+        writeln!(
+            out,
+            "{:8} {:>16} {:>9.1} µs {:>9.1} µs {:>7.2}",
+            row.norms,
+            format!("{} x {}", row.connections, row.in_flight),
+            row.constant_us,
+            row.hotshelf_us,
+            row.ratio
+        )?;
+    }
+    Ok(())
+}
