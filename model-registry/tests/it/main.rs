@@ -11,4 +11,5 @@ mod hostile;
 mod kill;
 mod reading;
 mod rollouts;
+mod seed;
 mod shop;
