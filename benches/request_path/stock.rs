@@ -3,7 +3,9 @@
 
 use anyhow::Context;
 use bytes::Bytes;
-use hotshelf_model::{AlsParams, CardExtra, FitParams, InteractionsBuilder, ProductInfo, fit};
+use hotshelf_model::{
+    AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, fit,
+};
 use hotshelf_registry::{Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -41,7 +43,7 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
             builder.add(user, &id(product % PRODUCTS), 1.0, event as i64);
         }
     }
-    let info = |row| ProductInfo {
+    let info = |row: usize| ProductInfo {
         id: id(row),
         name: None,
         category: None,
@@ -66,6 +68,11 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
         evaluation: None,
         probes: 8,
     })?;
+    go_live(folder, packed)?;
+    Ok(Arc::new(users))
+}
+
+fn go_live(folder: &Path, packed: Packed) -> anyhow::Result<()> {
     let mut parts = Vec::new();
     for part in packed.parts {
         parts.push(NewPart {
@@ -94,6 +101,5 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
                 .await?;
             anyhow::Ok(())
         })
-        .context("publishing the measured version")?;
-    Ok(Arc::new(users))
+        .context("publishing the measured version")
 }

@@ -4,7 +4,7 @@ use super::{Output, block_on, table, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use hotshelf_model::{ModelCard, Scratch};
+use hotshelf_model::{Evaluation, ModelCard, Scratch};
 use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
 use serde::Serialize;
 use std::io::Write;
@@ -192,6 +192,14 @@ fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
         })
         .collect();
     table::write(out, &rows)?;
+    show_training(&card, &manifest, out)?;
+    match &card.evaluation {
+        Some(evaluation) => show_evaluation(evaluation, out),
+        None => Ok(()),
+    }
+}
+
+fn show_training(card: &ModelCard, manifest: &Manifest, out: &mut dyn Write) -> anyhow::Result<()> {
     for (name, index) in &card.index {
         let recall = index
             .recall_at_10
@@ -202,9 +210,10 @@ fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     for input in &manifest.lineage.inputs {
         writeln!(out, "  {} ({} rows)", input.name, input.rows)?;
     }
-    let Some(evaluation) = &card.evaluation else {
-        return Ok(());
-    };
+    Ok(())
+}
+
+fn show_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(
         out,
         "\nevaluation: {}, cut at {}, {} users, {} products; seen products {}",

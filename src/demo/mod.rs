@@ -125,32 +125,9 @@ async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let before = recommend(&data, &shopper).await?;
     story.show(&stage, &before)?;
 
-    say!(
-        story,
-        "\nTraffic: {} requests/s. Steady first ...",
-        args.rate
-    );
-    let traffic = Traffic::start(addresses.data, stage.user_ids(), args.rate)?;
-    let window = Duration::from_secs(args.seconds);
-    story.watch(&traffic, Phase::Steady, window).await?;
-    say!(
-        story,
-        "Training on everything under that traffic, publishing ..."
-    );
-    traffic.enter(Phase::Training);
-    let second = stage.train_and_publish(spec.end).await?;
-    say!(story, "  {second}");
-    say!(story, "ReloadModel to version {} ...", second.version);
-    traffic.enter(Phase::Swap);
-    let done = admin.reload(reload(second.version, "a month more")).await?;
-    for phase in &done.phases {
-        say!(story, "  {:9} {:8.1} ms", phase.name, phase.duration_ms);
-    }
-    story
-        .watch(&traffic, Phase::Swap, Duration::from_secs(1))
+    let report = story
+        .swap(&stage, (&admin, addresses.data), spec.end)
         .await?;
-    story.watch(&traffic, Phase::After, window).await?;
-    let report = Report::of(&traffic.finish()?, usize::from(done.changed));
     let after = recommend(&data, &shopper).await?;
     story.show(&stage, &after)?;
     story.conclude(&report)?;
@@ -166,11 +143,47 @@ async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         report.failed,
         report.requests
     );
-    anyhow::ensure!(done.changed, "the reload changed nothing");
+    anyhow::ensure!(report.swaps == 1, "the reload changed nothing");
     Ok(())
 }
 
 impl Story<'_> {
+    /// Trains on everything before `until_s` and swaps it in, all under traffic.
+    async fn swap(
+        &mut self,
+        stage: &Stage,
+        (admin, data): (&Client, SocketAddr),
+        until_s: i64,
+    ) -> anyhow::Result<Report> {
+        say!(
+            self,
+            "\nTraffic: {} requests/s. Steady first ...",
+            self.args.rate
+        );
+        let traffic = Traffic::start(data, stage.user_ids(), self.args.rate)?;
+        let window = Duration::from_secs(self.args.seconds);
+        self.watch(&traffic, Phase::Steady, window).await?;
+        say!(
+            self,
+            "Training on everything under that traffic, publishing ..."
+        );
+        traffic.enter(Phase::Training);
+        let version = stage.train_and_publish(until_s).await?;
+        say!(self, "  {version}");
+        say!(self, "ReloadModel to version {} ...", version.version);
+        traffic.enter(Phase::Swap);
+        let done = admin
+            .reload(reload(version.version, "a month more"))
+            .await?;
+        for phase in &done.phases {
+            say!(self, "  {:9} {:8.1} ms", phase.name, phase.duration_ms);
+        }
+        self.watch(&traffic, Phase::Swap, Duration::from_secs(1))
+            .await?;
+        self.watch(&traffic, Phase::After, window).await?;
+        Ok(Report::of(&traffic.finish()?, usize::from(done.changed)))
+    }
+
     /// Shows the numbers of a phase while it lasts: once a second.
     async fn watch(
         &mut self,

@@ -13,7 +13,7 @@ pub(super) struct Report {
     /// Requests without an answer.
     pub(super) failed: usize,
     /// Versions swapped under traffic.
-    swaps: usize,
+    pub(super) swaps: usize,
     /// Answers by version.
     versions: BTreeMap<u64, usize>,
     /// Median over all requests but those during training.

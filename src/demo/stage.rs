@@ -57,6 +57,10 @@ fn value(kind: EventKind) -> f32 {
 }
 
 impl Stage {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the control runtime's blocking pool, no request's"
+    )]
     /// Makes the shop up and writes its files below `dir`.
     pub(super) async fn build(spec: &ShopSpec, dir: &Path) -> anyhow::Result<Self> {
         let (spec, files) = (spec.clone(), dir.join("shop"));
@@ -111,6 +115,10 @@ impl Stage {
         format!("{products} products, {users} people, {events} views, clicks, carts and purchases")
     }
 
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the control runtime's blocking pool, no request's"
+    )]
     /// Fits the events before `until_s` and publishes the model.
     pub(super) async fn train_and_publish(&self, until_s: i64) -> anyhow::Result<Published> {
         let began = Instant::now();

@@ -8,11 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 /// Connections that the requests are spread over.
-const CONNECTIONS: u32 = 4;
-/// Tasks on each connection; a schedule that they cannot keep shows as latency.
-const TASKS_PER_CONNECTION: u32 = 8;
+const CONNECTIONS: usize = 4;
+/// Requests under way at once (chosen: a server that is this far behind has stopped); more wait for
+/// a place, and their latency says so.
+const UNDER_WAY_MAX: usize = 1_000;
 
 /// What is going on while a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,13 +82,16 @@ impl Traffic {
     /// Begins to send `rate` requests per second, for one user after the other.
     pub(super) fn start(to: SocketAddr, users: Vec<String>, rate: u32) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        // One thread for answers, one for the schedule: tokio's own timers are no finer than 1 ms.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
             .enable_all()
             .build()?;
         let own = Arc::clone(&shared);
+        let period = Duration::from_secs(1) / rate.max(1);
         let thread = std::thread::Builder::new()
             .name("demo-traffic".to_owned())
-            .spawn(move || runtime.block_on(send(to, Arc::new(users), rate.max(1), own)))?;
+            .spawn(move || send(&runtime, to, (&users, period), &own))?;
         Ok(Self { shared, thread })
     }
 
@@ -112,64 +119,65 @@ impl Traffic {
     }
 }
 
-async fn send(
+fn send(
+    runtime: &Runtime,
     to: SocketAddr,
-    users: Arc<Vec<String>>,
-    rate: u32,
-    shared: Arc<Shared>,
+    (users, period): (&[String], Duration),
+    shared: &Arc<Shared>,
 ) -> anyhow::Result<()> {
-    let tasks = CONNECTIONS * TASKS_PER_CONNECTION;
-    let period = Duration::from_secs(1) * tasks / rate;
-    let mut running = tokio::task::JoinSet::new();
-    let began = Instant::now();
-    for connection in 0..CONNECTIONS {
-        let client = Client::connect(&to.to_string()).await.context("traffic")?;
-        for task in 0..TASKS_PER_CONNECTION {
-            let index = connection * TASKS_PER_CONNECTION + task;
-            let first = began + period * index / tasks;
-            let (client, users) = (client.clone(), Arc::clone(&users));
-            let sender = Sender {
-                client,
-                users,
-                shared: Arc::clone(&shared),
-            };
-            running.spawn(sender.run(first, period, index as usize));
-        }
+    let mut clients = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        let client = runtime.block_on(Client::connect(&to.to_string()));
+        clients.push(client.context("traffic")?);
     }
-    while running.join_next().await.is_some() {}
+    let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let under_way = TaskTracker::new();
+    let mut due = Instant::now();
+    for (turn, client) in clients.iter().cycle().enumerate() {
+        if shared.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        wait_until(due);
+        let place = runtime.block_on(Arc::clone(&places).acquire_owned())?;
+        // A stride without a common factor with most sizes visits every user in turn.
+        let user_id = users[turn.wrapping_mul(104_729) % users.len()].clone();
+        let (client, shared) = (client.clone(), Arc::clone(shared));
+        under_way.spawn_on(
+            async move {
+                request(&client, user_id, (&shared, due)).await;
+                drop(place);
+            },
+            runtime.handle(),
+        );
+        due += period;
+    }
+    under_way.close();
+    runtime.block_on(under_way.wait());
     Ok(())
 }
 
-struct Sender {
-    client: Client,
-    users: Arc<Vec<String>>,
-    shared: Arc<Shared>,
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this thread keeps a schedule and does nothing else"
+)]
+fn wait_until(due: Instant) {
+    std::thread::sleep(due.saturating_duration_since(Instant::now()));
 }
 
-impl Sender {
-    async fn run(self, first: Instant, period: Duration, index: usize) {
-        // A stride without a common factor with most sizes visits every user in turn.
-        let (mut due, mut turn) = (first, index * 7_919);
-        while !self.shared.stop.load(Ordering::Relaxed) {
-            tokio::time::sleep_until(due.into()).await;
-            let phase = self.shared.phase();
-            let user_id = self.users[turn % self.users.len()].clone();
-            let asked = self.client.recommend(RecommendAsk {
-                user_id,
-                ..RecommendAsk::default()
-            });
-            let outcome = asked.await;
-            let latency = due.elapsed();
-            let outcome = outcome
-                .map(|list| list.version)
-                .map_err(|error| error.to_string());
-            self.shared.samples().push(Sample {
-                phase,
-                latency,
-                outcome,
-            });
-            due += period;
-            turn += 104_729;
-        }
-    }
+async fn request(client: &Client, user_id: String, (shared, due): (&Shared, Instant)) {
+    let phase = shared.phase();
+    let ask = RecommendAsk {
+        user_id,
+        ..RecommendAsk::default()
+    };
+    let outcome = client.recommend(ask).await;
+    let latency = due.elapsed();
+    let outcome = outcome
+        .map(|list| list.version)
+        .map_err(|error| error.to_string());
+    shared.samples().push(Sample {
+        phase,
+        latency,
+        outcome,
+    });
 }

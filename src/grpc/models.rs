@@ -60,7 +60,11 @@ impl Operations {
             let no_such = || CallError::UnknownVersion(format!("{model} has no version {number}"));
             return Version::new(number).ok_or_else(no_such);
         }
-        let newest = self.registry.newest(model).await.map_err(unreadable)?;
+        let newest = self
+            .registry
+            .newest(model)
+            .await
+            .map_err(|error| unreadable(&error))?;
         newest.ok_or_else(|| CallError::UnknownVersion(format!("{model} has no version yet")))
     }
 
@@ -109,7 +113,11 @@ impl Operations {
         bad.finish()?;
         let handle = self.handle(&request.model)?;
         let model = &handle.slot.name;
-        let entries = self.registry.versions(model).await.map_err(unreadable)?;
+        let entries = self
+            .registry
+            .versions(model)
+            .await
+            .map_err(|error| unreadable(&error))?;
         let before = request.before_version.unwrap_or(u64::MAX);
         let mut entries = entries
             .into_iter()
@@ -144,10 +152,10 @@ fn or_else(given: String, default: &str) -> String {
     }
 }
 
-fn unreadable(error: hotshelf_registry::Error) -> CallError {
+fn unreadable(error: &hotshelf_registry::Error) -> CallError {
     CallError::StoreUnavailable(format!(
         "the registry cannot be read: {}",
-        with_causes(&error)
+        with_causes(error)
     ))
 }
 

@@ -88,7 +88,9 @@ impl Load {
         let (manifest, local) = steps.run("fetch", || self.fetch(source))?;
         progress(VersionState::Verifying);
         let parts = steps.run("verify", || {
-            local.seal(&mut breathe).map_err(registry_error)
+            local
+                .seal(&mut breathe)
+                .map_err(|error| registry_error(&error))
         })?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
@@ -127,9 +129,9 @@ impl Load {
         })?;
         runtime.block_on(async {
             let manifest = source.registry.manifest(&self.model, self.version).await;
-            let manifest = manifest.map_err(registry_error)?;
+            let manifest = manifest.map_err(|error| registry_error(&error))?;
             let local = source.registry.fetch(&manifest, &source.cache).await;
-            Ok((manifest, local.map_err(registry_error)?))
+            Ok((manifest, local.map_err(|error| registry_error(&error))?))
         })
     }
 }
@@ -220,10 +222,10 @@ fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize))
     }
 }
 
-fn registry_error(error: hotshelf_registry::Error) -> LoadError {
+fn registry_error(error: &hotshelf_registry::Error) -> LoadError {
     LoadError {
         kind: error.kind(),
         is_retryable: error.is_retryable(),
-        message: crate::error::with_causes(&error),
+        message: crate::error::with_causes(error),
     }
 }
