@@ -21,6 +21,10 @@ use tonic_health::pb::health_server::{self, HealthServer};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceBuilder};
 
+/// Full names of the two reflection services, as they list themselves.
+const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
+const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
+
 /// Limits of what a call may bring and how many there may be.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -102,8 +106,10 @@ impl Stack {
             (health_server::SERVICE_NAME, route(health)),
         ];
         let decodes = "the descriptors are compiled in, and a test decodes them";
-        routes.push(named(reflection(name).build_v1().expect(decodes)));
-        routes.push(named(reflection(name).build_v1alpha().expect(decodes)));
+        let v1 = reflection(&[name, REFLECTION_V1]).build_v1();
+        routes.push(named(v1.expect(decodes)));
+        let v1alpha = reflection(&[name, REFLECTION_V1ALPHA]).build_v1alpha();
+        routes.push(named(v1alpha.expect(decodes)));
         ServiceBuilder::new()
             .layer(CallLayer::new(Arc::clone(&self.calls)))
             .layer(PanicLayer::new(Arc::clone(&self.metrics)))
@@ -138,10 +144,12 @@ where
 }
 
 /// Reflection that lists what this listener has, and itself.
-fn reflection(service: &str) -> tonic_reflection::server::Builder<'_> {
-    tonic_reflection::server::Builder::configure()
+fn reflection<'a>(services: &[&'a str]) -> tonic_reflection::server::Builder<'a> {
+    let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .with_service_name(service)
-        .with_service_name(health_server::SERVICE_NAME)
+        .with_service_name(health_server::SERVICE_NAME);
+    services.iter().copied().fold(builder, |builder, service| {
+        builder.with_service_name(service)
+    })
 }
