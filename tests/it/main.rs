@@ -2,6 +2,10 @@
 //! server's tree is linked once.
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+mod bad_artifacts;
+mod harness;
 mod proto;
 mod repository;
+mod rpc_surface;
+mod swap;
 mod tools;

@@ -1,0 +1,22 @@
+//! What the tests of the server stand on: the built binary on ports of its own, shops to publish, and
+//! traffic. Real sockets, no blind sleeps: every wait is for a state, with a bound.
+
+mod artifact;
+mod program;
+mod raw_call;
+mod refusal;
+mod scrape;
+mod server;
+mod shop;
+mod traffic;
+mod wait;
+
+pub(crate) use artifact::Parts;
+pub(crate) use program::{Run, hotshelf, hotshelf_in};
+pub(crate) use raw_call::{OpenCall, RawConnection};
+pub(crate) use refusal::{error_kind, error_reason, violations};
+pub(crate) use scrape::{Scrape, http_get};
+pub(crate) use server::Server;
+pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, unpacked};
+pub(crate) use traffic::{Seen, Traffic};
+pub(crate) use wait::{PATIENCE, until};

@@ -1,0 +1,97 @@
+//! gRPC by hand over HTTP/2, for what a client library hides: a call whose message is still to come,
+//! a GOAWAY, a deadline that only the server keeps.
+
+use std::net::SocketAddr;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{HeaderMap, Request};
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+/// One HTTP/2 connection.
+pub(crate) struct RawConnection {
+    requests: SendRequest<Bytes>,
+    driver: JoinHandle<Result<(), h2::Error>>,
+}
+
+/// A call whose headers were sent and whose message was not.
+pub(crate) struct OpenCall {
+    response: ResponseFuture,
+    body: SendStream<Bytes>,
+}
+
+impl RawConnection {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.unwrap();
+        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+        Self {
+            requests,
+            driver: tokio::spawn(connection),
+        }
+    }
+
+    /// Sends a call's headers.
+    pub(crate) async fn begin(&mut self, path: &str, timeout: Option<&str>) -> OpenCall {
+        let mut request = Request::post(format!("http://localhost{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let mut requests = self.requests.clone().ready().await.unwrap();
+        let (response, body) = requests
+            .send_request(request.body(()).unwrap(), false)
+            .unwrap();
+        OpenCall { response, body }
+    }
+
+    /// Whether the server has said goodbye.
+    pub(crate) async fn is_going_away(&self) -> bool {
+        self.requests.clone().ready().await.is_err()
+    }
+
+    /// Waits for the end of the connection.
+    pub(crate) async fn ended(self) {
+        drop(self.requests);
+        // However it ended: here it is the end that counts.
+        let _ = self.driver.await.unwrap();
+    }
+}
+
+impl OpenCall {
+    /// Sends the message, and returns the answer or else the status with its headers.
+    pub(crate) async fn finish<A: Message + Default>(
+        mut self,
+        message: &impl Message,
+    ) -> Result<A, HeaderMap> {
+        let encoded = message.encode_to_vec();
+        let mut frame = BytesMut::with_capacity(5 + encoded.len());
+        frame.put_u8(0);
+        frame.put_u32(u32::try_from(encoded.len()).unwrap());
+        frame.put_slice(&encoded);
+        self.body.send_data(frame.freeze(), true).unwrap();
+        self.answer().await
+    }
+
+    /// The answer to what was sent so far.
+    pub(crate) async fn answer<A: Message + Default>(self) -> Result<A, HeaderMap> {
+        let (head, mut body) = self.response.await.unwrap().into_parts();
+        if head.headers.contains_key("grpc-status") {
+            return Err(head.headers);
+        }
+        let mut data = BytesMut::new();
+        while let Some(chunk) = body.data().await {
+            let chunk = chunk.unwrap();
+            body.flow_control().release_capacity(chunk.len()).unwrap();
+            data.extend_from_slice(&chunk);
+        }
+        let trailers = body.trailers().await.unwrap().unwrap();
+        if trailers["grpc-status"] != "0" {
+            return Err(trailers);
+        }
+        Ok(A::decode(&data[5..]).unwrap())
+    }
+}

@@ -1,0 +1,299 @@
+//! The built binary, serving on ports of its own.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use hotshelf::grpc::proto::model_service_client::ModelServiceClient;
+use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
+use hotshelf::grpc::proto::{
+    GetModelStatusRequest, GetModelStatusResponse, RecommendRequest, RecommendResponse,
+    ReloadModelRequest, ReloadModelResponse,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::scrape::{Scrape, http_get};
+use super::shop::{MODEL, Shop};
+use super::wait::until;
+
+/// The user `nobody`, who may write nothing.
+const NOBODY: u32 = 65_534;
+
+/// A running server; dropping it kills it.
+pub(crate) struct Server {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+    reader: Option<JoinHandle<()>>,
+    /// Its private cache folder.
+    cache: TempDir,
+    pub(crate) data: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) http: SocketAddr,
+}
+
+impl Server {
+    /// Starts it on the shop's registry; nothing is live unless the registry says so. `settings` go
+    /// over those that suit tests.
+    pub(crate) async fn start(shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_hotshelf"));
+        Self::start_binary(&mut Command::new(binary), shop, settings).await
+    }
+
+    /// The same, as a user who may not write into the registry, even where the tests run as root.
+    pub(crate) async fn start_without_rights(shop: &Shop, place: &Path) -> Self {
+        // Folders above the build's may be closed to others.
+        let binary = place.join("hotshelf");
+        std::fs::copy(env!("CARGO_BIN_EXE_hotshelf"), &binary).unwrap();
+        let mut command = Command::new(binary);
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Self::start_binary(&mut command, shop, &[]).await
+    }
+
+    async fn start_binary(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        let cache = tempfile::tempdir().unwrap();
+        super::shop::open_to_all(cache.path(), 0o777);
+        let mut flags = BTreeMap::from([
+            ("registry", shop.url()),
+            ("cache-dir", cache.path().display().to_string()),
+            ("models", MODEL.to_owned()),
+            ("data-addr", "127.0.0.1:0".to_owned()),
+            ("admin-addr", "127.0.0.1:0".to_owned()),
+            ("http-addr", "127.0.0.1:0".to_owned()),
+            ("watch-interval-ms", "50".to_owned()),
+            ("drain-delay-ms", "0".to_owned()),
+            ("log-format", "json".to_owned()),
+        ]);
+        flags.extend(
+            settings
+                .iter()
+                .map(|(key, value)| (*key, (*value).to_owned())),
+        );
+        command.env_clear().arg("serve");
+        for (key, value) in flags {
+            command.arg(format!("--{key}")).arg(value);
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let reader = collect(child.stderr.take().unwrap(), Arc::clone(&log));
+        let nowhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (data, admin, http) = (nowhere, nowhere, nowhere);
+        let mut server = Self {
+            child,
+            log,
+            reader: Some(reader),
+            cache,
+            data,
+            admin,
+            http,
+        };
+        let listening = server.logged("listening").await;
+        let address = |key: &str| listening[key].as_str().unwrap().parse().unwrap();
+        (server.data, server.admin, server.http) =
+            (address("data"), address("admin"), address("http"));
+        server
+    }
+
+    /// Starts it and makes this version live.
+    pub(crate) async fn serving(shop: &Shop, version: u64, settings: &[(&str, &str)]) -> Self {
+        let server = Self::start(shop, settings).await;
+        let done = server.reload(version).await.unwrap();
+        assert!(done.changed, "{done:?}");
+        server.until_ready().await;
+        server
+    }
+
+    /// The first line of the log with this message, as soon as it is there.
+    pub(crate) async fn logged(&mut self, message: &str) -> Value {
+        until(&format!("{message:?} in the log"), async || {
+            let found = self
+                .lines()
+                .into_iter()
+                .find(|line| line["message"] == message);
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                found.is_some() || ended.is_none(),
+                "ended with {ended:?}: {:#?}",
+                self.lines()
+            );
+            found
+        })
+        .await
+    }
+
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn cache(&self) -> &Path {
+        self.cache.path()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// How the process ended, once it has.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        until("the server's end", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// Ends it in good order.
+    pub(crate) async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.ended().await;
+        assert_eq!(status.code(), Some(0), "{:#?}", self.lines());
+    }
+
+    pub(crate) async fn recommender(&self) -> RecommendationServiceClient<Channel> {
+        RecommendationServiceClient::new(channel(self.data).await)
+    }
+
+    pub(crate) async fn operator(&self) -> ModelServiceClient<Channel> {
+        ModelServiceClient::new(channel(self.admin).await)
+    }
+
+    /// Ten products for this user.
+    pub(crate) async fn recommend(&self, user_id: &str) -> Result<RecommendResponse, Status> {
+        let user_id = user_id.to_owned();
+        self.ask(RecommendRequest {
+            user_id,
+            ..RecommendRequest::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn ask(&self, request: RecommendRequest) -> Result<RecommendResponse, Status> {
+        Ok(self
+            .recommender()
+            .await
+            .recommend(request)
+            .await?
+            .into_inner())
+    }
+
+    /// Makes one version live.
+    pub(crate) async fn reload(&self, version: u64) -> Result<ReloadModelResponse, Status> {
+        let version = Some(version);
+        let author = "tests".to_owned();
+        self.reload_as(ReloadModelRequest {
+            version,
+            author,
+            ..ReloadModelRequest::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn reload_as(
+        &self,
+        request: ReloadModelRequest,
+    ) -> Result<ReloadModelResponse, Status> {
+        Ok(self
+            .operator()
+            .await
+            .reload_model(request)
+            .await?
+            .into_inner())
+    }
+
+    pub(crate) async fn status(&self) -> GetModelStatusResponse {
+        let request = GetModelStatusRequest::default();
+        self.operator()
+            .await
+            .get_model_status(request)
+            .await
+            .unwrap()
+            .into_inner()
+    }
+
+    /// The version that is live at 100 %, if one is.
+    pub(crate) async fn live_version(&self) -> Option<u64> {
+        self.status().await.live.map(|live| live.arms[0].version)
+    }
+
+    pub(crate) async fn until_live(&self, version: u64) {
+        until(&format!("version {version} live"), async || {
+            (self.live_version().await == Some(version)).then_some(())
+        })
+        .await;
+    }
+
+    /// True for SERVING, as this listener tells of this service.
+    pub(crate) async fn is_serving(at: SocketAddr, service: &str) -> Result<bool, Status> {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = HealthClient::new(channel(at).await).check(request).await?;
+        Ok(answer.into_inner().status == 1)
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        until("readiness", async || {
+            (http_get(self.http, "/readyz").await.0 == 200).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn scrape(&self) -> Scrape {
+        let (code, text) = http_get(self.http, "/metrics").await;
+        assert_eq!(code, 200, "{text}");
+        Scrape::parse(&text)
+    }
+
+    /// The code and the text of a refused request for one user.
+    pub(crate) async fn refusal_of(&self, request: RecommendRequest) -> (Code, Status) {
+        let status = self.ask(request).await.unwrap_err();
+        (status.code(), status)
+    }
+}
+
+async fn channel(to: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{to}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
+}
+
+fn collect(stderr: ChildStderr, log: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
+    let read = move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            // What is no JSON line is kept too: the last words of a process that fails.
+            let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            log.lock().unwrap().push(value);
+        }
+    };
+    std::thread::Builder::new()
+        .name("server-log".to_owned())
+        .spawn(read)
+        .unwrap()
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            reader.join().ok();
+        }
+        if std::thread::panicking() {
+            for line in self.lines() {
+                writeln!(std::io::stderr(), "server: {line}").ok();
+            }
+        }
+    }
+}

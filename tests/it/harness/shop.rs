@@ -1,0 +1,242 @@
+//! A small shop in two seasons, fitted and published in a temporary folder.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use hotshelf_model::{
+    AlsParams, CardExtra, FitParams, InteractionsBuilder, Model, ModelCard, Query, Scratch, fit,
+};
+use hotshelf_registry::{
+    CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Registry, Version,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::artifact::Parts;
+
+/// The model that every server of these tests serves.
+pub(crate) const MODEL: &str = "toy";
+
+const USERS: usize = 240;
+const PRODUCTS: usize = 240;
+/// Tastes; a user likes the products of one of them.
+const TASTES: usize = 4;
+
+/// What the shop's people like changes with it, so that two versions are told apart at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Season {
+    Spring,
+    Autumn,
+}
+
+/// A registry in a folder of its own.
+pub(crate) struct Shop {
+    folder: TempDir,
+    registry: Registry,
+}
+
+/// A version, and the model that computes its answers alone.
+pub(crate) struct Published {
+    pub(crate) version: u64,
+    pub(crate) model: Model,
+    pub(crate) parts: Parts,
+    pub(crate) card: Value,
+}
+
+impl Shop {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", folder.path().join("registry").display());
+        Self {
+            folder,
+            registry: Registry::open(&url).unwrap(),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("file://{}", self.root().display())
+    }
+
+    /// The registry's folder.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("registry")
+    }
+
+    /// The folder around it.
+    pub(crate) fn place(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ids of all users, the same in both seasons.
+    pub(crate) fn users() -> Vec<String> {
+        (0..USERS).map(user_id).collect()
+    }
+
+    /// Fits a season and publishes it.
+    pub(crate) async fn publish(&self, season: Season) -> Published {
+        let model = factors_of(season, 8);
+        let parameters = FitParams {
+            als: als(8),
+            ..FitParams::default()
+        };
+        let extra = CardExtra {
+            parameters,
+            evaluation: None,
+            probes: 16,
+        };
+        let packed = model.pack(extra).unwrap();
+        let card = serde_json::to_value(&packed.card).unwrap();
+        let parts = Parts::of(packed.parts);
+        let version = self.publish_parts(&parts, &card).await;
+        Published {
+            version,
+            model,
+            parts,
+            card,
+        }
+    }
+
+    /// Publishes these bytes with right checksums, whatever they mean.
+    pub(crate) async fn publish_parts(&self, parts: &Parts, card: &Value) -> u64 {
+        let part = |(name, bytes): (&String, &Vec<u8>)| NewPart {
+            name: name.parse().unwrap(),
+            bytes: Bytes::from(bytes.clone()),
+        };
+        let new = NewVersion {
+            parts: parts.0.iter().map(part).collect(),
+            card: card.clone(),
+            lineage: Lineage {
+                seed: 42,
+                ..Lineage::default()
+            },
+            author: "tests".to_owned(),
+        };
+        self.registry
+            .publish(&name(), new)
+            .await
+            .unwrap()
+            .version
+            .get()
+    }
+
+    pub(crate) async fn manifest(&self, version: u64) -> Manifest {
+        self.registry
+            .manifest(&name(), Version::new(version).unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Where a part of a version is stored.
+    pub(crate) async fn part_file(&self, version: u64, part: &str) -> PathBuf {
+        let upload = self.manifest(version).await.upload.to_string();
+        self.root()
+            .join(MODEL)
+            .join("parts")
+            .join(upload)
+            .join(part)
+    }
+
+    /// Names of the rollout records, in order.
+    pub(crate) fn rollouts(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.root().join(MODEL).join("rollouts")) else {
+            return Vec::new();
+        };
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+}
+
+impl Published {
+    /// The ten best products for a user with their scores, computed by the model alone.
+    pub(crate) fn top(&self, user_id: &str) -> Vec<(String, f32)> {
+        top(&self.model, user_id)
+    }
+}
+
+/// The same of any model.
+pub(crate) fn top(model: &Model, user_id: &str) -> Vec<(String, f32)> {
+    let query = Query {
+        user_id,
+        ..Query::default()
+    };
+    let answer = model.recommend(&query, &mut Scratch::default()).unwrap();
+    let items = answer.items.iter();
+    items
+        .map(|item| (model.products().id(item.product).to_owned(), item.score))
+        .collect()
+}
+
+/// A version of any registry, read back and decoded.
+pub(crate) async fn unpacked(registry: &Registry, manifest: &Manifest) -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = CacheDir::open(folder.path()).unwrap();
+    let local = registry.fetch(manifest, &cache).await.unwrap();
+    let parts: BTreeMap<String, Bytes> = local.seal(&mut |_| {}).unwrap();
+    let card: ModelCard = serde_json::from_value(manifest.card.clone()).unwrap();
+    Model::unpack(&card, &parts, &mut |_| {}).unwrap()
+}
+
+/// A season fitted with this many factors.
+pub(crate) fn factors_of(season: Season, factors: usize) -> Model {
+    let mut builder = InteractionsBuilder::new();
+    for product in 0..PRODUCTS {
+        builder.add_product(&product_id(product));
+    }
+    let turn = season as usize;
+    for user in 0..USERS {
+        for step in 0..3 + user % 17 {
+            let shelf = (user * 7 + step * (step + 3 + turn) + turn * 13) % (PRODUCTS / TASTES);
+            // Now and then something of another taste, so that factors do not split by taste alone.
+            let taste = (user + turn + usize::from(step % 5 == 4)) % TASTES;
+            let product = product_id(shelf * TASTES + taste);
+            builder.add(
+                &user_id(user),
+                &product,
+                1.0 + (step % 3) as f32,
+                1_700_000_000 + step as i64,
+            );
+        }
+    }
+    let params = FitParams {
+        als: als(factors),
+        ..FitParams::default()
+    };
+    fit(
+        &builder.build(),
+        &[],
+        &params,
+        NonZeroUsize::MIN,
+        &mut |_| {},
+    )
+    .unwrap()
+}
+
+fn als(factors: usize) -> AlsParams {
+    AlsParams {
+        factors,
+        iterations: 5,
+        ..AlsParams::default()
+    }
+}
+
+fn user_id(user: usize) -> String {
+    format!("u{user:04}")
+}
+
+fn product_id(product: usize) -> String {
+    format!("p{product:04}")
+}
+
+fn name() -> ModelName {
+    MODEL.parse().unwrap()
+}
+
+/// Sets a folder's or file's mode.
+pub(crate) fn open_to_all(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
