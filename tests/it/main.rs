@@ -4,6 +4,7 @@
 
 mod bad_artifacts;
 mod harness;
+mod lifecycle;
 mod proto;
 mod repository;
 mod rpc_surface;
