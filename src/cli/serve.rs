@@ -5,10 +5,15 @@ use crate::config::{Config, Layers, SETTINGS, variables};
 use crate::telemetry;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Threads for the accept loops, the watch and the drivers; requests have threads of their own.
 const CONTROL_THREADS: usize = 2;
+
+/// Within this time of the first signal another one is the same one again: supervisors signal a process
+/// and then its group.
+const SIGNAL_ECHO: Duration = Duration::from_millis(200);
 
 /// Every setting as a flag, made from the table.
 pub(super) struct ServeArgs {
@@ -121,6 +126,12 @@ impl Signals {
     async fn two(&mut self, first: tokio::sync::oneshot::Sender<()>) {
         self.one().await;
         drop(first);
-        self.one().await;
+        let first_came = Instant::now();
+        loop {
+            self.one().await;
+            if first_came.elapsed() >= SIGNAL_ECHO {
+                return;
+            }
+        }
     }
 }
