@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod bad_artifacts;
+mod bad_input;
+mod connections;
 mod harness;
 mod lifecycle;
 mod proto;
 mod repository;
 mod rpc_surface;
+mod shutdown;
 mod swap;
 mod tools;
