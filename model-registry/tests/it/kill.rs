@@ -44,9 +44,9 @@ fn dying_registry(folder: &Path, step: usize) -> Registry {
     Registry::with_store(dying, root).with_options(options(1))
 }
 
-/// What a child does; it never reports, it only dies or comes to its end.
+/// What a child process of the tests below does: it never reports, it only dies or comes to its end.
+/// Run by itself, without a role, it has nothing to do.
 #[tokio::test]
-#[ignore = "the child process of the tests below"]
 #[expect(
     clippy::disallowed_methods,
     reason = "the parent speaks through the environment"
@@ -85,7 +85,7 @@ async fn child_process() {
 
 fn spawn(role: &str, folder: &Path, step: Option<usize>) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "kill::child_process", "--ignored"]);
+    child.args(["--exact", "kill::child_process"]);
     child.env(ROLE, role).env(FOLDER, folder);
     if let Some(step) = step {
         child.env(STEP, step.to_string());
