@@ -1,6 +1,8 @@
 //! Where a setting's text comes from: flag over environment over TOML file over default.
 
 use super::settings::{Kind, SETTINGS, Setting};
+use crate::error::with_causes;
+use hotshelf_registry::{ModelName, Registry};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -167,8 +169,29 @@ fn check(kind: Kind, text: &str) -> Result<(), String> {
             Ok(number) if (min..=max).contains(&number) => Ok(()),
             _ => Err(format!("is not a whole number within {min} to {max}")),
         },
+        Kind::Models => model_names(text).map(drop),
+        Kind::Registry => match Registry::open(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("is no registry: {}", with_causes(&error))),
+        },
         Kind::Word(words) if words.contains(&text) => Ok(()),
         Kind::Word(words) => Err(format!("is none of {}", words.join(", "))),
+    }
+}
+
+fn model_names(text: &str) -> Result<Vec<ModelName>, String> {
+    let (mut names, mut problems) = (Vec::new(), Vec::new());
+    for part in text.split(',').map(str::trim) {
+        match part.parse::<ModelName>() {
+            Ok(name) if names.contains(&name) => problems.push(format!("{part:?} is named twice")),
+            Ok(name) => names.push(name),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        Ok(names)
+    } else {
+        Err(format!("does not name models: {}", problems.join("; ")))
     }
 }
 
@@ -194,5 +217,10 @@ impl Resolved {
         self.text(key)
             .parse()
             .expect("resolve() checked the form of every address")
+    }
+
+    /// The setting of kind Models, in the order given.
+    pub fn models(&self) -> Vec<ModelName> {
+        model_names(self.text("models")).expect("resolve() checked the names")
     }
 }

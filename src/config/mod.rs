@@ -8,7 +8,6 @@ pub use settings::{Kind, SETTINGS, Setting};
 
 use crate::lifecycle::Gate;
 use hotshelf_registry::ModelName;
-use layers::Resolved;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,7 +56,7 @@ impl Config {
         Ok(Self {
             registry: resolved.text("registry").to_owned(),
             cache_dir: PathBuf::from(resolved.text("cache_dir")),
-            models: models(&resolved)?,
+            models: resolved.models(),
             data_addr: resolved.address("data_addr"),
             admin_addr: resolved.address("admin_addr"),
             http_addr: resolved.address("http_addr"),
@@ -83,25 +82,6 @@ impl Config {
             log_format: resolved.text("log_format").to_owned(),
             log_level: resolved.text("log_level").to_owned(),
         })
-    }
-}
-
-fn models(resolved: &Resolved) -> Result<Vec<ModelName>, Problems> {
-    let mut problems = Problems::default();
-    let mut models = Vec::new();
-    for text in resolved.text("models").split(',').map(str::trim) {
-        match text.parse::<ModelName>() {
-            Ok(name) if models.contains(&name) => {
-                problems.0.push(format!("models: {text:?} is named twice"));
-            }
-            Ok(name) => models.push(name),
-            Err(error) => problems.0.push(format!("models: {error}")),
-        }
-    }
-    if problems.0.is_empty() {
-        Ok(models)
-    } else {
-        Err(problems)
     }
 }
 

@@ -10,6 +10,10 @@ pub enum Kind {
     Address,
     /// A whole number within these bounds, both inclusive.
     Number(u64, u64),
+    /// Names of models, separated by commas, each once.
+    Models,
+    /// The URL of a registry.
+    Registry,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -48,7 +52,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "registry",
         None,
-        Kind::Text,
+        Kind::Registry,
         "Where versions are: file:///folder or memory:///",
     ),
     setting(
@@ -60,7 +64,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "models",
         Some("default"),
-        Kind::Text,
+        Kind::Models,
         "Names of the models to serve, separated by commas; the first is the default",
     ),
     setting(
