@@ -4,9 +4,12 @@
 
 mod bad_artifacts;
 mod bad_input;
+mod command_line;
+mod config;
 mod connections;
 mod harness;
 mod lifecycle;
+mod metrics;
 mod proto;
 mod repository;
 mod rpc_surface;

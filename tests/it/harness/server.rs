@@ -133,6 +133,15 @@ impl Server {
         .await
     }
 
+    /// How often this message stands in the log so far.
+    pub(crate) fn times_logged(&self, message: &str) -> usize {
+        let lines = self.lines();
+        lines
+            .iter()
+            .filter(|line| line["message"] == message)
+            .count()
+    }
+
     /// All lines so far.
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()

@@ -1,0 +1,178 @@
+//! The commands that look at a registry, talk to a server, or do everything at once.
+
+use serde_json::json;
+
+use crate::harness::{MODEL, Season, Server, Shop, hotshelf};
+
+/// Runs a command that reads, both ways, and returns its text and its JSON.
+fn both(args: &[&str]) -> (String, serde_json::Value) {
+    let text = hotshelf(args).text().to_owned();
+    let json = hotshelf(&[args, &["--json"]].concat()).json();
+    (text, json)
+}
+
+#[tokio::test]
+async fn models_are_listed_shown_and_verified_without_a_server() {
+    let shop = Shop::new();
+    shop.publish(Season::Spring).await;
+    shop.publish(Season::Autumn).await;
+    let url = shop.url();
+    let place = ["--registry", &url, "--model", MODEL];
+    let (text, list) = both(&[&["models", "list"], &place[..]].concat());
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert_eq!(
+        (&list[0]["version"], &list[1]["version"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(
+        (&list[0]["users"], &list[0]["author"], &list[0]["problem"]),
+        (&json!(240), &json!("tests"), &json!(""))
+    );
+    let (text, manifest) = both(&[&["models", "show", "1"], &place[..]].concat());
+    assert!(
+        text.starts_with("toy version 1, ") && text.contains("als.safetensors"),
+        "{text}"
+    );
+    assert_eq!(
+        (&manifest["version"], &manifest["format"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(manifest["parts"].as_array().unwrap().len(), 5);
+    let (text, verdict) = both(&[&["models", "verify"], &place[..]].concat());
+    assert!(text.contains("version 2 is good"), "{text}");
+    assert_eq!(
+        verdict,
+        json!({"model": MODEL, "version": 2, "is_good": true, "kind": "ok", "message": ""})
+    );
+
+    let run = hotshelf(&[&["models", "show", "9"], &place[..]].concat());
+    assert!(
+        run.refusal(1).contains("version 9 of toy does not exist"),
+        "{run:?}"
+    );
+    let run = hotshelf(&["models", "list", "--registry", &url, "--model", "../up"]);
+    assert!(run.refusal(2).contains("../up"), "{run:?}");
+    let run = hotshelf(&["models", "show", "--registry", &url, "--model", "other"]);
+    assert!(run.refusal(1).contains("other has no version"), "{run:?}");
+}
+
+#[tokio::test]
+async fn running_server_is_asked_reloaded_and_looked_at() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::start(&shop, &[]).await;
+    let (data, admin) = (server.data.to_string(), server.admin.to_string());
+
+    let run = hotshelf(&["recommend", "u0042", "--addr", &data]);
+    assert!(
+        run.refusal(1).contains("UNAVAILABLE (MODEL_NOT_LIVE)"),
+        "{run:?}"
+    );
+    let run = hotshelf(&[
+        "reload", "--admin", &admin, "--author", "ann", "--reason", "why not",
+    ]);
+    assert!(
+        run.text()
+            .starts_with("toy now serves version 1 (before: nothing), rollout 1"),
+        "{run:?}"
+    );
+    let again = hotshelf(&["reload", "1", "--admin", &admin, "--json"]).json();
+    assert_eq!(
+        (&again["changed"], &again["state"]),
+        (&json!(false), &json!("live"))
+    );
+    let run = hotshelf(&["reload", "9", "--admin", &admin]);
+    assert!(
+        run.refusal(1).contains("NOT_FOUND (UNKNOWN_VERSION)"),
+        "{run:?}"
+    );
+
+    let (text, list) = both(&["recommend", "u0042", "--addr", &data, "-n", "3"]);
+    let expected: Vec<_> = spring
+        .top("u0042")
+        .into_iter()
+        .take(3)
+        .map(|(id, _)| id)
+        .collect();
+    for (rank, id) in expected.iter().enumerate() {
+        assert_eq!(
+            (
+                &list["items"][rank]["product_id"],
+                &list["items"][rank]["rank"]
+            ),
+            (&json!(id), &json!(rank + 1))
+        );
+        assert!(text.contains(id), "{text}");
+    }
+    assert_eq!(
+        (&list["version"], &list["strategy"]),
+        (&json!(1), &json!("collaborative"))
+    );
+    let run = hotshelf(&[
+        "recommend",
+        "u0042",
+        "--addr",
+        &data,
+        "--exclude",
+        &expected[0],
+        "--strategy",
+        "collaborative",
+        "--json",
+    ]);
+    assert_eq!(run.json()["items"][0]["product_id"], json!(expected[1]));
+
+    let (text, status) = both(&["status", "--admin", &admin]);
+    assert!(text.contains("toy"), "{text}");
+    assert_eq!(status["live"]["author"], "ann");
+    let versions = status["versions"].as_array().unwrap();
+    let states = versions
+        .iter()
+        .map(|one| (one["version"].as_u64(), one["state"].as_str()));
+    // What was asked for in vain is remembered, too.
+    assert!(
+        states.eq([(Some(9), Some("failed")), (Some(1), Some("live"))]),
+        "{status}"
+    );
+    server.stop().await;
+
+    let run = hotshelf(&["status", "--admin", &admin]);
+    assert!(
+        run.refusal(1).contains(&format!("cannot reach {admin}")),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn demo_swaps_without_a_failed_request_and_says_so_in_one_json_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let size = [
+        "--products",
+        "200",
+        "--users",
+        "300",
+        "--rate",
+        "200",
+        "--seconds",
+        "1",
+    ];
+    let run = hotshelf(&[&["demo", "--once", "--json", "--dir", &place], &size[..]].concat());
+    let report = run.json();
+    assert_eq!(
+        (&report["failed"], &report["swaps"]),
+        (&json!(0), &json!(1)),
+        "{report}"
+    );
+    let versions = report["versions"].as_object().unwrap();
+    assert_eq!(versions.keys().collect::<Vec<_>>(), ["1", "2"], "{report}");
+    let answers: u64 = versions.values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(report["requests"].as_u64(), Some(answers));
+    for key in ["p50_ms", "p99_ms_steady", "p99_ms_swap"] {
+        assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report}");
+    }
+    let files = std::fs::read_dir(folder.path().join("shop")).unwrap();
+    let names: Vec<_> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().any(|name| name.ends_with(".csv")), "{names:?}");
+}

@@ -1,0 +1,109 @@
+//! `hotshelf serve` as it is configured.
+
+use std::path::Path;
+
+use crate::harness::{Run, hotshelf_in};
+
+fn serve(variables: &[(&str, &str)], args: &[&str]) -> Run {
+    hotshelf_in(Path::new("."), variables, &[&["serve"], args].concat())
+}
+
+#[test]
+fn every_bad_value_is_said_at_once_wherever_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hotshelf.toml");
+    let text = "calls_max = 0\nstreem_max = 7\nmodels = \"Home\"\nlog_level = \"info\"\n";
+    std::fs::write(&file, text).unwrap();
+    let variables = [
+        ("HOTSHELF_HTTP_ADDR", "nowhere"),
+        ("HOTSHELF_REGISTRI", "x"),
+    ];
+    let file = file.display().to_string();
+    let args = [
+        "--config",
+        &file,
+        "--registry",
+        "ftp://nowhere",
+        "--data-addr",
+        "localhost",
+        "--streams-max",
+        "many",
+        "--log-level",
+        "loud",
+    ];
+    let run = serve(&variables, &args);
+    let said = run.refusal(2);
+    for problem in [
+        "--data-addr: \"localhost\"",
+        "--streams-max: \"many\"",
+        "--log-level: \"loud\"",
+        "HOTSHELF_HTTP_ADDR: \"nowhere\"",
+        "HOTSHELF_REGISTRI: no such setting",
+        &format!("{file}: calls_max: \"0\""),
+        &format!("{file}: streem_max: no such setting"),
+        "Home",
+        "--registry: \"ftp://nowhere\" is no registry",
+    ] {
+        assert!(said.contains(problem), "{problem:?} is missing in\n{said}");
+    }
+    assert!(
+        said.contains("the configuration has 9 problem(s)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn flag_goes_over_variable_goes_over_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hotshelf.toml");
+    std::fs::write(&file, "calls_max = 0\nstreams_max = 0\nretry_max_ms = 0\n").unwrap();
+    let file = file.display().to_string();
+    let variables = [("HOTSHELF_CALLS_MAX", "-1"), ("HOTSHELF_STREAMS_MAX", "-1")];
+    // Each wins with a bad value of its own, so that the refusal tells which one was read.
+    let run = serve(&variables, &["--config", &file, "--calls-max", "none"]);
+    let said = run.refusal(2);
+    for winner in [
+        "--calls-max: \"none\"",
+        "HOTSHELF_STREAMS_MAX: \"-1\"",
+        "retry_max_ms: \"0\"",
+    ] {
+        assert!(said.contains(winner), "{winner:?} is missing in\n{said}");
+    }
+    for loser in [
+        "HOTSHELF_CALLS_MAX",
+        "calls_max: \"0\"",
+        "streams_max: \"0\"",
+    ] {
+        assert!(!said.contains(loser), "{loser:?} is in\n{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_named_with_its_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache").display().to_string();
+    let registry = format!("file://{}", folder.path().display());
+    let place = ["--registry", &registry, "--cache-dir", &cache];
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let run = serve(&[], &[&place[..], &["--data-addr", &address]].concat());
+    assert!(
+        run.refusal(1)
+            .contains(&format!("data_addr: cannot listen on {address}")),
+        "{run:?}"
+    );
+
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let file = file.display().to_string();
+    let run = serve(&[], &["--registry", &registry, "--cache-dir", &file]);
+    assert!(run.refusal(1).contains("cache_dir"), "{run:?}");
+    let run = serve(&[], &["--cache-dir", &cache]);
+    assert!(
+        run.refusal(2).contains("registry: has to be given"),
+        "{run:?}"
+    );
+    let missing = folder.path().join("none.toml").display().to_string();
+    let run = serve(&[], &["--config", &missing]);
+    assert!(run.refusal(2).contains(&missing), "{run:?}");
+}
