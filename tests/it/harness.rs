@@ -17,6 +17,6 @@ pub(crate) use raw_call::{OpenCall, RawConnection};
 pub(crate) use refusal::{error_kind, error_reason, violations};
 pub(crate) use scrape::{Scrape, http_get};
 pub(crate) use server::Server;
-pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, unpacked};
+pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, top};
 pub(crate) use traffic::{Seen, Traffic};
 pub(crate) use wait::{PATIENCE, until};

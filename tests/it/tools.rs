@@ -38,6 +38,38 @@ pub(crate) fn python() -> Option<PathBuf> {
     found_or_skipped(found, "the Python environment", in_ci(), &mut io::stderr())
 }
 
+/// The `hotshelf-offline` that was built beside the server: cargo builds every binary of the workspace
+/// before it runs the workspace's tests, but only its own for one package's.
+///
+/// # Panics
+/// Under CI=true where it is missing.
+pub(crate) fn trainer() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_BIN_EXE_hotshelf")).with_file_name("hotshelf-offline");
+    let found = beside.is_file().then_some(beside);
+    let missing = "hotshelf-offline, which `cargo build --workspace` makes,";
+    found_or_skipped(found, missing, in_ci(), &mut io::stderr())
+}
+
+/// A file of the public shops that may lie beside the checkout. Without it None, and a line that says
+/// so; CI has them only where somebody put them there.
+pub(crate) fn public_shop(name: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data")
+        .join(name);
+    if file.is_file() {
+        return Some(file);
+    }
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    writeln!(
+        io::stderr(),
+        "skipped: {test}: {} is not there",
+        file.display()
+    )
+    .ok();
+    None
+}
+
 fn own_tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools")
 }

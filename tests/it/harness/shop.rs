@@ -129,6 +129,17 @@ impl Shop {
             .unwrap()
     }
 
+    /// A version, read back and decoded.
+    pub(crate) async fn load(&self, version: u64) -> Model {
+        let manifest = self.manifest(version).await;
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CacheDir::open(folder.path()).unwrap();
+        let local = self.registry.fetch(&manifest, &cache).await.unwrap();
+        let parts = local.seal(&mut |_| {}).unwrap();
+        let card: ModelCard = serde_json::from_value(manifest.card).unwrap();
+        Model::unpack(&card, &parts, &mut |_| {}).unwrap()
+    }
+
     /// Where a part of a version is stored.
     pub(crate) async fn part_file(&self, version: u64, part: &str) -> PathBuf {
         let upload = self.manifest(version).await.upload.to_string();
@@ -169,16 +180,6 @@ pub(crate) fn top(model: &Model, user_id: &str) -> Vec<(String, f32)> {
     items
         .map(|item| (model.products().id(item.product).to_owned(), item.score))
         .collect()
-}
-
-/// A version of any registry, read back and decoded.
-pub(crate) async fn unpacked(registry: &Registry, manifest: &Manifest) -> Model {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = CacheDir::open(folder.path()).unwrap();
-    let local = registry.fetch(manifest, &cache).await.unwrap();
-    let parts: BTreeMap<String, Bytes> = local.seal(&mut |_| {}).unwrap();
-    let card: ModelCard = serde_json::from_value(manifest.card.clone()).unwrap();
-    Model::unpack(&card, &parts, &mut |_| {}).unwrap()
 }
 
 /// A season fitted with this many factors.
