@@ -8,7 +8,7 @@ use super::live::{Live, LoadedVersion, ModelSlot};
 use super::loader::{Load, LoadResult, Source};
 use super::manager::{ModelManager, Now};
 use super::pacing::Pacer;
-use super::state::{Phase, VersionState};
+use super::state::{LoadError, Phase, VersionState};
 use super::status::ModelStatus;
 use super::watch::{RecordRequest, WatchReport};
 use crate::metrics::{Metrics, VersionMetrics};
@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use hotshelf_model::UNKNOWN_SEGMENT;
 use hotshelf_registry::Version;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -101,7 +102,7 @@ impl Driver {
         }
     }
 
-    /// Runs until `stop`, then waits for its threads: a load under way is let finish its step.
+    /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
         loop {
             while let Some(action) = self.manager.next_action(self.now()) {
@@ -245,16 +246,30 @@ impl Driver {
             model: self.handle.slot.name.clone(),
             version,
             is_paced,
+            kept: self
+                .resident
+                .values()
+                .map(|loaded| loaded.upload.clone())
+                .collect(),
         };
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
         tracing::info!(model = %load.model, %version, is_paced, "loading");
-        self.spawn("loader", move || {
+        let started = self.spawn("loader", move || {
             let mut progress = |state: VersionState| {
                 let _ = inputs.blocking_send(Input::Event(Event::Progress { version, state }));
             };
             let result = load.run(&source, &mut progress);
             let _ = inputs.blocking_send(Input::Loaded(version, result));
         });
+        if let Err(error) = started {
+            let outcome = Err(LoadError {
+                kind: "resources",
+                message: format!("version {version}: cannot start a loader thread: {error}"),
+                is_retryable: true,
+            });
+            let phases = Vec::new();
+            self.take(Input::Loaded(version, LoadResult { phases, outcome }));
+        }
     }
 
     /// Frees what no request holds any more, on a thread of its own.
@@ -276,23 +291,25 @@ impl Driver {
     fn free(&mut self, version: Version, loaded: LoadedVersion) {
         let inputs = self.handle.inputs.clone();
         let model = self.handle.slot.name.clone();
-        self.spawn("retirer", move || {
+        let started = self.spawn("retirer", move || {
             // Low priority: giving back hundreds of megabytes takes the kernel tens of milliseconds.
             let _pacer = Pacer::begin(true);
             drop(loaded);
             tracing::info!(%model, %version, "retired");
             let _ = inputs.blocking_send(Input::Event(Event::Freed { version }));
         });
+        if let Err(error) = started {
+            // The closure is gone, and the version with it: freed here and now.
+            tracing::warn!(%error, "cannot start a retirer thread");
+            self.take(Input::Event(Event::Freed { version }));
+        }
     }
 
-    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) {
-        let thread = std::thread::Builder::new()
-            .name(format!("hotshelf-{name}"))
-            .spawn(work);
-        match thread {
-            Ok(worker) => self.workers.push(worker),
-            Err(error) => tracing::error!(%error, name, "cannot start a thread"),
-        }
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let name = format!("hotshelf-{name}");
+        let worker = std::thread::Builder::new().name(name).spawn(work)?;
+        self.workers.push(worker);
+        Ok(())
     }
 
     fn count_load(&self, result: &LoadResult) {

@@ -12,9 +12,9 @@ use super::state::{LoadError, LoadedInfo, Phase, VersionState};
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
-use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
+use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, UploadId, Version};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -50,6 +50,8 @@ pub(super) struct Load {
     pub version: Version,
     /// Something is live beside it.
     pub is_paced: bool,
+    /// Uploads whose files stay in the cache: those of versions in memory, for a restart.
+    pub kept: BTreeSet<UploadId>,
 }
 
 impl Load {
@@ -107,6 +109,7 @@ impl Load {
         let metrics = OnceLock::new();
         let loaded = LoadedVersion {
             version: self.version,
+            upload: manifest.upload,
             model,
             card,
             metrics,
@@ -130,9 +133,29 @@ impl Load {
         runtime.block_on(async {
             let manifest = source.registry.manifest(&self.model, self.version).await;
             let manifest = manifest.map_err(|error| registry_error(&error))?;
+            self.make_room(source, &manifest);
             let local = source.registry.fetch(&manifest, &source.cache).await;
             Ok((manifest, local.map_err(|error| registry_error(&error))?))
         })
+    }
+
+    /// Removes what the cache holds of other versions, so that it does not grow with every reload.
+    /// One load of a model runs at a time, so nothing is removed under another one.
+    fn make_room(&self, source: &Source, manifest: &Manifest) {
+        let mut kept = self.kept.clone();
+        kept.insert(manifest.upload.clone());
+        match source.cache.keep_only(&self.model, &kept) {
+            Ok(evicted) if evicted.uploads == 0 => {}
+            Ok(evicted) => {
+                let (uploads, bytes) = (evicted.uploads, evicted.bytes);
+                tracing::info!(model = %self.model, uploads, bytes, "removed from the cache");
+            }
+            // A cache that cannot be cleared may still take this version; if not, fetch says so.
+            Err(error) => {
+                let error = crate::error::with_causes(&error);
+                tracing::warn!(model = %self.model, error, "cannot clear the cache");
+            }
+        }
     }
 }
 
