@@ -246,11 +246,7 @@ impl Driver {
             model: self.handle.slot.name.clone(),
             version,
             is_paced,
-            kept: self
-                .resident
-                .values()
-                .map(|loaded| loaded.upload.clone())
-                .collect(),
+            kept: self.resident.values().map(|loaded| loaded.upload).collect(),
         };
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
         tracing::info!(model = %load.model, %version, is_paced, "loading");

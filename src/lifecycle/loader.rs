@@ -143,7 +143,7 @@ impl Load {
     /// One load of a model runs at a time, so nothing is removed under another one.
     fn make_room(&self, source: &Source, manifest: &Manifest) {
         let mut kept = self.kept.clone();
-        kept.insert(manifest.upload.clone());
+        kept.insert(manifest.upload);
         match source.cache.keep_only(&self.model, &kept) {
             Ok(evicted) if evicted.uploads == 0 => {}
             Ok(evicted) => {
