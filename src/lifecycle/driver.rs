@@ -66,6 +66,8 @@ pub(super) struct Driver {
     resident: BTreeMap<Version, Arc<LoadedVersion>>,
     past_lives: Vec<Arc<Live>>,
     draining: Vec<(Version, Arc<LoadedVersion>)>,
+    /// Versions that a thread is giving back; they are in memory until it says that it is done.
+    freeing: usize,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -98,6 +100,7 @@ impl Driver {
             resident: BTreeMap::new(),
             past_lives: Vec::new(),
             draining: Vec::new(),
+            freeing: 0,
             workers: Vec::new(),
         }
     }
@@ -142,7 +145,12 @@ impl Driver {
     fn take(&mut self, input: Input) {
         let now = self.now();
         match input {
-            Input::Event(event) => self.manager.handle(event, now),
+            Input::Event(event) => {
+                if matches!(event, Event::Freed { .. }) {
+                    self.freeing = self.freeing.saturating_sub(1);
+                }
+                self.manager.handle(event, now);
+            }
             Input::Report(report) => self.report = report,
             Input::Loaded(version, result) => {
                 self.count_load(&result);
@@ -173,10 +181,11 @@ impl Driver {
         match action {
             Action::Load { version, is_paced } => self.load(version, is_paced),
             Action::Activate { record } => {
-                let Some(live) = Live::assemble(record, &self.resident) else {
-                    unreachable!("the manager activates resident versions only");
-                };
-                self.activate(Arc::new(live));
+                match Live::assemble(record, &self.resident) {
+                    Some(live) => self.activate(Arc::new(live)),
+                    // The manager activates resident versions only; what is live stays live.
+                    None => tracing::error!("a version to activate is not in memory"),
+                }
             }
             Action::Retire { version } => {
                 let retired = self.resident.remove(&version);
@@ -270,7 +279,11 @@ impl Driver {
 
     /// Frees what no request holds any more, on a thread of its own.
     fn free_drained(&mut self) {
-        self.workers.retain(|worker| !worker.is_finished());
+        for worker in self.workers.extract_if(.., |worker| worker.is_finished()) {
+            if worker.join().is_err() {
+                tracing::error!("a loader or retirer thread panicked");
+            }
+        }
         // Guards of arc-swap count as references once the snapshot was swapped out.
         self.past_lives.retain(|live| Arc::strong_count(live) > 1);
         if !self.past_lives.is_empty() {
@@ -339,7 +352,7 @@ impl Driver {
 
     fn publish(&self) {
         let manager = self.manager.status();
-        let held = self.resident.len() + self.draining.len();
+        let held = self.resident.len() + self.draining.len() + self.freeing;
         let model = self.handle.slot.name.as_str();
         manager.show(&self.metrics.lifecycle, model, held as u64);
         self.handle.status.store(Arc::new(ModelStatus {
