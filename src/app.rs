@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,9 @@ pub enum AppError {
     /// No model is configured.
     #[error("models: none is named")]
     NoModel,
+    /// The system has no randomness to give.
+    #[error("randomness")]
+    Randomness(#[source] getrandom::Error),
     /// The system refuses threads.
     #[error("cannot start the serving threads")]
     Threads(#[source] io::Error),
@@ -88,7 +92,9 @@ impl App {
             http: local(&http, config.http_addr),
         };
         // Spreads replicas that start together; nothing that must be the same twice depends on it.
-        let jitter = ChaCha8Rng::seed_from_u64(u64::from(std::process::id()));
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(AppError::Randomness)?;
+        let jitter = ChaCha8Rng::from_seed(seed);
         Ok(Self {
             config,
             addresses,
@@ -164,9 +170,9 @@ impl App {
         is_ready.store(false, Ordering::Relaxed);
         health.set_ready(false).await;
         tokio::time::sleep(self.config.drain_delay).await;
-        health.end().await;
-        drain(data, admin, self.config.drain_timeout).await;
+        // Before the drain, so that callers who wait for a reload are answered and not waited for.
         lifecycle.stop().await;
+        drain([data, admin], &health, self.config.drain_timeout).await;
         stop_http.cancel();
         // A panicked HTTP plane has ended too.
         let _ = http.await;
@@ -220,6 +226,11 @@ impl Starter<'_> {
         let limits = Limits {
             message_bytes_max: config.message_bytes_max,
             calls_max: config.calls_max,
+            call_timeout: match &services {
+                Services::Data(_) => config.call_timeout,
+                // A reload ends its wait by itself, with the state so far.
+                Services::Admin(_) => config.reload_timeout + config.call_timeout,
+            },
         };
         let plane = PlaneConfig {
             name: services.name(),
@@ -232,6 +243,7 @@ impl Starter<'_> {
                 header_list_bytes_max: config.header_bytes_max,
                 keepalive: config.keepalive,
                 age: config.connection_age,
+                grace: config.drain_timeout,
             },
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
         };
@@ -245,11 +257,13 @@ impl Starter<'_> {
     }
 }
 
-async fn drain(data: Plane, admin: Plane, limit: std::time::Duration) {
+/// GOAWAY to everybody, then the end of health watchers, who would never finish by themselves.
+async fn drain([data, admin]: [Plane; 2], health: &Health, limit: Duration) {
     let stages = [data.stages.clone(), admin.stages.clone()];
     for stage in &stages {
         stage.drain.cancel();
     }
+    health.end().await;
     let mut ended = pin!(async { tokio::join!(data.ended(), admin.ended()) });
     if tokio::time::timeout(limit, ended.as_mut()).await.is_ok() {
         tracing::info!("drained");

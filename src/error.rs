@@ -3,6 +3,7 @@
 //! Every refusal of this server is a [`CallError`]; its status carries exactly one ErrorInfo whose
 //! reason is stable, and a BadRequest where fields are to blame.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use tonic::{Code, Status};
@@ -166,7 +167,7 @@ impl CallError {
 
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
-        let mut metadata = std::collections::HashMap::new();
+        let mut metadata = HashMap::new();
         if let CallError::VersionRefused { kind, .. } = &error {
             metadata.insert("kind".to_owned(), (*kind).to_owned());
         }
@@ -187,6 +188,13 @@ impl From<CallError> for Status {
         }
         status
     }
+}
+
+/// A refusal that is not ours, with the ErrorInfo that ours have: its reason is the code's name.
+pub(crate) fn explained(status: &Status) -> Status {
+    let reason = code_name(status.code() as usize);
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(status.code(), status.message(), details)
 }
 
 /// An error and all its causes in one line.

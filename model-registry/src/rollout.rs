@@ -99,8 +99,24 @@ impl RolloutDraft {
         if let Some(salt) = &self.salt {
             json::check_text("salt", salt, SALT_BYTES_MAX)?;
         }
-        json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;
-        json::check_text("reason", &self.reason, REASON_BYTES_MAX)
+        Self::check_author(&self.author)?;
+        Self::check_reason(&self.reason)
+    }
+
+    /// Whether a record may name this author.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check_author(author: &str) -> Result<(), Error> {
+        json::check_text("author", author, AUTHOR_BYTES_MAX)
+    }
+
+    /// Whether a record may give this reason.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check_reason(reason: &str) -> Result<(), Error> {
+        json::check_text("reason", reason, REASON_BYTES_MAX)
     }
 }
 

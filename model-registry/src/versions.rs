@@ -119,6 +119,16 @@ impl Registry {
             .await
     }
 
+    /// Numbers of all versions in the listing, ascending; removed and unreadable ones too. Reads no
+    /// manifest.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn version_numbers(&self, model: &ModelName) -> Result<Vec<Version>, Error> {
+        let listed = self.listed_versions(model).await?;
+        Ok(listed.into_iter().filter_map(Version::new).collect())
+    }
+
     async fn listed_versions(&self, model: &ModelName) -> Result<Vec<u64>, Error> {
         let folder = self.layout().versions(model);
         self.store()

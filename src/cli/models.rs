@@ -110,9 +110,14 @@ fn list(place: &Place, out: &mut dyn Write) -> anyhow::Result<()> {
     let registry = Registry::open(&place.registry)?;
     let listed = block_on(async {
         let mut listed = Vec::new();
-        for entry in registry.versions(&place.model).await?.into_iter().rev() {
-            let manifest = registry.manifest(&place.model, entry.version).await;
-            listed.push(Listed::of(entry.version, manifest));
+        for version in registry
+            .version_numbers(&place.model)
+            .await?
+            .into_iter()
+            .rev()
+        {
+            let manifest = registry.manifest(&place.model, version).await;
+            listed.push(Listed::of(version, manifest));
         }
         Ok(listed)
     })?;

@@ -49,10 +49,16 @@ pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
             .await?)
     })?;
     if args.output.json {
-        write_json(out, &done)
+        write_json(out, &done)?;
     } else {
-        write_text(out, &done)
+        write_text(out, &done)?;
     }
+    let is_done = done.changed || done.state == "live";
+    anyhow::ensure!(
+        is_done,
+        "the time was over first; the load goes on, ask again"
+    );
+    Ok(())
 }
 
 fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {

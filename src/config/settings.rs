@@ -110,6 +110,12 @@ pub const SETTINGS: &[Setting] = &[
         "Calls under way at once on one listener; more are turned away",
     ),
     setting(
+        "call_timeout_ms",
+        Some("10000"),
+        Kind::Number(10, DAY_MS),
+        "Longest wait for a recommendation whose caller set no deadline, in ms",
+    ),
+    setting(
         "message_bytes_max",
         Some("1048576"),
         Kind::Number(1024, 64 * MIB),

@@ -29,6 +29,8 @@ use traffic::{Phase, Traffic};
 
 /// The end of the made-up months, 2026-07-01T00:00:00Z: the same shop on every day.
 const SHOP_END_S: i64 = 1_782_864_000;
+/// File that tells a demo's folder from others.
+const MARK: &str = ".hotshelf-demo";
 /// Who signs the demo's versions and rollouts.
 const AUTHOR: &str = "demo";
 
@@ -281,17 +283,28 @@ fn reload(version: u64, reason: &str) -> ReloadAsk {
     }
 }
 
-/// Removes what an earlier demo left. Only folders that a demo made are touched.
+/// Removes what an earlier demo left, which it knows by the mark that a demo leaves.
 fn clear(dir: &Path) -> anyhow::Result<()> {
+    let mark = dir.join(MARK);
     for name in ["shop", "registry", "cache"] {
-        match std::fs::remove_dir_all(dir.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| dir.join(name).display().to_string());
-            }
-            _ => {}
+        let folder = dir.join(name);
+        if !folder.try_exists()? {
+            continue;
         }
+        let is_ours = mark.try_exists()?;
+        anyhow::ensure!(
+            is_ours,
+            "{} is no demo's; name another --dir",
+            folder.display()
+        );
+        std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
-    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())
+    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    std::fs::write(
+        &mark,
+        "This folder was made by `hotshelf demo`, which empties it.\n",
+    )
+    .with_context(|| mark.display().to_string())
 }
 
 /// The settings' defaults, with this folder, no drain delay, and free ports where the usual ones are
@@ -317,4 +330,27 @@ fn config(dir: &Path) -> anyhow::Result<Config> {
         }
     }
     Ok(Config::build(&layers)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clear;
+
+    #[test]
+    fn a_folder_that_no_demo_made_is_never_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("registry")).unwrap();
+        let refused = clear(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("is no demo's"), "{refused}");
+        assert!(folder.path().join("registry").exists());
+    }
+
+    #[test]
+    fn a_demos_own_folder_is_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        clear(folder.path()).unwrap();
+        std::fs::create_dir(folder.path().join("registry")).unwrap();
+        clear(folder.path()).unwrap();
+        assert!(!folder.path().join("registry").exists());
+    }
 }

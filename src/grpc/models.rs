@@ -4,27 +4,26 @@ use super::layers::Deadline;
 use super::proto::model_service_server::ModelService;
 use super::proto::{
     GetModelStatusRequest, GetModelStatusResponse, ListModelVersionsRequest,
-    ListModelVersionsResponse, ReloadModelRequest, ReloadModelResponse,
+    ListModelVersionsResponse, ReloadModelRequest, ReloadModelResponse, VersionState as WireState,
 };
 use super::validate::Violations;
 use super::wire;
 use crate::error::{CallError, with_causes};
-use crate::lifecycle::{Input, ModelHandle, Proposal, Reply};
-use hotshelf_registry::{Registry, Version};
+use crate::lifecycle::{Input, ModelHandle, Proposal, Reply, main_version};
+use futures::StreamExt;
+use hotshelf_registry::{Registry, RolloutDraft, Version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
-/// Longest author, in bytes; the registry has the same limit.
-const AUTHOR_BYTES_MAX: usize = 256;
-/// Longest reason, in bytes; the registry has the same limit.
-const REASON_BYTES_MAX: usize = 1_024;
 /// Versions in one list.
 const PAGE_MAX: u32 = 1_000;
 /// Versions in one list unless the caller says otherwise.
 const PAGE_DEFAULT: u32 = 100;
+/// Manifests read at once for a list (chosen: hides a store's latency, holds a few MiB).
+const READS_PARALLEL: usize = 8;
 /// Kept back from the caller's deadline to answer with the state so far.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 
@@ -73,9 +72,12 @@ impl Operations {
         request: ReloadModelRequest,
         deadline: Option<Instant>,
     ) -> Result<ReloadModelResponse, CallError> {
+        let author = or_else(request.author, "unknown");
+        let reason = or_else(request.reason, "reload");
         let mut bad = Violations::default();
-        bad.at_most("author", &request.author, AUTHOR_BYTES_MAX);
-        bad.at_most("reason", &request.reason, REASON_BYTES_MAX);
+        bad.model(&request.model);
+        bad.words("author", RolloutDraft::check_author(&author));
+        bad.words("reason", RolloutDraft::check_reason(&reason));
         if request.version == Some(0) {
             bad.add("version", "0 is no version; they begin at 1".to_owned());
         }
@@ -85,13 +87,18 @@ impl Operations {
             || Instant::now() + self.reload_timeout,
             |deadline| deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline),
         );
-        let version = self.target(handle, request.version).await?;
+        let target = self.target(handle, request.version);
+        let version = match tokio::time::timeout_at(until.into(), target).await {
+            Ok(target) => target?,
+            // Without a target there is no state to tell of.
+            Err(_) => return Err(CallError::DeadlineExceeded),
+        };
         let proposal = Proposal {
             ticket: 0,
             version,
             expected_rollout: request.expected_rollout,
-            author: or_else(request.author, "unknown"),
-            reason: or_else(request.reason, "reload"),
+            author,
+            reason,
         };
         let previous = live_version(handle);
         let (sender, receiver) = oneshot::channel();
@@ -100,7 +107,7 @@ impl Operations {
         match tokio::time::timeout_at(until.into(), receiver).await {
             Ok(Ok(reply)) => answer(handle, version, reply),
             Ok(Err(_)) => Err(CallError::ShuttingDown),
-            Err(_) => Ok(wire::reloaded(handle, version, (false, previous))),
+            Err(_) => Ok(wire::reload_so_far(handle, version, previous)),
         }
     }
 
@@ -110,24 +117,20 @@ impl Operations {
     ) -> Result<ListModelVersionsResponse, CallError> {
         let mut bad = Violations::default();
         let page = bad.count("page_size", request.page_size, PAGE_DEFAULT, PAGE_MAX);
+        bad.model(&request.model);
         bad.finish()?;
         let handle = self.handle(&request.model)?;
         let model = &handle.slot.name;
-        let entries = self
-            .registry
-            .versions(model)
-            .await
-            .map_err(|error| unreadable(&error))?;
+        let numbers = self.registry.version_numbers(model).await;
+        let numbers = numbers.map_err(|error| unreadable(&error))?;
         let before = request.before_version.unwrap_or(u64::MAX);
-        let mut entries = entries
-            .into_iter()
-            .rev()
-            .filter(|entry| entry.version.get() < before);
-        let mut versions = Vec::new();
-        for entry in entries.by_ref().take(page) {
-            versions.push(wire::listed(&self.registry, model, &entry).await);
-        }
-        let is_more = entries.next().is_some();
+        let mut numbers = numbers.into_iter().rev().filter(|v| v.get() < before);
+        let read = numbers.by_ref().take(page).map(|version| async move {
+            wire::listed(version, self.registry.manifest(model, version).await)
+        });
+        let read = futures::stream::iter(read).buffered(READS_PARALLEL);
+        let versions: Vec<_> = read.collect().await;
+        let is_more = numbers.next().is_some();
         let next_before_version = versions.last().filter(|_| is_more).map(|last| last.version);
         Ok(ListModelVersionsResponse {
             model: model.to_string(),
@@ -139,9 +142,10 @@ impl Operations {
 
 fn live_version(handle: &ModelHandle) -> Option<u64> {
     let snapshot = handle.slot.live.load();
-    snapshot
+    let main = snapshot
         .as_ref()
-        .and_then(|live| live.arms().first().map(|arm| arm.loaded.version.get()))
+        .and_then(|live| main_version(&live.record));
+    main.map(Version::get)
 }
 
 fn or_else(given: String, default: &str) -> String {
@@ -166,15 +170,24 @@ fn answer(
 ) -> Result<ReloadModelResponse, CallError> {
     match reply {
         Reply::Unchanged => {
-            let mut response = wire::reloaded(handle, version, (false, Some(version.get())));
+            let mut response = wire::reload_so_far(handle, version, Some(version.get()));
             response.phases.clear();
             Ok(response)
         }
-        Reply::Changed { previous } => Ok(wire::reloaded(
-            handle,
+        Reply::Changed {
+            previous,
             version,
-            (true, previous.map(Version::get)),
-        )),
+            rollout,
+            phases,
+        } => Ok(ReloadModelResponse {
+            model: handle.slot.name.to_string(),
+            changed: true,
+            previous_version: previous.map(Version::get),
+            version: version.get(),
+            rollout: Some(rollout.get()),
+            state: WireState::Live.into(),
+            phases: wire::wire_phases(&phases),
+        }),
         Reply::Refused(error) if error.kind == "not_found" => {
             Err(CallError::UnknownVersion(error.message))
         }
@@ -234,8 +247,11 @@ impl ModelService for ModelOperator {
         &self,
         request: Request<GetModelStatusRequest>,
     ) -> Result<Response<GetModelStatusResponse>, Status> {
-        let handle = self.0.handle(&request.into_inner().model)?;
-        Ok(Response::new(wire::status(handle)))
+        let model = request.into_inner().model;
+        let mut bad = Violations::default();
+        bad.model(&model);
+        bad.finish()?;
+        Ok(Response::new(wire::status(self.0.handle(&model)?)))
     }
 
     async fn list_model_versions(

@@ -2,7 +2,9 @@
 
 use super::dispatch::{Dispatch, Route};
 use super::health::Health;
-use super::layers::{AdmissionLayer, CallLayer, CallMetrics, DeadlineLayer, PanicLayer};
+use super::layers::{
+    AdmissionLayer, CallLayer, CallMetrics, DeadlineLayer, DetailsLayer, PanicLayer,
+};
 use super::models::{ModelOperator, Operations};
 use super::proto::DESCRIPTORS;
 use super::proto::model_service_server::{self, ModelServiceServer};
@@ -15,6 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::{self, HealthServer};
@@ -30,6 +33,8 @@ const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
 pub struct Limits {
     /// Bytes of one request message.
     pub message_bytes_max: usize,
+    /// Longest wait for the answer of a call whose caller set no deadline.
+    pub call_timeout: Duration,
     /// Calls under way at once on one listener; health and reflection do not count.
     pub calls_max: usize,
 }
@@ -112,8 +117,11 @@ impl Stack {
         routes.push(named(v1alpha.expect(decodes)));
         ServiceBuilder::new()
             .layer(CallLayer::new(Arc::clone(&self.calls)))
+            .layer(DetailsLayer)
             .layer(PanicLayer::new(Arc::clone(&self.metrics)))
-            .layer(DeadlineLayer)
+            .layer(DeadlineLayer {
+                default: self.limits.call_timeout,
+            })
             .service(Dispatch::new(routes))
     }
 }

@@ -6,6 +6,8 @@ use hotshelf_model::Strategy;
 
 /// Longest id, in bytes; the artifact format has the same limit.
 const ID_BYTES_MAX: usize = 256;
+/// Longest name of a model, in bytes; the registry has the same limit.
+const MODEL_BYTES_MAX: usize = 63;
 /// Products a Recommend may ask for.
 const RECOMMEND_N_MAX: u32 = 100;
 /// Products a Recommend gets unless it says otherwise.
@@ -35,6 +37,7 @@ impl RecommendCall {
         bad.optional_id("user_id", &request.user_id);
         bad.optional_id("session_id", &request.session_id);
         bad.optional_id("request_id", &request.request_id);
+        bad.model(&request.model);
         let n = bad.count("n", request.n, RECOMMEND_N_DEFAULT, RECOMMEND_N_MAX);
         let strategy = bad.strategy(request.strategy);
         if let Some(alpha) = request.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
@@ -122,6 +125,18 @@ impl Violations {
             Ok(())
         } else {
             Err(CallError::BadFields(self.0))
+        }
+    }
+
+    /// Only its length: an unknown name is NOT_FOUND, but must fit a header to be named there.
+    pub(super) fn model(&mut self, name: &str) {
+        self.at_most("model", name, MODEL_BYTES_MAX);
+    }
+
+    /// A text that goes into a rollout record, as the registry judges it.
+    pub(super) fn words(&mut self, field: &str, judged: Result<(), hotshelf_registry::Error>) {
+        if let Err(error) = judged {
+            self.add(field, error.to_string());
         }
     }
 

@@ -6,21 +6,21 @@ use super::proto::{
 };
 use crate::error::with_causes;
 use crate::lifecycle::{ModelHandle, Phase, VersionEntry, VersionState, card};
-use hotshelf_registry::{ModelName, Registry, RolloutRecord, Version, VersionEntry as Listed};
+use hotshelf_registry::{Error as RegistryError, Manifest, RolloutRecord, Version};
 use prost_types::Timestamp;
 
-/// What a reload came to; `(changed, previous)` as the response has them.
-pub(super) fn reloaded(
+/// Where a reload is that did not come to its end, or had nothing to do: `previous` as before the call.
+pub(super) fn reload_so_far(
     handle: &ModelHandle,
     version: Version,
-    (changed, previous_version): (bool, Option<u64>),
+    previous_version: Option<u64>,
 ) -> ReloadModelResponse {
     let status = handle.status.load();
     let entry = status.manager.version(version);
     let state = entry.map_or(WireState::Discovered, |entry| wire_state(entry.state));
     ReloadModelResponse {
         model: handle.slot.name.to_string(),
-        changed,
+        changed: false,
         previous_version,
         version: version.get(),
         rollout: status.manager.live.as_ref().map(|live| live.number.get()),
@@ -51,21 +51,19 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
 }
 
 /// One version of the registry; what is wrong with it stands in `problem`.
-pub(super) async fn listed(registry: &Registry, model: &ModelName, entry: &Listed) -> ModelVersion {
+pub(super) fn listed(version: Version, manifest: Result<Manifest, RegistryError>) -> ModelVersion {
     let empty = ModelVersion {
-        version: entry.version.get(),
+        version: version.get(),
         ..ModelVersion::default()
     };
-    if let Some(problem) = entry.problem() {
-        return ModelVersion { problem, ..empty };
-    }
-    let manifest = match registry.manifest(model, entry.version).await {
+    let manifest = match manifest {
         Ok(manifest) => manifest,
         Err(error) => {
-            return ModelVersion {
-                problem: with_causes(&error),
-                ..empty
+            let problem = match error {
+                RegistryError::Removed { by, why, .. } => format!("removed by {by}: {why}"),
+                error => with_causes(&error),
             };
+            return ModelVersion { problem, ..empty };
         }
     };
     let described = ModelVersion {
@@ -136,7 +134,7 @@ fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
     }
 }
 
-fn wire_phases(phases: &[Phase]) -> Vec<WirePhase> {
+pub(super) fn wire_phases(phases: &[Phase]) -> Vec<WirePhase> {
     let phase = |phase: &Phase| WirePhase {
         name: phase.name.to_owned(),
         // A duration beyond 292 billion years does not fit; none is.

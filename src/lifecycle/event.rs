@@ -129,6 +129,12 @@ pub enum Reply {
     Changed {
         /// What was live when the proposal came.
         previous: Option<Version>,
+        /// The target.
+        version: Version,
+        /// The record that made it live.
+        rollout: RolloutNumber,
+        /// What was done for it.
+        phases: Vec<Phase>,
     },
     /// The target cannot serve; what was live still is.
     Refused(LoadError),

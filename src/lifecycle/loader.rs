@@ -209,6 +209,9 @@ pub fn unpack(
 
 /// Repeats the publisher's probes; `Some` says how the answers differ.
 pub fn probe(card: &ModelCard, model: &Model, scratch: &mut Scratch) -> Option<String> {
+    if card.probes.is_empty() {
+        return Some("its publisher stored no probes to repeat".to_owned());
+    }
     let report = card.check_probes(model, scratch);
     let first = report.mismatches.first()?;
     let said = format!(

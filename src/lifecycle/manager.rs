@@ -17,7 +17,7 @@ mod proposals;
 #[cfg(test)]
 mod tests;
 
-use super::event::{Action, Event, Reply, Ticket};
+use super::event::{Action, Event, Proposal, Reply, Ticket};
 use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
 use super::status::ManagerStatus;
 use hotshelf_registry::{RolloutRecord, Version};
@@ -70,6 +70,10 @@ pub(super) struct ModelManager {
     live: Option<RolloutRecord>,
     versions: BTreeMap<Version, VersionEntry>,
     waiting: Vec<Waiting>,
+    /// Proposals that came before the registry was read.
+    unheard: Vec<Proposal>,
+    /// Versions given to be freed and not free yet.
+    freeing: BTreeSet<Version>,
     recording: Option<Version>,
     replies: VecDeque<(Ticket, Reply)>,
     unwanted: VecDeque<Version>,
@@ -85,6 +89,8 @@ impl ModelManager {
             live: None,
             versions: BTreeMap::new(),
             waiting: Vec::new(),
+            unheard: Vec::new(),
+            freeing: BTreeSet::new(),
             recording: None,
             replies: VecDeque::new(),
             unwanted: VecDeque::new(),
@@ -117,7 +123,7 @@ impl ModelManager {
                     name: "rollout",
                     duration: took,
                 };
-                self.entry(version).phases.push(phase);
+                self.entry(version).add(phase);
                 self.recorded(version, outcome);
             }
             Event::Freed { version } => self.freed(version),
@@ -126,11 +132,17 @@ impl ModelManager {
 
     /// The one thing to do next, or `None` until another event or [`Self::next_wakeup`].
     pub(super) fn next_action(&mut self, now: Now) -> Option<Action> {
-        if let Some((ticket, reply)) = self.replies.pop_front() {
+        if let Some((ticket, mut reply)) = self.replies.pop_front() {
+            if let Reply::Changed {
+                version, phases, ..
+            } = &mut reply
+            {
+                phases.clone_from(&self.entry(*version).phases);
+            }
             return Some(Action::Reply { ticket, reply });
         }
         if let Some(version) = self.unwanted.pop_front() {
-            return Some(Action::Retire { version });
+            return Some(self.retire(version));
         }
         if let Some(record) = self.activatable().cloned() {
             self.activate(&record);
@@ -144,7 +156,7 @@ impl ModelManager {
         }
         if let Some(version) = self.superseded(now) {
             self.entry(version).state = VersionState::Draining;
-            return Some(Action::Retire { version });
+            return Some(self.retire(version));
         }
         let version = self.next_load(now)?;
         let is_paced = self.live.is_some();
@@ -156,19 +168,24 @@ impl ModelManager {
 
     /// Adds a step that the driver took for this version.
     pub(super) fn note(&mut self, version: Version, phase: Phase) {
-        self.entry(version).phases.push(phase);
+        self.entry(version).add(phase);
     }
 
-    /// When a retry falls due, on the monotonic clock.
-    pub(super) fn next_wakeup(&self) -> Option<Duration> {
-        let wanted = self
-            .chain
-            .iter()
-            .flat_map(|record| &record.arms)
-            .map(|arm| arm.version);
-        wanted
-            .filter_map(|version| self.failure(version)?.next_try)
+    /// When a retry falls due, on the monotonic clock. `None` while a load is under way: its end is
+    /// an event.
+    pub(crate) fn next_wakeup(&self) -> Option<Duration> {
+        if self.is_loading() {
+            return None;
+        }
+        let wanted = self.candidates().flat_map(|record| &record.arms);
+        let failed = wanted.filter(|arm| self.state(arm.version) == Some(VersionState::Failed));
+        failed
+            .filter_map(|arm| self.failure(arm.version)?.next_try)
             .min()
+    }
+
+    fn is_loading(&self) -> bool {
+        self.versions.values().any(|entry| entry.state.is_loading())
     }
 
     /// What `GetModelStatus` shows.
@@ -187,10 +204,14 @@ impl ModelManager {
             self.chain = chain;
             self.chain.truncate(CHAIN_MAX);
         }
-        let newest = self.newest_number();
-        for waiting in &mut self.waiting {
-            waiting.over.get_or_insert(newest);
+        for proposal in std::mem::take(&mut self.unheard) {
+            self.propose(proposal);
         }
+    }
+
+    fn retire(&mut self, version: Version) -> Action {
+        self.freeing.insert(version);
+        Action::Retire { version }
     }
 
     fn progress(&mut self, version: Version, state: VersionState) {
@@ -246,6 +267,7 @@ impl ModelManager {
     }
 
     fn freed(&mut self, version: Version) {
+        self.freeing.remove(&version);
         let entry = self.entry(version);
         entry.resident_bytes = 0;
         if entry.state == VersionState::Draining {
@@ -301,6 +323,9 @@ impl ModelManager {
         for waiting in done {
             let reply = Reply::Changed {
                 previous: waiting.previous,
+                version: waiting.proposal.version,
+                rollout: record.number,
+                phases: Vec::new(),
             };
             self.replies.push_back((waiting.proposal.ticket, reply));
         }
@@ -331,13 +356,15 @@ impl ModelManager {
     }
 
     fn next_load(&self, now: Now) -> Option<Version> {
-        if self.versions.values().any(|entry| entry.state.is_loading()) {
+        if self.is_loading() {
             return None;
         }
         let proposed = self.waiting.iter().map(|waiting| waiting.proposal.version);
         let desired = self.target(now).into_iter().flat_map(|record| &record.arms);
         proposed
             .chain(desired.map(|arm| arm.version))
+            // A second copy beside one that is still being freed would count double.
+            .filter(|version| !self.freeing.contains(version))
             .find(|version| match self.state(*version) {
                 None | Some(VersionState::Discovered | VersionState::Retired) => true,
                 Some(VersionState::Failed) => !self.is_blocked(*version, now),
@@ -420,8 +447,8 @@ pub(super) fn is_all(record: &RolloutRecord, version: Version) -> bool {
     record.arms.len() == 1 && record.arms[0].version == version
 }
 
-/// The version of the arm with the largest share, the first among equals.
-fn main_version(record: &RolloutRecord) -> Option<Version> {
+/// The version with the largest share, the first among equals.
+pub(crate) fn main_version(record: &RolloutRecord) -> Option<Version> {
     let arms = record.arms.iter().rev();
     arms.max_by_key(|arm| arm.share_bp).map(|arm| arm.version)
 }

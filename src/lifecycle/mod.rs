@@ -26,6 +26,7 @@ pub use driver::{Input, ModelHandle};
 pub use event::{Proposal, Reply};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
 pub use loader::{Source, card, probe, unpack};
+pub(crate) use manager::main_version;
 pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};

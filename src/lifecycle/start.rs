@@ -7,9 +7,13 @@ use super::manager::{ModelManager, Policy};
 use super::status::ModelStatus;
 use super::watch::Watch;
 use arc_swap::ArcSwap;
+use futures::FutureExt;
+use hotshelf_registry::ModelName;
+use prometheus::IntGaugeVec;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -18,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Events that wait for one driver (chosen: it takes microseconds for each).
 const INPUTS_MAX: usize = 256;
+
+/// Longest wait for watches and drivers to end; they wait for nothing once told to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the lifecycle needs.
 pub struct LifecycleConfig {
@@ -42,11 +49,21 @@ pub struct Lifecycle {
     tasks: JoinSet<()>,
 }
 
+/// What is live goes on answering whatever happens to the task that manages it; nothing new can come
+/// to be live then, which the metric and the log say until the process is restarted.
+async fn supervised(model: ModelName, degraded: IntGaugeVec, task: impl Future<Output = ()>) {
+    if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        degraded.with_label_values(&[model.as_str()]).set(1);
+        tracing::error!(%model, "its lifecycle has panicked; it serves what is live and follows no more");
+    }
+}
+
 impl Lifecycle {
     /// Starts two tasks per model on the current runtime.
     pub fn start(mut config: LifecycleConfig) -> Self {
         let (mut handles, mut lives, mut tasks) = (BTreeMap::new(), Vec::new(), JoinSet::new());
         let stop = CancellationToken::new();
+        let metrics = Arc::clone(&config.source.metrics);
         for slot in config.models.iter() {
             let (inputs, outputs) = mpsc::channel(INPUTS_MAX);
             let (records, requests) = mpsc::channel(1);
@@ -74,8 +91,14 @@ impl Lifecycle {
                 records,
                 is_live,
             };
-            tasks.spawn(watch.run(stop.clone()));
-            tasks.spawn(Driver::new(manager, connections).run(outputs, stop.clone()));
+            let driver = Driver::new(manager, connections).run(outputs, stop.clone());
+            let degraded = metrics.lifecycle.degraded.clone();
+            tasks.spawn(supervised(
+                slot.name.clone(),
+                degraded.clone(),
+                watch.run(stop.clone()),
+            ));
+            tasks.spawn(supervised(slot.name.clone(), degraded, driver));
             handles.insert(slot.name.to_string(), handle);
             lives.push(live);
         }
@@ -98,9 +121,13 @@ impl Lifecycle {
         }
     }
 
-    /// Stops watching and loading; what is live stays in memory until the process ends.
+    /// Stops watching and loading, and answers whoever waits for a reload that the server is shutting
+    /// down; what is live stays in memory until the process ends.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
+            tracing::warn!("the lifecycle did not stop in time; it is abandoned");
+        }
     }
 }

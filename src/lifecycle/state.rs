@@ -117,6 +117,12 @@ pub struct VersionEntry {
 }
 
 impl VersionEntry {
+    /// Adds a step, in place of an earlier one of that name.
+    pub(crate) fn add(&mut self, phase: Phase) {
+        self.phases.retain(|known| known.name != phase.name);
+        self.phases.push(phase);
+    }
+
     /// A version that was just heard of.
     pub fn discovered() -> Self {
         Self {

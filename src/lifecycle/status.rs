@@ -1,5 +1,6 @@
 //! What a server tells about one model: the manager's view, and what the watch adds.
 
+use super::manager::main_version;
 use super::state::{VersionEntry, VersionState};
 use crate::metrics::LifecycleMetrics;
 use hotshelf_registry::{RolloutRecord, Version};
@@ -51,17 +52,12 @@ impl ManagerStatus {
     /// Sets the gauges of this model. `held` versions are in memory, draining ones included.
     pub(crate) fn show(&self, metrics: &LifecycleMetrics, model: &str, held: u64) {
         let number = |record: Option<&RolloutRecord>| record.map_or(0, |r| r.number.get());
-        let arms = self.live.iter().flat_map(|record| &record.arms);
-        let main = arms.max_by_key(|arm| arm.share_bp);
+        let main = self.live.as_ref().and_then(main_version);
         let entries = self.versions.iter().map(|(_, entry)| entry);
         let bytes = entries.map(|entry| entry.resident_bytes as u64).sum();
         metrics.set(|m| &m.resident_versions, model, held);
         metrics.set(|m| &m.resident_bytes, model, bytes);
-        metrics.set(
-            |m| &m.live_version,
-            model,
-            main.map_or(0, |arm| arm.version.get()),
-        );
+        metrics.set(|m| &m.live_version, model, main.map_or(0, Version::get));
         metrics.set(|m| &m.live_rollout, model, number(self.live.as_ref()));
         metrics.set(|m| &m.desired_rollout, model, number(self.desired.as_ref()));
         metrics.set(|m| &m.degraded, model, u64::from(!self.degraded.is_empty()));

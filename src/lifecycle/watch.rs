@@ -66,13 +66,21 @@ impl Watch {
         let mut log = None;
         let mut report = WatchReport::default();
         loop {
-            self.look(&mut log, &mut report).await;
+            // Both a question and a record may be abandoned at any moment: what was written is found
+            // again by its nonce or by the next look.
+            let looked = stop.run_until_cancelled(self.look(&mut log, &mut report));
+            if looked.await.is_none() {
+                return;
+            }
             let pause = self.pause();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
                 Some(request) = self.requests.recv() => {
-                    self.record(&mut log, &mut report, request).await;
+                    let recorded = self.record(&mut log, &mut report, request);
+                    if stop.run_until_cancelled(recorded).await.is_none() {
+                        return;
+                    }
                 }
             }
         }

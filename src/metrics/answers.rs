@@ -2,6 +2,8 @@
 
 use super::families::{Families, LATENCY_BUCKETS};
 use prometheus::{Error, HistogramVec, IntCounterVec};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Answers, over all versions and by version.
 pub struct AnswerMetrics {
@@ -17,11 +19,31 @@ pub struct AnswerMetrics {
     pub version_latency: HistogramVec,
     /// Answers that had to do without something, by `model`, `version` and `reason`.
     pub version_fallbacks: IntCounterVec,
+    segments: Mutex<BTreeSet<String>>,
 }
 
+/// Distinct segments that have a series of their own (chosen: four times what one version may have).
+const SEGMENTS_MAX: usize = 64;
+
 impl AnswerMetrics {
+    /// The label of a segment. Names come from artifacts: beyond 64 distinct ones since the process
+    /// began, the rest share `other`.
+    pub(super) fn segment_label<'a>(&self, segment: &'a str) -> &'a str {
+        // A poisoned set is still a set.
+        let mut known = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(segment) {
+            return segment;
+        }
+        if known.len() >= SEGMENTS_MAX {
+            return "other";
+        }
+        known.insert(segment.to_owned());
+        segment
+    }
+
     pub(super) fn register(families: &Families<'_>) -> Result<Self, Error> {
         Ok(Self {
+            segments: Mutex::default(),
             recommendations: families.counters(
                 "recommendations_total",
                 "Answers by what computed them and by the person's segment.",

@@ -69,11 +69,12 @@ impl VersionMetrics {
         let version = version.to_string();
         let labels = [model, version.as_str()];
         let answers = |segment: &String| {
+            let label = metrics.answers.segment_label(segment);
             let of = |t: ModelType| {
                 metrics
                     .answers
                     .recommendations
-                    .with_label_values(&[t.as_str(), segment.as_str()])
+                    .with_label_values(&[t.as_str(), label])
             };
             (segment.clone(), ModelType::ALL.map(of))
         };

@@ -64,6 +64,8 @@ pub struct ConnectionLimits {
     pub keepalive: Duration,
     /// Age at which the peer is asked to connect anew, so that load spreads over new replicas.
     pub age: Duration,
+    /// From then on, the time for what is under way; what is left is closed.
+    pub grace: Duration,
 }
 
 /// How a connection ended.
@@ -75,6 +77,8 @@ pub(super) enum End {
     PrefaceTimeout,
     /// It speaks something else.
     NotHttp2,
+    /// It was asked to connect anew and did not finish in time.
+    Overstayed,
     /// The drain deadline came first.
     Killed,
 }
@@ -115,24 +119,22 @@ pub(super) async fn serve<S: HttpService>(
         .keep_alive_timeout(limits.keepalive);
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let mut goodbye = pin!(async {
-        tokio::select! {
-            () = stages.drain.cancelled() => {}
-            () = tokio::time::sleep(limits.age) => {}
-        }
-    });
-    let mut is_leaving = false;
+    let mut aged = pin!(tokio::time::sleep(limits.age));
+    let mut grace = pin!(async { tokio::time::sleep(limits.grace).await });
+    let (mut is_aged, mut is_draining) = (false, false);
     loop {
         tokio::select! {
             biased;
             // An error here is the peer's or the network's; the metrics count connections, not them.
             _ended = connection.as_mut() => return End::Closed,
-            () = goodbye.as_mut(), if !is_leaving => {
-                is_leaving = true;
-                connection.as_mut().graceful_shutdown();
-            }
+            () = stages.drain.cancelled(), if !is_draining => is_draining = true,
+            () = aged.as_mut(), if !is_aged => is_aged = true,
+            // How long a drain may take is for whoever asked for it to say, by `kill`.
+            () = grace.as_mut(), if is_aged => return End::Overstayed,
             () = stages.kill.cancelled() => return End::Killed,
         }
+        // A second GOAWAY says nothing new.
+        connection.as_mut().graceful_shutdown();
     }
 }
 

@@ -68,7 +68,9 @@ async fn connection(stream: TcpStream, pages: Pages) {
         async move { Ok::<_, Infallible>(response) }
     });
     let mut builder = http1::Builder::new();
+    // One request a connection: none is cut in the middle of a scrape for its age.
     builder
+        .keep_alive(false)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
     // The peer's errors are the peer's.

@@ -212,6 +212,7 @@ async fn run_core<S: HttpService>(
                 End::Closed => return,
                 End::PrefaceTimeout => "preface_timeout",
                 End::NotHttp2 => "not_http2",
+                End::Overstayed => "overstayed",
                 End::Killed => "drain_timeout",
             };
             metrics

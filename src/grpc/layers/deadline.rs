@@ -1,5 +1,6 @@
 //! Keeps the caller's deadline: `grpc-timeout` is read, passed on as an extension, and answered
-//! DEADLINE_EXCEEDED when it is over, whatever the handler is doing.
+//! DEADLINE_EXCEEDED when it is over, whatever the handler is doing. A caller without one gets the
+//! listener's, so that a request whose body never comes does not hold its place for ever.
 
 use crate::error::CallError;
 use http::{HeaderMap, Request, Response};
@@ -17,14 +18,20 @@ use tower::{Layer, Service};
 pub(crate) struct Deadline(pub Instant);
 
 /// Wraps services in [`DeadlineService`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct DeadlineLayer;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeadlineLayer {
+    /// For callers that set none. They are not told of it as an extension.
+    pub(crate) default: Duration,
+}
 
 impl<S> Layer<S> for DeadlineLayer {
     type Service = DeadlineService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        DeadlineService { inner }
+        DeadlineService {
+            inner,
+            default: self.default,
+        }
     }
 }
 
@@ -32,6 +39,7 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct DeadlineService<S> {
     inner: S,
+    default: Duration,
 }
 
 impl<S, B> Service<Request<B>> for DeadlineService<S>
@@ -48,9 +56,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some(left) = timeout(request.headers()) else {
-            return DeadlineFuture::Unlimited {
-                call: self.inner.call(request),
-            };
+            let call = tokio::time::timeout(self.default, self.inner.call(request));
+            return DeadlineFuture::Limited { call };
         };
         if left.is_zero() {
             return DeadlineFuture::Over;
@@ -67,8 +74,6 @@ pin_project! {
     /// The call, or the deadline, whichever comes first.
     #[project = Projected]
     pub(crate) enum DeadlineFuture<F> {
-        /// The caller waits for ever.
-        Unlimited { #[pin] call: F },
         /// The caller waits so long.
         Limited { #[pin] call: tokio::time::Timeout<F> },
         /// It was too late when the call came.
@@ -84,7 +89,6 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project() {
-            Projected::Unlimited { call } => ready!(call.poll(cx)),
             Projected::Limited { call } => ready!(call.poll(cx)).unwrap_or_else(|_| Ok(over())),
             Projected::Over => Ok(over()),
         })
@@ -146,8 +150,9 @@ mod tests {
             std::future::pending::<()>().await;
             Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
         });
-        for limit in ["1S", "0m"] {
-            let mut service = DeadlineLayer.layer(never);
+        for limit in ["1S", "0m", "none"] {
+            let default = Duration::from_secs(9);
+            let mut service = DeadlineLayer { default }.layer(never);
             let request = Request::builder()
                 .header("grpc-timeout", limit)
                 .body(())

@@ -8,20 +8,25 @@ use hotshelf_registry::{RolloutRecord, Version};
 /// A proposal that is not answered yet.
 pub(super) struct Waiting {
     pub(super) proposal: Proposal,
-    /// The newest rollout when it came (0 = none); `None` until the registry was read once.
-    pub(super) over: Option<u64>,
+    /// The newest rollout when it came; 0 = none.
+    pub(super) over: u64,
     pub(super) previous: Option<Version>,
 }
 
 impl ModelManager {
     pub(super) fn propose(&mut self, proposal: Proposal) {
+        let is_full = self.waiting.len() + self.unheard.len() >= self.policy.proposals_max;
+        if !self.has_heard && !is_full {
+            self.unheard.push(proposal);
+            return;
+        }
         let newest = self.chain.first();
         let newest_number = self.newest_number();
         let live = self.live.as_ref();
         let is_live =
             live.is_some_and(|l| is_all(l, proposal.version) && l.number.get() == newest_number);
         let is_expected = match proposal.expected_rollout {
-            Some(expected) => expected == newest_number || !self.has_heard,
+            Some(expected) => expected == newest_number,
             None => newest.is_none_or(|record| record.arms.len() == 1),
         };
         let reply = if is_live {
@@ -30,7 +35,7 @@ impl ModelManager {
             Some(Reply::NotExpected {
                 newest: newest.cloned().map(Box::new),
             })
-        } else if self.waiting.len() >= self.policy.proposals_max {
+        } else if is_full {
             Some(Reply::TooMany {
                 limit: self.policy.proposals_max,
             })
@@ -41,18 +46,18 @@ impl ModelManager {
             self.replies.push_back((proposal.ticket, reply));
             return;
         }
-        let over = match proposal.expected_rollout {
-            Some(expected) => Some(expected),
-            None => self.has_heard.then_some(newest_number),
-        };
         let previous = live.and_then(main_version);
         let entry = self.entry(proposal.version);
+        if entry.state.is_servable() {
+            // It is in memory already: what was done for an earlier caller is not this one's.
+            entry.phases.clear();
+        }
         if matches!(entry.state, VersionState::Failed | VersionState::Retired) {
             entry.state = VersionState::Discovered;
         }
         self.waiting.push(Waiting {
             proposal,
-            over,
+            over: newest_number,
             previous,
         });
     }
@@ -91,7 +96,7 @@ impl ModelManager {
     /// Writes the record of the first proposal whose version is ready, or refuses the proposals that
     /// were made over a rollout that is no longer the newest.
     pub(super) fn next_record(&mut self) -> Option<Action> {
-        if self.recording.is_some() || !self.has_heard {
+        if self.recording.is_some() {
             return None;
         }
         let newest = self.newest_number();
@@ -103,7 +108,7 @@ impl ModelManager {
                     .first()
                     .is_some_and(|first| is_all(first, waiting.proposal.version))
         })?;
-        if self.waiting[index].over != Some(newest) {
+        if self.waiting[index].over != newest {
             let waiting = self.waiting.remove(index);
             let reply = match self.chain.first() {
                 Some(winner) => Reply::Aborted {

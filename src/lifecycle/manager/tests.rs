@@ -3,7 +3,7 @@ mod sequences;
 
 use super::*;
 use crate::lifecycle::event::{Proposal, RecordOutcome};
-use hotshelf_registry::Arm;
+use hotshelf_registry::{Arm, RolloutNumber};
 use std::time::UNIX_EPOCH;
 
 fn at(seconds: u64) -> Now {
@@ -80,7 +80,18 @@ impl Stage {
     }
 
     fn actions(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.manager.next_action(self.now)).collect()
+        let mut actions: Vec<Action> =
+            std::iter::from_fn(|| self.manager.next_action(self.now)).collect();
+        for action in &mut actions {
+            if let Action::Reply {
+                reply: Reply::Changed { phases, .. },
+                ..
+            } = action
+            {
+                phases.clear();
+            }
+        }
+        actions
     }
 
     fn desired(&mut self, records: &[RolloutRecord]) -> Vec<Action> {
@@ -147,6 +158,17 @@ fn activate(record: &RolloutRecord) -> Action {
     }
 }
 
+/// Version 1 was live before; phases are left out.
+fn changed(version: u64, rollout: u64) -> Reply {
+    let rollout = RolloutNumber::new(rollout).unwrap();
+    Reply::Changed {
+        previous: Some(v(1)),
+        version: v(version),
+        rollout,
+        phases: Vec::new(),
+    }
+}
+
 fn retire(version: u64) -> Action {
     Action::Retire {
         version: v(version),
@@ -207,6 +229,11 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
         assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(due)));
         stage.now = at(due);
         assert_eq!(stage.actions(), [load(2, true)]);
+        assert_eq!(
+            stage.manager.next_wakeup(),
+            None,
+            "a load under way needs no clock"
+        );
     }
     assert!(
         stage
@@ -215,6 +242,17 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
             .degraded
             .contains("wanted rollout 2, serving rollout 1")
     );
+}
+
+#[test]
+fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    stage.loaded(2, bad("unavailable", true));
+    stage.desired(&[rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])]);
+    stage.loaded(3, good());
+    assert_eq!(stage.live(), Some(3));
+    assert_eq!(stage.manager.next_wakeup(), None);
 }
 
 #[test]

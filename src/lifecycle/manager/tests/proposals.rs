@@ -1,5 +1,4 @@
 use super::*;
-use hotshelf_registry::RolloutNumber;
 
 #[test]
 fn a_reload_is_loaded_first_and_recorded_then() {
@@ -20,13 +19,8 @@ fn a_reload_is_loaded_first_and_recorded_then() {
     assert_eq!(stage.live(), Some(1), "not live before it is recorded");
     let second = rollout(2, &[2]);
     let actions = stage.recorded(2, RecordOutcome::Created(second.clone()));
-    let changed = reply(
-        7,
-        Reply::Changed {
-            previous: Some(v(1)),
-        },
-    );
-    assert_eq!(actions, [activate(&second), changed, retire(1)]);
+    let done = reply(7, changed(2, 2));
+    assert_eq!(actions, [activate(&second), done, retire(1)]);
 }
 
 #[test]
@@ -73,12 +67,7 @@ fn concurrent_reloads_of_one_target_are_one_load_and_one_record() {
     assert_eq!(stage.loaded(2, good()).len(), 1);
     let actions = stage.recorded(2, RecordOutcome::Created(rollout(2, &[2])));
     for ticket in 1..=3 {
-        assert!(actions.contains(&reply(
-            ticket,
-            Reply::Changed {
-                previous: Some(v(1))
-            }
-        )));
+        assert!(actions.contains(&reply(ticket, changed(2, 2))));
     }
 }
 
@@ -107,13 +96,8 @@ fn a_lost_race_for_the_same_target_is_success_and_for_another_is_aborted() {
     stage.loaded(2, good());
     let same = rollout(2, &[2]);
     let actions = stage.recorded(2, RecordOutcome::Lost(same.clone()));
-    let changed = reply(
-        7,
-        Reply::Changed {
-            previous: Some(v(1)),
-        },
-    );
-    assert_eq!(actions, [activate(&same), changed, retire(1)]);
+    let done = reply(7, changed(2, 2));
+    assert_eq!(actions, [activate(&same), done, retire(1)]);
 
     stage.propose(8, 3, None);
     stage.loaded(3, good());
@@ -175,4 +159,31 @@ fn proposals_are_bounded() {
         stage.propose(9, 9, None),
         [reply(9, Reply::TooMany { limit: 4 })]
     );
+}
+
+#[test]
+fn a_proposal_before_the_registry_was_read_is_judged_by_what_is_read() {
+    let mut stage = Stage::new();
+    assert_eq!(stage.propose(7, 3, None), []);
+    let split = rollout(4, &[1, 2]);
+    let actions = stage.desired(std::slice::from_ref(&split));
+    let refused = Reply::NotExpected {
+        newest: Some(Box::new(split)),
+    };
+    assert_eq!(actions, [reply(7, refused), load(1, false)]);
+}
+
+#[test]
+fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
+    let mut stage = Stage::with_one_live();
+    let odd = || {
+        Ok(LoadedInfo {
+            resident_bytes: 1,
+            probe_failure: Some("odd".into()),
+        })
+    };
+    stage.propose(7, 2, None);
+    assert!(stage.loaded(2, odd()).contains(&retire(2)));
+    assert_eq!(stage.propose(8, 2, None), []);
+    assert_eq!(stage.tell(Event::Freed { version: v(2) }), [load(2, true)]);
 }

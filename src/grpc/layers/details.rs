@@ -1,0 +1,82 @@
+//! Gives refusals that come from below our services, such as an over-long message or an unknown method,
+//! the one ErrorInfo that every other refusal has.
+
+use crate::error::explained;
+use futures::future::{FutureExt, Map};
+use http::{Request, Response};
+use std::task::{Context, Poll};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+/// Wraps services in [`DetailsService`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DetailsLayer;
+
+impl<S> Layer<S> for DetailsLayer {
+    type Service = DetailsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        DetailsService { inner }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct DetailsService<S> {
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for DetailsService<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future =
+        Map<S::Future, fn(Result<Response<Body>, S::Error>) -> Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.inner
+            .call(request)
+            .map(|outcome| outcome.map(detailed))
+    }
+}
+
+/// The answer as it is, unless it is a refusal without details.
+fn detailed(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
+        return response;
+    }
+    match Status::from_header_map(headers) {
+        Some(status) if status.code() != tonic::Code::Ok => explained(&status).into_http(),
+        _ => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::StatusExt;
+
+    #[test]
+    fn a_bare_refusal_gets_an_error_info_and_keeps_its_words() {
+        let bare = Status::out_of_range("message too long").into_http();
+        let status = Status::from_header_map(detailed(bare).headers()).unwrap();
+        assert_eq!(status.message(), "message too long");
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "OUT_OF_RANGE");
+    }
+
+    #[test]
+    fn an_explained_refusal_stays_as_it_is() {
+        let ours: Status = crate::error::CallError::DeadlineExceeded.into();
+        let before = ours.clone().into_http::<Body>();
+        assert_eq!(detailed(ours.into_http()).headers(), before.headers());
+    }
+}
