@@ -57,9 +57,9 @@ async fn models_are_listed_shown_and_verified_without_a_server() {
 }
 
 #[tokio::test]
-async fn running_server_is_asked_reloaded_and_looked_at() {
+async fn running_server_is_reloaded_and_looked_at() {
     let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await;
+    shop.publish(Season::Spring).await;
     let server = Server::start(&shop, &[]).await;
     let (data, admin) = (server.data.to_string(), server.admin.to_string());
 
@@ -87,6 +87,33 @@ async fn running_server_is_asked_reloaded_and_looked_at() {
         "{run:?}"
     );
 
+    let (text, status) = both(&["status", "--admin", &admin]);
+    assert!(text.contains("toy"), "{text}");
+    assert_eq!(status["live"]["author"], "ann");
+    let versions = status["versions"].as_array().unwrap();
+    let states = versions
+        .iter()
+        .map(|one| (one["version"].as_u64(), one["state"].as_str()));
+    // What was asked for in vain is remembered, too.
+    assert!(
+        states.eq([(Some(9), Some("failed")), (Some(1), Some("live"))]),
+        "{status}"
+    );
+    server.stop().await;
+
+    let run = hotshelf(&["status", "--admin", &admin]);
+    assert!(
+        run.refusal(1).contains(&format!("cannot reach {admin}")),
+        "{run:?}"
+    );
+}
+
+#[tokio::test]
+async fn recommendations_are_printed_as_they_are_answered() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, spring.version, &[]).await;
+    let data = server.data.to_string();
     let (text, list) = both(&["recommend", "u0042", "--addr", &data, "-n", "3"]);
     let expected: Vec<_> = spring
         .top("u0042")
@@ -120,26 +147,7 @@ async fn running_server_is_asked_reloaded_and_looked_at() {
         "--json",
     ]);
     assert_eq!(run.json()["items"][0]["product_id"], json!(expected[1]));
-
-    let (text, status) = both(&["status", "--admin", &admin]);
-    assert!(text.contains("toy"), "{text}");
-    assert_eq!(status["live"]["author"], "ann");
-    let versions = status["versions"].as_array().unwrap();
-    let states = versions
-        .iter()
-        .map(|one| (one["version"].as_u64(), one["state"].as_str()));
-    // What was asked for in vain is remembered, too.
-    assert!(
-        states.eq([(Some(9), Some("failed")), (Some(1), Some("live"))]),
-        "{status}"
-    );
     server.stop().await;
-
-    let run = hotshelf(&["status", "--admin", &admin]);
-    assert!(
-        run.refusal(1).contains(&format!("cannot reach {admin}")),
-        "{run:?}"
-    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hotshelf::grpc::proto::{ProductFilter, RecommendRequest};
+use hotshelf::grpc::proto::{ProductFilter, RecommendRequest, RecommendResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -141,8 +141,73 @@ async fn connection_of_age_is_told_to_leave_and_its_calls_are_finished() {
         user_id: "u0001".to_owned(),
         ..Default::default()
     };
-    let answer: hotshelf::grpc::proto::RecommendResponse = call.finish(&request).await.unwrap();
+    let answer: RecommendResponse = call.finish(&request).await.unwrap();
     assert_eq!(answer.version, 1);
     connection.ended().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_are_turned_away_at_once_and_told_when_to_come_back() {
+    let shop = Shop::new();
+    let server = server(&shop, &[("calls-max", "1")]).await;
+    let mut connection = RawConnection::open(server.data).await;
+    let path = "/hotshelf.v1.RecommendationService/Recommend";
+    // Its message is still to come: the only place is taken for as long as that lasts.
+    let call = connection.begin(path, None).await;
+    let request = RecommendRequest {
+        user_id: "u0001".to_owned(),
+        ..Default::default()
+    };
+    let second = connection.begin(path, None).await;
+    let refused = second
+        .finish::<RecommendResponse>(&request)
+        .await
+        .unwrap_err();
+    assert_eq!(refused["grpc-status"], "14", "{refused:?}");
+    assert!(
+        refused.contains_key("grpc-retry-pushback-ms"),
+        "{refused:?}"
+    );
+    assert!(
+        Server::is_serving(server.data, "").await.unwrap(),
+        "health needs no place"
+    );
+    assert!(
+        server
+            .scrape()
+            .await
+            .value("hotshelf_grpc_shed_total", &[])
+            .unwrap()
+            == 1.0
+    );
+    let answer: RecommendResponse = call.finish(&request).await.unwrap();
+    assert_eq!(answer.version, 1);
+    until("the place again", async || {
+        server.recommend("u0001").await.ok()
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn services_of_the_other_listener_are_not_served() {
+    let shop = Shop::new();
+    let server = server(&shop, &[]).await;
+    let mut connection = RawConnection::open(server.data).await;
+    let paths = [
+        "/hotshelf.v1.ModelService/ReloadModel",
+        "/hotshelf.v1.RecommendationService/Nothing",
+        "/x",
+        "/",
+    ];
+    for path in paths {
+        let call = connection.begin(path, None).await;
+        let headers = call
+            .finish::<RecommendResponse>(&RecommendRequest::default())
+            .await
+            .unwrap_err();
+        assert_eq!(headers["grpc-status"], "12", "{path}: {headers:?}");
+    }
     server.stop().await;
 }

@@ -2,6 +2,7 @@
 //! traffic. Real sockets, no blind sleeps: every wait is for a state, with a bound.
 
 mod artifact;
+mod calls;
 mod program;
 mod raw_call;
 mod refusal;
@@ -13,10 +14,10 @@ mod wait;
 
 pub(crate) use artifact::Parts;
 pub(crate) use program::{Run, hotshelf, hotshelf_in};
-pub(crate) use raw_call::{OpenCall, RawConnection};
+pub(crate) use raw_call::RawConnection;
 pub(crate) use refusal::{error_kind, error_reason, violations};
 pub(crate) use scrape::{Scrape, http_get};
 pub(crate) use server::Server;
 pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, top};
-pub(crate) use traffic::{Seen, Traffic};
+pub(crate) use traffic::Traffic;
 pub(crate) use wait::{PATIENCE, until};

@@ -1,5 +1,8 @@
 //! What a server serves, from its first moment on, and what makes it change that.
 
+mod cached;
 mod following;
+mod listing;
+mod racing;
 mod reloading;
 mod starting;

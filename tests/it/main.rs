@@ -2,6 +2,7 @@
 //! server's tree is linked once.
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
+mod answers;
 mod bad_artifacts;
 mod bad_input;
 mod command_line;

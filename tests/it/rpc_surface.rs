@@ -49,23 +49,18 @@ impl Grpcurl<'_> {
     }
 }
 
+/// For the data listener and the admin listener.
+fn both<'a>(tool: &'a Path, server: &Server) -> [Grpcurl<'a>; 2] {
+    [server.data, server.admin].map(|to| Grpcurl { tool, to })
+}
+
 #[tokio::test]
-async fn grpcurl_without_proto_files_lists_the_services_and_calls_each_rpc() {
+async fn grpcurl_without_proto_files_lists_and_describes_the_services() {
     let Some(tool) = tools::tool("grpcurl") else {
         return;
     };
-    let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await;
-    let server = Server::start(&shop, &[]).await;
-    let data = Grpcurl {
-        tool: &tool,
-        to: server.data,
-    };
-    let admin = Grpcurl {
-        tool: &tool,
-        to: server.admin,
-    };
-
+    let server = Server::start(&Shop::new(), &[]).await;
+    let [data, admin] = both(&tool, &server);
     let listed = data.text(&["list"]);
     assert_eq!(
         listed.lines().collect::<Vec<_>>(),
@@ -88,7 +83,18 @@ async fn grpcurl_without_proto_files_lists_the_services_and_calls_each_rpc() {
     }
     let fields = data.text(&["describe", "hotshelf.v1.RecommendRequest"]);
     assert!(fields.contains("optional uint32 n = 5;"), "{fields}");
+    server.stop().await;
+}
 
+#[tokio::test]
+async fn grpcurl_without_proto_files_calls_each_rpc() {
+    let Some(tool) = tools::tool("grpcurl") else {
+        return;
+    };
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::start(&shop, &[]).await;
+    let [data, admin] = both(&tool, &server);
     // Nothing is live yet; every call below leaves its mark on the next.
     let health = json!({ "service": RECOMMENDATIONS });
     assert_eq!(

@@ -10,6 +10,7 @@ use http::{HeaderMap, Request};
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 /// One HTTP/2 connection.
 pub(crate) struct RawConnection {
@@ -24,13 +25,16 @@ pub(crate) struct OpenCall {
 }
 
 impl RawConnection {
+    /// Opens one, and asks for the server's health on it: it has been accepted when this returns.
     pub(crate) async fn open(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).await.unwrap();
         let (requests, connection) = h2::client::handshake(stream).await.unwrap();
-        Self {
-            requests,
-            driver: tokio::spawn(connection),
-        }
+        let driver = tokio::spawn(connection);
+        let mut opened = Self { requests, driver };
+        let call = opened.begin("/grpc.health.v1.Health/Check", None).await;
+        let health = call.finish(&HealthCheckRequest::default()).await;
+        let _health: HealthCheckResponse = health.unwrap();
+        opened
     }
 
     /// Sends a call's headers.

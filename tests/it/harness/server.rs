@@ -9,21 +9,10 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use hotshelf::grpc::proto::model_service_client::ModelServiceClient;
-use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
-use hotshelf::grpc::proto::{
-    GetModelStatusRequest, GetModelStatusResponse, RecommendRequest, RecommendResponse,
-    ReloadModelRequest, ReloadModelResponse,
-};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
-use super::scrape::{Scrape, http_get};
 use super::shop::{MODEL, Shop};
 use super::wait::until;
 
@@ -35,8 +24,8 @@ pub(crate) struct Server {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
     reader: Option<JoinHandle<()>>,
-    /// Its private cache folder.
-    cache: TempDir,
+    /// Removed with the server.
+    _cache: TempDir,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -94,7 +83,7 @@ impl Server {
             child,
             log,
             reader: Some(reader),
-            cache,
+            _cache: cache,
             data,
             admin,
             http,
@@ -147,17 +136,18 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
-    pub(crate) fn cache(&self) -> &Path {
-        self.cache.path()
-    }
-
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// How the process ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// How the process ended, once it has.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        until("the server's end", async || self.child.try_wait().unwrap()).await
+        until("the server's end", async || self.has_ended()).await
     }
 
     /// Ends it in good order.
@@ -166,115 +156,6 @@ impl Server {
         let status = self.ended().await;
         assert_eq!(status.code(), Some(0), "{:#?}", self.lines());
     }
-
-    pub(crate) async fn recommender(&self) -> RecommendationServiceClient<Channel> {
-        RecommendationServiceClient::new(channel(self.data).await)
-    }
-
-    pub(crate) async fn operator(&self) -> ModelServiceClient<Channel> {
-        ModelServiceClient::new(channel(self.admin).await)
-    }
-
-    /// Ten products for this user.
-    pub(crate) async fn recommend(&self, user_id: &str) -> Result<RecommendResponse, Status> {
-        let user_id = user_id.to_owned();
-        self.ask(RecommendRequest {
-            user_id,
-            ..RecommendRequest::default()
-        })
-        .await
-    }
-
-    pub(crate) async fn ask(&self, request: RecommendRequest) -> Result<RecommendResponse, Status> {
-        Ok(self
-            .recommender()
-            .await
-            .recommend(request)
-            .await?
-            .into_inner())
-    }
-
-    /// Makes one version live.
-    pub(crate) async fn reload(&self, version: u64) -> Result<ReloadModelResponse, Status> {
-        let version = Some(version);
-        let author = "tests".to_owned();
-        self.reload_as(ReloadModelRequest {
-            version,
-            author,
-            ..ReloadModelRequest::default()
-        })
-        .await
-    }
-
-    pub(crate) async fn reload_as(
-        &self,
-        request: ReloadModelRequest,
-    ) -> Result<ReloadModelResponse, Status> {
-        Ok(self
-            .operator()
-            .await
-            .reload_model(request)
-            .await?
-            .into_inner())
-    }
-
-    pub(crate) async fn status(&self) -> GetModelStatusResponse {
-        let request = GetModelStatusRequest::default();
-        self.operator()
-            .await
-            .get_model_status(request)
-            .await
-            .unwrap()
-            .into_inner()
-    }
-
-    /// The version that is live at 100 %, if one is.
-    pub(crate) async fn live_version(&self) -> Option<u64> {
-        self.status().await.live.map(|live| live.arms[0].version)
-    }
-
-    pub(crate) async fn until_live(&self, version: u64) {
-        until(&format!("version {version} live"), async || {
-            (self.live_version().await == Some(version)).then_some(())
-        })
-        .await;
-    }
-
-    /// True for SERVING, as this listener tells of this service.
-    pub(crate) async fn is_serving(at: SocketAddr, service: &str) -> Result<bool, Status> {
-        let request = HealthCheckRequest {
-            service: service.to_owned(),
-        };
-        let answer = HealthClient::new(channel(at).await).check(request).await?;
-        Ok(answer.into_inner().status == 1)
-    }
-
-    pub(crate) async fn until_ready(&self) {
-        until("readiness", async || {
-            (http_get(self.http, "/readyz").await.0 == 200).then_some(())
-        })
-        .await;
-    }
-
-    pub(crate) async fn scrape(&self) -> Scrape {
-        let (code, text) = http_get(self.http, "/metrics").await;
-        assert_eq!(code, 200, "{text}");
-        Scrape::parse(&text)
-    }
-
-    /// The code and the text of a refused request for one user.
-    pub(crate) async fn refusal_of(&self, request: RecommendRequest) -> (Code, Status) {
-        let status = self.ask(request).await.unwrap_err();
-        (status.code(), status)
-    }
-}
-
-async fn channel(to: SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{to}"))
-        .unwrap()
-        .connect()
-        .await
-        .unwrap()
 }
 
 fn collect(stderr: ChildStderr, log: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {

@@ -1,18 +1,20 @@
 //! A small shop in two seasons, fitted and published in a temporary folder.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hotshelf_model::{
     AlsParams, CardExtra, FitParams, InteractionsBuilder, Model, ModelCard, Query, Scratch, fit,
 };
 use hotshelf_registry::{
-    CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Registry, Version,
+    Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
+    RolloutDraft, Version,
 };
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::artifact::Parts;
@@ -34,8 +36,9 @@ pub(crate) enum Season {
 
 /// A registry in a folder of its own.
 pub(crate) struct Shop {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     registry: Registry,
+    model: ModelName,
 }
 
 /// A version, and the model that computes its answers alone.
@@ -48,11 +51,21 @@ pub(crate) struct Published {
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let url = format!("file://{}", folder.path().join("registry").display());
         Self {
             folder,
             registry: Registry::open(&url).unwrap(),
+            model: MODEL.parse().unwrap(),
+        }
+    }
+
+    /// Another model in the same registry.
+    pub(crate) fn beside(&self, model: &str) -> Self {
+        Self {
+            folder: Arc::clone(&self.folder),
+            registry: self.registry.clone(),
+            model: model.parse().unwrap(),
         }
     }
 
@@ -115,7 +128,7 @@ impl Shop {
             author: "tests".to_owned(),
         };
         self.registry
-            .publish(&name(), new)
+            .publish(&self.model, new)
             .await
             .unwrap()
             .version
@@ -124,7 +137,7 @@ impl Shop {
 
     pub(crate) async fn manifest(&self, version: u64) -> Manifest {
         self.registry
-            .manifest(&name(), Version::new(version).unwrap())
+            .manifest(&self.model, Version::new(version).unwrap())
             .await
             .unwrap()
     }
@@ -144,15 +157,41 @@ impl Shop {
     pub(crate) async fn part_file(&self, version: u64, part: &str) -> PathBuf {
         let upload = self.manifest(version).await.upload.to_string();
         self.root()
-            .join(MODEL)
+            .join(self.model.as_str())
             .join("parts")
             .join(upload)
             .join(part)
     }
 
+    /// Splits the traffic by a rollout of two arms, base and candidate.
+    pub(crate) async fn split(&self, [base, candidate]: [(u64, u16); 2], salt: &str) {
+        let arm = |name: &str, (version, share_bp)| Arm {
+            name: name.to_owned(),
+            version: Version::new(version).unwrap(),
+            share_bp,
+        };
+        let draft = RolloutDraft {
+            arms: vec![arm("base", base), arm("candidate", candidate)],
+            salt: Some(salt.to_owned()),
+            author: "tests".to_owned(),
+            reason: "canary".to_owned(),
+        };
+        let log = self.registry.rollouts(&self.model).await.unwrap();
+        let proposed = self.registry.propose(&log, draft).await.unwrap();
+        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+    }
+
+    /// Of 10,000, by the format's own words: the first 8 bytes, big-endian, of
+    /// sha256(salt ‖ 0x00 ‖ key), modulo 10,000.
+    pub(crate) fn bucket(salt: &str, key: &str) -> u64 {
+        let digest = Sha256::digest([salt.as_bytes(), &[0], key.as_bytes()].concat());
+        u64::from_be_bytes(digest[..8].try_into().unwrap()) % 10_000
+    }
+
     /// Names of the rollout records, in order.
     pub(crate) fn rollouts(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.root().join(MODEL).join("rollouts")) else {
+        let Ok(entries) = std::fs::read_dir(self.root().join(self.model.as_str()).join("rollouts"))
+        else {
             return Vec::new();
         };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -231,10 +270,6 @@ fn user_id(user: usize) -> String {
 
 fn product_id(product: usize) -> String {
     format!("p{product:04}")
-}
-
-fn name() -> ModelName {
-    MODEL.parse().unwrap()
 }
 
 /// Sets a folder's or file's mode.

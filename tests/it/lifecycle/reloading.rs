@@ -178,7 +178,7 @@ async fn reload_near_its_deadline_answers_with_the_state_so_far_and_goes_on() {
         ..ReloadModelRequest::default()
     };
     let mut connection = RawConnection::open(server.admin).await;
-    let call = connection.begin(RELOAD, Some("300m")).await;
+    let call = connection.begin(RELOAD, Some("1500m")).await;
     let so_far: ReloadModelResponse = call.finish(&request).await.unwrap();
     assert_eq!(
         (so_far.changed, so_far.state()),
