@@ -14,6 +14,7 @@ mod metrics;
 mod proto;
 mod repository;
 mod rpc_surface;
+mod seed;
 mod shutdown;
 mod swap;
 mod tools;
