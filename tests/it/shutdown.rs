@@ -17,7 +17,7 @@ async fn server(shop: &Shop, settings: &[(&str, &str)]) -> Server {
 async fn callers_who_turn_away_at_not_serving_see_no_failure() {
     let shop = Shop::new();
     // Long enough for a busy machine to notice NOT_SERVING before GOAWAY.
-    let mut server = server(&shop, &[("drain-delay-ms", "3000")]).await;
+    let mut server = server(&shop, &[("drain-delay-ms", "5000")]).await;
     let traffic = Traffic::start(server.data, Shop::users(), 1_000);
     until("load", async || (traffic.answers_of(1) > 500).then_some(())).await;
     server.signal(Signal::TERM);
@@ -26,9 +26,9 @@ async fn callers_who_turn_away_at_not_serving_see_no_failure() {
         (!is_serving).then_some(())
     })
     .await;
+    let seen = traffic.turn_away();
     // Whoever asks all the same is still answered.
     assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
-    let seen = traffic.finish();
     seen.assert_all_answered();
     assert_eq!(server.ended().await.code(), Some(0));
     server.logged("drained").await;

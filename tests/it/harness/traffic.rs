@@ -23,6 +23,7 @@ const TASKS_PER_CONNECTION: usize = 32;
 /// Running load.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
+    away: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     began: Instant,
     thread: Option<JoinHandle<()>>,
@@ -33,6 +34,7 @@ pub(crate) struct Traffic {
 pub(crate) struct Seen {
     pub(crate) answers: Vec<RecommendResponse>,
     pub(crate) failures: Vec<Status>,
+    by_version: BTreeMap<u64, usize>,
     /// From the first request due to the last.
     pub(crate) lasted: Duration,
 }
@@ -41,8 +43,9 @@ impl Traffic {
     /// Sends `rate` requests per second, for one user after the other.
     pub(crate) fn start(to: SocketAddr, users: Vec<String>, rate: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let away = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let (own_stop, own_seen) = (Arc::clone(&stop), Arc::clone(&seen));
+        let own = (Arc::clone(&stop), Arc::clone(&away), Arc::clone(&seen));
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -53,8 +56,9 @@ impl Traffic {
                 Sender {
                     users: users.into(),
                     rate,
-                    stop: own_stop,
-                    seen: own_seen,
+                    stop: own.0,
+                    away: own.1,
+                    seen: own.2,
                 },
             ));
         };
@@ -64,6 +68,7 @@ impl Traffic {
             .unwrap();
         Self {
             stop,
+            away,
             seen,
             began: Instant::now(),
             thread: Some(thread),
@@ -73,10 +78,14 @@ impl Traffic {
     /// Answers so far that this version gave.
     pub(crate) fn answers_of(&self, version: u64) -> usize {
         let seen = self.seen.lock().unwrap();
-        seen.answers
-            .iter()
-            .filter(|answer| answer.version == version)
-            .count()
+        seen.by_version.get(&version).copied().unwrap_or(0)
+    }
+
+    /// Sends nothing more, also nothing that was due before, and returns when what was sent has been
+    /// answered.
+    pub(crate) fn turn_away(self) -> Seen {
+        self.away.store(true, Ordering::Relaxed);
+        self.finish()
     }
 
     /// Ends the schedule here, and returns when everything that was due has been answered.
@@ -140,6 +149,7 @@ struct Sender {
     users: Arc<[String]>,
     rate: u32,
     stop: Arc<AtomicBool>,
+    away: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -169,6 +179,9 @@ impl Sender {
         let mut turn = task;
         loop {
             tokio::time::sleep_until(due.into()).await;
+            if self.away.load(Ordering::Relaxed) {
+                return;
+            }
             // Behind the schedule, what was due is sent before the end is taken.
             if self.stop.load(Ordering::Relaxed) && due + period > Instant::now() {
                 return;
@@ -182,7 +195,11 @@ impl Sender {
                 .await;
             let mut seen = self.seen.lock().unwrap();
             match outcome {
-                Ok(answer) => seen.answers.push(answer.into_inner()),
+                Ok(answer) => {
+                    let answer = answer.into_inner();
+                    *seen.by_version.entry(answer.version).or_default() += 1;
+                    seen.answers.push(answer);
+                }
                 Err(status) => seen.failures.push(status),
             }
             drop(seen);
