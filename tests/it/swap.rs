@@ -9,7 +9,7 @@ use hotshelf_model::Model;
 use crate::harness::{MODEL, Season, Server, Shop, Traffic, top, until};
 use crate::tools;
 
-const RELOADS: u64 = 24;
+const RELOADS: u64 = 20;
 /// Requests per second.
 const RATE: u32 = 1_200;
 /// Answers of a version before the next one takes its place.
