@@ -28,7 +28,7 @@ pub struct LoadedVersion {
 
 /// One arm of a live rollout.
 pub struct LiveArm {
-    /// Such as `base`.
+    /// Such as `main`.
     pub name: String,
     /// The version that answers.
     pub loaded: Arc<LoadedVersion>,
