@@ -175,6 +175,18 @@ impl Error {
         }
     }
 
+    /// A limit that a stored object breaks is the object's fault and not the caller's.
+    pub(crate) fn in_stored(self, what: &str) -> Self {
+        match self {
+            Self::Invalid {
+                field,
+                value,
+                limit,
+            } => Self::corrupt(what, format!("{field} {value:?} breaks its limit: {limit}")),
+            other => other,
+        }
+    }
+
     /// Whether the object itself is at fault, as opposed to the way to it: what a rollout record
     /// with this error is passed over for.
     pub(crate) fn is_of_the_object(&self) -> bool {

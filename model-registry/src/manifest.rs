@@ -115,15 +115,7 @@ pub(crate) fn parse(
     check_identity(&what, (&manifest.model, manifest.version), (model, version))?;
     match manifest.check(part_bytes_max) {
         Ok(()) => Ok(VersionRecord::Published(manifest)),
-        Err(Error::Invalid {
-            field,
-            value,
-            limit,
-        }) => Err(Error::corrupt(
-            what,
-            format!("{field} {value:?} breaks its limit: {limit}"),
-        )),
-        Err(other) => Err(other),
+        Err(error) => Err(error.in_stored(&what)),
     }
 }
 

@@ -160,15 +160,8 @@ impl RolloutRecord {
         let mut record: Self = json::parse(what, bytes)?;
         record.sha256 = Sha256Digest::of(bytes);
         match record.check() {
-            Err(Error::Invalid {
-                field,
-                value,
-                limit,
-            }) => Err(Error::corrupt(
-                what,
-                format!("{field} {value:?} breaks its limit: {limit}"),
-            )),
-            other => other.map(|()| record),
+            Ok(()) => Ok(record),
+            Err(error) => Err(error.in_stored(what)),
         }
     }
 

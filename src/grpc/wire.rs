@@ -86,7 +86,7 @@ pub(super) fn listed(version: Version, manifest: Result<Manifest, RegistryError>
     }
 }
 
-/// `31 (version 12, by ann: fresher prices)`.
+/// `rollout 31 (version 12 at 10000 bp; by ann: fresher prices)`.
 pub(super) fn rollout_in_words(record: &RolloutRecord) -> String {
     let arms: Vec<String> = record
         .arms
