@@ -50,6 +50,7 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
         brand: None,
         description: None,
         price: None,
+        embedding: None,
     };
     let catalogue: Vec<ProductInfo> = (0..PRODUCTS).map(info).collect();
     let als = AlsParams {

@@ -11,7 +11,7 @@ use std::{hint::black_box, time::Instant};
 use hotshelf_model::{
     CpuPath, Matrix,
     dot::{dot, scores_into},
-    index::{ItemIndex, RowSet, Search, SearchScratch},
+    index::{ItemIndex, Search, SearchScratch},
 };
 use ndarray::ArrayView1;
 use rand_chacha::{
@@ -41,7 +41,6 @@ type Method = fn(&Case, &[f32], &mut Work) -> Vec<u32>;
 struct Work {
     scores: Vec<f32>,
     scratch: SearchScratch,
-    nothing: RowSet,
     scored: usize,
 }
 
@@ -248,11 +247,11 @@ fn indexed(case: &Case, query: &[f32], work: &mut Work) -> Vec<u32> {
     let search = Search {
         query,
         n: TOP,
-        excluded: &work.nothing,
+        admitted_max: case.rows.rows(),
     };
-    let found = case.index.search(&search, &mut work.scratch);
+    let found = case.index.search(&search, |_| true, &mut work.scratch);
     let rows = found.map(|(row, _)| row).collect();
-    work.scored += work.scratch.scored();
+    work.scored += work.scratch.retrieval().scored;
     rows
 }
 

@@ -24,14 +24,26 @@ pub struct ModelCard {
     /// What the model was fitted with.
     #[serde(default)]
     pub parameters: FitParams,
-    /// Plan of each index by name; `als` is the one over product factors.
+    /// Plan of each index by name; `als` is the one over product factors, `content` the one over
+    /// distinct embeddings.
     pub index: BTreeMap<String, IndexCard>,
+    /// Content embeddings; absent in a version without content parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentCard>,
+    /// What one recent product weighs in a fold-in: the mean interaction value of the events.
+    #[serde(default = "fold_in_value_default")]
+    pub fold_in_value: f32,
     /// How the parameters were evaluated, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluation>,
     /// Queries with the answers the publisher got.
     #[serde(default)]
     pub probes: Vec<Probe>,
+}
+
+/// For versions that were published before fold-in.
+fn fold_in_value_default() -> f32 {
+    1.0
 }
 
 /// Numbers of rows.
@@ -50,12 +62,33 @@ pub struct Sizes {
 pub struct Dimensions {
     /// ALS factors.
     pub factors: usize,
+    /// Length of a content embedding; 0 in a version without content parts.
+    #[serde(default)]
+    pub content: usize,
+}
+
+/// What content embeddings were made of, and how many there are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContentCard {
+    /// `text` (TF-IDF and price) or `own` (brought by the shop).
+    pub source: String,
+    /// Distinct embeddings G; products with equal ones form a group.
+    pub groups: usize,
+    /// Products with nothing to embed; they are answered by the popularity of their category.
+    pub products_without: usize,
+    /// Neighbours kept of each group.
+    pub neighbours: usize,
+    /// Whether the neighbour lists are exact; else they come from the index.
+    pub neighbours_exact: bool,
+    /// The terms of the text columns in their order; empty for `own`.
+    #[serde(default)]
+    pub terms: Vec<String>,
 }
 
 /// How one index searches, and how well it was measured to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IndexCard {
-    /// Name of the plan: `exact` in this revision.
+    /// Name of the plan: `exact` or `hnsw`.
     pub plan: String,
     /// Share of the exact top 10 that the plan returns; 1 for exact plans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,6 +163,15 @@ pub struct Probe {
     /// Whether seen products may come back.
     #[serde(default)]
     pub include_seen: bool,
+    /// Weight of the collaborative score; absent: the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Recent products that the query brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent_product_ids: Vec<String>,
+    /// Categories that are let through; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
     /// Strategy used in the answer.
     pub answered_by: Strategy,
     /// The answer, best first.

@@ -15,7 +15,9 @@
 
 mod check;
 mod container;
+mod content;
 mod error;
+mod index;
 mod table;
 mod tables;
 mod tensors;
@@ -27,7 +29,7 @@ use bytes::Bytes;
 pub use self::error::UnpackError;
 use crate::{
     Breathe, FACTORS_MAX, Model,
-    card::{CardExtra, Dimensions, IndexCard, ModelCard, Sizes},
+    card::{CardExtra, Dimensions, ModelCard, Sizes},
     probes,
     recommender::Pieces,
 };
@@ -37,12 +39,19 @@ const PRODUCTS: &str = "products.arrow";
 const ALS: &str = "als.safetensors";
 const ALS_INDEX: &str = "als_index.safetensors";
 const HISTORY: &str = "history.safetensors";
+const CONTENT: &str = "content.safetensors";
+const CONTENT_INDEX: &str = "content_index.safetensors";
+const CONTENT_NEIGHBOURS: &str = "content_neighbours.safetensors";
 
 /// The parts of every model, by name ascending.
 const PARTS: [&str; 5] = [ALS, ALS_INDEX, HISTORY, PRODUCTS, USERS];
 
-/// Key of the index over product factors in [`ModelCard::index`].
+/// The parts of a model with content embeddings: all of them or none.
+const CONTENT_PARTS: [&str; 3] = [CONTENT, CONTENT_INDEX, CONTENT_NEIGHBOURS];
+
+/// Keys in [`ModelCard::index`]: the index over product factors, the one over embeddings.
 const ALS_INDEX_KEY: &str = "als";
+const CONTENT_INDEX_KEY: &str = "content";
 
 /// One named part, ready to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,14 +102,14 @@ impl Model {
     /// # Errors
     /// Where a container library refuses its content.
     pub fn pack(&self, extra: CardExtra) -> Result<Packed, PackError> {
-        let parts = vec![
+        let mut parts = vec![
             Part {
                 name: ALS,
                 bytes: tensors::pack_als(self.als())?,
             },
             Part {
                 name: ALS_INDEX,
-                bytes: tensors::pack_index(self.index())?,
+                bytes: index::pack(ALS_INDEX, self.index())?,
             },
             Part {
                 name: HISTORY,
@@ -115,11 +124,12 @@ impl Model {
                 bytes: tables::pack_users(self.users())?,
             },
         ];
-        let index = IndexCard {
-            plan: self.index().plan().to_owned(),
-            recall_at_10: Some(1.0),
-            queries_per_s: None,
-        };
+        let mut index = BTreeMap::from([(ALS_INDEX_KEY.to_owned(), self.index().card().clone())]);
+        if let Some(content) = self.content() {
+            parts.extend(content::pack(content)?);
+            parts.sort_by_key(|part| part.name);
+            index.insert(CONTENT_INDEX_KEY.to_owned(), content.index().card().clone());
+        }
         let card = ModelCard {
             scoring_revision: crate::SCORING_REVISION,
             sizes: Sizes {
@@ -129,9 +139,14 @@ impl Model {
             },
             dimensions: Dimensions {
                 factors: self.als().factors(),
+                content: self
+                    .content()
+                    .map_or(0, |content| content.embeddings().cols()),
             },
             parameters: extra.parameters,
-            index: BTreeMap::from([(ALS_INDEX_KEY.to_owned(), index)]),
+            index,
+            content: self.content().map(|content| content.card().clone()),
+            fold_in_value: self.fold_in_value(),
             evaluation: extra.evaluation,
             probes: probes::choose(self, extra.probes),
         };
@@ -154,7 +169,17 @@ impl Model {
         let users = tables::unpack_users(users, card.sizes.users, breathe)?;
         let products = tables::unpack_products(products, card.sizes.products, breathe)?;
         let als = tensors::unpack_als(als, &card.sizes, card.dimensions.factors, breathe)?;
-        let index = tensors::unpack_index(als_index, als.product_factors(), breathe)?;
+        let index = index::unpack(
+            [ALS_INDEX, ALS],
+            als_index,
+            als.product_factors(),
+            &card.index[ALS_INDEX_KEY],
+            breathe,
+        )?;
+        let content = match find_content_parts(card, parts)? {
+            None => None,
+            Some(parts) => Some(content::unpack(card, parts, breathe)?),
+        };
         let history = tensors::unpack_history(history, &card.sizes, breathe)?;
         Ok(Self::new(
             Pieces {
@@ -163,6 +188,9 @@ impl Model {
                 als,
                 history,
                 index,
+                content,
+                parameters: card.parameters.clone(),
+                fold_in_value: card.fold_in_value,
             },
             breathe,
         ))
@@ -211,12 +239,35 @@ fn check_card(card: &ModelCard) -> Result<(), UnpackError> {
 
 /// The parts in the order of [`PARTS`], none missing and none beside them.
 fn find_parts(parts: &BTreeMap<String, Bytes>) -> Result<[&Bytes; 5], UnpackError> {
-    if let Some(part) = parts.keys().find(|name| !PARTS.contains(&name.as_str())) {
+    let is_known = |name: &str| PARTS.contains(&name) || CONTENT_PARTS.contains(&name);
+    if let Some(part) = parts.keys().find(|name| !is_known(name)) {
         return Err(UnpackError::UnknownPart { part: part.clone() });
     }
     let find = |part| parts.get(part).ok_or(UnpackError::MissingPart { part });
     let [als, als_index, history, products, users] = PARTS.map(find);
     Ok([als?, als_index?, history?, products?, users?])
+}
+
+/// The content parts in the order of [`CONTENT_PARTS`] where the card has content; none may stand
+/// there otherwise.
+fn find_content_parts<'a>(
+    card: &ModelCard,
+    parts: &'a BTreeMap<String, Bytes>,
+) -> Result<Option<[&'a Bytes; 3]>, UnpackError> {
+    if card.content.is_none() {
+        let superfluous = CONTENT_PARTS
+            .into_iter()
+            .find(|part| parts.contains_key(*part));
+        return match superfluous {
+            None => Ok(None),
+            Some(part) => Err(UnpackError::UnknownPart {
+                part: part.to_owned(),
+            }),
+        };
+    }
+    let find = |part| parts.get(part).ok_or(UnpackError::MissingPart { part });
+    let [content, index, neighbours] = CONTENT_PARTS.map(find);
+    Ok(Some([content?, index?, neighbours?]))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 mod als;
 mod assemble;
+mod content;
 mod factors;
 mod gram;
 mod normal;
@@ -19,7 +20,7 @@ mod report;
 mod robust;
 mod rows;
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 pub use self::report::{FitError, FitStep};
 use self::{
@@ -42,7 +43,28 @@ use crate::{
 /// Most alternations of one fit. Chosen: ten times what implicit ALS needs to stand still.
 const ITERATIONS_MAX: usize = 1000;
 
-/// Fits a model on `threads` threads of its own.
+/// Time since some fixed moment; this crate has no clock of its own.
+pub type Clock = fn() -> Duration;
+
+/// What a fit may use; it has no say in the parts that come out.
+#[derive(Clone, Copy, Debug)]
+pub struct Workers {
+    /// Threads of the fit's own pool.
+    pub threads: NonZeroUsize,
+    /// By which the speed of indexes is measured, to be shown; `None`: it is not.
+    pub clock: Option<Clock>,
+}
+
+impl From<NonZeroUsize> for Workers {
+    fn from(threads: NonZeroUsize) -> Self {
+        Self {
+            threads,
+            clock: None,
+        }
+    }
+}
+
+/// Fits a model on threads of its own.
 ///
 /// Products are those of the events and of `catalogue` together; users are those with events.
 /// Costs `iterations × (pairs × F² + (users + products) × F³ / 6)` multiply-adds, and memory for
@@ -54,12 +76,14 @@ pub fn fit(
     data: &Interactions,
     catalogue: &[ProductInfo],
     params: &FitParams,
-    threads: NonZeroUsize,
+    workers: impl Into<Workers>,
     progress: &mut dyn FnMut(FitStep),
 ) -> Result<Model, FitError> {
+    let Workers { threads, clock } = workers.into();
     let machine = Machine {
         threads,
         path: CpuPath::detected(),
+        clock,
     };
     fit_on(machine, data, catalogue, params, progress)
 }
@@ -104,7 +128,8 @@ fn fit_on(
         product_factors: matrix(fitted.products.compact()),
         gram: matrix(fitted.gram),
     };
-    let index = ItemIndex::exact(&als.product_factors);
+    let index = ItemIndex::build(&als.product_factors, params.index, machine.clock);
+    let content = content::embed(&catalogue, params, machine)?;
     Ok(Model::new(
         Pieces {
             users,
@@ -112,6 +137,9 @@ fn fit_on(
             als,
             history,
             index,
+            content,
+            parameters: params.clone(),
+            fold_in_value: mean_value(&events),
         },
         &mut |_| {},
     ))
@@ -150,6 +178,12 @@ fn check_params(params: &FitParams) -> Result<(), FitError> {
         );
     }
     Ok(())
+}
+
+/// Mean interaction value; there is at least one event.
+fn mean_value(events: &[Event]) -> f32 {
+    let sum: f64 = events.iter().map(|event| f64::from(event.value)).sum();
+    (sum / events.len() as f64) as f32
 }
 
 fn check_events(data: &Interactions) -> Result<(), FitError> {

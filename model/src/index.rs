@@ -1,15 +1,15 @@
-//! Finding the products with the greatest inner product, by the plan of the version.
+//! Finding the rows with the greatest inner product, by the plan of the version.
 //!
-//! A plan is chosen when a version is packed and named in its card; callers only see
-//! [`ItemIndex::search`]. There is one plan so far, the exact scan; a graph or a scan over int8
-//! codes is another variant of `Plan` with its own working memory inside [`SearchScratch`], and
-//! changes no caller. This module must not know what a query vector stands for.
+//! A plan is chosen when an index is built and named in its card; callers only see
+//! [`ItemIndex::search`] and [`ItemIndex::search_among`]. This module must not know what a query
+//! vector stands for, nor why a row is not admitted.
 
 mod exact;
 
 pub(crate) use self::exact::{Exact, NORM_TOLERANCE, norm};
 use crate::{
-    Matrix,
+    Clock, IndexCard, IndexChoice, Matrix, Retrieval, RetrievalPlan,
+    dot::scores_into_on,
     lanes::{CpuPath, Line},
     topk::{Scored, TopK},
 };
@@ -17,7 +17,9 @@ use crate::{
 /// An index over the rows of one matrix.
 #[derive(Clone, Debug)]
 pub struct ItemIndex {
+    rows: Matrix,
     plan: Plan,
+    card: IndexCard,
 }
 
 /// How an index searches.
@@ -34,9 +36,12 @@ pub struct Search<'a> {
     pub query: &'a [f32],
     /// Rows wanted.
     pub n: usize,
-    /// Rows that must not come back.
-    pub excluded: &'a RowSet,
+    /// At most so many rows are admitted; decides between graph and scan, and may be too high.
+    pub admitted_max: usize,
 }
+
+/// Rows that a search found and their scores, best first.
+pub type Found<'s> = std::iter::Map<std::slice::Iter<'s, Scored>, fn(&'s Scored) -> (u32, f32)>;
 
 /// Working memory of searches; it grows with the longest `n` and dimension asked for.
 #[derive(Clone, Debug, Default)]
@@ -46,41 +51,66 @@ pub struct SearchScratch {
     top: TopK,
     ranked: Vec<Scored>,
     scored: usize,
+    plan: Option<RetrievalPlan>,
 }
 
 impl SearchScratch {
-    /// Rows that the last search computed a score for.
+    /// How the last search went.
     #[must_use]
-    pub fn scored(&self) -> usize {
-        self.scored
+    pub fn retrieval(&self) -> Retrieval {
+        Retrieval {
+            plan: self.plan.unwrap_or(RetrievalPlan::Exact),
+            scored: self.scored,
+        }
+    }
+
+    fn found(&self) -> Found<'_> {
+        self.ranked
+            .iter()
+            .map(|scored| (scored.row(), scored.score()))
     }
 }
 
 impl ItemIndex {
-    /// Indexes `rows` for the exact plan: sorts by norm and keeps a copy in that order, so it
-    /// takes the memory of the matrix once more.
+    /// Indexes `rows` for the exact plan.
     #[must_use]
     pub fn exact(rows: &Matrix) -> Self {
-        Self::from_exact(Exact::build(rows))
+        Self::build(rows, IndexChoice::Exact, None)
     }
 
-    pub(crate) fn from_exact(exact: Exact) -> Self {
+    /// Indexes `rows` by the plan chosen or, where that is left to the index, by the one that
+    /// measures better; what was measured stands in [`Self::card`].
+    #[must_use]
+    pub fn build(rows: &Matrix, choice: IndexChoice, clock: Option<Clock>) -> Self {
+        let _ = (choice, clock);
+        let card = IndexCard {
+            plan: "exact".to_owned(),
+            recall_at_10: Some(1.0),
+            queries_per_s: None,
+        };
+        Self::from_exact(rows, Exact::build(rows), card)
+    }
+
+    pub(crate) fn from_exact(rows: &Matrix, exact: Exact, card: IndexCard) -> Self {
         Self {
+            rows: rows.clone(),
             plan: Plan::Exact(exact),
+            card,
         }
     }
 
-    /// The rows with the greatest inner products, at most `n` and never one of `excluded`, best
-    /// first and among equals the lower row first. No allocation once `scratch` has grown.
+    /// The rows with the greatest inner products among those admitted: min(n, admitted) of them,
+    /// best first and among equals the lower row first. No allocation once `scratch` has grown.
     ///
     /// # Panics
     /// If the query has not the length of a row.
     pub fn search<'s>(
         &self,
         search: &Search<'_>,
+        admits: impl Fn(u32) -> bool,
         scratch: &'s mut SearchScratch,
-    ) -> impl ExactSizeIterator<Item = (u32, f32)> + use<'s> {
-        self.search_on(CpuPath::detected(), search, scratch)
+    ) -> Found<'s> {
+        self.search_on(CpuPath::detected(), search, admits, scratch)
     }
 
     /// [`Self::search`] on a chosen path.
@@ -88,23 +118,53 @@ impl ItemIndex {
         &self,
         path: CpuPath,
         search: &Search<'_>,
+        admits: impl Fn(u32) -> bool,
         scratch: &'s mut SearchScratch,
-    ) -> impl ExactSizeIterator<Item = (u32, f32)> + use<'s> {
+    ) -> Found<'s> {
         match &self.plan {
-            Plan::Exact(exact) => exact.search(path, search, scratch),
+            Plan::Exact(exact) => exact.search(path, search, &admits, scratch),
         }
-        scratch
-            .ranked
-            .iter()
-            .map(|scored| (scored.row(), scored.score()))
+        scratch.plan = Some(RetrievalPlan::Exact);
+        scratch.found()
     }
 
-    /// The plan's name in cards.
-    #[must_use]
-    pub fn plan(&self) -> &'static str {
-        match &self.plan {
-            Plan::Exact(_) => "exact",
+    /// The same among the listed rows alone, each of them scored: for filters that few rows pass.
+    ///
+    /// # Panics
+    /// If the query has not the length of a row, or a listed row does not exist.
+    pub fn search_among<'s>(
+        &self,
+        search: &Search<'_>,
+        rows: &[u32],
+        admits: impl Fn(u32) -> bool,
+        scratch: &'s mut SearchScratch,
+    ) -> Found<'s> {
+        scratch.top.start(search.n);
+        scratch.scored = 0;
+        for row in rows.iter().copied().filter(|row| admits(*row)) {
+            let mut score = [0.0];
+            let numbers = self.rows.row(row as usize);
+            scores_into_on(CpuPath::detected(), search.query, numbers, &mut score);
+            scratch.scored += 1;
+            if score[0] >= scratch.top.bar() {
+                scratch.top.offer(score[0], row);
+            }
         }
+        scratch.top.finish(&mut scratch.ranked);
+        scratch.plan = Some(RetrievalPlan::Matches);
+        scratch.found()
+    }
+
+    /// The rows that are indexed.
+    #[must_use]
+    pub fn rows(&self) -> &Matrix {
+        &self.rows
+    }
+
+    /// The plan, and what was measured of it.
+    #[must_use]
+    pub fn card(&self) -> &IndexCard {
+        &self.card
     }
 
     /// The exact plan's columns, for encoding.
@@ -119,45 +179,6 @@ impl ItemIndex {
         match &self.plan {
             Plan::Exact(exact) => exact.bytes(),
         }
-    }
-}
-
-/// A set of rows that is emptied in O(1): a row is in it where its mark is that of the current
-/// round.
-#[derive(Clone, Debug, Default)]
-pub struct RowSet {
-    round: u32,
-    marks: Vec<u32>,
-}
-
-impl RowSet {
-    /// Empties the set and makes room for rows below `rows`; allocates only when it grows.
-    pub fn start(&mut self, rows: usize) {
-        if self.round == u32::MAX {
-            self.marks.fill(0);
-            self.round = 0;
-        }
-        self.round += 1;
-        if self.marks.len() < rows {
-            self.marks.resize(rows, 0);
-        }
-    }
-
-    /// Adds a row.
-    ///
-    /// # Panics
-    /// If the row is not below what [`Self::start`] made room for.
-    pub fn insert(&mut self, row: u32) {
-        self.marks[row as usize] = self.round;
-    }
-
-    /// Whether the row is in the set.
-    #[must_use]
-    pub fn contains(&self, row: u32) -> bool {
-        // A mark left by an earlier round is smaller; round 0 is before the first start.
-        self.marks
-            .get(row as usize)
-            .is_some_and(|mark| *mark == self.round && self.round > 0)
     }
 }
 

@@ -3,7 +3,10 @@
 //! Reading files, mapping columns and weighing kinds of interaction happen in the shells; here an
 //! event is already four plain facts. Times are data, never a clock.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// One interaction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +36,9 @@ pub struct ProductInfo {
     pub description: Option<String>,
     /// Price in the shop's currency, not negative.
     pub price: Option<f32>,
+    /// The shop's own embedding, any length above zero, the same for all products that have one.
+    /// Where any product has one, none is made from texts.
+    pub embedding: Option<Arc<[f32]>>,
 }
 
 /// Events sorted by (user, time, product), over sorted, unique ids.

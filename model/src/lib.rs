@@ -54,6 +54,7 @@ mod als;
 mod card;
 mod codec;
 mod column;
+mod content;
 pub mod dot;
 mod fit;
 mod history;
@@ -69,6 +70,7 @@ mod probes;
 mod products;
 mod query;
 mod recommender;
+mod row_set;
 #[cfg(test)]
 mod sample;
 mod topk;
@@ -76,19 +78,23 @@ mod users;
 
 pub use als::{Als, FACTOR_NORM_MAX, FACTORS_MAX};
 pub use card::{
-    CardExtra, Dimensions, Evaluation, IndexCard, ModelCard, Probe, ProbeItem, ProbeReport,
-    RankerScores, Sizes,
+    CardExtra, ContentCard, Dimensions, Evaluation, IndexCard, ModelCard, Probe, ProbeItem,
+    ProbeReport, RankerScores, Sizes,
 };
 pub use codec::{PackError, Packed, Part, UnpackError};
-pub use fit::{FitError, FitStep, fit};
+pub use content::Content;
+pub use fit::{Clock, FitError, FitStep, Workers, fit};
 pub use history::History;
 pub use ids::{ID_BYTES_MAX, IdError, IdTable, ProductRow, UserRow};
 pub use interactions::{Event, Interactions, InteractionsBuilder, ProductInfo};
 pub use lanes::CpuPath;
 pub use matrix::Matrix;
-pub use params::{AlsParams, FitParams, SegmentParams};
+pub use params::{AlsParams, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams};
 pub use products::Products;
-pub use query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy};
+pub use query::{
+    Answer, Basis, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason, Retrieval,
+    RetrievalPlan, SimilarAnswer, SimilarItem, SimilarQuery, Strategy, Trace,
+};
 pub use recommender::{Model, Scratch};
 pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
 

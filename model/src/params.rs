@@ -51,6 +51,67 @@ impl Default for SegmentParams {
     }
 }
 
+/// How product texts become embeddings; ignored where the catalogue brings its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContentParams {
+    /// Most terms of the vocabulary, 0 to 10,000; 0 leaves content out of the model.
+    pub terms_max: usize,
+    /// Longest run of words that is a term, 1 to 3.
+    pub ngram_max: usize,
+    /// Whether a term's count is damped to 1 + ln(count).
+    pub sublinear_tf: bool,
+    /// Least number of distinct texts a term must occur in, 1 or more.
+    pub min_df: usize,
+    /// Weight of the standardised log price beside the unit-length text part, 0 to 1.
+    pub price_scale: f32,
+}
+
+impl Default for ContentParams {
+    fn default() -> Self {
+        Self {
+            terms_max: 500,
+            ngram_max: 1,
+            sublinear_tf: false,
+            min_df: 1,
+            // Unscaled, the price holds a fifth to a third of the norm.
+            price_scale: 0.2,
+        }
+    }
+}
+
+/// How answers are scored where a query does not say otherwise; travels in the card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScoringParams {
+    /// Weight of the collaborative score in the hybrid, 0 to 1.
+    pub alpha: f64,
+    /// How many of a person's last products the content score is the sum over, 1 to 100.
+    pub recents: usize,
+}
+
+impl Default for ScoringParams {
+    fn default() -> Self {
+        Self {
+            alpha: 0.7,
+            recents: 5,
+        }
+    }
+}
+
+/// Which plan an index gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexChoice {
+    /// Whichever measures better when the index is built.
+    #[default]
+    Auto,
+    /// The exact scan.
+    Exact,
+    /// The graph.
+    Hnsw,
+}
+
 /// Everything that decides what a fit returns, beside the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -61,6 +122,12 @@ pub struct FitParams {
     pub segments: SegmentParams,
     /// How many of a user's last distinct products are kept in order.
     pub recent_max: usize,
+    /// Content embeddings.
+    pub content: ContentParams,
+    /// Scoring.
+    pub scoring: ScoringParams,
+    /// Plan of every index.
+    pub index: IndexChoice,
 }
 
 impl Default for FitParams {
@@ -69,6 +136,9 @@ impl Default for FitParams {
             als: AlsParams::default(),
             segments: SegmentParams::default(),
             recent_max: 20,
+            content: ContentParams::default(),
+            scoring: ScoringParams::default(),
+            index: IndexChoice::default(),
         }
     }
 }

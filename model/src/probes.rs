@@ -5,7 +5,7 @@
 //! miscompiled kernel. Which queries are asked depends on the model alone.
 
 use crate::{
-    Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
+    Filter, Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
     card::{ModelCard, Probe, ProbeItem, ProbeReport},
 };
 
@@ -33,6 +33,9 @@ pub(crate) fn choose(model: &Model, known: usize) -> Vec<Probe> {
         strategy: Strategy::Hybrid,
         exclude_product_ids: Vec::new(),
         include_seen: false,
+        alpha: None,
+        recent_product_ids: Vec::new(),
+        categories: Vec::new(),
         answered_by: Strategy::Hybrid,
         items: Vec::new(),
     };
@@ -115,6 +118,12 @@ fn query(probe: &Probe) -> Query<'_> {
         strategy: probe.strategy,
         exclude_product_ids: &probe.exclude_product_ids,
         include_seen: probe.include_seen,
+        alpha: probe.alpha,
+        recent_product_ids: &probe.recent_product_ids,
+        filter: Filter {
+            categories: &probe.categories,
+            ..Filter::default()
+        },
     }
 }
 

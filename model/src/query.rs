@@ -71,10 +71,38 @@ pub struct Query<'a> {
     pub n: usize,
     /// The strategy asked for; [`Answer::strategy`] names the one used.
     pub strategy: Strategy,
+    /// Weight of the collaborative score in the hybrid, 0 to 1; `None`: the model's own.
+    pub alpha: Option<f64>,
+    /// The user's most recent products, newest first; empty: what the history knows. Ids the model
+    /// does not know are skipped and counted in [`Answer::recent_unknown`].
+    pub recent_product_ids: &'a [String],
+    /// Which products may come back.
+    pub filter: Filter<'a>,
     /// Products that must not come back; ids the model does not know are ignored.
     pub exclude_product_ids: &'a [String],
-    /// Whether products the user already has may come back.
+    /// Whether products the user already has, or named as recent, may come back.
     pub include_seen: bool,
+}
+
+/// Which products may come back: all conditions must hold. The default lets everything through.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Filter<'a> {
+    /// Any of these categories, exact match; empty: any.
+    pub categories: &'a [String],
+    /// Any of these brands, exact match; empty: any.
+    pub brands: &'a [String],
+    /// Lowest price, inclusive. A product without a price never passes a bound.
+    pub price_min: Option<f64>,
+    /// Highest price, inclusive.
+    pub price_max: Option<f64>,
+}
+
+impl Filter<'_> {
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self == Filter::default()
+    }
 }
 
 impl Default for Query<'_> {
@@ -83,6 +111,9 @@ impl Default for Query<'_> {
             user_id: "",
             n: 10,
             strategy: Strategy::default(),
+            alpha: None,
+            recent_product_ids: &[],
+            filter: Filter::default(),
             exclude_product_ids: &[],
             include_seen: false,
         }
@@ -116,11 +147,27 @@ pub enum Fallback {
     NoUserFactors = 1,
     /// Hybrid was asked of a version without content parts: answered collaboratively.
     NoContentParts = 2,
+    /// Content was needed, and no recent product has an embedding: answered without it.
+    NoRecentProducts = 3,
+    /// The product asked about has no vector: answered by the popularity of its category.
+    NoProductVector = 4,
+    /// Fewer products than wanted had a score: filled up with popular ones.
+    FilledWithPopular = 5,
+    /// No product passes the filter and the exclusions.
+    NothingMatches = 6,
 }
 
 impl Fallback {
     /// Every fallback, for metrics that are registered up front.
-    pub const ALL: [Self; 3] = [Self::UnknownUser, Self::NoUserFactors, Self::NoContentParts];
+    pub const ALL: [Self; 7] = [
+        Self::UnknownUser,
+        Self::NoUserFactors,
+        Self::NoContentParts,
+        Self::NoRecentProducts,
+        Self::NoProductVector,
+        Self::FilledWithPopular,
+        Self::NothingMatches,
+    ];
 
     /// The name in metrics and logs.
     #[must_use]
@@ -129,6 +176,10 @@ impl Fallback {
             Self::UnknownUser => "unknown_user",
             Self::NoUserFactors => "no_user_factors",
             Self::NoContentParts => "no_content_parts",
+            Self::NoRecentProducts => "no_recent_products",
+            Self::NoProductVector => "no_product_vector",
+            Self::FilledWithPopular => "filled_with_popular",
+            Self::NothingMatches => "nothing_matches",
         }
     }
 }
@@ -174,6 +225,101 @@ pub struct Answer<'a> {
     pub fallbacks: Fallbacks,
     /// Segment of the user, or [`crate::UNKNOWN_SEGMENT`].
     pub segment: &'a str,
+    /// How many of [`Query::recent_product_ids`] the model does not know.
+    pub recent_unknown: usize,
+    /// How the candidates were found; for debugging.
+    pub trace: Trace,
+}
+
+/// How candidates were found on each side; a side that was not asked is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// By ALS factors.
+    pub collaborative: Option<Retrieval>,
+    /// By content embeddings.
+    pub content: Option<Retrieval>,
+}
+
+/// One retrieval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retrieval {
+    /// What found the candidates.
+    pub plan: RetrievalPlan,
+    /// Rows that a score was computed for.
+    pub scored: usize,
+}
+
+/// What found candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RetrievalPlan {
+    /// The scan in order of norm, stopped by its bound.
+    Exact,
+    /// The graph.
+    Hnsw,
+    /// A scan over the products that pass the filter.
+    Matches,
+    /// The stored neighbour lists.
+    Neighbours,
+}
+
+impl RetrievalPlan {
+    /// The name in answers and cards.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Hnsw => "hnsw",
+            Self::Matches => "matches",
+            Self::Neighbours => "neighbours",
+        }
+    }
+}
+
+/// On what similarity of products rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Cosine of content embeddings.
+    Content,
+    /// Cosine of ALS product factors.
+    Collaborative,
+}
+
+/// A question for products like one product.
+#[derive(Clone, Copy, Debug)]
+pub struct SimilarQuery<'a> {
+    /// The product.
+    pub product_id: &'a str,
+    /// How many products are wanted.
+    pub n: usize,
+    /// `None`: content, or ALS factors where the version has no content parts.
+    pub basis: Option<Basis>,
+    /// Which products may come back.
+    pub filter: Filter<'a>,
+    /// Products that must not come back; ids the model does not know are ignored.
+    pub exclude_product_ids: &'a [String],
+}
+
+/// One similar product.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SimilarItem {
+    /// The product.
+    pub product: ProductRow,
+    /// Cosine, -1 to 1; 0 for products that popularity filled up with.
+    pub similarity: f32,
+}
+
+/// The answer to a [`SimilarQuery`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimilarAnswer {
+    /// Most alike first; among equals the lower product row first. Never the product itself.
+    pub items: Vec<SimilarItem>,
+    /// The basis really used.
+    pub basis: Basis,
+    /// What was given up on the way.
+    pub fallbacks: Fallbacks,
+    /// How they were found.
+    pub retrieval: Option<Retrieval>,
 }
 
 /// Why a query has no answer.
@@ -181,8 +327,11 @@ pub struct Answer<'a> {
 #[non_exhaustive]
 pub enum QueryError {
     /// Content was asked of a version without content parts.
-    #[error("strategy content needs content parts, and this version has none")]
+    #[error("content needs content parts, and this version has none")]
     NeedsContent,
+    /// The model does not know the product.
+    #[error("the model does not know the product")]
+    UnknownProduct,
 }
 
 #[cfg(test)]

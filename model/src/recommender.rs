@@ -12,12 +12,15 @@
 
 use crate::{
     als::Als,
+    content::Content,
     history::History,
     ids::{ProductRow, UserRow},
-    index::{ItemIndex, RowSet, Search, SearchScratch},
+    index::{ItemIndex, Search, SearchScratch},
+    params::FitParams,
     popularity,
     products::Products,
-    query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy},
+    query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy, Trace},
+    row_set::RowSet,
     users::{UNKNOWN_SEGMENT, Users},
 };
 
@@ -29,6 +32,9 @@ pub struct Model {
     als: Als,
     history: History,
     index: ItemIndex,
+    content: Option<Content>,
+    parameters: FitParams,
+    fold_in_value: f32,
     /// Product rows, most popular first.
     popular: Vec<u32>,
 }
@@ -40,6 +46,9 @@ pub(crate) struct Pieces {
     pub(crate) als: Als,
     pub(crate) history: History,
     pub(crate) index: ItemIndex,
+    pub(crate) content: Option<Content>,
+    pub(crate) parameters: FitParams,
+    pub(crate) fold_in_value: f32,
 }
 
 /// Working memory of one caller, reusable across queries and models: it grows to the largest
@@ -58,6 +67,9 @@ impl Model {
             als,
             history,
             index,
+            content,
+            parameters,
+            fold_in_value,
         } = pieces;
         let popular = popularity::order(products.popularity.values(), breathe);
         Self {
@@ -66,6 +78,9 @@ impl Model {
             als,
             history,
             index,
+            content,
+            parameters,
+            fold_in_value,
             popular,
         }
     }
@@ -107,6 +122,8 @@ impl Model {
             strategy: Strategy::Collaborative,
             fallbacks,
             segment,
+            recent_unknown: 0,
+            trace: Trace::default(),
         })
     }
 
@@ -131,9 +148,11 @@ impl Model {
         let search = Search {
             query: factors,
             n,
-            excluded: &scratch.excluded,
+            admitted_max: self.products.len(),
         };
-        let found = self.index.search(&search, &mut scratch.search);
+        let excluded = &scratch.excluded;
+        let admits = |row| !excluded.contains(row);
+        let found = self.index.search(&search, admits, &mut scratch.search);
         let items = found.map(|(row, score)| Item {
             product: ProductRow(row),
             score,
@@ -187,6 +206,24 @@ impl Model {
         &self.index
     }
 
+    /// Content embeddings; `None` in a version without content parts.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        self.content.as_ref()
+    }
+
+    /// What the model was fitted with.
+    #[must_use]
+    pub fn parameters(&self) -> &FitParams {
+        &self.parameters
+    }
+
+    /// What one recent product weighs in a fold-in.
+    #[must_use]
+    pub fn fold_in_value(&self) -> f32 {
+        self.fold_in_value
+    }
+
     /// Products by popularity descending, then row ascending.
     pub fn popular(&self) -> impl ExactSizeIterator<Item = ProductRow> {
         self.popular.iter().map(|row| ProductRow(*row))
@@ -200,6 +237,7 @@ impl Model {
             + self.als.bytes()
             + self.history.bytes()
             + self.index.bytes()
+            + self.content.as_ref().map_or(0, Content::bytes)
             + size_of_val(&self.popular[..])
     }
 }

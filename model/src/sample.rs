@@ -57,6 +57,7 @@ pub(crate) fn catalogue() -> Vec<ProductInfo> {
         brand: None,
         description: None,
         price: (!number.is_multiple_of(2)).then_some(number as f32 + 0.5),
+        embedding: None,
     };
     (0..20).map(info).collect()
 }
@@ -73,6 +74,7 @@ pub(crate) fn params(factors: usize) -> FitParams {
             heavy_from: 12,
         },
         recent_max: 5,
+        ..FitParams::default()
     }
 }
 

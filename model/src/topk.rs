@@ -52,7 +52,7 @@ impl TopK {
 
 /// A row with its score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Scored(u64);
+pub struct Scored(u64);
 
 impl Scored {
     pub(crate) fn row(self) -> u32 {

@@ -85,6 +85,7 @@ impl Stage {
             brand: Some(product.brand.to_owned()),
             description: product.description.clone(),
             price: Some(product.price),
+            embedding: None,
         };
         let described = |product: &super::shop::ShopProduct| {
             (

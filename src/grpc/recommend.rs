@@ -48,6 +48,7 @@ impl Recommender {
             strategy: call.strategy,
             exclude_product_ids: call.exclusions(),
             include_seen: call.request.include_seen,
+            ..Query::default()
         };
         let answer = SCRATCH.with_borrow_mut(|scratch| arm.loaded.model.recommend(&query, scratch));
         let answer = answer.map_err(|error| refuse(error, &arm.loaded))?;

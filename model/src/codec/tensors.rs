@@ -1,18 +1,13 @@
-//! The parts `als.safetensors`, `als_index.safetensors` and `history.safetensors`.
+//! The parts `als.safetensors` and `history.safetensors`.
 
 use bytes::Bytes;
 
 use super::{
-    ALS, ALS_INDEX, HISTORY, PackError, UnpackError,
+    ALS, HISTORY, PackError, UnpackError,
     check::{self, Place, each_row},
     container::{Container, Tensor, write},
 };
-use crate::{
-    Als, Breathe, History, Matrix, Sizes,
-    column::Column,
-    history::Lists,
-    index::{Exact, ItemIndex, NORM_TOLERANCE, norm},
-};
+use crate::{Als, Breathe, History, Matrix, Sizes, history::Lists};
 
 pub(super) fn pack_als(als: &Als) -> Result<Vec<u8>, PackError> {
     let tensors = [
@@ -21,17 +16,6 @@ pub(super) fn pack_als(als: &Als) -> Result<Vec<u8>, PackError> {
         Tensor::matrix("gram", als.gram()),
     ];
     write(ALS, &tensors)
-}
-
-pub(super) fn pack_index(index: &ItemIndex) -> Result<Vec<u8>, PackError> {
-    let exact = index.as_exact();
-    write(
-        ALS_INDEX,
-        &[
-            Tensor::column("order", &exact.order),
-            Tensor::column("norms", &exact.norms),
-        ],
-    )
 }
 
 pub(super) fn pack_history(history: &History) -> Result<Vec<u8>, PackError> {
@@ -85,56 +69,6 @@ pub(super) fn unpack_als(
         &als.gram,
     )?;
     Ok(als)
-}
-
-/// Reads the exact plan: `order` is a permutation of the rows by norm descending, then row
-/// ascending, and `norms` are the norms of the rows it names.
-pub(super) fn unpack_index(
-    bytes: &Bytes,
-    rows: &Matrix,
-    breathe: Breathe<'_>,
-) -> Result<ItemIndex, UnpackError> {
-    let container = Container::open(ALS_INDEX, bytes, &["order", "norms"])?;
-    let order: Column<u32> = container.tensor("order", &[rows.rows()])?;
-    let norms: Column<f32> = container.tensor("norms", &[rows.rows()])?;
-    let (of, sorted) = (order.as_slice(), norms.as_slice());
-    let place = Place {
-        part: ALS_INDEX,
-        what: "order",
-    };
-    let mut is_placed = vec![false; rows.rows()];
-    each_row(rows.rows(), rows.cols() * size_of::<f32>(), breathe, |at| {
-        let row = of[at];
-        match is_placed.get_mut(row as usize) {
-            None => return Err(place.out_of_range(at, &row, &format!("below {}", rows.rows()))),
-            Some(true) => return Err(place.order(at, &row, &"every row once")),
-            Some(placed) => *placed = true,
-        }
-        let true_norm = norm(rows.row(row as usize));
-        let deviation = (f64::from(sorted[at]) - true_norm).abs();
-        // Written so that NaN fails, too; the second summand is the grain of subnormal norms.
-        let is_close = deviation <= true_norm * NORM_TOLERANCE + f64::from(f32::from_bits(1));
-        if !is_close {
-            let place = Place {
-                part: ALS_INDEX,
-                what: "norms",
-            };
-            let expected = format!("{true_norm:e}, the norm of product {row} in {ALS}");
-            return Err(place.out_of_range(at, &sorted[at], &expected));
-        }
-        let Some(before) = at.checked_sub(1) else {
-            return Ok(());
-        };
-        let descends =
-            sorted[before] > sorted[at] || (sorted[before] == sorted[at] && of[before] < row);
-        if descends {
-            return Ok(());
-        }
-        Err(place.order(at, &row, &"norms descending, among equals rows ascending"))
-    })?;
-    Ok(ItemIndex::from_exact(Exact::new(
-        rows, order, norms, breathe,
-    )))
 }
 
 pub(super) fn unpack_history(

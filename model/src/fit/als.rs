@@ -19,6 +19,7 @@ use super::{
     rows::{Solved, System},
 };
 use crate::{
+    Clock,
     dot::dot_on,
     lanes::{CpuPath, Line},
     params::AlsParams,
@@ -41,6 +42,7 @@ pub(super) struct Fitted {
 pub(super) struct Machine {
     pub(super) threads: NonZeroUsize,
     pub(super) path: CpuPath,
+    pub(super) clock: Option<Clock>,
 }
 
 /// One fit under way.

@@ -20,6 +20,7 @@ fn same_bytes_for_any_number_of_threads_and_any_path() {
         for path in CpuPath::available() {
             for threads in 1..=3 {
                 let machine = Machine {
+                    clock: None,
                     threads: NonZeroUsize::new(threads).unwrap(),
                     path,
                 };

@@ -102,7 +102,13 @@ impl Exact {
     }
 
     /// Leaves the best rows in `scratch`.
-    pub(super) fn search(&self, path: CpuPath, search: &Search<'_>, scratch: &mut SearchScratch) {
+    pub(super) fn search(
+        &self,
+        path: CpuPath,
+        search: &Search<'_>,
+        admits: &impl Fn(u32) -> bool,
+        scratch: &mut SearchScratch,
+    ) {
         assert_eq!(
             search.query.len(),
             self.cols,
@@ -138,7 +144,7 @@ impl Exact {
                     continue;
                 }
                 for (score, row) in scores.0.iter().zip(order) {
-                    if *score >= bar && !search.excluded.contains(*row) {
+                    if *score >= bar && admits(*row) {
                         scratch.top.offer(*score, *row);
                         bar = scratch.top.bar();
                     }

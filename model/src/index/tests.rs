@@ -8,9 +8,9 @@ use super::*;
 use crate::{column::Column, dot::dot_on};
 
 /// Scores every row, sorts all of them.
-fn naive(path: CpuPath, rows: &Matrix, search: &Search<'_>) -> Vec<(u32, u32)> {
+fn naive(path: CpuPath, rows: &Matrix, search: &Search<'_>, excluded: &[bool]) -> Vec<(u32, u32)> {
     let mut all: Vec<(f32, u32)> = (0..rows.rows() as u32)
-        .filter(|row| !search.excluded.contains(*row))
+        .filter(|row| !excluded[*row as usize])
         .map(|row| {
             (
                 dot_on(path, search.query, rows.row(row as usize)) + 0.0,
@@ -65,21 +65,15 @@ proptest! {
     #[test]
     fn scan_in_norm_order_equals_the_naive_scan_to_the_bit(case in cases()) {
         let index = ItemIndex::exact(&case.rows);
-        let mut excluded = RowSet::default();
-        excluded.start(case.rows.rows());
-        for (row, out) in case.excluded.iter().enumerate() {
-            if *out {
-                excluded.insert(row as u32);
-            }
-        }
-        let search = Search { query: &case.query, n: case.n, excluded: &excluded };
+        let search = Search { query: &case.query, n: case.n, admitted_max: case.rows.rows() };
+        let admits = |row: u32| !case.excluded[row as usize];
         let mut scratch = SearchScratch::default();
         for path in CpuPath::available() {
             let found: Vec<(u32, u32)> = index
-                .search_on(path, &search, &mut scratch)
+                .search_on(path, &search, admits, &mut scratch)
                 .map(|(row, score)| (row, score.to_bits()))
                 .collect();
-            prop_assert_eq!(found, naive(path, &case.rows, &search));
+            prop_assert_eq!(found, naive(path, &case.rows, &search, &case.excluded));
         }
     }
 }
@@ -92,26 +86,12 @@ fn skewed_norms_stop_the_scan_early() {
     let search = Search {
         query: &[2.0],
         n: 3,
-        excluded: &RowSet::default(),
+        admitted_max: 4096,
     };
     let found: Vec<u32> = ItemIndex::exact(&rows)
-        .search(&search, &mut scratch)
+        .search(&search, |_| true, &mut scratch)
         .map(|(row, _)| row)
         .collect();
     assert_eq!(found, [0, 1, 2]);
-    assert_eq!(scratch.scored(), 64);
-}
-
-#[test]
-fn row_set_is_empty_after_every_start_even_when_rounds_run_out() {
-    let mut set = RowSet::default();
-    assert!(!set.contains(0));
-    set.start(2);
-    set.insert(1);
-    assert!(set.contains(1) && !set.contains(0) && !set.contains(9));
-    set.round = u32::MAX - 1;
-    set.start(2);
-    set.insert(0);
-    set.start(2);
-    assert!(!set.contains(0) && !set.contains(1));
+    assert_eq!(scratch.retrieval().scored, 64);
 }

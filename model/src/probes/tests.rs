@@ -191,6 +191,9 @@ fn probe(items: &[(&str, f32)]) -> Probe {
         strategy: Strategy::Hybrid,
         exclude_product_ids: Vec::new(),
         include_seen: false,
+        alpha: None,
+        recent_product_ids: Vec::new(),
+        categories: Vec::new(),
         answered_by: Strategy::Collaborative,
         items: items.collect(),
     }

@@ -99,5 +99,6 @@ fn product(id: String, attributes: Attributes) -> ProductInfo {
         brand,
         description,
         price: attributes.price,
+        embedding: None,
     }
 }
