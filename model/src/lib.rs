@@ -64,6 +64,7 @@ mod interactions;
 mod lanes;
 mod matrix;
 pub mod metrics;
+mod normal;
 mod params;
 mod popularity;
 mod probes;

@@ -4,7 +4,7 @@
 //! `(G + λI + Σ (cᵢ − 1) yᵢyᵢᵀ) x = Σ cᵢ yᵢ`, where `yᵢ` are rows of the other side, `G` is the
 //! Gram matrix of all of them and `cᵢ = 1 + confidence × valueᵢ`. The sums run in f32 and in the
 //! order of the columns; a row is one task, so threads change nothing. Where f32 runs out of
-//! digits the row is solved again in f64 (see [`super::robust`]) and counted.
+//! digits the row is solved again in f64 (see [`crate::normal::robust`]) and counted.
 //!
 //! Measured on UCI Online Retail, 64 factors, 15 alternations: f32 and f64 throughout end at
 //! losses 4e-8 apart (relative) at confidence 1 and 3e-8 at 40, with equal precision@10; f32
@@ -17,11 +17,12 @@ use rayon::prelude::*;
 use super::{
     factors::Factors,
     gram::Gram,
-    normal::{AddOuterProducts, ScaleRow, Solve},
     pairs::{Pairs, ROWS_PER_TASK},
-    robust,
 };
-use crate::lanes::{CpuPath, LANES, Line, run};
+use crate::{
+    lanes::{CpuPath, LANES, Line, run},
+    normal::{AddOuterProducts, ScaleRow, Solve, robust},
+};
 
 /// Observations gathered before they are added to the matrix. Chosen: at 64 factors two such
 /// batches are 32 KiB and stay in the first-level cache.
