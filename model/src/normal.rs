@@ -5,6 +5,9 @@
 //! the lanes from the diagonal on. Every number is a chain of fused multiply-adds in one order, so all paths agree.
 
 pub(crate) mod robust;
+mod row;
+
+pub(crate) use self::row::RowSolver;
 
 use crate::lanes::{Kernel, LANES, Lanes, Line};
 
