@@ -80,7 +80,7 @@ pub struct ContentCard {
     pub neighbours: usize,
     /// Whether the neighbour lists are exact; else they come from the index.
     pub neighbours_exact: bool,
-    /// The terms of the text columns in their order; empty for `own`.
+    /// Names of the columns: the terms ascending, and `price` for the last one; empty for `own`.
     #[serde(default)]
     pub terms: Vec<String>,
 }

@@ -6,6 +6,9 @@
 //! | `products.arrow` | Arrow IPC | `id`, `name`, `category`, `brand` utf8, `price`, `popularity` float32 |
 //! | `als.safetensors` | safetensors | `user_factors` [U×F], `product_factors` [I×F], `gram` [F×F], f32 |
 //! | `als_index.safetensors` | safetensors | `order` u32 [I], `norms` f32 [I] |
+//! | `content.safetensors` | safetensors | `embeddings` f32 [G×D], `groups` u32 [I]; this and the next two: all or none |
+//! | `content_index.safetensors` | safetensors | as `als_index.safetensors`, over the embeddings |
+//! | `content_neighbours.safetensors` | safetensors | `groups` u32 [G×K], `cosines` f32 [G×K] |
 //! | `history.safetensors` | safetensors | `offsets` u64 [U+1], `products` u32, `recent_offsets` u64 [U+1], `recent_products` u32 |
 //!
 //! Encoding is deterministic. Decoding trusts nothing: containers are opened with every position
@@ -228,7 +231,7 @@ fn check_card(card: &ModelCard) -> Result<(), UnpackError> {
         .get(ALS_INDEX_KEY)
         .map(|index| index.plan.as_str())
     {
-        Some("exact") => Ok(()),
+        Some("exact") => content::check_card(card),
         plan => refuse(
             "index.als.plan",
             plan.unwrap_or("absent").to_owned(),
