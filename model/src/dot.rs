@@ -1,11 +1,10 @@
 //! The one dot product: fitting, scoring and re-ranking all sum this way.
 //!
 //! Element `i` goes to lane `i mod 16` by fused multiply-add, in ascending order from +0; a tail
-//! is padded with zeros; the lanes are added in one fixed tree (see `lanes.rs`). The three
-//! entry points differ in how many rows they take and how these lie in memory, never in a bit of
-//! what they return.
+//! is padded with zeros; the lanes are added in one fixed tree (see `lanes.rs`). The two entry
+//! points differ in how many rows they take, never in a bit of what they return.
 
-use crate::lanes::{CpuPath, Kernel, LANES, Lanes, Line, run};
+use crate::lanes::{CpuPath, Kernel, LANES, Lanes, run};
 
 /// Inner product of two vectors of one length; 2 flops an element.
 ///
@@ -34,26 +33,6 @@ pub fn scores_into(query: &[f32], rows: &[f32], out: &mut [f32]) {
 pub(crate) fn scores_into_on(path: CpuPath, query: &[f32], rows: &[f32], out: &mut [f32]) {
     assert_eq!(rows.len(), query.len() * out.len(), "one row per score");
     run(path, Scores { query, rows, out });
-}
-
-/// Inner products with panels: 16 rows stored column after column, each line holding one element
-/// of all 16, in the order of [`panel_line`]. `query` and `panels` are zero-padded to a multiple
-/// of 16 elements. No lane is ever added to its neighbour, which makes this the cheapest layout to
-/// score.
-pub(crate) fn panel_scores_on(path: CpuPath, query: &[Line], panels: &[Line], out: &mut [Line]) {
-    assert_eq!(
-        panels.len(),
-        query.len() * LANES * out.len(),
-        "one panel per line of scores"
-    );
-    run(path, Panels { query, panels, out });
-}
-
-/// Where element `element` stands in a panel whose query has `lines` lines: in the order in which
-/// [`panel_scores_on`] reads, so that it reads straight ahead.
-pub(crate) fn panel_line(element: usize, lines: usize) -> usize {
-    let (chunk, lane) = (element / LANES, element % LANES);
-    (lane % 4 * lines + chunk) * 4 + lane / 4
 }
 
 struct Dot<'a> {
@@ -137,43 +116,6 @@ impl Kernel for Scores<'_> {
     }
 }
 
-struct Panels<'a> {
-    query: &'a [Line],
-    panels: &'a [Line],
-    out: &'a mut [Line],
-}
-
-impl Kernel for Panels<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        if self.query.is_empty() {
-            return self.out.fill(Line::ZERO);
-        }
-        let panels = self.panels.chunks_exact(self.query.len() * LANES);
-        for (panel, out) in panels.zip(self.out) {
-            // The tree of `Lanes::sum`, with lanes of the sum as whole registers. Taking the four
-            // leaves of one inner node at a time keeps at most eight registers in use.
-            let mut four = [lanes.splat(0.0); 4];
-            let (columns, _) = panel.as_chunks::<4>();
-            let nodes = columns.chunks_exact(self.query.len());
-            for ((lane, node), columns) in four.iter_mut().enumerate().zip(nodes) {
-                let mut acc = [lanes.splat(0.0); 4];
-                for (query, column) in self.query.iter().zip(columns) {
-                    for (leaf, acc) in acc.iter_mut().enumerate() {
-                        let query = lanes.splat(query.0[lane + 4 * leaf]);
-                        *acc = lanes.fma(query, lanes.load(&column[leaf].0), *acc);
-                    }
-                }
-                *node = lanes.add(lanes.add(acc[0], acc[2]), lanes.add(acc[1], acc[3]));
-            }
-            let sum = lanes.add(lanes.add(four[0], four[2]), lanes.add(four[1], four[3]));
-            lanes.store(sum, &mut out.0);
-        }
-    }
-}
-
 #[inline(always)]
 fn padded(tail: &[f32]) -> [f32; LANES] {
     let mut line = [0.0; LANES];
@@ -214,18 +156,6 @@ mod tests {
         lanes[0]
     }
 
-    fn panels(rows: &[f32], cols: usize, count: usize) -> Vec<Line> {
-        let per_row = cols.div_ceil(16);
-        let mut panels = vec![Line::ZERO; per_row * 16 * count.div_ceil(16)];
-        for row in 0..count {
-            for col in 0..cols {
-                let line = row / 16 * per_row * 16 + panel_line(col, per_row);
-                panels[line].0[row % 16] = rows[row * cols + col];
-            }
-        }
-        panels
-    }
-
     proptest! {
         #[test]
         fn every_path_and_layout_gives_the_same_bits(
@@ -237,19 +167,14 @@ mod tests {
             let expected: Vec<u32> = (0..count)
                 .map(|row| reference(&query, &rows[row * cols..][..cols]).to_bits())
                 .collect();
-            let lines: Vec<Line> = query.chunks(16).map(|tail| Line(padded(tail))).collect();
             for path in CpuPath::available() {
                 let mut out = vec![f32::NAN; count];
                 scores_into_on(path, &query, &rows, &mut out);
                 let scores: Vec<u32> = out.iter().map(|score| score.to_bits()).collect();
                 prop_assert_eq!(&scores, &expected, "scores_into on {}", path.as_str());
-                let mut out = vec![Line::ZERO; count.div_ceil(16)];
-                panel_scores_on(path, &lines, &panels(&rows, cols, count), &mut out);
                 for row in 0..count {
                     let one = dot_on(path, &query, &rows[row * cols..][..cols]);
                     prop_assert_eq!(one.to_bits(), expected[row], "dot on {}", path.as_str());
-                    let score = out[row / 16].0[row % 16];
-                    prop_assert_eq!(score.to_bits(), expected[row], "panel {}", path.as_str());
                 }
             }
         }

@@ -4,13 +4,15 @@
 //! [`ItemIndex::search`] and [`ItemIndex::search_among`]. This module must not know what a query
 //! vector stands for, nor why a row is not admitted.
 
+mod codes;
 mod exact;
 
+use self::exact::ExactScratch;
 pub(crate) use self::exact::{Exact, NORM_TOLERANCE, norm};
 use crate::{
     Clock, IndexCard, IndexChoice, Matrix, Retrieval, RetrievalPlan,
     dot::scores_into_on,
-    lanes::{CpuPath, Line},
+    lanes::CpuPath,
     topk::{Scored, TopK},
 };
 
@@ -46,8 +48,7 @@ pub type Found<'s> = std::iter::Map<std::slice::Iter<'s, Scored>, fn(&'s Scored)
 /// Working memory of searches; it grows with the longest `n` and dimension asked for.
 #[derive(Clone, Debug, Default)]
 pub struct SearchScratch {
-    query: Vec<Line>,
-    scores: Vec<Line>,
+    exact: ExactScratch,
     top: TopK,
     ranked: Vec<Scored>,
     scored: usize,
@@ -122,7 +123,7 @@ impl ItemIndex {
         scratch: &'s mut SearchScratch,
     ) -> Found<'s> {
         match &self.plan {
-            Plan::Exact(exact) => exact.search(path, search, &admits, scratch),
+            Plan::Exact(exact) => exact.search(path, (&self.rows, search), &admits, scratch),
         }
         scratch.plan = Some(RetrievalPlan::Exact);
         scratch.found()
