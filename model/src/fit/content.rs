@@ -13,6 +13,7 @@
 mod groups;
 mod neighbours;
 mod own;
+mod postings;
 mod price;
 mod texts;
 mod tfidf;

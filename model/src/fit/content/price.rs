@@ -6,8 +6,10 @@
 
 use crate::interactions::ProductInfo;
 
-/// Grid of the standardised logarithm, in standard deviations.
-const STEP: f64 = 0.25;
+/// Grid of the standardised logarithm, in standard deviations. Measured on the 92,331 products of
+/// one grocery (13,068 distinct rows of text): exact prices make 28,479 rows, this grid 20,366, and
+/// the 64 neighbours found on it have a mean true cosine of 0.7703 instead of 0.7704.
+const STEP: f64 = 0.5;
 
 /// Least deviation that is not rounding: equal prices may miss their mean by a few 1e-16.
 const DEVIATION_MIN: f64 = 1e-9;

@@ -59,15 +59,18 @@ pub(super) fn embed(
 
 /// The text part at length 1.
 fn weigh(counts: &[(u32, u32)], idf: &[f64], sublinear_tf: bool, row: &mut [f64]) {
+    // A text said twice has the direction of the text said once; dividing first gives it the bits
+    // as well, and so the group. Names repeated in descriptions are common.
+    let divisor = counts
+        .iter()
+        .fold(0, |divisor, (_, count)| gcd(divisor, *count));
+    let tf = |count: u32| match sublinear_tf {
+        true => 1.0 + libm::log(f64::from(count)),
+        false => f64::from(count / divisor),
+    };
     let mut squares = 0.0;
     for (column, count) in counts {
-        let count = f64::from(*count);
-        let tf = if sublinear_tf {
-            1.0 + libm::log(count)
-        } else {
-            count
-        };
-        let weight = tf * idf[*column as usize];
+        let weight = tf(*count) * idf[*column as usize];
         row[*column as usize] = weight;
         squares += weight * weight;
     }
@@ -75,4 +78,8 @@ fn weigh(counts: &[(u32, u32)], idf: &[f64], sublinear_tf: bool, row: &mut [f64]
     counts
         .iter()
         .for_each(|(column, _)| row[*column as usize] /= norm);
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
