@@ -1,8 +1,8 @@
 //! The one dot product: fitting, scoring and re-ranking all sum this way.
 //!
 //! Element `i` goes to lane `i mod 16` by fused multiply-add, in ascending order from +0; a tail
-//! is padded with zeros; the lanes are added in one fixed tree (see `lanes.rs`). The two entry
-//! points differ in how many rows they take, never in a bit of what they return.
+//! is padded with zeros; the lanes are added in one fixed tree (see `lanes.rs`). The three
+//! entry points differ in which rows they take, never in a bit of what they return.
 
 use crate::lanes::{CpuPath, Kernel, LANES, Lanes, run};
 
@@ -33,6 +33,28 @@ pub fn scores_into(query: &[f32], rows: &[f32], out: &mut [f32]) {
 pub(crate) fn scores_into_on(path: CpuPath, query: &[f32], rows: &[f32], out: &mut [f32]) {
     assert_eq!(rows.len(), query.len() * out.len(), "one row per score");
     run(path, Scores { query, rows, out });
+}
+
+/// Inner products of `query` with the listed rows of row-major `numbers`, one per element of `out`.
+///
+/// # Panics
+/// If a listed row does not exist, or `out` has not one element for each.
+pub(crate) fn listed_scores_on(
+    path: CpuPath,
+    query: &[f32],
+    (numbers, listed): (&[f32], &[u32]),
+    out: &mut [f32],
+) {
+    assert_eq!(listed.len(), out.len(), "one row per score");
+    run(
+        path,
+        Listed {
+            query,
+            numbers,
+            listed,
+            out,
+        },
+    );
 }
 
 struct Dot<'a> {
@@ -88,23 +110,7 @@ impl Kernel for Scores<'_> {
         for (rows, out) in rows.zip(groups) {
             let row: [&[f32]; ROWS_AT_ONCE] =
                 std::array::from_fn(|which| &rows[which * cols..][..cols]);
-            let mut acc = [lanes.splat(0.0); ROWS_AT_ONCE];
-            for (chunk, query) in query.iter().enumerate() {
-                let query = lanes.load(query);
-                for (row, acc) in row.iter().zip(&mut acc) {
-                    let (chunks, _) = row.as_chunks();
-                    *acc = lanes.fma(query, lanes.load(&chunks[chunk]), *acc);
-                }
-            }
-            for ((row, acc), out) in row.iter().zip(acc).zip(out) {
-                let (_, tail) = row.as_chunks::<LANES>();
-                let acc = if tail.is_empty() {
-                    acc
-                } else {
-                    lanes.fma(lanes.load(&query_tail), lanes.load(&padded(tail)), acc)
-                };
-                *out = lanes.sum(acc);
-            }
+            *out = side_by_side(lanes, (query, &query_tail), row);
         }
         for (row, out) in self.rows[group_rows..].chunks_exact(cols).zip(rest) {
             *out = Dot {
@@ -114,6 +120,62 @@ impl Kernel for Scores<'_> {
             .run(lanes);
         }
     }
+}
+
+struct Listed<'a> {
+    query: &'a [f32],
+    numbers: &'a [f32],
+    listed: &'a [u32],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Listed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let cols = self.query.len();
+        let row = |row: u32| &self.numbers[row as usize * cols..][..cols];
+        let (query, query_tail) = self.query.as_chunks::<LANES>();
+        let query_tail = padded(query_tail);
+        let (groups, rest) = self.out.as_chunks_mut::<ROWS_AT_ONCE>();
+        let (listed, listed_rest) = self.listed.as_chunks::<ROWS_AT_ONCE>();
+        for (listed, out) in listed.iter().zip(groups) {
+            *out = side_by_side(lanes, (query, &query_tail), listed.map(row));
+        }
+        for (listed, out) in listed_rest.iter().zip(rest) {
+            let (a, b) = (self.query, row(*listed));
+            *out = Dot { a, b }.run(lanes);
+        }
+    }
+}
+
+/// Inner products of one query, given as whole chunks and a padded tail, with some rows.
+#[inline(always)]
+fn side_by_side<L: Lanes>(
+    lanes: L,
+    (query, query_tail): (&[[f32; LANES]], &[f32; LANES]),
+    row: [&[f32]; ROWS_AT_ONCE],
+) -> [f32; ROWS_AT_ONCE] {
+    let mut acc = [lanes.splat(0.0); ROWS_AT_ONCE];
+    for (chunk, query) in query.iter().enumerate() {
+        let query = lanes.load(query);
+        for (row, acc) in row.iter().zip(&mut acc) {
+            let (chunks, _) = row.as_chunks();
+            *acc = lanes.fma(query, lanes.load(&chunks[chunk]), *acc);
+        }
+    }
+    let mut out = [0.0; ROWS_AT_ONCE];
+    for ((row, acc), out) in row.iter().zip(acc).zip(&mut out) {
+        let (_, tail) = row.as_chunks::<LANES>();
+        let acc = if tail.is_empty() {
+            acc
+        } else {
+            lanes.fma(lanes.load(query_tail), lanes.load(&padded(tail)), acc)
+        };
+        *out = lanes.sum(acc);
+    }
+    out
 }
 
 #[inline(always)]
@@ -172,6 +234,10 @@ mod tests {
                 scores_into_on(path, &query, &rows, &mut out);
                 let scores: Vec<u32> = out.iter().map(|score| score.to_bits()).collect();
                 prop_assert_eq!(&scores, &expected, "scores_into on {}", path.as_str());
+                let listed: Vec<u32> = (0..count as u32).rev().collect();
+                listed_scores_on(path, &query, (&rows, &listed), &mut out);
+                let scores: Vec<u32> = out.iter().rev().map(|score| score.to_bits()).collect();
+                prop_assert_eq!(&scores, &expected, "listed_scores_on on {}", path.as_str());
                 for row in 0..count {
                     let one = dot_on(path, &query, &rows[row * cols..][..cols]);
                     prop_assert_eq!(one.to_bits(), expected[row], "dot on {}", path.as_str());

@@ -113,10 +113,16 @@ impl Codes {
 
     /// Lower and upper bound of the score of one row, as multiples of the query's scale.
     pub(super) fn bounds(&self, at: usize, sum: i32, query: &QueryCodes, slack: f64) -> [f32; 2] {
-        let [Line(scales), Line(residuals)] = &self.numbers[at / LANES];
-        let estimate = f64::from(sum) * f64::from(scales[at % LANES]);
+        let [_, Line(residuals)] = &self.numbers[at / LANES];
+        let estimate = self.estimate(at, sum);
         let slack = slack + f64::from(residuals[at % LANES]) * f64::from(query.weight);
         [-rounded_up(slack - estimate), rounded_up(estimate + slack)]
+    }
+
+    /// What lies between the two.
+    pub(super) fn estimate(&self, at: usize, sum: i32) -> f64 {
+        let [Line(scales), _] = &self.numbers[at / LANES];
+        f64::from(sum) * f64::from(scales[at % LANES])
     }
 
     pub(super) fn bytes(&self) -> usize {

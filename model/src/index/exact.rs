@@ -182,10 +182,49 @@ impl Exact {
         visited
     }
 
+    /// The rows that are not zeros, longest first.
+    pub(crate) fn nonzero(&self) -> &[u32] {
+        let count = self.norms.as_slice().partition_point(|norm| *norm > 0.0);
+        &self.order.as_slice()[..count]
+    }
+
+    /// The most promising of the `among` longest rows that are not zeros, by their codes, best
+    /// first.
+    pub(super) fn seeds<'s>(
+        &self,
+        path: CpuPath,
+        (query, among): (&[f32], usize),
+        scratch: &'s mut ExactScratch,
+    ) -> &'s [(f32, u32)] {
+        scratch.query.quantise(query);
+        scratch.candidates.clear();
+        let nonzero = self.nonzero();
+        let longest = nonzero[..among.min(nonzero.len())].chunks(PANELS_AT_ONCE * LANES);
+        for (block, order) in longest.enumerate() {
+            let start = block * PANELS_AT_ONCE;
+            let scan = self.codes.scan(path, start, &scratch.query, f32::INFINITY);
+            for (at, (row, sum)) in order.iter().zip(scan.sums.as_flattened()).enumerate() {
+                let estimate = self.codes.estimate(start * LANES + at, *sum);
+                scratch.candidates.push((estimate as f32, *row));
+            }
+        }
+        let best = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let kept = SEEDS_KEPT.min(scratch.candidates.len());
+        if kept < scratch.candidates.len() {
+            scratch.candidates.select_nth_unstable_by(kept, best);
+            scratch.candidates.truncate(kept);
+        }
+        scratch.candidates.sort_unstable_by(best);
+        &scratch.candidates
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.order.as_bytes().len() + self.norms.as_bytes().len() + self.codes.bytes()
     }
 }
+
+/// Rows that a graph search starts from.
+const SEEDS_KEPT: usize = 8;
 
 /// Rows asked for ahead of their use. Chosen: 16 of 256 bytes fill the line buffers of a core.
 const PREFETCHED: usize = 16;
