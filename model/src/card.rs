@@ -211,8 +211,8 @@ pub struct CardExtra {
     pub parameters: FitParams,
     /// How it was evaluated.
     pub evaluation: Option<Evaluation>,
-    /// Known users to probe with; three more probes cover an unknown user, exclusions and seen
-    /// products.
+    /// Known users to probe with; up to nine more probes cover an unknown user, a new visitor,
+    /// exclusions, seen products, a filter, and each side by itself where there is content.
     pub probes: usize,
 }
 

@@ -146,7 +146,7 @@ impl Model {
                     .content()
                     .map_or(0, |content| content.embeddings().cols()),
             },
-            parameters: extra.parameters,
+            parameters: self.parameters().clone(),
             index,
             content: self.content().map(|content| content.card().clone()),
             fold_in_value: self.fold_in_value(),

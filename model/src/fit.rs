@@ -14,10 +14,8 @@ mod assemble;
 mod content;
 mod factors;
 mod gram;
-mod normal;
 mod pairs;
 mod report;
-mod robust;
 mod rows;
 
 use std::{num::NonZeroUsize, time::Duration};

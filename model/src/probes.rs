@@ -22,12 +22,58 @@ const TOLERANCE: f32 = 1e-4;
 /// of large numbers.
 const TOLERANCE_OF_GREATEST: f32 = 1e-6;
 
-/// `known` users spread over the segments, one unknown user, one user with exclusions, one who
-/// may get seen products again.
+/// Recent products that the probe of a new visitor brings.
+const PROBE_RECENTS: usize = 3;
+
+/// `known` users spread over the segments by the hybrid, then one of each special case that the
+/// model can show: an unknown user, a new visitor with recent products, a user with exclusions,
+/// one who may get seen products again, a filter, and, where there is content, each side by
+/// itself and as the hybrid's extreme.
 pub(crate) fn choose(model: &Model, known: usize) -> Vec<Probe> {
     let mut scratch = Scratch::default();
     let users = spread(model, known.max(1));
-    let ask = |user_id: &str| Probe {
+    let mut probes: Vec<Probe> = users
+        .iter()
+        .take(known)
+        .map(|user| ask(model.users().id(*user)))
+        .collect();
+    let unknown = unknown_user(model);
+    probes.push(ask(&unknown));
+    if let (Some(first), Some(last)) = (users.first(), users.last()) {
+        let recents = model.history().recent(*first).take(PROBE_RECENTS);
+        let recents = recents.map(|product| model.products().id(product).to_owned());
+        probes.push(Probe {
+            recent_product_ids: recents.collect(),
+            ..ask(&unknown)
+        });
+        let mut excluding = ask(model.users().id(*last));
+        answer(model, &mut excluding, &mut scratch);
+        let best = excluding.items.iter().take(PROBE_EXCLUDED);
+        excluding.exclude_product_ids = best.map(|item| item.product_id.clone()).collect();
+        probes.push(excluding);
+        let first = ask(model.users().id(*first));
+        probes.push(Probe {
+            include_seen: true,
+            ..first.clone()
+        });
+        let mut named = model.popular();
+        let category = named.find_map(|product| model.products().category(product));
+        probes.extend(category.map(|category| Probe {
+            categories: vec![category.to_owned()],
+            ..first.clone()
+        }));
+        if model.content().is_some() {
+            probes.extend(one_sided(&first));
+        }
+    }
+    for probe in &mut probes {
+        answer(model, probe, &mut scratch);
+    }
+    probes
+}
+
+fn ask(user_id: &str) -> Probe {
+    Probe {
         user_id: user_id.to_owned(),
         n: PROBE_N,
         strategy: Strategy::Hybrid,
@@ -38,30 +84,21 @@ pub(crate) fn choose(model: &Model, known: usize) -> Vec<Probe> {
         categories: Vec::new(),
         answered_by: Strategy::Hybrid,
         items: Vec::new(),
-    };
-    let mut probes: Vec<Probe> = users
-        .iter()
-        .take(known)
-        .map(|user| ask(model.users().id(*user)))
-        .collect();
-    probes.push(ask(&unknown_user(model)));
-    if let Some(user) = users.last() {
-        let mut probe = ask(model.users().id(*user));
-        answer(model, &mut probe, &mut scratch);
-        let best = probe.items.iter().take(PROBE_EXCLUDED);
-        probe.exclude_product_ids = best.map(|item| item.product_id.clone()).collect();
-        probes.push(probe);
     }
-    if let Some(user) = users.first() {
-        probes.push(Probe {
-            include_seen: true,
-            ..ask(model.users().id(*user))
-        });
-    }
-    for probe in &mut probes {
-        answer(model, probe, &mut scratch);
-    }
-    probes
+}
+
+fn one_sided(probe: &Probe) -> impl Iterator<Item = Probe> {
+    let sides = [
+        (Strategy::Collaborative, None),
+        (Strategy::Content, None),
+        (Strategy::Hybrid, Some(1.0)),
+        (Strategy::Hybrid, Some(0.0)),
+    ];
+    sides.into_iter().map(|(strategy, alpha)| Probe {
+        strategy,
+        alpha,
+        ..probe.clone()
+    })
 }
 
 /// `count` users, taken from the segments in turn and evenly spaced within each.

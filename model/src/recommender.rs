@@ -1,92 +1,55 @@
 //! The model as a whole, and how a query becomes an answer.
 //!
 //! ```text
-//!  query ─▶ user known? ──no──▶ popularity, best first ──────────────┐
-//!             │ yes                                                  ▼
-//!             └──▶ exclude seen and excluded ─▶ ItemIndex ─▶ items ─▶ answer
+//!  query ─▶ filter and exclusions ─▶ Admission: who may come back, listed where few
+//!        ─▶ user, recents ──┬─▶ ALS factors: stored, else folded in ──▶ by factors ─┐
+//!                           └─▶ recents with embeddings ─────────────▶ by content ─┤
+//!                                                                                   ▼
+//!            both ─▶ blend │ one ─▶ that one │ none ─▶ popularity         ─▶ missing? popularity
 //! ```
 //!
-//! The promise is min(n, eligible) items: products without interactions have zero factors, score
-//! 0 and are eligible like any other, so a collaborative answer is never short and needs no
-//! filling up with popularity.
+//! The promise is min(n, matches) products, whatever the strategy. Products without interactions
+//! have zero factors, score 0 and are ranked like any other, so the collaborative side is never
+//! short; products without an embedding have no content score, and come behind all that have one
+//! by popularity. What had to be done without is named in [`Answer::fallbacks`].
 
+mod admission;
+mod blend;
+mod by_content;
+mod by_factors;
+mod model;
+mod person;
+mod popular;
+mod scratch;
+mod similar;
+
+pub(crate) use self::model::Pieces;
+use self::{
+    admission::{Admission, Exclusions},
+    blend::{Hybrid, SidesScratch},
+    by_content::ByContent,
+    person::Taste,
+    popular::PopularScratch,
+};
+pub use self::{model::Model, scratch::Scratch};
 use crate::{
-    als::Als,
-    content::Content,
-    history::History,
-    ids::{ProductRow, UserRow},
-    index::{ItemIndex, Search, SearchScratch},
-    params::FitParams,
-    popularity,
-    products::Products,
+    ids::ProductRow,
+    params::ScoringParams,
     query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy, Trace},
-    row_set::RowSet,
-    users::{UNKNOWN_SEGMENT, Users},
+    users::UNKNOWN_SEGMENT,
 };
 
-/// One fitted or decoded model: immutable, shared between threads, without interior state.
-#[derive(Debug)]
-pub struct Model {
-    users: Users,
-    products: Products,
-    als: Als,
-    history: History,
-    index: ItemIndex,
-    content: Option<Content>,
-    parameters: FitParams,
-    fold_in_value: f32,
-    /// Product rows, most popular first.
-    popular: Vec<u32>,
-}
-
-/// What fitting or decoding has put together; sizes agree and every row points somewhere.
-pub(crate) struct Pieces {
-    pub(crate) users: Users,
-    pub(crate) products: Products,
-    pub(crate) als: Als,
-    pub(crate) history: History,
-    pub(crate) index: ItemIndex,
-    pub(crate) content: Option<Content>,
-    pub(crate) parameters: FitParams,
-    pub(crate) fold_in_value: f32,
-}
-
-/// Working memory of one caller, reusable across queries and models: it grows to the largest
-/// catalogue seen (4 bytes a product) and is not allocated again.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    excluded: RowSet,
-    search: SearchScratch,
+/// What an answer can be made of.
+struct Sides<'a> {
+    taste: Option<Taste<'a>>,
+    content: Option<ByContent<'a>>,
+    /// Product rows with embeddings, newest first.
+    recents: &'a [u32],
 }
 
 impl Model {
-    pub(crate) fn new(pieces: Pieces, breathe: crate::Breathe<'_>) -> Self {
-        let Pieces {
-            users,
-            products,
-            als,
-            history,
-            index,
-            content,
-            parameters,
-            fold_in_value,
-        } = pieces;
-        let popular = popularity::order(products.popularity.values(), breathe);
-        Self {
-            users,
-            products,
-            als,
-            history,
-            index,
-            content,
-            parameters,
-            fold_in_value,
-            popular,
-        }
-    }
-
-    /// Answers a query: a known user by inner products with product factors, everyone else by
-    /// popularity. Allocates nothing but the answer's items once `scratch` has grown.
+    /// Answers a query with min(n, matches) products. Allocates nothing but the answer's items
+    /// once `scratch` has grown.
     ///
     /// # Errors
     /// [`QueryError::NeedsContent`] for [`Strategy::Content`] of a model without content parts.
@@ -96,149 +59,174 @@ impl Model {
         scratch: &mut Scratch,
     ) -> Result<Answer<'_>, QueryError> {
         let mut fallbacks = Fallbacks::default();
-        match query.strategy {
-            Strategy::Content => return Err(QueryError::NeedsContent),
-            Strategy::Hybrid => fallbacks.insert(Fallback::NoContentParts),
-            Strategy::Collaborative => {}
-        }
+        let strategy = self.possible_strategy(query.strategy, &mut fallbacks)?;
         let user = self.users.find(query.user_id);
-        self.exclude(query, user, &mut scratch.excluded);
-        let factors = user.map(|user| self.als.user(user));
-        let items = match factors {
-            Some(factors) if factors.iter().any(|x| *x != 0.0) => {
-                self.by_factors(factors, query.n, scratch)
-            }
-            _ => {
-                fallbacks.insert(match user {
-                    Some(_) => Fallback::NoUserFactors,
-                    None => Fallback::UnknownUser,
-                });
-                self.by_popularity(query.n, &scratch.excluded)
-            }
+        let Scratch {
+            admission,
+            person,
+            fold_in,
+            sides: work,
+            popular,
+            ..
+        } = scratch;
+        let recent_unknown = self.name_recents(query, person);
+        self.choose_recents(query, user, person);
+        let keeps_seen_away = !query.include_seen;
+        let exclusions = Exclusions {
+            seen_by: user.filter(|_| keeps_seen_away),
+            rows: if keeps_seen_away { &person.named } else { &[] },
+            ids: query.exclude_product_ids,
         };
+        let admission = self.admission(&query.filter, exclusions, admission);
+        let asks_content = strategy != Strategy::Collaborative && !person.recents.is_empty();
+        let sides = Sides {
+            taste: match strategy {
+                Strategy::Content => None,
+                _ => self.taste(user, &person.named, fold_in),
+            },
+            content: self.by_content().filter(|_| asks_content),
+            recents: &person.recents,
+        };
+        if strategy != Strategy::Content && sides.taste.is_none() {
+            fallbacks.insert(match user {
+                Some(_) => Fallback::NoUserFactors,
+                None => Fallback::UnknownUser,
+            });
+        }
+        if strategy != Strategy::Collaborative && sides.content.is_none() {
+            fallbacks.insert(Fallback::NoRecentProducts);
+        }
+        let (mut items, trace) = self.rank(query, &sides, (&admission, work));
+        let strategy = match (sides.taste, sides.content) {
+            (Some(_), Some(_)) | (None, None) => strategy,
+            (Some(_), None) => Strategy::Collaborative,
+            (None, Some(_)) => Strategy::Content,
+        };
+        let missing = query.n - items.len();
+        if missing > 0 {
+            let is_filled = self.fill_up(&mut items, (&sides, missing), (&admission, popular));
+            if is_filled && sides.content.is_some() {
+                fallbacks.insert(Fallback::FilledWithPopular);
+            }
+        }
+        if items.is_empty() && query.n > 0 {
+            fallbacks.insert(Fallback::NothingMatches);
+        }
         let segment = user.map_or(UNKNOWN_SEGMENT, |user| self.users.segment(user));
         Ok(Answer {
             items,
-            strategy: Strategy::Collaborative,
+            strategy,
             fallbacks,
             segment,
-            recent_unknown: 0,
-            trace: Trace::default(),
+            recent_unknown,
+            trace,
         })
     }
 
-    fn exclude(&self, query: &Query<'_>, user: Option<UserRow>, excluded: &mut RowSet) {
-        excluded.start(self.products.len());
-        if let Some(user) = user
-            && !query.include_seen
-        {
-            self.history
-                .seen(user)
-                .iter()
-                .for_each(|row| excluded.insert(*row));
+    /// The strategy asked for, or what this version can do instead.
+    fn possible_strategy(
+        &self,
+        asked: Strategy,
+        fallbacks: &mut Fallbacks,
+    ) -> Result<Strategy, QueryError> {
+        match (asked, &self.content) {
+            (Strategy::Content, None) => Err(QueryError::NeedsContent),
+            (Strategy::Hybrid, None) => {
+                fallbacks.insert(Fallback::NoContentParts);
+                Ok(Strategy::Collaborative)
+            }
+            _ => Ok(asked),
         }
-        let named = query
-            .exclude_product_ids
-            .iter()
-            .filter_map(|id| self.products.find(id));
-        named.for_each(|product| excluded.insert(product.0));
     }
 
-    fn by_factors(&self, factors: &[f32], n: usize, scratch: &mut Scratch) -> Vec<Item> {
-        let search = Search {
-            query: factors,
-            n,
-            admitted_max: self.products.len(),
-        };
-        let excluded = &scratch.excluded;
-        let admits = |row| !excluded.contains(row);
-        let found = self.index.search(&search, admits, &mut scratch.search);
-        let items = found.map(|(row, score)| Item {
-            product: ProductRow(row),
-            score,
-            reason: Reason::Collaborative,
-            collaborative: Some(score),
-            content: None,
-        });
-        items.collect()
+    /// At most n products by the sides that there are.
+    fn rank(
+        &self,
+        query: &Query<'_>,
+        sides: &Sides<'_>,
+        (admission, work): (&Admission<'_>, &mut SidesScratch),
+    ) -> (Vec<Item>, Trace) {
+        let n = query.n;
+        match (sides.taste, sides.content) {
+            (Some(taste), Some(by_content)) => {
+                let hybrid = Hybrid {
+                    n,
+                    alpha: self.alpha(query),
+                    taste,
+                    by_content,
+                    recents: sides.recents,
+                };
+                self.blend(&hybrid, admission, work)
+            }
+            (Some(taste), None) => {
+                let SidesScratch { search, ranked, .. } = work;
+                let found = self.rank_by_factors((taste.factors, n), admission, (search, ranked));
+                let items = ranked.iter().map(|(row, score)| Item {
+                    product: ProductRow(*row),
+                    score: *score,
+                    reason: taste.reason,
+                    collaborative: Some(*score),
+                    content: None,
+                });
+                let trace = Trace {
+                    collaborative: Some(found),
+                    content: None,
+                };
+                (items.collect(), trace)
+            }
+            (None, Some(by_content)) => {
+                by_content.aim(sides.recents, &mut work.content);
+                let found = by_content.rank((sides.recents, n), admission, &mut work.content);
+                let items = work.content.ranked().map(|(row, score)| Item {
+                    product: ProductRow(row),
+                    score,
+                    reason: Reason::Content,
+                    collaborative: None,
+                    content: Some(score),
+                });
+                let trace = Trace {
+                    collaborative: None,
+                    content: Some(found),
+                };
+                (items.collect(), trace)
+            }
+            (None, None) => (Vec::new(), Trace::default()),
+        }
     }
 
-    fn by_popularity(&self, n: usize, excluded: &RowSet) -> Vec<Item> {
-        let mut items = Vec::with_capacity(n.min(self.products.len()));
-        let eligible = self.popular.iter().filter(|row| !excluded.contains(**row));
-        items.extend(eligible.take(n).map(|row| Item {
+    /// Appends popular products, those in the categories of the recents first; says whether there
+    /// were any.
+    fn fill_up(
+        &self,
+        items: &mut Vec<Item>,
+        (sides, missing): (&Sides<'_>, usize),
+        (admission, popular): (&Admission<'_>, &mut PopularScratch),
+    ) -> bool {
+        let alike = sides.content.map_or(&[][..], |_| sides.recents);
+        popular.start(self.products.len(), items.iter().map(|item| item.product.0));
+        self.choose_popular((alike, missing), admission, popular);
+        items.extend(popular.rows.iter().map(|row| Item {
             product: ProductRow(*row),
             score: self.products.popularity(ProductRow(*row)),
             reason: Reason::Popular,
             collaborative: None,
             content: None,
         }));
-        items
+        !popular.rows.is_empty()
     }
 
-    /// The users.
-    #[must_use]
-    pub fn users(&self) -> &Users {
-        &self.users
+    /// Weight of the collaborative score: the query's, or else the model's.
+    fn alpha(&self, query: &Query<'_>) -> f64 {
+        let alpha = query.alpha.unwrap_or(self.parameters.scoring.alpha);
+        if alpha.is_nan() {
+            return ScoringParams::default().alpha;
+        }
+        alpha.clamp(0.0, 1.0)
     }
 
-    /// The products.
-    #[must_use]
-    pub fn products(&self) -> &Products {
-        &self.products
-    }
-
-    /// The ALS factors.
-    #[must_use]
-    pub fn als(&self) -> &Als {
-        &self.als
-    }
-
-    /// What each user has interacted with.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The index over product factors.
-    #[must_use]
-    pub fn index(&self) -> &ItemIndex {
-        &self.index
-    }
-
-    /// Content embeddings; `None` in a version without content parts.
-    #[must_use]
-    pub fn content(&self) -> Option<&Content> {
-        self.content.as_ref()
-    }
-
-    /// What the model was fitted with.
-    #[must_use]
-    pub fn parameters(&self) -> &FitParams {
-        &self.parameters
-    }
-
-    /// What one recent product weighs in a fold-in.
-    #[must_use]
-    pub fn fold_in_value(&self) -> f32 {
-        self.fold_in_value
-    }
-
-    /// Products by popularity descending, then row ascending.
-    pub fn popular(&self) -> impl ExactSizeIterator<Item = ProductRow> {
-        self.popular.iter().map(|row| ProductRow(*row))
-    }
-
-    /// Bytes that live as long as the model does, parts and what was computed from them.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.users.bytes()
-            + self.products.bytes()
-            + self.als.bytes()
-            + self.history.bytes()
-            + self.index.bytes()
-            + self.content.as_ref().map_or(0, Content::bytes)
-            + size_of_val(&self.popular[..])
+    fn by_content(&self) -> Option<ByContent<'_>> {
+        let (content, rows) = (self.content.as_ref()?, self.content_rows.as_ref()?);
+        Some(ByContent { content, rows })
     }
 }
 

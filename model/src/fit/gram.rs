@@ -2,8 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::{factors::Factors, normal::AddOuterProducts};
-use crate::lanes::{CpuPath, LANES, Line, run};
+use super::factors::Factors;
+use crate::{
+    lanes::{CpuPath, LANES, Line, run},
+    normal::AddOuterProducts,
+};
 
 /// Fewest rows of a partial sum, and most partial sums: together they depend on the number of
 /// rows alone, and bound the memory of the partial sums to 64 matrices.

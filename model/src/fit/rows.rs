@@ -1,10 +1,8 @@
 //! One half of an alternation: every row of one side solved against the other side.
 //!
-//! For a row with observations `i` the factors solve
-//! `(G + λI + Σ (cᵢ − 1) yᵢyᵢᵀ) x = Σ cᵢ yᵢ`, where `yᵢ` are rows of the other side, `G` is the
-//! Gram matrix of all of them and `cᵢ = 1 + confidence × valueᵢ`. The sums run in f32 and in the
-//! order of the columns; a row is one task, so threads change nothing. Where f32 runs out of
-//! digits the row is solved again in f64 (see [`super::robust`]) and counted.
+//! A row's observations are its pairs, with `c = 1 + confidence × value` (see
+//! [`crate::normal::RowSolver`]). A row is one task, so threads change nothing. Where f32 runs
+//! out of digits the row is solved again in f64 (see [`crate::normal::robust`]) and counted.
 //!
 //! Measured on UCI Online Retail, 64 factors, 15 alternations: f32 and f64 throughout end at
 //! losses 4e-8 apart (relative) at confidence 1 and 3e-8 at 40, with equal precision@10; f32
@@ -17,15 +15,12 @@ use rayon::prelude::*;
 use super::{
     factors::Factors,
     gram::Gram,
-    normal::{AddOuterProducts, ScaleRow, Solve},
     pairs::{Pairs, ROWS_PER_TASK},
-    robust,
 };
-use crate::lanes::{CpuPath, LANES, Line, run};
-
-/// Observations gathered before they are added to the matrix. Chosen: at 64 factors two such
-/// batches are 32 KiB and stay in the first-level cache.
-const BATCH: usize = 64;
+use crate::{
+    lanes::{CpuPath, Line},
+    normal::{RowSolver, robust},
+};
 
 /// What a row is solved against.
 pub(super) struct System<'a> {
@@ -60,14 +55,18 @@ impl System<'_> {
             .par_chunks_mut(ROWS_PER_TASK.get() * stride)
             .enumerate();
         tasks.for_each_init(
-            || Workspace::new(stride),
-            |workspace, (task, out)| {
+            || {
+                let mut solver = RowSolver::default();
+                solver.start(self.factors.len);
+                solver
+            },
+            |solver, (task, out)| {
                 for (at, out) in out.chunks_exact_mut(stride).enumerate() {
                     let row = task * ROWS_PER_TASK.get() + at;
                     if pairs.count(row) == 0 {
                         continue;
                     }
-                    if !self.solve_row(pairs, row, &regularized, (workspace, &mut *out)) {
+                    if !self.solve_row(pairs, row, &regularized, (solver, &mut *out)) {
                         double_precision.fetch_add(1, Ordering::Relaxed);
                         self.solve_row_f64(pairs, row, out);
                     }
@@ -89,60 +88,14 @@ impl System<'_> {
         pairs: &Pairs,
         row: usize,
         regularized: &[Line],
-        (workspace, out): (&mut Workspace, &mut [Line]),
+        (solver, out): (&mut RowSolver, &mut [Line]),
     ) -> bool {
-        let (stride, len) = (self.factors.stride, self.factors.len);
-        let Workspace {
-            matrix,
-            right,
-            middle,
-            rows,
-            scaled,
-        } = workspace;
-        matrix.copy_from_slice(regularized);
-        right.fill(Line::ZERO);
-        let mut observations = pairs.row(row);
-        while observations.len() > 0 {
-            let mut count = 0;
-            for (col, value) in observations.by_ref().take(BATCH) {
-                let lines = count * stride..(count + 1) * stride;
-                rows[lines.clone()].copy_from_slice(self.factors.row(col as usize));
-                let scale = self.confidence * value;
-                run(
-                    self.path,
-                    ScaleRow {
-                        row: &rows[lines.clone()],
-                        scale,
-                        scaled: &mut scaled[lines],
-                        weight: 1.0 + scale,
-                        right,
-                    },
-                );
-                count += 1;
-            }
-            let lines = count * stride;
-            let (scaled, rows) = (&scaled[..lines], &rows[..lines]);
-            run(
-                self.path,
-                AddOuterProducts {
-                    matrix,
-                    stride,
-                    len,
-                    scaled,
-                    rows,
-                },
-            );
-        }
-        run(
-            self.path,
-            Solve {
-                matrix,
-                len,
-                right,
-                middle,
-                solution: out,
-            },
-        )
+        solver.matrix_mut().copy_from_slice(regularized);
+        let observations = pairs.row(row).map(|(col, value)| {
+            let factors: &[f32] = bytemuck::cast_slice(self.factors.row(col as usize));
+            (factors, self.confidence * value)
+        });
+        solver.solve(self.path, observations, out)
     }
 
     fn solve_row_f64(&self, pairs: &Pairs, row: usize, out: &mut [Line]) {
@@ -167,26 +120,4 @@ fn is_usable(row: &[Line]) -> bool {
     let norm = crate::index::norm(bytemuck::cast_slice(row));
     // Written so that NaN fails, too.
     norm <= f64::from(crate::FACTOR_NORM_MAX)
-}
-
-/// Working memory of one task.
-struct Workspace {
-    matrix: Vec<Line>,
-    right: Vec<Line>,
-    middle: Vec<Line>,
-    rows: Vec<Line>,
-    scaled: Vec<Line>,
-}
-
-impl Workspace {
-    fn new(stride: usize) -> Self {
-        let zeros = |lines| vec![Line::ZERO; lines];
-        Self {
-            matrix: zeros(stride * LANES * stride),
-            right: zeros(stride),
-            middle: zeros(stride),
-            rows: zeros(BATCH * stride),
-            scaled: zeros(BATCH * stride),
-        }
-    }
 }

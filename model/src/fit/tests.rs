@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::{AlsParams, CardExtra, InteractionsBuilder, ProductRow, UserRow, sample};
+use crate::{
+    AlsParams, CardExtra, InteractionsBuilder, ProductRow, UserRow, normal::robust, sample,
+};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use safetensors::{SafeTensors, tensor::TensorView};
 
 use super::*;
-use crate::{CardExtra, Packed, Reason, sample};
+use crate::{CardExtra, IndexChoice, Packed, Reason, sample};
 
 fn packed() -> Packed {
     let model = sample::model(&sample::shop(60, 40), &sample::params(8));
@@ -36,7 +36,8 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
     let packed = packed();
     let model = unpack(&packed.card, &parts(&packed));
     let probes = &packed.card.probes;
-    assert_eq!(probes.len(), 8);
+    // An unknown user, a new visitor, exclusions, seen products, a category.
+    assert_eq!(probes.len(), 5 + 5);
     let segment = |probe: &Probe| {
         let user = model.users().find(&probe.user_id);
         user.map(|user| model.users().segment(user).to_owned())
@@ -60,6 +61,23 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
             .all(|item| item.reason == Reason::Popular)
     );
     assert!(probes.iter().any(|probe| probe.include_seen));
+    let visitor = probes
+        .iter()
+        .find(|probe| !probe.recent_product_ids.is_empty())
+        .unwrap();
+    assert_eq!(segment(visitor), None);
+    assert!(
+        visitor
+            .items
+            .iter()
+            .all(|item| item.reason == Reason::FoldIn)
+    );
+    let filtered = probes
+        .iter()
+        .find(|probe| !probe.categories.is_empty())
+        .unwrap();
+    assert_eq!(filtered.categories, ["kitchen"]);
+    assert!(!filtered.items.is_empty());
     let excluding = probes
         .iter()
         .find(|p| !p.exclude_product_ids.is_empty())
@@ -74,12 +92,41 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
     assert_eq!(
         report,
         ProbeReport {
-            checked: 8,
+            checked: 10,
             mismatches: vec![],
             revision_differs: false
         }
     );
     assert!(!report.refuses());
+}
+
+#[test]
+fn probes_cover_both_sides_and_both_extremes_where_there_is_content() {
+    for choice in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {
+        let model = sample::shop_with_content(150, choice);
+        let probes = choose(&model, 4);
+        assert_eq!(probes.len(), 4 + 5 + 4);
+        let strategies = |strategy| {
+            let of = probes.iter().filter(|probe| probe.answered_by == strategy);
+            of.filter(|probe| probe.strategy == strategy).count()
+        };
+        assert_eq!(strategies(Strategy::Collaborative), 1);
+        assert_eq!(strategies(Strategy::Content), 1);
+        // All others but the unknown user, whom nothing is known of, have both sides.
+        assert_eq!(strategies(Strategy::Hybrid), 11);
+        let card = ModelCard {
+            probes,
+            ..packed().card
+        };
+        let report = card.check_probes(&model, &mut Scratch::default());
+        assert_eq!((report.checked, &report.mismatches[..]), (13, &[][..]));
+        let damaged = sample::embeddings_reversed(150, choice);
+        let report = card.check_probes(&damaged, &mut Scratch::default());
+        assert!(
+            report.refuses() && report.mismatches.len() >= 5,
+            "{report:?}"
+        );
+    }
 }
 
 /// Swaps rows of a matrix in a safetensors part, all other bytes as they were.

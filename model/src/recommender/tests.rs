@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod laws;
+mod naive;
+
 use super::*;
-use crate::{dot, sample};
+use crate::{content::Content, dot, ids::UserRow, sample};
 
 fn ids<'m>(model: &'m Model, answer: &Answer<'_>) -> Vec<&'m str> {
     answer

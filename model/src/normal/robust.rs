@@ -13,14 +13,14 @@ const RIDGE_FIRST: f64 = 1e-14;
 const ATTEMPTS: i32 = 6;
 
 /// A symmetric system under construction; `[len × len]`, upper triangle used.
-pub(super) struct System {
+pub(crate) struct System {
     matrix: Vec<f64>,
     right: Vec<f64>,
 }
 
 impl System {
     /// Starts from a Gram matrix and λ.
-    pub(super) fn new(gram: &[f64], len: usize, lambda: f32) -> Self {
+    pub(crate) fn new(gram: &[f64], len: usize, lambda: f32) -> Self {
         let mut matrix = gram.to_vec();
         for at in 0..len {
             matrix[at * len + at] += f64::from(lambda);
@@ -32,7 +32,7 @@ impl System {
     }
 
     /// Adds an observation with c − 1 = `scale`.
-    pub(super) fn add(&mut self, row: &[f32], scale: f64) {
+    pub(crate) fn add(&mut self, row: &[f32], scale: f64) {
         let len = self.right.len();
         for (at, x) in row.iter().enumerate() {
             let x = f64::from(*x);
@@ -44,7 +44,7 @@ impl System {
     }
 
     /// The solution; NaN throughout where there is none.
-    pub(super) fn solve(&self) -> Vec<f64> {
+    pub(crate) fn solve(&self) -> Vec<f64> {
         let len = self.right.len();
         let mean = (0..len).map(|at| self.matrix[at * len + at]).sum::<f64>() / len as f64;
         let ridges = (0..ATTEMPTS).map(|attempt| match attempt {

@@ -4,6 +4,11 @@
 //! `stride` lines, of which those from line `i / 16` on are used, and within the first of these
 //! the lanes from the diagonal on. Every number is a chain of fused multiply-adds in one order, so all paths agree.
 
+pub(crate) mod robust;
+mod row;
+
+pub(crate) use self::row::RowSolver;
+
 use crate::lanes::{Kernel, LANES, Lanes, Line};
 
 /// Matrix rows that accumulate side by side. Chosen: eight independent chains hide the latency of
@@ -15,13 +20,13 @@ const TILE: usize = 8;
 const PIVOT_MIN: f32 = 2e-5;
 
 /// Adds `Σ scaledᵢ rowᵢᵀ` to the upper triangle of `matrix`.
-pub(super) struct AddOuterProducts<'a> {
-    pub(super) matrix: &'a mut [Line],
-    pub(super) stride: usize,
+pub(crate) struct AddOuterProducts<'a> {
+    pub(crate) matrix: &'a mut [Line],
+    pub(crate) stride: usize,
     /// Rows of the matrix in use.
-    pub(super) len: usize,
-    pub(super) scaled: &'a [Line],
-    pub(super) rows: &'a [Line],
+    pub(crate) len: usize,
+    pub(crate) scaled: &'a [Line],
+    pub(crate) rows: &'a [Line],
 }
 
 impl Kernel for AddOuterProducts<'_> {
@@ -61,12 +66,12 @@ impl Kernel for AddOuterProducts<'_> {
 }
 
 /// Writes `scale × row` to `scaled` and adds `weight × row` to `right`.
-pub(super) struct ScaleRow<'a> {
-    pub(super) row: &'a [Line],
-    pub(super) scale: f32,
-    pub(super) scaled: &'a mut [Line],
-    pub(super) weight: f32,
-    pub(super) right: &'a mut [Line],
+pub(crate) struct ScaleRow<'a> {
+    pub(crate) row: &'a [Line],
+    pub(crate) scale: f32,
+    pub(crate) scaled: &'a mut [Line],
+    pub(crate) weight: f32,
+    pub(crate) right: &'a mut [Line],
 }
 
 impl Kernel for ScaleRow<'_> {
@@ -85,15 +90,15 @@ impl Kernel for ScaleRow<'_> {
 
 /// Solves `matrix × solution = right` by Cholesky, destroying `matrix` and `right`; false where a
 /// pivot is too small for f32. F³/6 multiply-adds.
-pub(super) struct Solve<'a> {
-    pub(super) matrix: &'a mut [Line],
+pub(crate) struct Solve<'a> {
+    pub(crate) matrix: &'a mut [Line],
     /// Order of the system; rows and columns from here on are padding.
-    pub(super) len: usize,
-    pub(super) right: &'a mut [Line],
+    pub(crate) len: usize,
+    pub(crate) right: &'a mut [Line],
     /// Working memory of the length of `right`.
-    pub(super) middle: &'a mut [Line],
+    pub(crate) middle: &'a mut [Line],
     /// The answer, of the length of `right`.
-    pub(super) solution: &'a mut [Line],
+    pub(crate) solution: &'a mut [Line],
 }
 
 impl Kernel for Solve<'_> {

@@ -1,0 +1,91 @@
+//! Who asks: what they had last, and their ALS factors, stored or folded in.
+
+use super::Model;
+use crate::{
+    Query, Reason,
+    fold_in::{FoldIn, Weights},
+    ids::{ProductRow, UserRow},
+};
+
+/// Working memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PersonScratch {
+    /// Products that the query names as recent and the model knows, newest first, repeats kept.
+    pub(super) named: Vec<u32>,
+    /// What the content score is the sum over: distinct products with embeddings, newest first.
+    pub(super) recents: Vec<u32>,
+}
+
+/// ALS factors of the person, and where they are from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taste<'a> {
+    pub(super) factors: &'a [f32],
+    pub(super) reason: Reason,
+}
+
+impl Model {
+    /// Finds the named recent products; returns how many the model does not know.
+    pub(super) fn name_recents(&self, query: &Query<'_>, scratch: &mut PersonScratch) -> usize {
+        let ids = query.recent_product_ids;
+        scratch.named.clear();
+        let rows = ids.iter().filter_map(|id| self.products.find(id));
+        scratch.named.extend(rows.map(|product| product.0));
+        ids.len() - scratch.named.len()
+    }
+
+    /// Chooses what content similarity is measured against: the products named, or what the
+    /// history knows where none were given. At most `scoring.recents` that have an embedding.
+    pub(super) fn choose_recents(
+        &self,
+        query: &Query<'_>,
+        user: Option<UserRow>,
+        scratch: &mut PersonScratch,
+    ) {
+        let PersonScratch { named, recents } = scratch;
+        recents.clear();
+        let Some(content) = &self.content else {
+            return;
+        };
+        let history = user.filter(|_| query.recent_product_ids.is_empty());
+        let history = history.map_or(&[][..], |user| self.history.recent.of(user));
+        let limit = self.parameters.scoring.recents.max(1);
+        for row in named.iter().chain(history) {
+            if recents.len() == limit {
+                break;
+            }
+            if content.group(ProductRow(*row)).is_some() && !recents.contains(row) {
+                recents.push(*row);
+            }
+        }
+    }
+
+    /// The stored factors of a known user; else, or where these are all zero, factors folded in
+    /// from the products named. `None` where that gives nothing, or zeros.
+    pub(super) fn taste<'a>(
+        &'a self,
+        user: Option<UserRow>,
+        named: &[u32],
+        fold_in: &'a mut FoldIn,
+    ) -> Option<Taste<'a>> {
+        let is_something = |factors: &&[f32]| factors.iter().any(|x| *x != 0.0);
+        let stored = user.map(|user| self.als.user(user)).filter(is_something);
+        if let Some(factors) = stored {
+            return Some(Taste {
+                factors,
+                reason: Reason::Collaborative,
+            });
+        }
+        let weights = Weights {
+            regularization: self.parameters.als.regularization,
+            confidence: self.parameters.als.confidence,
+            value: self.fold_in_value,
+        };
+        let folded = fold_in
+            .solve(&self.als, weights, named)
+            .filter(is_something);
+        folded.map(|factors| Taste {
+            factors,
+            reason: Reason::FoldIn,
+        })
+    }
+}
