@@ -14,7 +14,7 @@ use crate::instant::{parse_instant, rfc3339};
 use crate::mapping::Cut;
 use crate::packed::PackedModel;
 use crate::progress::Progress;
-use crate::sample::{SampleOptions, samples};
+use crate::sample::{SampleOptions, product_samples, samples};
 use crate::train::{evaluate_model, evaluate_parameters};
 
 #[derive(Debug, Args)]
@@ -50,13 +50,15 @@ impl EvaluateArgs {
 
         let shown = SampleOptions {
             seed: options.params.als.seed,
-            per_segment: self.shop.samples,
+            each: self.shop.samples,
             before_s: Some(evaluation.cut_s),
         };
         let report = Report {
             shop: ShopSummary::of(&shop),
             parameters: options.params,
             samples: samples(&model, &shop, shown),
+            product_samples: product_samples(&model, shown),
+            index: BTreeMap::new(),
             evaluation,
             refit: None,
             packed: self.packed.clone(),

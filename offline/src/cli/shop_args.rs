@@ -39,7 +39,7 @@ pub(super) struct ShopArgs {
     /// Commit of the code that trains, for the model's lineage
     #[arg(long, value_name = "SHA")]
     code_commit: Option<String>,
-    /// Users of each segment that are printed with their history and their list
+    /// Users of each segment, and products of each popularity band, that are shown
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) samples: usize,
     /// Print one JSON object instead of text

@@ -11,7 +11,7 @@ use super::shop_args::ShopArgs;
 use crate::error::Error;
 use crate::packed::PackedModel;
 use crate::progress::Progress;
-use crate::sample::{SampleOptions, samples};
+use crate::sample::{SampleOptions, product_samples, samples};
 use crate::train::train;
 
 #[derive(Debug, Args)]
@@ -52,18 +52,21 @@ impl TrainArgs {
             trained.packed.write(folder)?;
         }
         let size_bytes = trained.packed.size_bytes();
+        let index = trained.packed.card.index.clone();
         let publish = |publisher: Publisher<'_>| publisher.publish(trained.packed);
         let published = publisher.map(publish).transpose()?;
 
         let shown = SampleOptions {
             seed: options.params.als.seed,
-            per_segment: self.shop.samples,
+            each: self.shop.samples,
             before_s: (!options.refit).then_some(trained.evaluation.cut_s),
         };
         let report = Report {
             shop: ShopSummary::of(&shop),
             parameters: options.params,
             samples: samples(&trained.model, &shop, shown),
+            product_samples: product_samples(&trained.model, shown),
+            index,
             evaluation: trained.evaluation,
             refit: Some(options.refit),
             packed: self.out.clone(),
