@@ -38,7 +38,7 @@ pub use evaluate::{
 };
 pub use ingest::{Dropped, FileReport, SourceReport, read_shop};
 pub use instant::{parse_instant, rfc3339};
-pub use mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
+pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
 pub use packed::PackedModel;
 pub use progress::Progress;
 pub use publish::{Target, publish};

@@ -10,6 +10,7 @@ mod drop_rule;
 mod events;
 mod plan;
 mod section;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -22,7 +23,8 @@ pub(crate) use catalogue::{
 };
 pub(crate) use drop_rule::{Condition, DropRule, number};
 pub(crate) use events::{EventColumns, KindColumn};
-pub use plan::{Cut, EvaluationPlan, ModelSettings, Seen};
+pub use plan::{Cut, EvaluationPlan, Seen};
+pub use settings::{ContentSettings, ModelSettings};
 
 use crate::error::Error;
 use section::{Document, Section};
@@ -124,7 +126,12 @@ fn read(file: &Path, mut root: Section<'_>) -> Option<Mapping> {
     let catalogue = catalogue.map(|section| catalogue::read(section, folder));
     let evaluation = root.value("evaluation").and_then(|value| value.section());
     let evaluation = plan::read_evaluation(evaluation, &values);
-    let model = plan::read_model(root.value("model").and_then(|value| value.section()));
+    let model = settings::read_model(root.value("model").and_then(|value| value.section()));
+    let content = root.value("content").and_then(|value| value.section());
+    let model = ModelSettings {
+        content: settings::read_content(content),
+        ..model
+    };
     root.finish();
     let stem = || {
         file.file_stem()
