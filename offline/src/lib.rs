@@ -36,7 +36,7 @@ pub use error::{BadRow, Error, Problem};
 pub use evaluate::{
     Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
 };
-pub use ingest::{Dropped, FileReport, SourceReport, read_shop};
+pub use ingest::{Dropped, EmbeddingsReport, FileReport, SourceReport, read_shop};
 pub use instant::{parse_instant, rfc3339};
 pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
 pub use packed::PackedModel;

@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod drop_rule;
+mod embeddings;
 mod events;
 mod plan;
 mod section;
@@ -22,6 +23,7 @@ pub(crate) use catalogue::{
     CatalogueMapping, PriceColumn, ProductColumns, ProductFiles, TextColumns,
 };
 pub(crate) use drop_rule::{Condition, DropRule, number};
+pub(crate) use embeddings::{EmbeddingFiles, MatrixFormat};
 pub(crate) use events::{EventColumns, KindColumn};
 pub use plan::{Cut, EvaluationPlan, Seen};
 pub use settings::{ContentSettings, ModelSettings};

@@ -247,3 +247,40 @@ fn help_names_the_defaults_that_hold() {
         );
     }
 }
+
+#[test]
+fn embeddings_are_npy_or_safetensors_by_the_end_of_their_name() {
+    let read = |lines: &str| parse(&format!("{LEAST}[catalogue.embeddings]\n{lines}"));
+    let format = |lines: &str| {
+        let catalogue = read(lines).unwrap().catalogue.unwrap();
+        catalogue.embeddings.unwrap().format
+    };
+    let npy = "file = 'e.npy'\nids = 'i.txt'";
+    let tensors = "file = 'e.safetensors'\nids = 'i.txt'";
+    assert_eq!(format(npy), MatrixFormat::Npy);
+    let default = MatrixFormat::Safetensors("embeddings".to_owned());
+    assert_eq!(format(tensors), default);
+    let named = MatrixFormat::Safetensors("vectors".to_owned());
+    assert_eq!(format(&format!("{tensors}\ntensor = 'vectors'")), named);
+    for (lines, why) in [
+        (
+            format!("{npy}\ntensor = 'x'"),
+            "tensor names a tensor, which an npy file has none of",
+        ),
+        (
+            "file = 'e.csv'\nids = 'i'".to_owned(),
+            "which ends in neither .npy nor .safetensors",
+        ),
+        (
+            "file = 'e.npy'".to_owned(),
+            "catalogue.embeddings.ids is missing",
+        ),
+        (
+            "ids = 'i.txt'".to_owned(),
+            "catalogue.embeddings.file is missing",
+        ),
+    ] {
+        let found = problems(&format!("{LEAST}[catalogue.embeddings]\n{lines}"));
+        assert!(found.len() == 1 && found[0].contains(why), "{found:?}");
+    }
+}

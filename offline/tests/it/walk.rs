@@ -273,3 +273,46 @@ Evaluation: fitted on 200 events before 2024-01-11T00:00:00Z, judged on 100 from
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
 }
+
+#[test]
+fn embeddings_of_the_shop_are_read_counted_and_named_in_the_lineage() {
+    let workplace = workplace();
+    let own = "[catalogue.embeddings]\nfile = \"own.safetensors\"\nids = \"own.txt\"\n";
+    let ids: String = (0..20).map(|n| format!("p{n:02}\n")).collect();
+    // Even and odd products lie apart, as the tastes do.
+    let numbers = (0..20u8).flat_map(|n| [f32::from(n % 2), f32::from(1 - n % 2), 0.1]);
+    let numbers: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+    let header = r#"{"embeddings":{"dtype":"F32","shape":[20,3],"data_offsets":[0,240]}}  "#;
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.bytes());
+    file.extend(numbers);
+    workplace
+        .write("shop.toml", format!("{SHOP}{own}"))
+        .write("own.txt", format!("{ids}unknown\n"))
+        .write("own.safetensors", &file);
+    let refused = train(&workplace, &["--out", "packed"]);
+    assert_eq!(
+        refused.refusal(2),
+        "error: own.txt: 1 problem\n  has 21 ids, and own.safetensors has 20 rows"
+    );
+    workplace.write("own.txt", &ids);
+    let report = train(&workplace, &["--out", "packed"]).json();
+    let embeddings = &report["shop"]["embeddings"];
+    assert_eq!(embeddings["products_with"], 20);
+    assert_eq!(embeddings["products_without"], 1);
+    let packed: serde_json::Value =
+        serde_json::from_str(&workplace.read("packed/packed.json")).unwrap();
+    let inputs = packed["lineage"]["inputs"].as_array().unwrap();
+    let own = inputs
+        .iter()
+        .find(|input| input["name"] == "own.safetensors");
+    let own = own.unwrap();
+    assert_eq!(
+        (&own["rows"], &own["sha256"]),
+        (&20.into(), &embeddings["matrix"]["sha256"])
+    );
+    assert!(inputs.iter().any(|input| input["name"] == "own.txt"));
+    // A version with content parts says what they were made of; one without says nothing.
+    let content = &packed["card"]["content"];
+    assert!(content.is_null() || content["source"] == "own", "{content}");
+}

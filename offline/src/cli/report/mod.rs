@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::publish::Published;
 use crate::evaluate::EvaluationReport;
-use crate::ingest::SourceReport;
+use crate::ingest::{EmbeddingsReport, SourceReport};
 use crate::instant::date;
 use crate::sample::{ProductSample, Sample};
 use crate::shop::Shop;
@@ -47,6 +47,8 @@ pub(super) struct ShopSummary {
     events: SourceReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     catalogue: Option<SourceReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embeddings: Option<EmbeddingsReport>,
     users: usize,
     products: usize,
     /// Products of events and catalogue together.
@@ -65,6 +67,7 @@ impl ShopSummary {
             name: shop.name.clone(),
             events: shop.events_report.clone(),
             catalogue: shop.catalogue_report.clone(),
+            embeddings: shop.embeddings_report.clone(),
             users: shop.users_len(),
             products: shop.products_len(),
             catalogue_products: shop.catalogue.len(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Report, ShopSummary, deeds, product_cells, ranker_title};
 use crate::evaluate::{EvaluationReport, Scores};
-use crate::ingest::SourceReport;
+use crate::ingest::{EmbeddingsReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 use crate::text_table::{Align, TextTable, grouped};
 
@@ -109,6 +109,9 @@ fn write_shop(text: &mut String, shop: &ShopSummary) {
     if let Some(catalogue) = &shop.catalogue {
         write_source(text, "catalogue", catalogue);
     }
+    if let Some(embeddings) = &shop.embeddings {
+        write_embeddings(text, embeddings);
+    }
     let count = |count: usize| grouped(count as u64);
     let sessions = shop.sessions.map(|n| format!(", {} sessions", grouped(n)));
     line(
@@ -144,6 +147,24 @@ fn write_source(text: &mut String, what: &str, source: &SourceReport) {
             &format!("    bad rows are set aside in {}", path.display()),
         );
     }
+}
+
+fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
+    let (matrix, ids) = (&report.matrix, &report.ids.name);
+    line(
+        text,
+        &format!(
+            "  embeddings from {}, ids from {ids}: {} numbers a row",
+            matrix.name, report.dimension
+        ),
+    );
+    let mut table = TextTable::new(&[("", Align::Left), ("", Align::Right)]);
+    let mut row = |what: &str, rows: u64| table.row([what.to_owned(), grouped(rows)]);
+    row("rows", matrix.rows);
+    row("of unknown products", report.unknown_ids as u64);
+    row("products with", report.products_with as u64);
+    row("products without", report.products_without as u64);
+    text.push_str(&table.render(4));
 }
 
 /// One table: everybody, then the users of each segment.
