@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::Args;
 use hotshelf_model::Model;
 
-use super::json;
 use super::report::{Report, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
@@ -30,6 +29,7 @@ pub(super) struct EvaluateArgs {
 impl EvaluateArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
         let progress = Progress::on_terminal();
+        self.shop.check_outputs()?;
         let mapping = self.shop.mapping()?;
         let mut options = self.shop.options(&mapping)?;
         let packed = self.packed.as_deref().map(PackedModel::read).transpose()?;
@@ -65,11 +65,7 @@ impl EvaluateArgs {
             size_bytes: None,
             published: None,
         };
-        if self.shop.json {
-            json(&report)
-        } else {
-            Ok(report.text())
-        }
+        self.shop.hand_over(&report)
     }
 
     fn unpacked(&self, packed: PackedModel) -> Result<Model, Error> {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::json;
 use super::publish::{AuthorArgs, Publisher};
 use super::report::{Report, ShopSummary};
 use super::shop_args::ShopArgs;
@@ -38,6 +37,7 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
         let progress = Progress::on_terminal();
+        self.shop.check_outputs()?;
         let mapping = self.shop.mapping()?;
         let mut options = self.shop.options(&mapping)?;
         options.refit = !self.no_refit;
@@ -73,11 +73,7 @@ impl TrainArgs {
             size_bytes: Some(size_bytes),
             published,
         };
-        if self.shop.json {
-            json(&report)
-        } else {
-            Ok(report.text())
-        }
+        self.shop.hand_over(&report)
     }
 
     /// Opened before anything is read, so that a mistyped name costs no training.

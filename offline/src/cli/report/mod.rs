@@ -1,5 +1,6 @@
 //! What a training or an evaluation says: as text for people, as one JSON object, as one page.
 
+pub(super) mod html;
 mod text;
 
 use std::collections::BTreeMap;
@@ -106,4 +107,16 @@ fn deeds(interactions: &BTreeMap<String, u64>) -> String {
         count => format!("{kind} ×{count}"),
     });
     did.collect::<Vec<String>>().join(", ")
+}
+
+/// Plan, recall and speed of an index, as far as they were measured.
+fn index_words(index: &IndexCard) -> String {
+    let recall = index
+        .recall_at_10
+        .map(|recall| format!(", recall@10 {recall:.4}"));
+    let speed = index
+        .queries_per_s
+        .map(|speed| format!(", {speed:.0} queries/s"));
+    let (recall, speed) = (recall.unwrap_or_default(), speed.unwrap_or_default());
+    format!("{}{recall}{speed}", index.plan)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, ShopSummary, deeds, product_cells, ranker_title};
+use super::{Report, ShopSummary, deeds, index_words, product_cells, ranker_title};
 use crate::evaluate::{EvaluationReport, Scores};
 use crate::ingest::{EmbeddingsReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
@@ -78,17 +78,7 @@ impl Report {
             text.push('\n');
         }
         for (name, index) in &self.index {
-            let recall = index
-                .recall_at_10
-                .map(|recall| format!(", recall@10 {recall:.4}"));
-            let speed = index
-                .queries_per_s
-                .map(|qps| format!(", {qps:.0} queries/s"));
-            let (recall, speed) = (recall.unwrap_or_default(), speed.unwrap_or_default());
-            line(
-                text,
-                &format!("Index {name}: {}{recall}{speed}", index.plan),
-            );
+            line(text, &format!("Index {name}: {}", index_words(index)));
         }
         let size = grouped(self.size_bytes.unwrap_or_default());
         if let (Some(folder), Some(_)) = (&self.packed, self.size_bytes) {
