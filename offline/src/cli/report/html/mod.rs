@@ -158,7 +158,7 @@ fn basis(report: &Report) -> Markup {
                     div { dt { (term) } dd { (fact) } }
                 }
                 (embeddings(report))
-                div { dt { "Model below" } dd { (refit(report)) } }
+                div { dt { "Samples come from" } dd { (refit(report)) } }
             }
             details {
                 summary { "Parameters and indexes" }
@@ -190,8 +190,10 @@ fn embeddings(report: &Report) -> Markup {
 
 fn refit(report: &Report) -> &'static str {
     match report.refit {
-        Some(true) => "fitted again on all events with the same parameters; itself not evaluated",
-        Some(false) | None => "the one that was evaluated",
+        Some(true) => {
+            "a model fitted again on all events with the same parameters, itself not evaluated"
+        }
+        Some(false) | None => "the model that was evaluated",
     }
 }
 

@@ -7,13 +7,31 @@ use crate::evaluate::{Difference, EvaluationReport, Scores};
 use crate::text_table::grouped;
 
 pub(super) fn section(found: &EvaluationReport) -> Markup {
+    let k = found.k;
     html! {
         section {
             h2 { "All numbers" }
-            (table("everybody", found.users, (found.k, &found.rankers)))
-            @for segment in &found.segments {
-                @if segment.users > 0 {
-                    (table(&segment.segment, segment.users, (found.k, &segment.rankers)))
+            p {
+                "Under each mean its difference to most popular and the interval; pale where the \
+                 interval does not leave zero out."
+            }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "Ranker" }
+                            th.number scope="col" { "Precision@" (k) }
+                            th.number scope="col" { "Recall@" (k) }
+                            th.number scope="col" { "nDCG@" (k) }
+                            th.number scope="col" { "Hit rate" }
+                            th.number scope="col" { "Coverage" }
+                            th.number scope="col" { "nDCG: better / worse" }
+                        }
+                    }
+                    (group("everybody", found.users, &found.rankers))
+                    @for segment in &found.segments {
+                        (group(&segment.segment, segment.users, &segment.rankers))
+                    }
                 }
             }
             (fallbacks(found))
@@ -21,25 +39,14 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
     }
 }
 
-fn table(group: &str, users: usize, (k, rankers): (usize, &[Scores])) -> Markup {
+fn group(name: &str, users: usize, rankers: &[Scores]) -> Markup {
     html! {
-        div.scroll {
-            table {
-                caption { (said(group)) ", " (grouped(users as u64)) " users" }
-                thead {
-                    tr {
-                        th scope="col" { "Ranker" }
-                        th.number scope="col" { "Precision@" (k) }
-                        th.number scope="col" { "Recall@" (k) }
-                        th.number scope="col" { "nDCG@" (k) }
-                        th.number scope="col" { "Hit rate" }
-                        th.number scope="col" { "Coverage" }
-                        th.number scope="col" { "nDCG: better / worse" }
-                    }
-                }
-                tbody {
-                    @for scores in rankers { (row(scores)) }
-                }
+        tbody {
+            tr.heading {
+                th scope="rowgroup" colspan="7" { (said(name)) ": " (grouped(users as u64)) " users" }
+            }
+            @if users > 0 {
+                @for scores in rankers { (row(scores)) }
             }
         }
     }
