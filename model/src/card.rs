@@ -202,6 +202,9 @@ pub struct RankerScores {
     pub ndcg: f64,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
+    /// Share of the catalogue that stands in at least one user's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<f64>,
 }
 
 /// What [`crate::Model::pack`] cannot know by itself.
