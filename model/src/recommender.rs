@@ -13,13 +13,17 @@
 use crate::{
     als::Als,
     content::Content,
+    dot::dot,
     history::History,
     ids::{ProductRow, UserRow},
     index::{ItemIndex, Search, SearchScratch},
     params::FitParams,
     popularity,
     products::Products,
-    query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy, Trace},
+    query::{
+        Answer, Basis, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason, Retrieval,
+        RetrievalPlan, SimilarAnswer, SimilarItem, SimilarQuery, Strategy, Trace,
+    },
     row_set::RowSet,
     users::{UNKNOWN_SEGMENT, Users},
 };
@@ -176,6 +180,110 @@ impl Model {
         items
     }
 
+    /// Lists the products most like one product by cosine, those without a vector behind the
+    /// others by popularity. Costs a pass over the catalogue.
+    ///
+    /// # Errors
+    /// [`QueryError::UnknownProduct`], and [`QueryError::NeedsContent`] for [`Basis::Content`] of a
+    /// model without content parts.
+    pub fn similar(
+        &self,
+        query: &SimilarQuery<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<SimilarAnswer, QueryError> {
+        let product = self.products.find(query.product_id);
+        let product = product.ok_or(QueryError::UnknownProduct)?;
+        let mut fallbacks = Fallbacks::default();
+        let basis = match (query.basis, &self.content) {
+            (Some(Basis::Content), None) => return Err(QueryError::NeedsContent),
+            (None, None) => {
+                fallbacks.insert(Fallback::NoContentParts);
+                Basis::Collaborative
+            }
+            (basis, _) => basis.unwrap_or(Basis::Content),
+        };
+        scratch.excluded.start(self.products.len());
+        let named = query.exclude_product_ids.iter();
+        let named = named.filter_map(|id| self.products.find(id));
+        let left_out = named.chain([product]);
+        left_out.for_each(|product| scratch.excluded.insert(product.0));
+        let eligible = self.popular().filter(|other| {
+            !scratch.excluded.contains(other.0) && self.passes(&query.filter, *other)
+        });
+        let vector = self.vector(product, basis);
+        let similarity = |other: &ProductRow| cosine(vector?, self.vector(*other, basis)?);
+        let eligible: Vec<_> = eligible.map(|other| (other, similarity(&other))).collect();
+        let mut items: Vec<_> = eligible
+            .iter()
+            .filter_map(|(product, similarity)| {
+                Some(SimilarItem {
+                    product: *product,
+                    similarity: (*similarity)?,
+                })
+            })
+            .collect();
+        items.sort_by(|a, b| {
+            let by_similarity = b.similarity.total_cmp(&a.similarity);
+            by_similarity.then(a.product.0.cmp(&b.product.0))
+        });
+        let scored = items.len();
+        items.truncate(query.n);
+        if eligible.is_empty() {
+            fallbacks.insert(Fallback::NothingMatches);
+        } else if scored == 0 {
+            fallbacks.insert(Fallback::NoProductVector);
+        } else if eligible.len() > scored && scored < query.n {
+            fallbacks.insert(Fallback::FilledWithPopular);
+        }
+        let category = self.products.category(product);
+        let rest = eligible
+            .into_iter()
+            .filter(|(_, similarity)| similarity.is_none());
+        let (alike, others): (Vec<_>, Vec<_>) =
+            rest.partition(|(other, _)| self.products.category(*other) == category);
+        let rest = alike.into_iter().chain(others).map(|(other, _)| other);
+        items.extend(rest.take(query.n - items.len()).map(|product| SimilarItem {
+            product,
+            similarity: 0.0,
+        }));
+        let retrieval = Some(Retrieval {
+            plan: RetrievalPlan::Matches,
+            scored,
+        });
+        Ok(SimilarAnswer {
+            items,
+            basis,
+            fallbacks,
+            retrieval,
+        })
+    }
+
+    fn vector(&self, product: ProductRow, basis: Basis) -> Option<&[f32]> {
+        match basis {
+            Basis::Collaborative => Some(self.als.product(product)),
+            Basis::Content => {
+                let content = self.content.as_ref()?;
+                let group = content.group(product)?;
+                Some(content.embeddings().row(group as usize))
+            }
+        }
+    }
+
+    fn passes(&self, filter: &Filter<'_>, product: ProductRow) -> bool {
+        let is_any = |wanted: &[String], has: Option<&str>| {
+            wanted.is_empty() || has.is_some_and(|has| wanted.iter().any(|one| one == has))
+        };
+        // Prices are f32: a bound is rounded as the price was.
+        let price = self.products.price(product);
+        let is_within = |bound: Option<f64>, holds: fn(f32, f32) -> bool| {
+            bound.is_none_or(|bound| price.is_some_and(|price| holds(price, bound as f32)))
+        };
+        is_any(filter.categories, self.products.category(product))
+            && is_any(filter.brands, self.products.brand(product))
+            && is_within(filter.price_min, |price, bound| price >= bound)
+            && is_within(filter.price_max, |price, bound| price <= bound)
+    }
+
     /// The users.
     #[must_use]
     pub fn users(&self) -> &Users {
@@ -240,6 +348,11 @@ impl Model {
             + self.content.as_ref().map_or(0, Content::bytes)
             + size_of_val(&self.popular[..])
     }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> Option<f32> {
+    let lengths = dot(a, a).sqrt() * dot(b, b).sqrt();
+    (lengths > 0.0).then(|| (dot(a, b) / lengths).clamp(-1.0, 1.0))
 }
 
 #[cfg(test)]

@@ -216,3 +216,23 @@ fn scratch_serves_models_of_different_sizes_in_turn() {
         }
     }
 }
+
+#[test]
+fn similar_products_of_a_checkerboard_have_its_colour() {
+    let model = sample::model(&sample::checkerboard(20), &sample::params(4));
+    let query = SimilarQuery {
+        product_id: "p04",
+        n: 9,
+        basis: Some(Basis::Collaborative),
+        filter: Filter::default(),
+        exclude_product_ids: &[],
+    };
+    let answer = model.similar(&query, &mut Scratch::default()).unwrap();
+    let rows: Vec<_> = answer.items.iter().map(|item| item.product.0).collect();
+    assert_eq!(rows.len(), 9);
+    assert!(
+        rows.iter().all(|row| row % 2 == 0 && *row != 4),
+        "{answer:?}"
+    );
+    assert!(answer.items.is_sorted_by(|a, b| a.similarity >= b.similarity));
+}
