@@ -137,12 +137,12 @@ async fn grpcurl_without_proto_files_calls_each_rpc() {
         .map(|item| item["productId"].as_str().unwrap())
         .collect();
     assert_eq!(ids, expected);
-    let refused = data.refusal(
-        &format!("{RECOMMENDATIONS}/SimilarProducts"),
-        &json!({ "productId": "p0001" }),
-    );
+    let similar = format!("{RECOMMENDATIONS}/SimilarProducts");
+    let answer = data.call(&similar, &json!({ "productId": "p0001", "n": 3 }));
+    assert_eq!(answer["items"].as_array().unwrap().len(), 3);
+    let refused = data.refusal(&similar, &json!({ "productId": "none" }));
     assert!(
-        refused.contains("Unimplemented") && refused.contains("SimilarProducts"),
+        refused.contains("NotFound") && refused.contains("none"),
         "{refused}"
     );
     server.stop().await;

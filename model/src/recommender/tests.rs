@@ -234,5 +234,9 @@ fn similar_products_of_a_checkerboard_have_its_colour() {
         rows.iter().all(|row| row % 2 == 0 && *row != 4),
         "{answer:?}"
     );
-    assert!(answer.items.is_sorted_by(|a, b| a.similarity >= b.similarity));
+    assert!(
+        answer
+            .items
+            .is_sorted_by(|a, b| a.similarity >= b.similarity)
+    );
 }
