@@ -14,8 +14,8 @@ fn both(args: &[&str]) -> (String, serde_json::Value) {
 #[tokio::test]
 async fn models_are_listed_shown_and_verified_without_a_server() {
     let shop = Shop::new();
-    shop.publish(Season::Spring).await;
-    shop.publish(Season::Autumn).await;
+    shop.publish_without_content(Season::Spring).await;
+    shop.publish_without_content(Season::Autumn).await;
     let url = shop.url();
     let place = ["--registry", &url, "--model", MODEL];
     let (text, list) = both(&[&["models", "list"], &place[..]].concat());
@@ -111,7 +111,7 @@ async fn running_server_is_reloaded_and_looked_at() {
 #[tokio::test]
 async fn recommendations_are_printed_as_they_are_answered() {
     let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await;
+    let spring = shop.publish_without_content(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
     let data = server.data.to_string();
     let (text, list) = both(&["recommend", "u0042", "--addr", &data, "-n", "3"]);

@@ -16,5 +16,6 @@ mod repository;
 mod rpc_surface;
 mod seed;
 mod shutdown;
+mod similar;
 mod swap;
 mod tools;
