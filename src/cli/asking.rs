@@ -28,10 +28,10 @@ pub(super) struct FilterArgs {
     #[arg(long)]
     brand: Vec<String>,
     /// Only products that cost at least this
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     price_min: Option<f64>,
     /// Only products that cost at most this
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     price_max: Option<f64>,
     /// Products to leave out
     #[arg(long, value_delimiter = ',')]

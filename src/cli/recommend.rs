@@ -29,7 +29,7 @@ pub(super) struct RecommendArgs {
     #[arg(long)]
     strategy: Option<StrategyArg>,
     /// Weight of the collaborative score in the hybrid, 0 to 1 [default: the model's]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
     /// What the person looked at last, newest first [default: what the model knows]
     #[arg(long, value_delimiter = ',')]

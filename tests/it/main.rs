@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod answers;
+mod asked;
 mod bad_artifacts;
 mod bad_input;
+mod cached;
 mod command_line;
 mod config;
 mod connections;
