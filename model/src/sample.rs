@@ -168,7 +168,12 @@ pub(crate) fn content(
         per_group,
     };
     let index = ItemIndex::build(&matrix, choice, None);
-    Content::new(index, Column::from_vec(groups), neighbours, card)
+    Content::new(
+        index,
+        Column::from_vec(groups),
+        (neighbours, card),
+        &mut |_| {},
+    )
 }
 
 /// [`shop`] with a full catalogue and content of the pattern above, under one choice of index.
