@@ -84,6 +84,13 @@ pub(crate) fn params(factors: usize) -> FitParams {
     }
 }
 
+/// [`params`] for a model of factors alone.
+pub(crate) fn params_without_content(factors: usize) -> FitParams {
+    let mut params = params(factors);
+    params.content.terms_max = 0;
+    params
+}
+
 pub(crate) fn model(data: &Interactions, params: &FitParams) -> Model {
     fit(data, &catalogue(), params, NonZeroUsize::MIN, &mut |_| {}).unwrap()
 }
