@@ -26,8 +26,8 @@ use crate::{Content, ContentCard, FitParams, content::NO_GROUP, index::ItemIndex
 
 /// Embeds the products; `None` where the parameters or the catalogue give nothing to embed.
 ///
-/// Costs one pass over the texts, and for neighbour lists at most 2^41 multiply-adds; memory for
-/// the distinct texts and embeddings, each twice over.
+/// Costs one pass over the texts, and for neighbour lists at most 2^36 steps (see
+/// `neighbours.rs`); memory for the distinct texts and embeddings, each twice over.
 ///
 /// # Errors
 /// Embeddings of the shop's own that are no numbers or differ in length, by product.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use rayon::{ThreadPool, prelude::*};
 
-use super::postings::Postings;
+use super::postings::{Postings, numbers, products};
 use crate::{
     Matrix,
     column::Column,
@@ -24,9 +24,9 @@ use crate::{
 /// candidates, several times what a page shows.
 const NEIGHBOURS_MAX: usize = 64;
 
-/// Most steps for exact lists, a step being a multiply-add of sixteen lanes or of one posting.
-/// Chosen: about a minute on one core. It is 46,000 groups of 500 full columns, or 150,000 of
-/// eight terms each.
+/// Most steps for exact lists, a step being a multiply-add of sixteen lanes, or one posting.
+/// Chosen: about a minute on one core, as a step takes about a nanosecond (`benches/content.rs`).
+/// It is 46,000 groups of 500 full columns; over postings, 100,000 and more.
 const WORK_MAX: u64 = 1 << 36;
 
 /// [`crate::IndexCard::plan`] of the exact scan.
@@ -45,7 +45,7 @@ type List = Vec<(u32, f32)>;
 /// Where lists come from.
 enum Source<'a> {
     Rows(&'a Matrix),
-    Postings(&'a Matrix, Postings),
+    Postings(&'a Matrix, Vec<Postings>),
     Index(&'a ItemIndex),
 }
 
@@ -70,12 +70,11 @@ impl<'a> Source<'a> {
         let rows = index.rows();
         let pairs = (rows.rows() as u64).saturating_mul(rows.rows() as u64);
         let by_rows = pairs.saturating_mul(rows.cols().div_ceil(LANES) as u64);
-        let postings = Postings::of(rows);
-        let by_postings = postings.products().saturating_add(pairs);
+        let by_postings = products(rows).saturating_add(pairs);
         if by_rows.min(by_postings) > work_max {
             Self::Index(index)
         } else if by_postings < by_rows {
-            Self::Postings(rows, postings)
+            Self::Postings(rows, Postings::of(rows))
         } else {
             Self::Rows(rows)
         }
@@ -92,12 +91,8 @@ impl<'a> Source<'a> {
         tops.iter_mut().for_each(|top| top.start(per_group));
         match self {
             Self::Rows(rows) => by_rows(rows, path, (queries, &mut tops), &mut work.scores),
-            Self::Postings(rows, postings) => {
-                for (query, top) in queries.zip(&mut tops) {
-                    let Work { sums, scores, .. } = &mut *work;
-                    postings.scores_into(path, rows.row(query), (sums, scores));
-                    offer_all(top, query, scores.iter().copied().zip(0..));
-                }
+            Self::Postings(rows, stripes) => {
+                by_postings((rows, stripes), path, (queries, &mut tops), work);
             }
             Self::Index(index) => {
                 for (query, top) in queries.zip(&mut tops) {
@@ -142,6 +137,26 @@ fn by_rows(
         for (query, top) in queries.clone().zip(&mut *tops) {
             scores_into_on(path, rows.row(query), numbers, scores);
             let start = (stripe * stripe_rows) as u32;
+            offer_all(top, query, scores.iter().copied().zip(start..));
+        }
+    }
+}
+
+/// The same over postings.
+fn by_postings(
+    (rows, stripes): (&Matrix, &[Postings]),
+    path: CpuPath,
+    (queries, tops): (Range<usize>, &mut [TopK]),
+    Work { sums, scores, .. }: &mut Work,
+) {
+    let listed: Vec<Vec<(u32, f32)>> = queries
+        .clone()
+        .map(|query| numbers(rows.row(query)).collect())
+        .collect();
+    for stripe in stripes {
+        for ((query, listed), top) in queries.clone().zip(&listed).zip(&mut *tops) {
+            stripe.scores_into(path, listed, (sums, scores));
+            let start = stripe.rows.start as u32;
             offer_all(top, query, scores.iter().copied().zip(start..));
         }
     }
