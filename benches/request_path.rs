@@ -1,5 +1,5 @@
-//! CPU that the server spends on one uncached Recommend, over that of a default tonic server which
-//! answers the same message from a constant.
+//! CPU that the server spends on one Recommend, computed or kept in its cache, over that of a default
+//! tonic server which answers the same message from a constant.
 //!
 //! Both run as processes of their own and are asked by the same client in turn; what counts is the
 //! processor time that the kernel books on each, so that neither the client nor a noisy neighbour
@@ -17,8 +17,11 @@ mod process;
 mod stock;
 
 use anyhow::Context;
+use hotshelf_model::Strategy;
 use process::Server;
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 
 /// How the measured server is asked.
 const SHAPES: [load::Shape; 2] = [
@@ -32,16 +35,54 @@ const SHAPES: [load::Shape; 2] = [
     },
 ];
 
+/// What is asked for, and whether answers are kept.
+struct Mode {
+    name: &'static str,
+    strategy: Strategy,
+    is_cached: bool,
+}
+
+const MODES: [Mode; 3] = [
+    Mode {
+        name: "uncached hybrid",
+        strategy: Strategy::Hybrid,
+        is_cached: false,
+    },
+    Mode {
+        name: "uncached collaborative",
+        strategy: Strategy::Collaborative,
+        is_cached: false,
+    },
+    Mode {
+        name: "cached hybrid",
+        strategy: Strategy::Hybrid,
+        is_cached: true,
+    },
+];
+
+/// People of the cached rows: so few that every answer is kept before the first one is measured.
+const CACHED_USERS: usize = 1_000;
+
 /// One row of the table.
 #[derive(serde::Serialize)]
 struct Row {
     norms: &'static str,
+    mode: &'static str,
+    /// What really answered: a version without content answers a hybrid collaboratively.
+    strategy: String,
     connections: usize,
     in_flight: usize,
     constant_us: f64,
     hotshelf_us: f64,
     ratio: f64,
     rounds: usize,
+}
+
+/// How often, and how much at a time.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    requests: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -55,47 +96,63 @@ fn main() -> anyhow::Result<()> {
     if let Some(at) = args.iter().position(|arg| arg == "--baseline") {
         return baseline::serve(args.get(at + 1).context("the answer's file is missing")?);
     }
-    let (rounds, requests) = (number("--rounds", 5)?, number("--requests", 20_000)?);
+    let effort = Effort {
+        rounds: number("--rounds", 5)?,
+        requests: number("--requests", 20_000)?,
+    };
     let mut rows = Vec::new();
     for (norms, skew) in [("skewed", 1.0), ("mild", 0.0)] {
-        rows.extend(compare(norms, skew, (rounds, requests))?);
+        let folder = tempfile::tempdir()?;
+        let users = stock::publish(folder.path(), skew)?;
+        for mode in &MODES {
+            rows.extend(compare((norms, mode), (folder.path(), &users), effort)?);
+        }
     }
     report(&rows, args.iter().any(|arg| arg == "--json"))
 }
 
 fn compare(
-    norms: &'static str,
-    skew: f64,
-    (rounds, requests): (usize, usize),
+    (norms, mode): (&'static str, &Mode),
+    (folder, users): (&Path, &[String]),
+    effort: Effort,
 ) -> anyhow::Result<Vec<Row>> {
-    let folder = tempfile::tempdir()?;
-    let users = stock::publish(folder.path(), skew)?;
-    let hotshelf = Server::hotshelf(folder.path())?;
-    let answer = load::one_answer(hotshelf.address, &users[0])?;
-    let constant = Server::constant(folder.path(), &answer)?;
+    let users = if mode.is_cached {
+        &users[..CACHED_USERS]
+    } else {
+        users
+    };
+    let asked = Arc::new(load::Asked {
+        users: users.to_vec(),
+        strategy: mode.strategy,
+    });
+    let hotshelf = Server::hotshelf(folder, mode.is_cached)?;
+    let answer = load::one_answer(hotshelf.address, &asked)?;
+    let constant = Server::constant(folder, &answer.message)?;
     let mut rows = Vec::new();
     for shape in SHAPES {
         let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..rounds {
+        for _ in 0..effort.rounds {
             let requests = if shape.in_flight == 1 {
-                requests / 4
+                effort.requests / 4
             } else {
-                requests
+                effort.requests
             };
-            let of_constant = constant.cpu_us_per_request(&shape, &users, requests)?;
-            let of_hotshelf = hotshelf.cpu_us_per_request(&shape, &users, requests)?;
+            let of_constant = constant.cpu_us_per_request(&shape, &asked, requests)?;
+            let of_hotshelf = hotshelf.cpu_us_per_request(&shape, &asked, requests)?;
             theirs.push(of_constant);
             ours.push(of_hotshelf);
             ratios.push(of_hotshelf / of_constant);
         }
         rows.push(Row {
             norms,
+            mode: mode.name,
+            strategy: answer.strategy.clone(),
             connections: shape.connections,
             in_flight: shape.in_flight,
             constant_us: median(&mut theirs),
             hotshelf_us: median(&mut ours),
             ratio: median(&mut ratios),
-            rounds,
+            rounds: effort.rounds,
         });
     }
     Ok(rows)
@@ -122,20 +179,23 @@ fn report(rows: &[Row], is_json: bool) -> anyhow::Result<()> {
     )?;
     writeln!(
         out,
-        "{} products, {} factors, n = 10; processor time of the server per request",
+        "{} products, {} factors, some {} seen, n = 10; processor time of the server per request",
         stock::PRODUCTS,
-        stock::FACTORS
+        stock::FACTORS,
+        stock::EVENTS_PER_USER
     )?;
     writeln!(
         out,
-        "{:8} {:>16} {:>12} {:>12} {:>7}",
-        "norms", "conns x calls", "constant", "hotshelf", "ratio"
+        "{:8} {:24} {:14} {:>16} {:>12} {:>12} {:>7}",
+        "norms", "mode", "answered", "conns x calls", "constant", "hotshelf", "ratio"
     )?;
     for row in rows {
         writeln!(
             out,
-            "{:8} {:>16} {:>9.1} µs {:>9.1} µs {:>7.2}",
+            "{:8} {:24} {:14} {:>16} {:>9.1} µs {:>9.1} µs {:>7.2}",
             row.norms,
+            row.mode,
+            row.strategy,
             format!("{} x {}", row.connections, row.in_flight),
             row.constant_us,
             row.hotshelf_us,

@@ -1,7 +1,9 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until told to stop.
 
 use crate::config::Config;
-use crate::grpc::{Health, Limits, Operations, Plane as Services, Stack};
+use crate::grpc::{
+    AnswerCache, Answers, CacheLimits, Health, Limits, Operations, Plane as Services, Stack,
+};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
@@ -123,6 +125,7 @@ impl App {
         let health = Health::new().await;
         let metrics = Arc::clone(&self.source.metrics);
         let lifecycle = self.lifecycle();
+        let answers = self.answers();
         let [data, admin, http] = self.listeners;
         let operations = Operations {
             models: Arc::clone(&lifecycle.handles),
@@ -141,7 +144,7 @@ impl App {
             metrics: &metrics,
             jitter: self.jitter,
         };
-        let data = starter.plane(Services::Data(self.models), data, self.config.data_threads)?;
+        let data = starter.plane(Services::Data(answers), data, self.config.data_threads)?;
         let admin = starter.plane(Services::Admin(operations), admin, 1)?;
         let is_ready = Arc::new(AtomicBool::new(false));
         let pages = Pages {
@@ -177,6 +180,24 @@ impl App {
         // A panicked HTTP plane has ended too.
         let _ = http.await;
         Ok(())
+    }
+
+    fn answers(&mut self) -> Answers {
+        let limits = CacheLimits {
+            bytes_max: self.config.cache_bytes_max,
+            ttl: self.config.cache_ttl,
+            seed: self.jitter.next_u64(),
+        };
+        let metrics = &self.source.metrics;
+        let cache = AnswerCache::new(limits, Arc::clone(metrics)).map(Arc::new);
+        let shown = cache.clone();
+        metrics
+            .show_cache_bytes(move || shown.as_ref().map_or(0.0, |cache| cache.bytes() as f64))
+            .expect("an app has one cache, and shows it once");
+        Answers {
+            models: Arc::clone(&self.models),
+            cache,
+        }
     }
 
     fn lifecycle(&mut self) -> Lifecycle {

@@ -32,9 +32,16 @@ pub enum CallError {
     UnknownModel(String),
     /// The registry has no such version.
     UnknownVersion(String),
+    /// The version that answers does not know the product.
+    UnknownProduct {
+        /// As asked.
+        product_id: String,
+        /// Who does not know it.
+        version: u64,
+    },
     /// No version of the model is live yet.
     NotLive(String),
-    /// The live version lacks the parts that the strategy needs.
+    /// The live version lacks the parts that content needs.
     NeedsContent(u64),
     /// The version was refused; the old one serves on.
     VersionRefused {
@@ -98,7 +105,9 @@ impl CallError {
         match self {
             Self::BadFields(_) => Code::InvalidArgument,
             Self::NotServed(_) => Code::Unimplemented,
-            Self::UnknownModel(_) | Self::UnknownVersion(_) => Code::NotFound,
+            Self::UnknownModel(_) | Self::UnknownVersion(_) | Self::UnknownProduct { .. } => {
+                Code::NotFound
+            }
             Self::NeedsContent(_)
             | Self::VersionRefused { .. }
             | Self::RolloutNotExpected(_)
@@ -120,6 +129,7 @@ impl CallError {
             Self::NotServed(_) => "NOT_SERVED_YET",
             Self::UnknownModel(_) => "UNKNOWN_MODEL",
             Self::UnknownVersion(_) => "UNKNOWN_VERSION",
+            Self::UnknownProduct { .. } => "UNKNOWN_PRODUCT",
             Self::NotLive(_) => "MODEL_NOT_LIVE",
             Self::NeedsContent(_) => "NO_CONTENT_PARTS",
             Self::VersionRefused { .. } => "VERSION_REFUSED",
@@ -147,8 +157,12 @@ impl CallError {
             Self::UnknownModel(model) => format!("model {model:?} is not served here"),
             Self::NotLive(model) => format!("no version of model {model:?} is live yet"),
             Self::NeedsContent(version) => {
-                format!("strategy content: version {version} has no content parts")
+                format!("content was asked for, and version {version} has no content parts")
             }
+            Self::UnknownProduct {
+                product_id,
+                version,
+            } => format!("version {version} does not know product {product_id:?}"),
             Self::VersionRefused { message, .. }
             | Self::UnknownVersion(message)
             | Self::RolloutNotExpected(message)
@@ -179,6 +193,9 @@ impl From<CallError> for Status {
         }
         if let CallError::UnknownModel(model) = &error {
             details.set_resource_info("model", model, "", "not configured on this server");
+        }
+        if let CallError::UnknownProduct { product_id, .. } = &error {
+            details.set_resource_info("product", product_id, "", error.message());
         }
         let mut status = Self::with_error_details(error.code(), error.message(), details);
         if let CallError::Overloaded { pushback_ms } = error {
@@ -223,12 +240,13 @@ mod tests {
         };
         vec![
             (CallError::BadFields(vec![bad]), Code::InvalidArgument),
-            (CallError::NotServed("SimilarProducts"), Code::Unimplemented),
+            (CallError::NotServed("this call"), Code::Unimplemented),
             (CallError::UnknownModel("x".into()), Code::NotFound),
             (
                 CallError::UnknownVersion("version 9".into()),
                 Code::NotFound,
             ),
+            (unknown_product(), Code::NotFound),
             (CallError::NotLive("x".into()), Code::Unavailable),
             (CallError::NeedsContent(3), Code::FailedPrecondition),
             (
@@ -253,6 +271,27 @@ mod tests {
             (CallError::ShuttingDown, Code::Unavailable),
             (CallError::Internal("m"), Code::Internal),
         ]
+    }
+
+    fn unknown_product() -> CallError {
+        CallError::UnknownProduct {
+            product_id: "p9".into(),
+            version: 3,
+        }
+    }
+
+    #[test]
+    fn what_is_not_found_is_named_as_a_resource() {
+        let unknown_model = CallError::UnknownModel("toy".into());
+        for (error, expected) in [
+            (unknown_product(), ("product", "p9")),
+            (unknown_model, ("model", "toy")),
+        ] {
+            let details = Status::from(error).get_error_details();
+            let resource = details.resource_info().expect("a ResourceInfo");
+            let named = (&*resource.resource_type, &*resource.resource_name);
+            assert_eq!(named, expected);
+        }
     }
 
     #[test]

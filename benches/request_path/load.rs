@@ -1,8 +1,9 @@
 //! The client of both servers: a closed loop of so many calls on so many connections.
 
 use hotshelf::grpc::client::{Client, RecommendAsk};
-use hotshelf::grpc::proto::RecommendRequest;
 use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
+use hotshelf::grpc::proto::{RecommendRequest, Strategy as WireStrategy};
+use hotshelf_model::Strategy;
 use prost::Message;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,26 +16,46 @@ pub(crate) struct Shape {
     pub(crate) in_flight: usize,
 }
 
+/// Who is asked for, one after the other, and how.
+pub(crate) struct Asked {
+    pub(crate) users: Vec<String>,
+    pub(crate) strategy: Strategy,
+}
+
+/// An answer, for the baseline to repeat.
+pub(crate) struct Sample {
+    pub(crate) message: Vec<u8>,
+    /// What really answered.
+    pub(crate) strategy: String,
+}
+
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
 }
 
-/// One answer as bytes, for the baseline to repeat.
-pub(crate) fn one_answer(address: SocketAddr, user: &str) -> anyhow::Result<Vec<u8>> {
+/// The first user's answer.
+pub(crate) fn one_answer(address: SocketAddr, asked: &Asked) -> anyhow::Result<Sample> {
     runtime()?.block_on(async {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"))?;
         let mut client = RecommendationServiceClient::new(endpoint.connect().await?);
         let request = RecommendRequest {
-            user_id: user.to_owned(),
+            user_id: asked.users[0].clone(),
+            strategy: match asked.strategy {
+                Strategy::Hybrid => WireStrategy::Hybrid,
+                Strategy::Collaborative => WireStrategy::Collaborative,
+                Strategy::Content => WireStrategy::Content,
+            }
+            .into(),
             ..RecommendRequest::default()
         };
-        Ok(client
-            .recommend(request)
-            .await?
-            .into_inner()
-            .encode_to_vec())
+        let answer = client.recommend(request).await?.into_inner();
+        let strategy = answer.strategy().as_str_name().to_lowercase();
+        Ok(Sample {
+            message: answer.encode_to_vec(),
+            strategy: strategy.trim_start_matches("strategy_").to_owned(),
+        })
     })
 }
 
@@ -42,7 +63,7 @@ pub(crate) fn one_answer(address: SocketAddr, user: &str) -> anyhow::Result<Vec<
 pub(crate) fn run(
     address: SocketAddr,
     shape: &Shape,
-    users: &Arc<Vec<String>>,
+    asked: &Arc<Asked>,
     requests: usize,
 ) -> anyhow::Result<()> {
     let sent = Arc::new(AtomicUsize::new(0));
@@ -51,17 +72,18 @@ pub(crate) fn run(
         for _ in 0..shape.connections {
             let client = Client::connect(&address.to_string()).await?;
             for _ in 0..shape.in_flight {
-                let (client, users, sent) = (client.clone(), Arc::clone(users), Arc::clone(&sent));
+                let (client, asked, sent) = (client.clone(), Arc::clone(asked), Arc::clone(&sent));
                 tasks.spawn(async move {
                     loop {
                         let turn = sent.fetch_add(1, Ordering::Relaxed);
                         if turn >= requests {
                             return Ok(());
                         }
-                        let user_id = users[turn % users.len()].clone();
+                        let user_id = asked.users[turn % asked.users.len()].clone();
                         client
                             .recommend(RecommendAsk {
                                 user_id,
+                                strategy: Some(asked.strategy),
                                 ..RecommendAsk::default()
                             })
                             .await?;

@@ -1,6 +1,6 @@
 //! The two servers as processes, and the processor time that the kernel books on them.
 
-use crate::load::{self, Shape};
+use crate::load::{self, Asked, Shape};
 use anyhow::Context;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -15,8 +15,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The built server on the registry in `folder`, with version 1 live.
-    pub(crate) fn hotshelf(folder: &Path) -> anyhow::Result<Self> {
+    /// The built server on the registry in `folder`, with version 1 live, that keeps its answers or
+    /// computes every one.
+    pub(crate) fn hotshelf(folder: &Path, is_cached: bool) -> anyhow::Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hotshelf"))
             .arg("serve")
             .args([
@@ -26,6 +27,12 @@ impl Server {
             .args(["--cache-dir", &folder.join("cache").display().to_string()])
             .args(["--data-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"])
             .args(["--http-addr", "127.0.0.1:0", "--log-format", "json"])
+            // Ten minutes: nothing expires while it is measured.
+            .args(["--cache-ttl-ms", "600000"])
+            .args([
+                "--cache-bytes-max",
+                if is_cached { "67108864" } else { "0" },
+            ])
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = child.stderr.take().context("stderr is piped")?;
@@ -70,12 +77,14 @@ impl Server {
     pub(crate) fn cpu_us_per_request(
         &self,
         shape: &Shape,
-        users: &Arc<Vec<String>>,
+        asked: &Arc<Asked>,
         requests: usize,
     ) -> anyhow::Result<f64> {
-        load::run(self.address, shape, users, requests / 10)?;
+        // Warms caches, ours among them: everybody has been asked for before.
+        let warming = asked.users.len().max(requests / 10);
+        load::run(self.address, shape, asked, warming)?;
         let before = self.cpu_us()?;
-        load::run(self.address, shape, users, requests)?;
+        load::run(self.address, shape, asked, requests)?;
         Ok((self.cpu_us()? - before) / requests as f64)
     }
 

@@ -1,5 +1,5 @@
-//! What the measured server serves: 10,000 products and people with some fifty of them each, fitted
-//! from made-up interactions whose popularity is skewed or even.
+//! What the measured server serves: 20,000 products with texts and prices, and people with some fifty
+//! of them each, fitted from made-up interactions whose popularity is skewed or even.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -14,20 +14,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Products in the catalogue.
-pub(crate) const PRODUCTS: usize = 10_000;
+pub(crate) const PRODUCTS: usize = 20_000;
 /// ALS factors.
 pub(crate) const FACTORS: usize = 64;
 const USERS: usize = 4_000;
-const EVENTS_PER_USER: usize = 50;
+/// Products that a person has, but for those that were bought twice.
+pub(crate) const EVENTS_PER_USER: usize = 50;
 /// Groups of taste; a person buys from one of them four times out of five.
 const TASTES: usize = 40;
+/// Words that names are made of; each product has four of them.
+const WORDS: usize = 400;
+const BRANDS: usize = 100;
 
 /// Publishes a version and makes it live; returns all users.
 pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String>>> {
     let mut dice = ChaCha8Rng::seed_from_u64(7);
-    let mut roll = move || f64::from(dice.next_u32()) / f64::from(u32::MAX);
+    let mut roll = || f64::from(dice.next_u32()) / f64::from(u32::MAX);
     let mut builder = InteractionsBuilder::new();
-    let id = |row: usize| format!("p{row:05}");
     (0..PRODUCTS).for_each(|row| builder.add_product(&id(row)));
     let users: Vec<String> = (0..USERS).map(|row| format!("u{row:05}")).collect();
     for (row, user) in users.iter().enumerate() {
@@ -43,16 +46,7 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
             builder.add(user, &id(product % PRODUCTS), 1.0, event as i64);
         }
     }
-    let info = |row: usize| ProductInfo {
-        id: id(row),
-        name: None,
-        category: None,
-        brand: None,
-        description: None,
-        price: None,
-        embedding: None,
-    };
-    let catalogue: Vec<ProductInfo> = (0..PRODUCTS).map(info).collect();
+    let catalogue: Vec<ProductInfo> = (0..PRODUCTS).map(|row| described(row, &mut roll)).collect();
     let als = AlsParams {
         factors: FACTORS,
         iterations: 5,
@@ -71,6 +65,25 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
     })?;
     go_live(folder, packed)?;
     Ok(Arc::new(users))
+}
+
+/// A product whose texts tell its taste and little else.
+fn described(row: usize, roll: &mut impl FnMut() -> f64) -> ProductInfo {
+    let mut word = || format!("word{}", (roll() * WORDS as f64) as usize % WORDS);
+    let name = [word(), word(), word(), word()].join(" ");
+    ProductInfo {
+        id: id(row),
+        name: Some(name),
+        category: Some(format!("category{}", row % TASTES)),
+        brand: Some(format!("brand{}", row % BRANDS)),
+        description: None,
+        price: Some((1.0 + 99.0 * roll()) as f32),
+        embedding: None,
+    }
+}
+
+fn id(row: usize) -> String {
+    format!("p{row:05}")
 }
 
 fn go_live(folder: &Path, packed: Packed) -> anyhow::Result<()> {

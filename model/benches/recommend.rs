@@ -175,17 +175,22 @@ impl Cost {
     }
 }
 
-/// The median over rounds of the mean time of a question, in µs.
+/// Every question's median time over the rounds, and of these the mean, in µs. Timing questions
+/// one by one keeps what interrupts one of them out of the others.
 fn timed(mut ask: impl FnMut(usize)) -> f64 {
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
+    let mut times = vec![[0.0; ROUNDS]; QUERIES];
+    for round in 0..ROUNDS {
+        for (number, times) in times.iter_mut().enumerate() {
             let start = Instant::now();
-            (0..QUERIES).for_each(&mut ask);
-            start.elapsed().as_secs_f64() * 1e6 / QUERIES as f64
-        })
-        .collect();
-    rounds.sort_by(f64::total_cmp);
-    rounds[ROUNDS / 2]
+            ask(number);
+            times[round] = start.elapsed().as_secs_f64() * 1e6;
+        }
+    }
+    let medians = times.iter_mut().map(|times| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    });
+    medians.sum::<f64>() / QUERIES as f64
 }
 
 fn measure(model: &Model, case: &Case) -> Cost {

@@ -49,7 +49,7 @@ const METHODS: [(&str, Method); 5] = [
     ("scores_into, all rows", all_rows),
     ("ndarray dot, all rows", ndarray_dot),
     ("norm order, rows gathered", gathered),
-    ("norm order, panels (ItemIndex)", indexed),
+    ("norm order, codes (ItemIndex)", indexed),
 ];
 
 fn main() {

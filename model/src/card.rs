@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    params::FitParams,
+    params::{FitParams, IndexChoice},
     query::{Reason, Strategy},
 };
 
@@ -80,13 +80,13 @@ pub struct ContentCard {
     pub neighbours: usize,
     /// Whether the neighbour lists are exact; else they come from the index.
     pub neighbours_exact: bool,
-    /// The terms of the text columns in their order; empty for `own`.
+    /// Names of the columns: the terms ascending, and `price` for the last one; empty for `own`.
     #[serde(default)]
     pub terms: Vec<String>,
 }
 
 /// How one index searches, and how well it was measured to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexCard {
     /// Name of the plan: `exact` or `hnsw`.
     pub plan: String,
@@ -96,6 +96,74 @@ pub struct IndexCard {
     /// Queries per second on one core of the publisher, where it measured them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries_per_s: Option<f64>,
+    /// What was asked for: `auto`, `exact` or `hnsw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<IndexChoice>,
+    /// Rows indexed.
+    #[serde(default)]
+    pub rows: usize,
+    /// Those of zeros, which no graph holds.
+    #[serde(default)]
+    pub zero_rows: usize,
+    /// Every plan that was considered, the chosen one included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<PlanCard>,
+    /// The graph; absent under plan `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphCard>,
+}
+
+/// What was measured of one plan, all plans on the same queries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlanCard {
+    /// Name of the plan: `exact` or `hnsw`.
+    pub plan: String,
+    /// By what a graph's rows are near each other: `l2_reduced`, `cosine` or `inner_product`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// Nodes that a graph search keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ef: Option<usize>,
+    /// Queries measured.
+    #[serde(default)]
+    pub queries: usize,
+    /// Share of the exact top 10 found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall_at_10: Option<f64>,
+    /// Mean rows scored for a query: by their codes in the exact plan, in full in a graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_scored: Option<f64>,
+    /// The same in rows scored by their codes; by this plans are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// Queries per second on one core, where the publisher measured them; decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries_per_s: Option<f64>,
+    /// Whether it was built; where not, `note` says why.
+    #[serde(default)]
+    pub built: bool,
+    /// Why it was or was not chosen, in words.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// How a graph was built and is searched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GraphCard {
+    /// By what rows are near each other: `l2_reduced`, `cosine` or `inner_product`.
+    pub metric: String,
+    /// M of the build; a node has at most twice as many edges.
+    pub m: usize,
+    /// Neighbours looked for when a node was inserted.
+    pub ef_construction: usize,
+    /// Nodes that a search for 10 keeps.
+    pub ef_search: usize,
+    /// Rows that are nodes.
+    pub nodes: usize,
+    /// Edges added by the repair; a walk from the entry visits every node.
+    pub added_edges: usize,
+    /// Share of sampled rows that a search with the row itself finds, or something scoring as high.
+    pub self_found: f64,
 }
 
 /// An evaluation on held-out events.
@@ -134,6 +202,9 @@ pub struct RankerScores {
     pub ndcg: f64,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
+    /// Share of the catalogue that stands in at least one user's list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<f64>,
 }
 
 /// What [`crate::Model::pack`] cannot know by itself.

@@ -5,7 +5,10 @@
 //! | `users.arrow` | Arrow IPC | `id` utf8, `segment` uint8; schema metadata `segments` names the codes |
 //! | `products.arrow` | Arrow IPC | `id`, `name`, `category`, `brand` utf8, `price`, `popularity` float32 |
 //! | `als.safetensors` | safetensors | `user_factors` [U×F], `product_factors` [I×F], `gram` [F×F], f32 |
-//! | `als_index.safetensors` | safetensors | `order` u32 [I], `norms` f32 [I] |
+//! | `als_index.safetensors` | safetensors | `order` u32 [I], `norms` f32 [I]; under plan `hnsw` also `edges` u32 [I×32], `entry`, `ef` u32 [1] |
+//! | `content.safetensors` | safetensors | `embeddings` f32 [G×D], `groups` u32 [I]; this and the next two: all or none |
+//! | `content_index.safetensors` | safetensors | as `als_index.safetensors`, over the embeddings |
+//! | `content_neighbours.safetensors` | safetensors | `groups` u32 [G×K], `cosines` f32 [G×K] |
 //! | `history.safetensors` | safetensors | `offsets` u64 [U+1], `products` u32, `recent_offsets` u64 [U+1], `recent_products` u32 |
 //!
 //! Encoding is deterministic. Decoding trusts nothing: containers are opened with every position
@@ -154,8 +157,8 @@ impl Model {
     }
 
     /// Decodes and checks parts against the card and each other. Aligned numbers stay where they
-    /// are, so `parts` live as long as the model; product factors are copied once into the order
-    /// of the index. Probes are not repeated here: [`ModelCard::check_probes`] does that.
+    /// are, so `parts` live as long as the model; what an index keeps beside its part, byte codes in
+    /// the order of the norms, is computed here. Probes are not repeated here: [`ModelCard::check_probes`] does that.
     ///
     /// # Errors
     /// The first fault found, by part, row and value.
@@ -223,18 +226,14 @@ fn check_card(card: &ModelCard) -> Result<(), UnpackError> {
             format!("1 to {FACTORS_MAX}"),
         );
     }
-    match card
-        .index
-        .get(ALS_INDEX_KEY)
-        .map(|index| index.plan.as_str())
-    {
-        Some("exact") => Ok(()),
-        plan => refuse(
-            "index.als.plan",
-            plan.unwrap_or("absent").to_owned(),
-            "exact".to_owned(),
-        ),
+    if card.index.contains_key(ALS_INDEX_KEY) {
+        return content::check_card(card);
     }
+    refuse(
+        "index.als.plan",
+        "absent".to_owned(),
+        "exact or hnsw".to_owned(),
+    )
 }
 
 /// The parts in the order of [`PARTS`], none missing and none beside them.

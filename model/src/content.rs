@@ -4,11 +4,16 @@
 //! as neighbours: of the 92,331 products of one real shop 9,642 have distinct texts. Products with
 //! nothing to embed belong to no group. This module must not know how embeddings are made.
 
-use crate::{card::ContentCard, column::Column, ids::ProductRow, index::ItemIndex, matrix::Matrix};
+use crate::{
+    Breathe, card::ContentCard, column::Column, ids::ProductRow, index::ItemIndex, matrix::Matrix,
+};
 
 /// What stands in the group column for a product with nothing to embed, and behind the last
 /// neighbour of a group that has fewer than the others.
 pub(crate) const NO_GROUP: u32 = u32::MAX;
+
+/// Products counted or placed between two breaths. Chosen: 256 KiB of group numbers.
+const BREATH_PRODUCTS: usize = 64 << 10;
 
 /// Groups, their embeddings, nearest neighbours and index.
 #[derive(Clone, Debug)]
@@ -41,25 +46,22 @@ impl Content {
     pub(crate) fn new(
         index: ItemIndex,
         groups: Column<u32>,
-        neighbours: Neighbours,
-        card: ContentCard,
+        (neighbours, card): (Neighbours, ContentCard),
+        breathe: Breathe<'_>,
     ) -> Self {
         let mut member_offsets = vec![0u32; index.rows().rows() + 1];
-        let grouped = || {
-            let products = groups.as_slice().iter().zip(0u32..);
-            products.filter(|(group, _)| **group != NO_GROUP)
-        };
-        grouped().for_each(|(group, _)| member_offsets[*group as usize + 1] += 1);
+        each_grouped(groups.as_slice(), breathe, |_, group| {
+            member_offsets[group + 1] += 1;
+        });
         for at in 1..member_offsets.len() {
             member_offsets[at] += member_offsets[at - 1];
         }
         let mut next = member_offsets.clone();
-        let mut members = vec![0; grouped().count()];
-        for (group, product) in grouped() {
-            let place = &mut next[*group as usize];
-            members[*place as usize] = product;
-            *place += 1;
-        }
+        let mut members = vec![0; next[next.len() - 1] as usize];
+        each_grouped(groups.as_slice(), breathe, |product, group| {
+            members[next[group] as usize] = product;
+            next[group] += 1;
+        });
         Self {
             index,
             groups,
@@ -114,6 +116,12 @@ impl Content {
         (&groups[..len], cosines)
     }
 
+    /// Products with nothing to embed.
+    #[must_use]
+    pub fn without(&self) -> usize {
+        self.groups.as_slice().len() - self.members.len()
+    }
+
     /// What the embeddings were made of.
     #[must_use]
     pub fn card(&self) -> &ContentCard {
@@ -129,5 +137,21 @@ impl Content {
             + size_of_val(&self.members[..])
             + self.neighbours.groups.as_bytes().len()
             + self.neighbours.cosines.as_bytes().len()
+            + self.card.terms.iter().map(String::len).sum::<usize>()
+    }
+}
+
+/// Calls `visit` with every product that has a group, ascending.
+fn each_grouped(groups: &[u32], breathe: Breathe<'_>, mut visit: impl FnMut(u32, usize)) {
+    for (start, groups) in (0..)
+        .step_by(BREATH_PRODUCTS)
+        .zip(groups.chunks(BREATH_PRODUCTS))
+    {
+        for (product, group) in (start..).zip(groups) {
+            if *group != NO_GROUP {
+                visit(product, *group as usize);
+            }
+        }
+        breathe(size_of_val(groups));
     }
 }

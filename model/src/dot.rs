@@ -2,10 +2,9 @@
 //!
 //! Element `i` goes to lane `i mod 16` by fused multiply-add, in ascending order from +0; a tail
 //! is padded with zeros; the lanes are added in one fixed tree (see `lanes.rs`). The three
-//! entry points differ in how many rows they take and how these lie in memory, never in a bit of
-//! what they return.
+//! entry points differ in which rows they take, never in a bit of what they return.
 
-use crate::lanes::{CpuPath, Kernel, LANES, Lanes, Line, run};
+use crate::lanes::{CpuPath, Kernel, LANES, Lanes, run};
 
 /// Inner product of two vectors of one length; 2 flops an element.
 ///
@@ -36,24 +35,26 @@ pub(crate) fn scores_into_on(path: CpuPath, query: &[f32], rows: &[f32], out: &m
     run(path, Scores { query, rows, out });
 }
 
-/// Inner products with panels: 16 rows stored column after column, each line holding one element
-/// of all 16, in the order of [`panel_line`]. `query` and `panels` are zero-padded to a multiple
-/// of 16 elements. No lane is ever added to its neighbour, which makes this the cheapest layout to
-/// score.
-pub(crate) fn panel_scores_on(path: CpuPath, query: &[Line], panels: &[Line], out: &mut [Line]) {
-    assert_eq!(
-        panels.len(),
-        query.len() * LANES * out.len(),
-        "one panel per line of scores"
+/// Inner products of `query` with the listed rows of row-major `numbers`, one per element of `out`.
+///
+/// # Panics
+/// If a listed row does not exist, or `out` has not one element for each.
+pub(crate) fn listed_scores_on(
+    path: CpuPath,
+    query: &[f32],
+    (numbers, listed): (&[f32], &[u32]),
+    out: &mut [f32],
+) {
+    assert_eq!(listed.len(), out.len(), "one row per score");
+    run(
+        path,
+        Listed {
+            query,
+            numbers,
+            listed,
+            out,
+        },
     );
-    run(path, Panels { query, panels, out });
-}
-
-/// Where element `element` stands in a panel whose query has `lines` lines: in the order in which
-/// [`panel_scores_on`] reads, so that it reads straight ahead.
-pub(crate) fn panel_line(element: usize, lines: usize) -> usize {
-    let (chunk, lane) = (element / LANES, element % LANES);
-    (lane % 4 * lines + chunk) * 4 + lane / 4
 }
 
 struct Dot<'a> {
@@ -109,23 +110,7 @@ impl Kernel for Scores<'_> {
         for (rows, out) in rows.zip(groups) {
             let row: [&[f32]; ROWS_AT_ONCE] =
                 std::array::from_fn(|which| &rows[which * cols..][..cols]);
-            let mut acc = [lanes.splat(0.0); ROWS_AT_ONCE];
-            for (chunk, query) in query.iter().enumerate() {
-                let query = lanes.load(query);
-                for (row, acc) in row.iter().zip(&mut acc) {
-                    let (chunks, _) = row.as_chunks();
-                    *acc = lanes.fma(query, lanes.load(&chunks[chunk]), *acc);
-                }
-            }
-            for ((row, acc), out) in row.iter().zip(acc).zip(out) {
-                let (_, tail) = row.as_chunks::<LANES>();
-                let acc = if tail.is_empty() {
-                    acc
-                } else {
-                    lanes.fma(lanes.load(&query_tail), lanes.load(&padded(tail)), acc)
-                };
-                *out = lanes.sum(acc);
-            }
+            *out = side_by_side(lanes, (query, &query_tail), row);
         }
         for (row, out) in self.rows[group_rows..].chunks_exact(cols).zip(rest) {
             *out = Dot {
@@ -137,41 +122,60 @@ impl Kernel for Scores<'_> {
     }
 }
 
-struct Panels<'a> {
-    query: &'a [Line],
-    panels: &'a [Line],
-    out: &'a mut [Line],
+struct Listed<'a> {
+    query: &'a [f32],
+    numbers: &'a [f32],
+    listed: &'a [u32],
+    out: &'a mut [f32],
 }
 
-impl Kernel for Panels<'_> {
+impl Kernel for Listed<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        if self.query.is_empty() {
-            return self.out.fill(Line::ZERO);
+        let cols = self.query.len();
+        let row = |row: u32| &self.numbers[row as usize * cols..][..cols];
+        let (query, query_tail) = self.query.as_chunks::<LANES>();
+        let query_tail = padded(query_tail);
+        let (groups, rest) = self.out.as_chunks_mut::<ROWS_AT_ONCE>();
+        let (listed, listed_rest) = self.listed.as_chunks::<ROWS_AT_ONCE>();
+        for (listed, out) in listed.iter().zip(groups) {
+            *out = side_by_side(lanes, (query, &query_tail), listed.map(row));
         }
-        let panels = self.panels.chunks_exact(self.query.len() * LANES);
-        for (panel, out) in panels.zip(self.out) {
-            // The tree of `Lanes::sum`, with lanes of the sum as whole registers. Taking the four
-            // leaves of one inner node at a time keeps at most eight registers in use.
-            let mut four = [lanes.splat(0.0); 4];
-            let (columns, _) = panel.as_chunks::<4>();
-            let nodes = columns.chunks_exact(self.query.len());
-            for ((lane, node), columns) in four.iter_mut().enumerate().zip(nodes) {
-                let mut acc = [lanes.splat(0.0); 4];
-                for (query, column) in self.query.iter().zip(columns) {
-                    for (leaf, acc) in acc.iter_mut().enumerate() {
-                        let query = lanes.splat(query.0[lane + 4 * leaf]);
-                        *acc = lanes.fma(query, lanes.load(&column[leaf].0), *acc);
-                    }
-                }
-                *node = lanes.add(lanes.add(acc[0], acc[2]), lanes.add(acc[1], acc[3]));
-            }
-            let sum = lanes.add(lanes.add(four[0], four[2]), lanes.add(four[1], four[3]));
-            lanes.store(sum, &mut out.0);
+        for (listed, out) in listed_rest.iter().zip(rest) {
+            let (a, b) = (self.query, row(*listed));
+            *out = Dot { a, b }.run(lanes);
         }
     }
+}
+
+/// Inner products of one query, given as whole chunks and a padded tail, with some rows.
+#[inline(always)]
+fn side_by_side<L: Lanes>(
+    lanes: L,
+    (query, query_tail): (&[[f32; LANES]], &[f32; LANES]),
+    row: [&[f32]; ROWS_AT_ONCE],
+) -> [f32; ROWS_AT_ONCE] {
+    let mut acc = [lanes.splat(0.0); ROWS_AT_ONCE];
+    for (chunk, query) in query.iter().enumerate() {
+        let query = lanes.load(query);
+        for (row, acc) in row.iter().zip(&mut acc) {
+            let (chunks, _) = row.as_chunks();
+            *acc = lanes.fma(query, lanes.load(&chunks[chunk]), *acc);
+        }
+    }
+    let mut out = [0.0; ROWS_AT_ONCE];
+    for ((row, acc), out) in row.iter().zip(acc).zip(&mut out) {
+        let (_, tail) = row.as_chunks::<LANES>();
+        let acc = if tail.is_empty() {
+            acc
+        } else {
+            lanes.fma(lanes.load(query_tail), lanes.load(&padded(tail)), acc)
+        };
+        *out = lanes.sum(acc);
+    }
+    out
 }
 
 #[inline(always)]
@@ -214,18 +218,6 @@ mod tests {
         lanes[0]
     }
 
-    fn panels(rows: &[f32], cols: usize, count: usize) -> Vec<Line> {
-        let per_row = cols.div_ceil(16);
-        let mut panels = vec![Line::ZERO; per_row * 16 * count.div_ceil(16)];
-        for row in 0..count {
-            for col in 0..cols {
-                let line = row / 16 * per_row * 16 + panel_line(col, per_row);
-                panels[line].0[row % 16] = rows[row * cols + col];
-            }
-        }
-        panels
-    }
-
     proptest! {
         #[test]
         fn every_path_and_layout_gives_the_same_bits(
@@ -237,19 +229,18 @@ mod tests {
             let expected: Vec<u32> = (0..count)
                 .map(|row| reference(&query, &rows[row * cols..][..cols]).to_bits())
                 .collect();
-            let lines: Vec<Line> = query.chunks(16).map(|tail| Line(padded(tail))).collect();
             for path in CpuPath::available() {
                 let mut out = vec![f32::NAN; count];
                 scores_into_on(path, &query, &rows, &mut out);
                 let scores: Vec<u32> = out.iter().map(|score| score.to_bits()).collect();
                 prop_assert_eq!(&scores, &expected, "scores_into on {}", path.as_str());
-                let mut out = vec![Line::ZERO; count.div_ceil(16)];
-                panel_scores_on(path, &lines, &panels(&rows, cols, count), &mut out);
+                let listed: Vec<u32> = (0..count as u32).rev().collect();
+                listed_scores_on(path, &query, (&rows, &listed), &mut out);
+                let scores: Vec<u32> = out.iter().rev().map(|score| score.to_bits()).collect();
+                prop_assert_eq!(&scores, &expected, "listed_scores_on on {}", path.as_str());
                 for row in 0..count {
                     let one = dot_on(path, &query, &rows[row * cols..][..cols]);
                     prop_assert_eq!(one.to_bits(), expected[row], "dot on {}", path.as_str());
-                    let score = out[row / 16].0[row % 16];
-                    prop_assert_eq!(score.to_bits(), expected[row], "panel {}", path.as_str());
                 }
             }
         }

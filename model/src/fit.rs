@@ -41,6 +41,13 @@ use crate::{
 /// Most alternations of one fit. Chosen: ten times what implicit ALS needs to stand still.
 const ITERATIONS_MAX: usize = 1000;
 
+/// Most terms of a vocabulary. Chosen: rows of 40 kB, twenty times what the default makes.
+const TERMS_MAX: usize = 10_000;
+
+/// Most recent products that a content score sums over. Chosen: five times what is kept of a
+/// user by default.
+const RECENTS_MAX: usize = 100;
+
 /// Time since some fixed moment; this crate has no clock of its own.
 pub type Clock = fn() -> Duration;
 
@@ -127,6 +134,7 @@ fn fit_on(
         gram: matrix(fitted.gram),
     };
     let index = ItemIndex::build(&als.product_factors, params.index, machine.clock);
+    progress(FitStep::Embedding);
     let content = content::embed(&catalogue, params, machine)?;
     Ok(Model::new(
         Pieces {
@@ -175,7 +183,53 @@ fn check_params(params: &FitParams) -> Result<(), FitError> {
             "light_from or more",
         );
     }
-    Ok(())
+    check_content_params(params)
+}
+
+fn check_content_params(params: &FitParams) -> Result<(), FitError> {
+    let (content, scoring) = (&params.content, &params.scoring);
+    // Comparisons that NaN fails, too.
+    let checks: [(_, &dyn std::fmt::Display, _, _); 6] = [
+        (
+            "terms_max",
+            &content.terms_max,
+            content.terms_max <= TERMS_MAX,
+            "0 to 10000",
+        ),
+        (
+            "ngram_max",
+            &content.ngram_max,
+            (1..=content::NGRAM_MAX).contains(&content.ngram_max),
+            "1 to 3",
+        ),
+        ("min_df", &content.min_df, content.min_df >= 1, "1 or more"),
+        (
+            "price_scale",
+            &content.price_scale,
+            (0.0..=1.0).contains(&content.price_scale),
+            "0 to 1",
+        ),
+        (
+            "alpha",
+            &scoring.alpha,
+            (0.0..=1.0).contains(&scoring.alpha),
+            "0 to 1",
+        ),
+        (
+            "recents",
+            &scoring.recents,
+            (1..=RECENTS_MAX).contains(&scoring.recents),
+            "1 to 100",
+        ),
+    ];
+    match checks.into_iter().find(|(_, _, holds, _)| !holds) {
+        None => Ok(()),
+        Some((name, value, _, expected)) => Err(FitError::Parameter {
+            name,
+            value: value.to_string(),
+            expected,
+        }),
+    }
 }
 
 /// Mean interaction value; there is at least one event.

@@ -4,13 +4,21 @@
 //! [`ItemIndex::search`] and [`ItemIndex::search_among`]. This module must not know what a query
 //! vector stands for, nor why a row is not admitted.
 
+mod choose;
+mod codes;
 mod exact;
+mod graph;
 
-pub(crate) use self::exact::{Exact, NORM_TOLERANCE, norm};
+pub use self::choose::Build;
+use self::{exact::ExactScratch, graph::GraphScratch};
+pub(crate) use self::{
+    exact::{Exact, NORM_TOLERANCE, norm},
+    graph::{EF_RANGE, Graph, NO_EDGE, STRIDE, build::Metric},
+};
 use crate::{
     Clock, IndexCard, IndexChoice, Matrix, Retrieval, RetrievalPlan,
-    dot::scores_into_on,
-    lanes::{CpuPath, Line},
+    dot::listed_scores_on,
+    lanes::{CpuPath, int8::prefetch},
     topk::{Scored, TopK},
 };
 
@@ -18,15 +26,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ItemIndex {
     rows: Matrix,
-    plan: Plan,
+    /// Answers what the graph does not.
+    exact: Exact,
+    graph: Option<Graph>,
     card: IndexCard,
-}
-
-/// How an index searches.
-#[derive(Clone, Debug)]
-enum Plan {
-    /// Every row that could matter, in order of norm.
-    Exact(Exact),
 }
 
 /// What is searched for.
@@ -46,8 +49,8 @@ pub type Found<'s> = std::iter::Map<std::slice::Iter<'s, Scored>, fn(&'s Scored)
 /// Working memory of searches; it grows with the longest `n` and dimension asked for.
 #[derive(Clone, Debug, Default)]
 pub struct SearchScratch {
-    query: Vec<Line>,
-    scores: Vec<Line>,
+    exact: ExactScratch,
+    graph: GraphScratch,
     top: TopK,
     ranked: Vec<Scored>,
     scored: usize,
@@ -79,22 +82,35 @@ impl ItemIndex {
     }
 
     /// Indexes `rows` by the plan chosen or, where that is left to the index, by the one that
-    /// measures better; what was measured stands in [`Self::card`].
+    /// measures better with rows as queries; what was measured stands in [`Self::card`].
     #[must_use]
     pub fn build(rows: &Matrix, choice: IndexChoice, clock: Option<Clock>) -> Self {
-        let _ = (choice, clock);
-        let card = IndexCard {
-            plan: "exact".to_owned(),
-            recall_at_10: Some(1.0),
-            queries_per_s: None,
+        let build = Build {
+            choice,
+            clock,
+            queries: None,
         };
-        Self::from_exact(rows, Exact::build(rows), card)
+        build.index(rows)
     }
 
-    pub(crate) fn from_exact(rows: &Matrix, exact: Exact, card: IndexCard) -> Self {
+    /// The same index whose graph, if it has one, keeps `ef` nodes in a search for 10: for benches
+    /// that sweep it.
+    #[must_use]
+    pub fn with_ef(mut self, ef: usize) -> Self {
+        let ef = ef.clamp(*EF_RANGE.start(), *EF_RANGE.end());
+        if let (Some(graph), Some(card)) = (&mut self.graph, &mut self.card.graph) {
+            graph.ef = ef;
+            card.ef_search = ef;
+        }
+        self
+    }
+
+    /// Puts together what was built or decoded.
+    pub(crate) fn new(rows: &Matrix, exact: Exact, graph: Option<Graph>, card: IndexCard) -> Self {
         Self {
             rows: rows.clone(),
-            plan: Plan::Exact(exact),
+            exact,
+            graph,
             card,
         }
     }
@@ -121,9 +137,22 @@ impl ItemIndex {
         admits: impl Fn(u32) -> bool,
         scratch: &'s mut SearchScratch,
     ) -> Found<'s> {
-        match &self.plan {
-            Plan::Exact(exact) => exact.search(path, search, &admits, scratch),
+        assert_eq!(
+            search.query.len(),
+            self.rows.cols(),
+            "the query has the length of a row"
+        );
+        if let Some(graph) = &self.graph
+            && graph.suits(search, self.rows.rows())
+        {
+            let about = (&self.rows, &self.exact, search);
+            if graph.search(path, about, &admits, scratch) {
+                scratch.plan = Some(RetrievalPlan::Hnsw);
+                return scratch.found();
+            }
         }
+        let about = (&self.rows, search);
+        self.exact.search(path, about, &admits, scratch);
         scratch.plan = Some(RetrievalPlan::Exact);
         scratch.found()
     }
@@ -141,13 +170,27 @@ impl ItemIndex {
     ) -> Found<'s> {
         scratch.top.start(search.n);
         scratch.scored = 0;
-        for row in rows.iter().copied().filter(|row| admits(*row)) {
-            let mut score = [0.0];
-            let numbers = self.rows.row(row as usize);
-            scores_into_on(CpuPath::detected(), search.query, numbers, &mut score);
-            scratch.scored += 1;
-            if score[0] >= scratch.top.bar() {
-                scratch.top.offer(score[0], row);
+        let mut batch = [0u32; LISTED_AT_ONCE];
+        let mut scores = [0.0f32; LISTED_AT_ONCE];
+        let mut admitted = rows.iter().copied().filter(|row| admits(*row));
+        loop {
+            let mut count = 0;
+            for (slot, row) in batch.iter_mut().zip(admitted.by_ref()) {
+                prefetch(self.rows.row(row as usize));
+                *slot = row;
+                count += 1;
+            }
+            let (batch, scores) = (&batch[..count], &mut scores[..count]);
+            let listed = (self.rows.as_slice(), batch);
+            listed_scores_on(CpuPath::detected(), search.query, listed, scores);
+            scratch.scored += count;
+            for (score, row) in scores.iter().zip(batch) {
+                if *score >= scratch.top.bar() {
+                    scratch.top.offer(*score, *row);
+                }
+            }
+            if count < LISTED_AT_ONCE {
+                break;
             }
         }
         scratch.top.finish(&mut scratch.ranked);
@@ -169,18 +212,23 @@ impl ItemIndex {
 
     /// The exact plan's columns, for encoding.
     pub(crate) fn as_exact(&self) -> &Exact {
-        match &self.plan {
-            Plan::Exact(exact) => exact,
-        }
+        &self.exact
+    }
+
+    /// The graph's columns, for encoding.
+    pub(crate) fn as_graph(&self) -> Option<&Graph> {
+        self.graph.as_ref()
     }
 
     /// Bytes held beside the matrix.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.plan {
-            Plan::Exact(exact) => exact.bytes(),
-        }
+        self.exact.bytes() + self.graph.as_ref().map_or(0, Graph::bytes)
     }
 }
+
+/// Listed rows that are asked for before the first of them is needed. Chosen: as many rows of 64
+/// factors as a core's line buffers hold, several times over.
+const LISTED_AT_ONCE: usize = 32;
 
 #[cfg(test)]
 mod tests;

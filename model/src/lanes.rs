@@ -1,4 +1,4 @@
-//! Sixteen f32 lanes on every CPU, and the only `unsafe` of the crate.
+//! Sixteen f32 lanes on every CPU; with its child [`int8`] the only `unsafe` of the crate.
 //!
 //! A [`Kernel`] is written once, in safe code, over the [`Lanes`] operations; [`run`] compiles it
 //! three times (portable, AVX2 with FMA, AVX-512F) and picks one at run time. Each operation is
@@ -6,6 +6,8 @@
 //! kernel returns the same bits on every path. This file must not know what is being computed.
 
 #![allow(unsafe_code)] // The breach that CONVENTIONS.md allows: SIMD kernels.
+
+pub(crate) mod int8;
 
 use std::sync::OnceLock;
 
@@ -82,8 +84,6 @@ pub(crate) trait Lanes: Copy {
     fn store(self, x: Self::V, to: &mut [f32; LANES]);
     /// `a × b + c` in each lane, rounded once.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `a + b` in each lane.
-    fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// All lanes in the fixed tree: lane `i` takes lane `i + 8`, then `i + 4`, `i + 2`, `i + 1`.
     fn sum(self, x: Self::V) -> f32;
 }
@@ -146,11 +146,6 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn add(self, a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|lane| a[lane] + b[lane])
-    }
-
-    #[inline(always)]
     fn sum(self, x: Self::V) -> f32 {
         let eight: [f32; 8] = std::array::from_fn(|lane| x[lane] + x[lane + 8]);
         let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
@@ -210,12 +205,6 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn add(self, a: __m512, b: __m512) -> __m512 {
-            // SAFETY: `self` proves AVX-512F.
-            unsafe { _mm512_add_ps(a, b) }
-        }
-
-        #[inline(always)]
         fn sum(self, x: __m512) -> f32 {
             // SAFETY: `self` proves AVX-512F, which contains AVX.
             unsafe {
@@ -271,12 +260,6 @@ mod x86 {
                     _mm256_fmadd_ps(a[1], b[1], c[1]),
                 ]
             }
-        }
-
-        #[inline(always)]
-        fn add(self, a: Self::V, b: Self::V) -> Self::V {
-            // SAFETY: `self` proves AVX2.
-            unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
         }
 
         #[inline(always)]

@@ -84,8 +84,8 @@ mod users;
 
 pub use als::{Als, FACTOR_NORM_MAX, FACTORS_MAX};
 pub use card::{
-    CardExtra, ContentCard, Dimensions, Evaluation, IndexCard, ModelCard, Probe, ProbeItem,
-    ProbeReport, RankerScores, Sizes,
+    CardExtra, ContentCard, Dimensions, Evaluation, GraphCard, IndexCard, ModelCard, PlanCard,
+    Probe, ProbeItem, ProbeReport, RankerScores, Sizes,
 };
 pub use codec::{PackError, Packed, Part, UnpackError};
 pub use content::Content;

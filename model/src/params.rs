@@ -61,7 +61,7 @@ pub struct ContentParams {
     pub ngram_max: usize,
     /// Whether a term's count is damped to 1 + ln(count).
     pub sublinear_tf: bool,
-    /// Least number of distinct texts a term must occur in, 1 or more.
+    /// Least number of products a term must occur in, 1 or more.
     pub min_df: usize,
     /// Weight of the standardised log price beside the unit-length text part, 0 to 1.
     pub price_scale: f32,

@@ -84,6 +84,13 @@ pub(crate) fn params(factors: usize) -> FitParams {
     }
 }
 
+/// [`params`] for a model of factors alone.
+pub(crate) fn params_without_content(factors: usize) -> FitParams {
+    let mut params = params(factors);
+    params.content.terms_max = 0;
+    params
+}
+
 pub(crate) fn model(data: &Interactions, params: &FitParams) -> Model {
     fit(data, &catalogue(), params, NonZeroUsize::MIN, &mut |_| {}).unwrap()
 }
@@ -168,7 +175,12 @@ pub(crate) fn content(
         per_group,
     };
     let index = ItemIndex::build(&matrix, choice, None);
-    Content::new(index, Column::from_vec(groups), neighbours, card)
+    Content::new(
+        index,
+        Column::from_vec(groups),
+        (neighbours, card),
+        &mut |_| {},
+    )
 }
 
 /// [`shop`] with a full catalogue and content of the pattern above, under one choice of index.

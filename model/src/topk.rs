@@ -30,6 +30,11 @@ impl TopK {
             .map_or(f32::INFINITY, |worst| score_of(worst.0))
     }
 
+    /// Rows collected.
+    pub(crate) fn len(&self) -> usize {
+        self.worst_first.len()
+    }
+
     /// Offers one row. O(log n) where it gets in, one comparison where not.
     pub(crate) fn offer(&mut self, score: f32, row: u32) {
         let key = key(score, row);

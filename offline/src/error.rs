@@ -48,7 +48,7 @@ impl fmt::Display for BadRow {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The mapping file has mistakes; all of them are listed.
-    #[error("{}: {}{}", file.display(), counted(problems.len(), "problem"), indented(problems))]
+    #[error("{}: {}{}", file.display(), counted(problems.len() as u64, "problem"), indented(problems))]
     Mapping {
         /// The mapping file.
         file: PathBuf,
@@ -86,6 +86,16 @@ pub enum Error {
         line: u64,
         /// What is wrong.
         why: String,
+    },
+    /// A shop's own embeddings cannot be used.
+    #[error("{file}: {}{}", counted(*bad, "problem"), indented(first))]
+    Embeddings {
+        /// The matrix or the file of ids.
+        file: String,
+        /// How many rows, or 1 where the file as a whole is to blame.
+        bad: u64,
+        /// The first few, with row and id.
+        first: Vec<String>,
     },
     /// The data are readable but cannot be trained on or evaluated.
     #[error("{0}")]
@@ -144,6 +154,7 @@ impl Error {
             | Self::Columns { .. }
             | Self::BadRows { .. }
             | Self::Broken { .. }
+            | Self::Embeddings { .. }
             | Self::Unusable(_)
             | Self::Argument(_)
             | Self::Packed { .. }
@@ -157,7 +168,7 @@ impl Error {
     }
 }
 
-fn counted(count: usize, noun: &str) -> String {
+fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -17,6 +17,7 @@
 //! crate brings them a shop and knows nothing of serving.
 
 pub mod cli;
+mod clock;
 mod error;
 mod evaluate;
 mod ingest;
@@ -32,13 +33,18 @@ mod text_table;
 mod train;
 
 pub use error::{BadRow, Error, Problem};
-pub use evaluate::{Difference, EvaluationReport, Scores};
-pub use ingest::{Dropped, FileReport, SourceReport, read_shop};
+pub use evaluate::{
+    Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
+};
+pub use ingest::{Dropped, EmbeddingsReport, FileReport, SourceReport, read_shop};
 pub use instant::{parse_instant, rfc3339};
-pub use mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
+pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
 pub use packed::PackedModel;
 pub use progress::Progress;
 pub use publish::{Target, publish};
-pub use sample::{Sample, SampleEvent, SampleItem, SampleOptions, SampleProduct, samples};
+pub use sample::{
+    ProductSample, Sample, SampleEvent, SampleItem, SampleNeighbour, SampleOptions, SampleProduct,
+    product_samples, samples,
+};
 pub use shop::Shop;
 pub use train::{TrainOptions, Trained, evaluate_model, evaluate_parameters, train};

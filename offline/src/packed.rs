@@ -41,7 +41,9 @@ pub(crate) fn lineage(shop: &Shop, options: &TrainOptions) -> Lineage {
         .into_iter()
         .flatten()
         .flat_map(|report: &SourceReport| &report.files);
-    let inputs = files.map(|file| Input {
+    let embeddings = shop.embeddings_report.iter();
+    let embeddings = embeddings.flat_map(|report| [&report.matrix, &report.ids]);
+    let inputs = files.chain(embeddings).map(|file| Input {
         name: file.name.clone(),
         version: None,
         sha256: Some(file.sha256),

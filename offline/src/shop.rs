@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use hotshelf_model::{Interactions, InteractionsBuilder, ProductInfo};
 
-use crate::ingest::SourceReport;
+use crate::ingest::{EmbeddingsReport, SourceReport};
 
 /// Everything that was read.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Shop {
     pub events_report: SourceReport,
     /// Account of the catalogue's files, if it has any.
     pub catalogue_report: Option<SourceReport>,
+    /// Account of the shop's own embeddings, if it brings any.
+    pub embeddings_report: Option<EmbeddingsReport>,
 }
 
 /// One event; numbers are places in the shop's own name lists.

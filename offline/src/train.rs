@@ -11,8 +11,9 @@
 
 use std::num::NonZeroUsize;
 
-use hotshelf_model::{CardExtra, FitParams, FitStep, Model, ProductInfo, fit};
+use hotshelf_model::{CardExtra, Clock, FitParams, FitStep, Model, ProductInfo, Workers, fit};
 
+use crate::clock::monotonic;
 use crate::error::Error;
 use crate::evaluate::{EvaluationReport, evaluate};
 use crate::mapping::EvaluationPlan;
@@ -57,10 +58,15 @@ pub struct Trained {
 /// A split with an empty side, parameters or data that cannot be fitted.
 pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<Trained, Error> {
     let split = Split::new(shop, &options.plan)?;
-    let past = fit_before(shop, Some(split.cut_s), options, progress)?;
+    // Only the indexes of the model that is packed are timed: timing costs, and shows in its card.
+    let timed = |packed: bool| Fit {
+        options,
+        clock: packed.then_some(monotonic as Clock),
+    };
+    let past = timed(!options.refit).before(shop, Some(split.cut_s), progress)?;
     let evaluation = evaluate_with_bar(&past, shop, &split, &options.plan, progress);
     let model = if options.refit {
-        fit_before(shop, None, options, progress)?
+        timed(true).before(shop, None, progress)?
     } else {
         past
     };
@@ -87,7 +93,11 @@ pub fn evaluate_parameters(
     progress: Progress,
 ) -> Result<(Model, EvaluationReport), Error> {
     let split = Split::new(shop, &options.plan)?;
-    let past = fit_before(shop, Some(split.cut_s), options, progress)?;
+    let fit = Fit {
+        options,
+        clock: None,
+    };
+    let past = fit.before(shop, Some(split.cut_s), progress)?;
     let evaluation = evaluate_with_bar(&past, shop, &split, &options.plan, progress);
     Ok((past, evaluation))
 }
@@ -119,34 +129,37 @@ fn evaluate_with_bar(
     report
 }
 
-/// Fits on the events before `cut_s`, or on all of them.
-fn fit_before(
-    shop: &Shop,
-    cut_s: Option<i64>,
-    options: &TrainOptions,
-    progress: Progress,
-) -> Result<Model, Error> {
-    let data = shop.interactions(cut_s);
-    let exists = |product: &&ProductInfo| data.products().binary_search(&product.id).is_ok();
-    let catalogue: Vec<ProductInfo> = shop.catalogue.iter().filter(exists).cloned().collect();
-    let what = if cut_s.is_some() {
-        "fitting on the past"
-    } else {
-        "fitting on everything"
-    };
-    let bar = progress.steps(what, options.params.als.iterations as u64);
-    let mut step = |step: FitStep| {
-        if let FitStep::Iteration { done, .. } = step {
-            bar.set_position(done as u64);
-        }
-    };
-    let model = fit(
-        &data,
-        &catalogue,
-        &options.params,
-        options.threads,
-        &mut step,
-    )?;
-    bar.finish_and_clear();
-    Ok(model)
+/// One fit, timed or not.
+struct Fit<'a> {
+    options: &'a TrainOptions,
+    /// By which the speed of indexes is measured.
+    clock: Option<Clock>,
+}
+
+impl Fit<'_> {
+    /// Fits on the events before `cut_s`, or on all of them.
+    fn before(&self, shop: &Shop, cut_s: Option<i64>, progress: Progress) -> Result<Model, Error> {
+        let data = shop.interactions(cut_s);
+        let exists = |product: &&ProductInfo| data.products().binary_search(&product.id).is_ok();
+        let catalogue: Vec<ProductInfo> = shop.catalogue.iter().filter(exists).cloned().collect();
+        let what = if cut_s.is_some() {
+            "fitting on the past"
+        } else {
+            "fitting on everything"
+        };
+        let params = &self.options.params;
+        let workers = Workers {
+            threads: self.options.threads,
+            clock: self.clock,
+        };
+        let bar = progress.steps(what, params.als.iterations as u64);
+        let mut step = |step: FitStep| {
+            if let FitStep::Iteration { done, .. } = step {
+                bar.set_position(done as u64);
+            }
+        };
+        let model = fit(&data, &catalogue, params, workers, &mut step)?;
+        bar.finish_and_clear();
+        Ok(model)
+    }
 }

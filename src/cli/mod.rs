@@ -1,9 +1,11 @@
 //! The command line: what is typed becomes one command, which writes to the stream it is given.
 
+mod asking;
 mod models;
 mod recommend;
 mod reload;
 mod serve;
+mod similar;
 mod status;
 mod table;
 
@@ -34,6 +36,8 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Ask a running server for recommendations
     Recommend(recommend::RecommendArgs),
+    /// Ask a running server for products like one
+    Similar(similar::SimilarArgs),
     /// Show what a running server serves
     Status(status::StatusArgs),
 }
@@ -65,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Models(command) => models::run(&command, &mut out),
         Command::Reload(args) => reload::run(args, &mut out),
         Command::Recommend(args) => recommend::run(args, &mut out),
+        Command::Similar(args) => similar::run(args, &mut out),
         Command::Status(args) => status::run(&args, &mut out),
     };
     match outcome {

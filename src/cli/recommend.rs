@@ -1,5 +1,6 @@
 //! `hotshelf recommend`.
 
+use super::asking::{Asking, FilterArgs, write_remarks};
 use super::{Output, block_on, table, write_json};
 use crate::grpc::client::{Client, RecommendAsk, RecommendationList};
 use clap::{Args, ValueEnum};
@@ -19,21 +20,22 @@ pub(super) struct RecommendArgs {
     /// The person; empty for an anonymous one
     #[arg(default_value = "")]
     user_id: String,
-    /// Data listener of the server
-    #[arg(long, default_value = "127.0.0.1:50051")]
-    addr: String,
-    /// Model to ask [default: the server's]
-    #[arg(long, default_value = "")]
-    model: String,
+    #[command(flatten)]
+    asking: Asking,
     /// How many products, 1 to 100
     #[arg(short, default_value_t = 10)]
     n: u32,
     /// How candidates are scored [default: the server's]
     #[arg(long)]
     strategy: Option<StrategyArg>,
-    /// Products to leave out
+    /// Weight of the collaborative score in the hybrid, 0 to 1 [default: the model's]
+    #[arg(long, allow_negative_numbers = true)]
+    alpha: Option<f64>,
+    /// What the person looked at last, newest first [default: what the model knows]
     #[arg(long, value_delimiter = ',')]
-    exclude: Vec<String>,
+    recent: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Return products that the person already has, too
     #[arg(long)]
     include_seen: bool,
@@ -45,17 +47,21 @@ pub(super) struct RecommendArgs {
 pub(super) fn run(args: RecommendArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let ask = RecommendAsk {
         user_id: args.user_id,
-        model: args.model,
+        model: args.asking.model,
         n: Some(args.n),
         strategy: args.strategy.map(|strategy| match strategy {
             StrategyArg::Hybrid => Strategy::Hybrid,
             StrategyArg::Collaborative => Strategy::Collaborative,
             StrategyArg::Content => Strategy::Content,
         }),
-        exclude_product_ids: args.exclude,
+        alpha: args.alpha,
+        recent_product_ids: args.recent,
+        filter: args.filter.into_ask(),
         include_seen: args.include_seen,
+        debug: args.asking.debug,
     };
-    let list = block_on(async { Ok(Client::connect(&args.addr).await?.recommend(ask).await?) })?;
+    let addr = args.asking.addr;
+    let list = block_on(async { Ok(Client::connect(&addr).await?.recommend(ask).await?) })?;
     if args.output.json {
         write_json(out, &list)
     } else {
@@ -74,22 +80,30 @@ fn write_text(out: &mut dyn Write, list: &RecommendationList) -> anyhow::Result<
         "{who} ({}): {} of model {} version {}, rollout {}, arm {}",
         list.user_segment, list.strategy, list.model, list.version, list.rollout, list.arm
     )?;
-    if !list.fallbacks.is_empty() {
-        writeln!(out, "without: {}", list.fallbacks.join(", "))?;
+    write_remarks(out, &list.fallbacks, list.debug.as_ref())?;
+    if list.recent_product_ids_unknown > 0 {
+        let unknown = list.recent_product_ids_unknown;
+        writeln!(out, "unknown: {unknown} of the recent products")?;
     }
-    let mut rows = vec![
-        ["rank", "product", "score", "reason"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let is_debug = list.debug.is_some();
+    let mut head = vec!["rank", "product", "score", "reason"];
+    if is_debug {
+        head.extend(["collaborative", "content"]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
+    let number = |score: f64| format!("{score:.4}");
     rows.extend(list.items.iter().map(|item| {
-        let score = format!("{:.4}", item.score);
-        vec![
+        let mut cells = vec![
             item.rank.to_string(),
             item.product_id.clone(),
-            score,
+            number(item.score),
             item.reason.clone(),
-        ]
+        ];
+        if is_debug {
+            let raw = [item.collaborative_score, item.content_score];
+            cells.extend(raw.map(|score| score.map(number).unwrap_or_default()));
+        }
+        cells
     }));
     table::write(out, &rows)?;
     Ok(())

@@ -122,6 +122,19 @@ pub const SETTINGS: &[Setting] = &[
         "Bytes of one request message",
     ),
     setting(
+        "cache_bytes_max",
+        // Some 60,000 answers of ten products.
+        Some("67108864"),
+        Kind::Number(0, 64 * 1024 * MIB),
+        "Bytes of answers kept in memory to be sent again; 0 = none are kept",
+    ),
+    setting(
+        "cache_ttl_ms",
+        Some("300000"),
+        Kind::Number(1, DAY_MS),
+        "How long a kept answer is sent again, spread by a tenth either way, in ms",
+    ),
+    setting(
         "header_bytes_max",
         Some("16384"),
         Kind::Number(1024, MIB),

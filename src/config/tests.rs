@@ -66,3 +66,29 @@ fn defaults_have_the_form_that_they_ask_for() {
     let config = Config::build(&layers(&[("registry", "memory:///")], &[], ""));
     assert!(config.is_ok(), "{config:?}");
 }
+
+#[test]
+fn the_response_cache_can_be_sized_and_turned_off() {
+    let build = |flags: &[(&str, &str)]| {
+        let registry = [("registry", "memory:///")];
+        Config::build(&layers(&[&registry, flags].concat(), &[], ""))
+    };
+    let usual = build(&[]).unwrap();
+    assert_eq!(
+        (usual.cache_bytes_max, usual.cache_ttl),
+        (64 << 20, Duration::from_secs(300))
+    );
+    let off = build(&[("cache_bytes_max", "0"), ("cache_ttl_ms", "1")]).unwrap();
+    assert_eq!(
+        (off.cache_bytes_max, off.cache_ttl),
+        (0, Duration::from_millis(1))
+    );
+    let said = build(&[("cache_bytes_max", "64MB"), ("cache_ttl_ms", "0")]);
+    let said = said.unwrap_err().to_string();
+    for problem in [
+        "--cache-bytes-max: \"64MB\" is not a whole number within 0 to",
+        "--cache-ttl-ms: \"0\" is not a whole number within 1 to",
+    ] {
+        assert!(said.contains(problem), "{problem:?} is missing in:\n{said}");
+    }
+}

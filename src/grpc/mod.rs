@@ -1,19 +1,26 @@
 //! Everything that speaks gRPC: services, layers, client. Nothing outside this folder but
 //! `src/error.rs` names tonic or generated types.
 
+mod cache;
+mod calls;
 pub mod client;
 mod dispatch;
+mod encoded;
+mod explain;
 mod health;
 mod layers;
 mod models;
 mod recommend;
+mod recommender;
+mod similar;
 mod stack;
 mod validate;
 mod wire;
 
+pub use cache::{AnswerCache, CacheLimits};
 pub use health::Health;
 pub use models::Operations;
-pub use stack::{Limits, Plane, Stack};
+pub use stack::{Answers, Limits, Plane, Stack};
 
 /// The messages and services of `proto/hotshelf/v1`, as generated.
 #[allow(

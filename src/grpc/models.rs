@@ -116,7 +116,7 @@ impl Operations {
         request: ListModelVersionsRequest,
     ) -> Result<ListModelVersionsResponse, CallError> {
         let mut bad = Violations::default();
-        let page = bad.count("page_size", request.page_size, PAGE_DEFAULT, PAGE_MAX);
+        let page = bad.count("page_size", request.page_size, PAGE_DEFAULT, PAGE_MAX) as usize;
         bad.model(&request.model);
         bad.finish()?;
         let handle = self.handle(&request.model)?;

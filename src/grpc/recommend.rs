@@ -1,136 +1,103 @@
-//! `RecommendationService`: one snapshot, one arm, one answer.
-//!
-//! The handler computes without waiting for anything, on the thread of the connection; scratch memory
-//! belongs to the thread and is reused by every request on it.
+//! `Recommend`: a query in the model's words, and its answer in the wire's.
 
-use super::proto::recommendation_service_server::RecommendationService;
-use super::proto::{
-    Reason as WireReason, RecommendRequest, RecommendResponse, RecommendedItem,
-    SimilarProductsRequest, SimilarProductsResponse, Strategy as WireStrategy,
-};
-use super::validate::RecommendCall;
-use crate::error::{CallError, code_name};
-use crate::lifecycle::{Live, LiveArm, LoadedVersion, Models};
-use crate::metrics::{ModelType, Observation};
-use hotshelf_model::{Answer, Fallback, Query, QueryError, Reason, Scratch, Strategy};
-use std::cell::RefCell;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
-use tonic::{Request, Response, Status};
+use super::cache::Encoded;
+use super::calls::{Address, RecommendCall, filter_of, wire_strategy};
+use super::explain;
+use super::proto::{Reason as WireReason, RecommendRequest, RecommendResponse, RecommendedItem};
+use super::recommender::{Call, Place, refusal};
+use crate::error::CallError;
+use crate::metrics::{CallKind, ModelType, Seen};
+use hotshelf_model::{Answer, Fallback, Item, Model, Query, Reason, Scratch, Strategy};
+use std::time::SystemTime;
 
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
-}
+impl Call for RecommendCall {
+    type Request = RecommendRequest;
+    const KIND: CallKind = CallKind::Recommend;
 
-/// Answers from whatever is live.
-pub(super) struct Recommender {
-    models: Arc<Models>,
-}
-
-impl Recommender {
-    pub(super) fn new(models: Arc<Models>) -> Self {
-        Self { models }
+    fn checked(request: RecommendRequest) -> Result<Self, CallError> {
+        Self::parse(request)
     }
 
-    fn recommend(&self, request: RecommendRequest) -> Result<RecommendResponse, CallError> {
-        let began = Instant::now();
-        let call = RecommendCall::parse(request)?;
-        let slot = self.models.slot(&call.request.model);
-        let slot = slot.ok_or_else(|| CallError::UnknownModel(call.request.model.clone()))?;
-        let snapshot = slot.live.load();
-        let live = snapshot
-            .as_ref()
-            .ok_or_else(|| CallError::NotLive(slot.name.to_string()))?;
-        let arm = live.arm_for(call.sticky_key());
+    fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn sticky_key(&self) -> &str {
+        self.address.sticky_key(&self.request.user_id)
+    }
+
+    fn completed(&mut self, model: &Model) -> &RecommendRequest {
+        self.complete(model);
+        &self.request
+    }
+
+    fn answer(self, place: &Place<'_>, scratch: &mut Scratch) -> Result<Encoded, CallError> {
+        let request = &self.request;
+        let (filter, exclude_product_ids) = filter_of(request.filter.as_ref());
         let query = Query {
-            user_id: &call.request.user_id,
-            n: call.n,
-            strategy: call.strategy,
-            exclude_product_ids: call.exclusions(),
-            include_seen: call.request.include_seen,
-            ..Query::default()
+            user_id: &request.user_id,
+            n: self.n,
+            strategy: self.strategy,
+            alpha: request.alpha,
+            recent_product_ids: &request.recent_product_ids,
+            filter,
+            exclude_product_ids,
+            include_seen: request.include_seen,
         };
-        let answer = SCRATCH.with_borrow_mut(|scratch| arm.loaded.model.recommend(&query, scratch));
-        let answer = answer.map_err(|error| refuse(error, &arm.loaded))?;
-        observe(&arm.loaded, &answer, began);
-        let place = Place {
-            model: slot.name.as_str(),
-            live,
-            arm,
+        let loaded = &place.arm.loaded;
+        let answer = loaded.model.recommend(&query, scratch);
+        let answer = answer.map_err(|error| refusal(error, loaded, ""))?;
+        let seen = seen(&answer);
+        let cached = RecommendResponse {
+            cache_hit: true,
+            ..RecommendResponse::default()
         };
-        Ok(respond(call.request.user_id, &answer, &place))
+        Ok(Encoded::new(&respond(self, &answer, place), &cached, seen))
     }
 }
 
-#[tonic::async_trait]
-impl RecommendationService for Recommender {
-    async fn recommend(
-        &self,
-        request: Request<RecommendRequest>,
-    ) -> Result<Response<RecommendResponse>, Status> {
-        Ok(Response::new(self.recommend(request.into_inner())?))
-    }
-
-    async fn similar_products(
-        &self,
-        _request: Request<SimilarProductsRequest>,
-    ) -> Result<Response<SimilarProductsResponse>, Status> {
-        Err(CallError::NotServed("SimilarProducts").into())
-    }
-}
-
-/// Where an answer comes from.
-struct Place<'a> {
-    model: &'a str,
-    live: &'a Live,
-    arm: &'a LiveArm,
-}
-
-fn refuse(error: QueryError, loaded: &LoadedVersion) -> CallError {
-    let refused = match error {
-        QueryError::NeedsContent => CallError::NeedsContent(loaded.version.get()),
-        _ => CallError::Internal("the model refused the query"),
+fn seen(answer: &Answer<'_>) -> Seen {
+    let is_popular = if answer.items.is_empty() {
+        // Where a filter leaves nothing, the fallbacks tell what would have answered.
+        let unknown = [Fallback::UnknownUser, Fallback::NoUserFactors];
+        unknown
+            .into_iter()
+            .any(|one| answer.fallbacks.contains(one))
+    } else {
+        let is_popular = |item: &Item| item.reason == Reason::Popular;
+        answer.items.iter().all(is_popular)
     };
-    if let Some(metrics) = loaded.metrics.get() {
-        metrics.refused(code_name(refused.code() as usize));
-    }
-    refused
-}
-
-fn observe(loaded: &LoadedVersion, answer: &Answer<'_>, began: Instant) {
-    let is_popular = answer.fallbacks.contains(Fallback::UnknownUser)
-        || answer.fallbacks.contains(Fallback::NoUserFactors);
     let model_type = match answer.strategy {
         _ if is_popular => ModelType::Popular,
         Strategy::Hybrid => ModelType::Hybrid,
         Strategy::Collaborative => ModelType::Collaborative,
         Strategy::Content => ModelType::Content,
     };
-    let seen = Observation {
+    Seen::Recommended {
         model_type,
-        segment: answer.segment,
+        segment: answer.segment.into(),
         fallbacks: answer.fallbacks,
-        took: began.elapsed(),
-    };
-    if let Some(metrics) = loaded.metrics.get() {
-        metrics.answered(&seen);
+        recents_unknown: answer.recent_unknown,
     }
 }
 
-fn respond(user_id: String, answer: &Answer<'_>, place: &Place<'_>) -> RecommendResponse {
+fn respond(call: RecommendCall, answer: &Answer<'_>, place: &Place<'_>) -> RecommendResponse {
+    let is_debug = call.address.is_debug;
     let products = place.arm.loaded.model.products();
-    let items = answer
-        .items
-        .iter()
-        .zip(1..)
-        .map(|(item, rank)| RecommendedItem {
-            product_id: products.id(item.product).to_owned(),
-            score: f64::from(item.score),
-            rank,
-            reason: wire_reason(item.reason).into(),
-        });
+    let raw = |score: Option<f32>| score.filter(|_| is_debug).map(f64::from);
+    let items = answer.items.iter().zip(1..);
+    let items = items.map(|(item, rank)| RecommendedItem {
+        product_id: products.id(item.product).to_owned(),
+        score: f64::from(item.score),
+        rank,
+        reason: wire_reason(item.reason).into(),
+        collaborative_score: raw(item.collaborative),
+        content_score: raw(item.content),
+    });
+    let is_blend = answer.strategy == Strategy::Hybrid;
+    let alpha = call.request.alpha.filter(|_| is_blend);
     RecommendResponse {
-        user_id,
+        user_id: call.request.user_id,
         items: items.collect(),
         strategy: wire_strategy(answer.strategy).into(),
         model: place.model.to_owned(),
@@ -140,20 +107,10 @@ fn respond(user_id: String, answer: &Answer<'_>, place: &Place<'_>) -> Recommend
         user_segment: answer.segment.to_owned(),
         generated_at: Some(SystemTime::now().into()),
         cache_hit: false,
-        fallbacks: answer
-            .fallbacks
-            .iter()
-            .map(|fallback| fallback.as_str().to_owned())
-            .collect(),
-        recent_product_ids_unknown: 0,
-    }
-}
-
-fn wire_strategy(strategy: Strategy) -> WireStrategy {
-    match strategy {
-        Strategy::Hybrid => WireStrategy::Hybrid,
-        Strategy::Collaborative => WireStrategy::Collaborative,
-        Strategy::Content => WireStrategy::Content,
+        fallbacks: explain::fallbacks(answer.fallbacks),
+        // At most as many as a request may name.
+        recent_product_ids_unknown: answer.recent_unknown as u32,
+        debug: is_debug.then(|| explain::debug_info(answer.trace, alpha)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Puts services and layers together, once per core.
 
+use super::cache::AnswerCache;
 use super::dispatch::{Dispatch, Route};
+use super::encoded::RecommendationServer;
 use super::health::Health;
 use super::layers::{
     AdmissionLayer, CallLayer, CallMetrics, DeadlineLayer, DetailsLayer, PanicLayer,
@@ -8,8 +10,7 @@ use super::layers::{
 use super::models::{ModelOperator, Operations};
 use super::proto::DESCRIPTORS;
 use super::proto::model_service_server::{self, ModelServiceServer};
-use super::proto::recommendation_service_server::{self, RecommendationServiceServer};
-use super::recommend::Recommender;
+use super::recommender::Recommender;
 use crate::lifecycle::Models;
 use crate::metrics::Metrics;
 use crate::net::HttpService;
@@ -39,11 +40,20 @@ pub struct Limits {
     pub calls_max: usize,
 }
 
+/// What RecommendationService answers from.
+#[derive(Clone)]
+pub struct Answers {
+    /// Every model's snapshot.
+    pub models: Arc<Models>,
+    /// `None`: every answer is computed.
+    pub cache: Option<Arc<AnswerCache>>,
+}
+
 /// Which services a listener has beside health and reflection.
 #[derive(Clone)]
 pub enum Plane {
     /// RecommendationService.
-    Data(Arc<Models>),
+    Data(Answers),
     /// ModelService.
     Admin(Operations),
 }
@@ -87,12 +97,12 @@ impl Stack {
     pub fn build(&self) -> impl HttpService + use<> {
         let bytes_max = self.limits.message_bytes_max;
         let (name, service) = match &self.plane {
-            Plane::Data(models) => {
-                let service =
-                    RecommendationServiceServer::new(Recommender::new(Arc::clone(models)))
-                        .max_decoding_message_size(bytes_max);
+            Plane::Data(answers) => {
+                let models = Arc::clone(&answers.models);
+                let recommender = Recommender::new(models, answers.cache.clone());
+                let service = RecommendationServer::new(recommender, bytes_max);
                 (
-                    recommendation_service_server::SERVICE_NAME,
+                    RecommendationServer::NAME,
                     route(self.admission.layer(service)),
                 )
             }

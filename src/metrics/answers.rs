@@ -11,6 +11,10 @@ pub struct AnswerMetrics {
     pub recommendations: IntCounterVec,
     /// Time to compute an answer by `model_type`.
     pub latency: HistogramVec,
+    /// Lists of similar products by `basis`.
+    pub similar: IntCounterVec,
+    /// Time to answer with similar products by `basis`.
+    pub similar_latency: HistogramVec,
     /// By `model` and `version`, for as long as the version is in memory.
     pub version_requests: IntCounterVec,
     /// Refused requests by `model`, `version` and gRPC `code`.
@@ -19,6 +23,8 @@ pub struct AnswerMetrics {
     pub version_latency: HistogramVec,
     /// Answers that had to do without something, by `model`, `version` and `reason`.
     pub version_fallbacks: IntCounterVec,
+    /// Recent products that requests named and the version does not know, by `model` and `version`.
+    pub recents_unknown: IntCounterVec,
     segments: Mutex<BTreeSet<String>>,
 }
 
@@ -57,6 +63,19 @@ impl AnswerMetrics {
                 &["model_type"],
                 LATENCY_BUCKETS,
             )?,
+            similar: families.counters(
+                "hotshelf_similar_answers_total",
+                "Lists of similar products by what similarity rested on.",
+                &["basis"],
+            )?,
+            similar_latency: families.histograms(
+                (
+                    "hotshelf_similar_latency_seconds",
+                    "Time to compute a list of similar products by what similarity rested on.",
+                ),
+                &["basis"],
+                LATENCY_BUCKETS,
+            )?,
             version_requests: families.counters(
                 "hotshelf_version_requests_total",
                 "Answers by version.",
@@ -79,6 +98,11 @@ impl AnswerMetrics {
                 "hotshelf_version_fallbacks_total",
                 "Answers that had to do without something, by version and reason.",
                 &["model", "version", "reason"],
+            )?,
+            recents_unknown: families.counters(
+                "hotshelf_recent_products_unknown_total",
+                "Recent products that requests named and the version does not know.",
+                &["model", "version"],
             )?,
         })
     }

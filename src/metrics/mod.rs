@@ -4,15 +4,17 @@
 //! methods from the proto files, codes and reasons from enums. Nothing a caller sends becomes a label.
 
 mod answers;
+mod cache;
 mod families;
 mod lifecycle;
 mod traffic;
 mod version;
 
 pub use answers::AnswerMetrics;
+pub use cache::{CacheMetrics, CallKind};
 pub use lifecycle::LifecycleMetrics;
 pub use traffic::TrafficMetrics;
-pub use version::{ModelType, Observation, VersionMetrics};
+pub use version::{ModelType, Seen, VersionMetrics};
 
 use families::Families;
 use prometheus::{Registry, TextEncoder};
@@ -22,6 +24,8 @@ pub struct Metrics {
     registry: Registry,
     /// What was answered, by whom, how fast.
     pub answers: AnswerMetrics,
+    /// Answers that were kept.
+    pub cache: CacheMetrics,
     /// Connections and calls, whatever became of them.
     pub traffic: TrafficMetrics,
     /// Versions: loaded, live, retired.
@@ -39,10 +43,22 @@ impl Metrics {
         build_info(&families)?;
         Ok(Self {
             answers: AnswerMetrics::register(&families)?,
+            cache: CacheMetrics::register(&families)?,
             traffic: TrafficMetrics::register(&families)?,
             lifecycle: LifecycleMetrics::register(&families)?,
             registry,
         })
+    }
+
+    /// Shows what `bytes` returns as the size of the response cache, asked at every scrape.
+    ///
+    /// # Errors
+    /// It is shown already.
+    pub fn show_cache_bytes(
+        &self,
+        bytes: impl Fn() -> f64 + Send + Sync + 'static,
+    ) -> Result<(), prometheus::Error> {
+        cache::bytes_gauge(&Families(&self.registry), Box::new(bytes))
     }
 
     /// All series in the Prometheus text format.

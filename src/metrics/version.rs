@@ -1,7 +1,7 @@
 //! The handles that requests touch: looked up once when a version goes live, then only incremented.
 
-use super::Metrics;
-use hotshelf_model::{Fallback, Fallbacks};
+use super::{CallKind, Metrics};
+use hotshelf_model::{Basis, Fallback, Fallbacks};
 use prometheus::{Histogram, IntCounter};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,16 +38,37 @@ impl ModelType {
     }
 }
 
-/// One answer, as the metrics see it.
-pub struct Observation<'a> {
-    /// What computed it.
-    pub model_type: ModelType,
-    /// The person's segment.
-    pub segment: &'a str,
-    /// What it did without.
-    pub fallbacks: Fallbacks,
-    /// Time to compute it.
-    pub took: Duration,
+/// One answer, as the metrics see it every time that it is sent, computed or kept.
+#[derive(Debug)]
+pub enum Seen {
+    /// Of Recommend.
+    Recommended {
+        /// What computed it.
+        model_type: ModelType,
+        /// The person's segment.
+        segment: Box<str>,
+        /// What it did without.
+        fallbacks: Fallbacks,
+        /// Recent products that the version does not know.
+        recents_unknown: usize,
+    },
+    /// Of SimilarProducts.
+    Similar {
+        /// What similarity rests on.
+        basis: Basis,
+        /// What it did without.
+        fallbacks: Fallbacks,
+    },
+}
+
+impl Seen {
+    /// Which call it answers.
+    pub fn call(&self) -> CallKind {
+        match self {
+            Self::Recommended { .. } => CallKind::Recommend,
+            Self::Similar { .. } => CallKind::Similar,
+        }
+    }
 }
 
 /// Handles of one live version. Dropping it ends the version's series.
@@ -58,6 +79,9 @@ pub struct VersionMetrics {
     requests: IntCounter,
     latency: Histogram,
     type_latency: [Histogram; 4],
+    /// By basis: content, collaborative.
+    similar: [(IntCounter, Histogram); 2],
+    recents_unknown: IntCounter,
     /// By segment name, then by model type.
     answers: Vec<(String, [IntCounter; 4])>,
     fallbacks: Vec<(Fallback, IntCounter)>,
@@ -90,6 +114,14 @@ impl VersionMetrics {
             latency: metrics.answers.version_latency.with_label_values(&labels),
             type_latency: ModelType::ALL
                 .map(|t| metrics.answers.latency.with_label_values(&[t.as_str()])),
+            similar: ["content", "collaborative"].map(|basis| {
+                let families = &metrics.answers;
+                (
+                    families.similar.with_label_values(&[basis]),
+                    families.similar_latency.with_label_values(&[basis]),
+                )
+            }),
+            recents_unknown: metrics.answers.recents_unknown.with_label_values(&labels),
             answers: segments.iter().map(answers).collect(),
             fallbacks: Fallback::ALL.into_iter().map(fallback).collect(),
             metrics: Arc::clone(metrics),
@@ -98,18 +130,40 @@ impl VersionMetrics {
         }
     }
 
-    /// Counts one answer. Costs a handful of atomic additions.
-    pub fn answered(&self, seen: &Observation<'_>) {
-        let seconds = seen.took.as_secs_f64();
-        let index = seen.model_type as usize;
+    /// Counts one answer and the time until it was there. Costs a handful of atomic additions.
+    pub fn answered(&self, seen: &Seen, took: Duration) {
+        let seconds = took.as_secs_f64();
         self.requests.inc();
         self.latency.observe(seconds);
-        self.type_latency[index].observe(seconds);
-        if let Some((_, counters)) = self.answers.iter().find(|(name, _)| name == seen.segment) {
-            counters[index].inc();
-        }
+        let fallbacks = match seen {
+            Seen::Recommended {
+                model_type,
+                segment,
+                fallbacks,
+                recents_unknown,
+            } => {
+                let index = *model_type as usize;
+                self.type_latency[index].observe(seconds);
+                if let Some((_, counters)) =
+                    self.answers.iter().find(|(name, _)| **name == **segment)
+                {
+                    counters[index].inc();
+                }
+                self.recents_unknown.inc_by(*recents_unknown as u64);
+                fallbacks
+            }
+            Seen::Similar { basis, fallbacks } => {
+                let (answers, latency) = match basis {
+                    Basis::Content => &self.similar[0],
+                    Basis::Collaborative => &self.similar[1],
+                };
+                answers.inc();
+                latency.observe(seconds);
+                fallbacks
+            }
+        };
         for (reason, counter) in &self.fallbacks {
-            if seen.fallbacks.contains(*reason) {
+            if fallbacks.contains(*reason) {
                 counter.inc();
             }
         }
@@ -131,6 +185,7 @@ impl Drop for VersionMetrics {
         // A series that was never made cannot be removed; that is all these results can say.
         let _ = families.version_requests.remove_label_values(&labels);
         let _ = families.version_latency.remove_label_values(&labels);
+        let _ = families.recents_unknown.remove_label_values(&labels);
         for reason in Fallback::ALL {
             let _ = families.version_fallbacks.remove_label_values(&[
                 labels[0],

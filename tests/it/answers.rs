@@ -22,7 +22,8 @@ fn of(user_id: &str) -> RecommendRequest {
 #[tokio::test]
 async fn strategies_that_need_content_are_refused_or_replaced_and_it_is_said() {
     let shop = Shop::new();
-    let server = server(&shop).await;
+    let version = shop.publish_without_content(Season::Spring).await.version;
+    let server = Server::serving(&shop, version, &[]).await;
     let asked = |strategy: Strategy| RecommendRequest {
         strategy: strategy.into(),
         ..of("u0042")

@@ -19,6 +19,13 @@ fn of(user_id: &str) -> RecommendRequest {
     }
 }
 
+fn like(product_id: &str) -> SimilarProductsRequest {
+    SimilarProductsRequest {
+        product_id: product_id.to_owned(),
+        ..SimilarProductsRequest::default()
+    }
+}
+
 fn filtered(filter: ProductFilter) -> RecommendRequest {
     RecommendRequest {
         filter: Some(filter),
@@ -109,9 +116,15 @@ async fn every_bad_field_of_a_filter_is_named() {
         }),
     ])
     .await;
-    assert_each_is_named(&[("filter.exclude_product_ids[0]", |r| {
-        filter(r).exclude_product_ids = vec!["x".repeat(257)];
-    })])
+    assert_each_is_named(&[
+        ("filter.exclude_product_ids[0]", |r| {
+            filter(r).exclude_product_ids = vec!["x".repeat(257)];
+        }),
+        ("filter.price.min", |r| {
+            price(r).min = Some(2.0);
+            price(r).max = Some(1.0);
+        }),
+    ])
     .await;
 }
 
@@ -150,59 +163,43 @@ async fn limits_themselves_are_allowed() {
     server.stop().await;
 }
 
+/// Makes one field of a SimilarProducts bad.
+type SpoilSimilar = fn(&mut SimilarProductsRequest);
+
 #[tokio::test]
-async fn what_this_release_does_not_serve_is_named_and_not_ignored() {
+async fn every_bad_field_of_similar_products_is_named() {
     let shop = Shop::new();
     let server = server(&shop).await;
-    let cases = [
-        (
-            RecommendRequest {
-                recent_product_ids: strings(1),
-                ..of("u0001")
-            },
-            "recent_product_ids",
-        ),
-        (
-            filtered(ProductFilter {
-                categories: strings(1),
-                ..Default::default()
-            }),
-            "filter.categories",
-        ),
-        (
-            filtered(ProductFilter {
-                brands: strings(1),
-                ..Default::default()
-            }),
-            "filter.brands",
-        ),
-        (
-            filtered(ProductFilter {
-                price: Some(PriceRange::default()),
-                ..Default::default()
-            }),
-            "filter.price",
-        ),
+    let cases: [(&str, SpoilSimilar); 10] = [
+        ("product_id", |r| r.product_id.clear()),
+        ("product_id", |r| r.product_id = "x".repeat(257)),
+        ("n", |r| r.n = Some(0)),
+        ("n", |r| r.n = Some(51)),
+        ("basis", |r| r.basis = 3),
+        ("model", |r| r.model = "x".repeat(64)),
+        ("user_id", |r| r.user_id = "x".repeat(257)),
+        ("session_id", |r| r.session_id = "x".repeat(257)),
+        ("request_id", |r| r.request_id = "x".repeat(257)),
+        ("filter.price.min", |r| {
+            let price = PriceRange {
+                min: Some(2.0),
+                max: Some(1.0),
+            };
+            r.filter.get_or_insert_default().price = Some(price);
+        }),
     ];
-    for (request, field) in cases {
-        let refused = server.ask(request).await.unwrap_err();
-        assert_eq!(
-            (refused.code(), error_reason(&refused).as_str()),
-            (Code::Unimplemented, "NOT_SERVED_YET")
-        );
-        assert!(refused.message().contains(field), "{refused:?}");
+    for (field, spoil) in cases {
+        let mut request = like("p0001");
+        spoil(&mut request);
+        let refused = server.similar(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+        assert_eq!(error_reason(&refused), "BAD_FIELDS");
+        assert_eq!(violations(&refused), [field]);
     }
-    let request = SimilarProductsRequest {
-        product_id: "p0001".to_owned(),
-        ..Default::default()
+    let most = SimilarProductsRequest {
+        n: Some(50),
+        ..like("p0001")
     };
-    let refused = server
-        .recommender()
-        .await
-        .similar_products(request)
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented);
-    assert!(refused.message().contains("SimilarProducts"), "{refused:?}");
+    assert_eq!(server.similar(most).await.unwrap().items.len(), 50);
     server.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{MODEL, Season, Server, Shop, hotshelf};
+use crate::harness::{BRANDS, CATEGORIES, MODEL, Season, Server, Shop, catalogue, hotshelf};
 
 /// Runs a command that reads, both ways, and returns its text and its JSON.
 fn both(args: &[&str]) -> (String, serde_json::Value) {
@@ -14,8 +14,8 @@ fn both(args: &[&str]) -> (String, serde_json::Value) {
 #[tokio::test]
 async fn models_are_listed_shown_and_verified_without_a_server() {
     let shop = Shop::new();
-    shop.publish(Season::Spring).await;
-    shop.publish(Season::Autumn).await;
+    shop.publish_without_content(Season::Spring).await;
+    shop.publish_without_content(Season::Autumn).await;
     let url = shop.url();
     let place = ["--registry", &url, "--model", MODEL];
     let (text, list) = both(&[&["models", "list"], &place[..]].concat());
@@ -111,7 +111,7 @@ async fn running_server_is_reloaded_and_looked_at() {
 #[tokio::test]
 async fn recommendations_are_printed_as_they_are_answered() {
     let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await;
+    let spring = shop.publish_without_content(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
     let data = server.data.to_string();
     let (text, list) = both(&["recommend", "u0042", "--addr", &data, "-n", "3"]);
@@ -147,6 +147,95 @@ async fn recommendations_are_printed_as_they_are_answered() {
         "--json",
     ]);
     assert_eq!(run.json()["items"][0]["product_id"], json!(expected[1]));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn similar_products_are_printed_with_what_the_catalogue_says() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, spring.version, &[]).await;
+    let data = server.data.to_string();
+    let filter = [
+        "--category",
+        CATEGORIES[0],
+        "--category",
+        CATEGORIES[2],
+        "--brand",
+        BRANDS[3],
+        "--price-max",
+        "20",
+        "--exclude",
+        "p0012,p0014",
+    ];
+    let args = ["similar", "p0001", "--addr", &data, "-n", "50", "--basis"];
+    let (text, list) = both(&[&args[..], &["collaborative"], &filter].concat());
+    assert!(text.starts_with("like p0001: collaborative of model toy version 1"));
+    let items = list["items"].as_array().unwrap();
+    assert!(items.len() > 5, "{list}");
+    for item in items {
+        let id = item["product_id"].as_str().unwrap();
+        let catalogue = catalogue();
+        let said = catalogue.iter().find(|said| said.id == id).unwrap();
+        let name = said.name.as_deref().unwrap();
+        assert_eq!(
+            (&item["product_name"], &item["price"]),
+            (&json!(name), &json!(said.price))
+        );
+        assert!([CATEGORIES[0], CATEGORIES[2]].contains(&said.category.as_deref().unwrap()));
+        assert_eq!(said.brand.as_deref(), Some(BRANDS[3]));
+        assert!(said.price.unwrap() <= 20.0 && id != "p0012" && id != "p0014");
+        assert!(text.contains(id) && text.contains(name), "{text}");
+    }
+    let run = hotshelf(&["similar", "none", "--addr", &data]);
+    assert!(
+        run.refusal(1).contains("NOT_FOUND (UNKNOWN_PRODUCT)"),
+        "{run:?}"
+    );
+    let run = hotshelf(&["similar", "p0001", "--addr", &data, "--price-min", "-1"]);
+    assert!(run.refusal(1).contains("filter.price.min"), "{run:?}");
+    let (text, list) = both(&["similar", "p0001", "--addr", &data, "--category", "none"]);
+    assert!(
+        text.contains("without: ") && text.contains("nothing_matches"),
+        "{text}"
+    );
+    assert_eq!(list["items"], json!([]));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn every_flag_of_recommend_reaches_the_server() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, spring.version, &[]).await;
+    let data = server.data.to_string();
+    let args = ["recommend", "u0042", "--addr", &data];
+    let refused = |flags: &[&str]| hotshelf(&[&args[..], flags].concat()).refusal(1).to_owned();
+    // A bad value of each comes back with the name of its field.
+    for (flags, field) in [
+        (["--alpha", "1.5"], "alpha"),
+        (["--category", ""], "filter.categories[0]"),
+        (["--brand", ""], "filter.brands[0]"),
+        (["--price-min", "-1"], "filter.price.min"),
+        (["--price-max", "-1"], "filter.price.max"),
+        (["--exclude", "p,"], "filter.exclude_product_ids[1]"),
+        (["--recent", "p,,p"], "recent_product_ids[1]"),
+    ] {
+        let said = refused(&flags);
+        assert!(said.contains(&format!("{field}: ")), "{flags:?}: {said}");
+    }
+    let more = [
+        "--recent",
+        "none",
+        "--recent",
+        "p0001,p0002",
+        "--debug",
+        "--alpha",
+        "0.5",
+    ];
+    let (text, list) = both(&[&args[..], &more].concat());
+    assert!(list["debug"].is_object(), "{list}");
+    assert!(text.contains("reason"), "{text}");
     server.stop().await;
 }
 

@@ -3,6 +3,7 @@
 
 mod artifact;
 mod calls;
+mod catalogue;
 mod program;
 mod raw_call;
 mod refusal;
@@ -13,11 +14,12 @@ mod traffic;
 mod wait;
 
 pub(crate) use artifact::Parts;
+pub(crate) use catalogue::{BRANDS, CATEGORIES, catalogue};
 pub(crate) use program::{Run, hotshelf, hotshelf_in};
 pub(crate) use raw_call::RawConnection;
 pub(crate) use refusal::{error_kind, error_reason, violations};
 pub(crate) use scrape::{Scrape, http_get};
 pub(crate) use server::Server;
-pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, top};
+pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, ranked, top};
 pub(crate) use traffic::Traffic;
 pub(crate) use wait::{PATIENCE, until};

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod answers;
+mod asked;
 mod bad_artifacts;
 mod bad_input;
+mod cached;
 mod command_line;
 mod config;
 mod connections;
@@ -16,5 +18,6 @@ mod repository;
 mod rpc_surface;
 mod seed;
 mod shutdown;
+mod similar;
 mod swap;
 mod tools;

@@ -1,19 +1,31 @@
 //! What a scraper sees.
 
-use hotshelf::grpc::proto::{RecommendRequest, Strategy};
+use hotshelf::grpc::proto::{RecommendRequest, SimilarProductsRequest, Strategy};
 
 use crate::harness::{MODEL, Scrape, Season, Server, Shop, until};
 
 /// Series by version: all that ends when a version does.
-const BY_VERSION: [&str; 4] = [
+const BY_VERSION: [&str; 5] = [
     "hotshelf_version_requests_total",
     "hotshelf_version_latency_seconds_count",
     "hotshelf_version_fallbacks_total",
     "hotshelf_version_errors_total",
+    "hotshelf_recent_products_unknown_total",
 ];
 
 /// Families with their kind and labels; operators chart them.
-const PROMISED: [(&str, &str, &[&str]); 11] = [
+const PROMISED: [(&str, &str, &[&str]); 18] = [
+    ("hotshelf_similar_answers_total", "counter", &["basis"]),
+    ("hotshelf_similar_latency_seconds", "histogram", &["basis"]),
+    (
+        "hotshelf_recent_products_unknown_total",
+        "counter",
+        &["model", "version"],
+    ),
+    ("hotshelf_cache_hits_total", "counter", &["call"]),
+    ("hotshelf_cache_misses_total", "counter", &["call"]),
+    ("hotshelf_cache_evictions_total", "counter", &["call"]),
+    ("hotshelf_cache_bytes", "gauge", &[]),
     (
         "recommendations_total",
         "counter",
@@ -80,7 +92,7 @@ async fn some_calls(server: &Server) {
 #[tokio::test]
 async fn series_have_the_names_and_labels_that_were_promised() {
     let shop = Shop::new();
-    let version = shop.publish(Season::Spring).await.version;
+    let version = shop.publish_without_content(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
     some_calls(&server).await;
     let scrape = server.scrape().await;
@@ -103,7 +115,7 @@ async fn series_have_the_names_and_labels_that_were_promised() {
 #[tokio::test]
 async fn answers_refusals_fallbacks_and_loads_are_counted() {
     let shop = Shop::new();
-    let version = shop.publish(Season::Spring).await.version;
+    let version = shop.publish_without_content(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
     some_calls(&server).await;
     let scrape = server.scrape().await;
@@ -160,10 +172,62 @@ fn assert_buckets_add_up(scrape: &Scrape) {
 }
 
 #[tokio::test]
+async fn kept_answers_are_counted_like_computed_ones() {
+    let shop = Shop::new();
+    let version = shop.publish_without_content(Season::Spring).await.version;
+    let server = Server::serving(&shop, version, &[]).await;
+    for _ in 0..3 {
+        let recent_product_ids = ["p0001", "none", "p0002", "neither"].map(str::to_owned);
+        let recommend = RecommendRequest {
+            user_id: "u0042".to_owned(),
+            recent_product_ids: recent_product_ids.into(),
+            ..RecommendRequest::default()
+        };
+        server.ask(recommend).await.unwrap();
+        let similar = SimilarProductsRequest {
+            product_id: "p0001".to_owned(),
+            ..SimilarProductsRequest::default()
+        };
+        server.similar(similar).await.unwrap();
+    }
+    let scrape = server.scrape().await;
+    for call in ["recommend", "similar"] {
+        let count = |family: &str| scrape.value(family, &[("call", call)]);
+        assert_eq!(count("hotshelf_cache_hits_total"), Some(2.0), "{call}");
+        assert_eq!(count("hotshelf_cache_misses_total"), Some(1.0), "{call}");
+        assert_eq!(count("hotshelf_cache_evictions_total"), Some(0.0), "{call}");
+    }
+    assert!(scrape.value("hotshelf_cache_bytes", &[]).unwrap() > 0.0);
+    let one = [("model", MODEL), ("version", "1")];
+    let of_version = |family: &str| scrape.value(family, &one);
+    assert_eq!(of_version("hotshelf_version_requests_total"), Some(6.0));
+    assert_eq!(
+        of_version("hotshelf_version_latency_seconds_count"),
+        Some(6.0)
+    );
+    let no_content = [("reason", "no_content_parts")];
+    let fallbacks = scrape.value("hotshelf_version_fallbacks_total", &no_content);
+    assert_eq!(fallbacks, Some(6.0));
+    assert_eq!(scrape.sum("recommendations_total", &[]), 3.0);
+    let timed = scrape.sum("recommendation_latency_seconds_count", &[]);
+    assert_eq!(timed, 3.0);
+    let basis = |basis: &'static str| [("basis", basis)];
+    let (by_factors, by_content) = (basis("collaborative"), basis("content"));
+    let similar = |labels| scrape.value("hotshelf_similar_answers_total", labels);
+    assert_eq!(
+        (similar(&by_factors), similar(&by_content)),
+        (Some(3.0), Some(0.0))
+    );
+    let timed = scrape.value("hotshelf_similar_latency_seconds_count", &by_factors);
+    assert_eq!(timed, Some(3.0));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn retired_version_gives_back_its_memory_and_its_series_end() {
     let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await.version;
-    let autumn = shop.publish(Season::Autumn).await.version;
+    let spring = shop.publish_without_content(Season::Spring).await.version;
+    let autumn = shop.publish_without_content(Season::Autumn).await.version;
     let server = Server::serving(&shop, spring, &[]).await;
     let bytes = server
         .scrape()

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use hotshelf_model::{Query, Strategy};
 use serde_json::{Value, json};
 
-use crate::harness::{MODEL, Season, Server, Shop};
+use crate::harness::{CATEGORIES, MODEL, Season, Server, Shop, catalogue, ranked};
 use crate::tools;
 
 const RECOMMENDATIONS: &str = "hotshelf.v1.RecommendationService";
@@ -137,12 +138,12 @@ async fn grpcurl_without_proto_files_calls_each_rpc() {
         .map(|item| item["productId"].as_str().unwrap())
         .collect();
     assert_eq!(ids, expected);
-    let refused = data.refusal(
-        &format!("{RECOMMENDATIONS}/SimilarProducts"),
-        &json!({ "productId": "p0001" }),
-    );
+    let similar = format!("{RECOMMENDATIONS}/SimilarProducts");
+    let answer = data.call(&similar, &json!({ "productId": "p0001", "n": 3 }));
+    assert_eq!(answer["items"].as_array().unwrap().len(), 3);
+    let refused = data.refusal(&similar, &json!({ "productId": "none" }));
     assert!(
-        refused.contains("Unimplemented") && refused.contains("SimilarProducts"),
+        refused.contains("NotFound") && refused.contains("none"),
         "{refused}"
     );
     server.stop().await;
@@ -193,11 +194,53 @@ async fn python_stubs_generated_from_proto_call_recommend() {
             )
         })
         .collect();
-    assert_eq!(given, spring.top("u0042"));
+    let query = Query {
+        user_id: "u0042",
+        strategy: Strategy::Collaborative,
+        ..Query::default()
+    };
+    assert_eq!(given, ranked(&spring.model, &query));
     assert_eq!(
         (&answer["strategy"], &answer["version"]),
         (&json!("STRATEGY_COLLABORATIVE"), &json!("1"))
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn python_stubs_generated_from_proto_call_similar_products_with_a_filter() {
+    let Some(python) = tools::python() else {
+        return;
+    };
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, spring.version, &[]).await;
+    let address = server.data.to_string();
+    let args = [
+        "--address",
+        &address,
+        "--similar",
+        "p0001",
+        "--category",
+        CATEGORIES[2],
+        "--price-max",
+        "5",
+        "--n",
+        "4",
+    ];
+    let answer = script(&python, "call_recommend.py", &args);
+    assert_eq!(answer["product_id"], "p0001");
+    let items = answer["items"].as_array().unwrap();
+    assert_eq!(items.len(), 4);
+    for item in items {
+        let id = item["product_id"].as_str().unwrap();
+        let product = catalogue().into_iter().find(|product| product.id == id);
+        let product = product.unwrap();
+        assert_eq!(item["product_name"].as_str(), product.name.as_deref());
+        assert_eq!(item["category"], CATEGORIES[2]);
+        let price = item["price"].as_f64().unwrap() as f32;
+        assert!(Some(price) == product.price && price <= 5.0, "{item}");
+    }
     server.stop().await;
 }
 
@@ -207,7 +250,7 @@ async fn safetensors_and_pyarrow_alone_recompute_what_the_server_answers() {
         return;
     };
     let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await;
+    let spring = shop.publish_without_content(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
     let root = shop.root().display().to_string();
     for user in ["u0000", "u0042", "u0239"] {

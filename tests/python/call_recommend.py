@@ -1,6 +1,7 @@
-"""Calls Recommend the way a Python service would: with stubs generated from proto/.
+"""Calls Recommend or SimilarProducts the way a Python service would: with stubs generated from proto/.
 
     call_recommend.py --address 127.0.0.1:50051 --user u00042 --n 5
+    call_recommend.py --address 127.0.0.1:50051 --similar p0001 --category tea --price-max 5
     call_recommend.py --list
 
 Prints the answer as one JSON object with the field names of the proto files, or with --list the
@@ -45,21 +46,55 @@ def calls(files):
                 yield f"{service.full_name}/{method.name}"
 
 
-def recommend(arguments):
-    """The answer of the server as a dict."""
-    messages = importlib.import_module("hotshelf.v1.recommendation_pb2")
-    stubs = importlib.import_module("hotshelf.v1.recommendation_pb2_grpc")
-    request = messages.RecommendRequest(
+def product_filter(messages, arguments):
+    """What may come back; None where everything may."""
+    price = {}
+    if arguments.price_min is not None:
+        price["min"] = arguments.price_min
+    if arguments.price_max is not None:
+        price["max"] = arguments.price_max
+    if not (arguments.category or arguments.brand or price):
+        return None
+    return messages.ProductFilter(
+        categories=arguments.category,
+        brands=arguments.brand,
+        price=messages.PriceRange(**price) if price else None,
+    )
+
+
+def similar_request(messages, arguments):
+    return messages.SimilarProductsRequest(
+        product_id=arguments.similar,
+        model=arguments.model,
+        n=arguments.n,
+        user_id=arguments.user,
+        filter=product_filter(messages, arguments),
+    )
+
+
+def recommend_request(messages, arguments):
+    return messages.RecommendRequest(
         user_id=arguments.user,
         model=arguments.model,
         n=arguments.n,
         strategy=messages.Strategy.Value(f"STRATEGY_{arguments.strategy.upper()}"),
         recent_product_ids=arguments.recent,
         include_seen=arguments.include_seen,
+        filter=product_filter(messages, arguments),
     )
+
+
+def ask(arguments):
+    """The answer of the server as a dict."""
+    messages = importlib.import_module("hotshelf.v1.recommendation_pb2")
+    stubs = importlib.import_module("hotshelf.v1.recommendation_pb2_grpc")
     with grpc.insecure_channel(arguments.address) as channel:
         stub = stubs.RecommendationServiceStub(channel)
-        response = stub.Recommend(request, timeout=arguments.timeout_s)
+        if arguments.similar:
+            request, call = similar_request(messages, arguments), stub.SimilarProducts
+        else:
+            request, call = recommend_request(messages, arguments), stub.Recommend
+        response = call(request, timeout=arguments.timeout_s)
     return json_format.MessageToDict(
         response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
@@ -77,6 +112,11 @@ def main():
         choices=["unspecified", "hybrid", "collaborative", "content"],
     )
     parser.add_argument("--recent", nargs="*", default=[], help="recent product ids, newest first")
+    parser.add_argument("--similar", default="", help="products like this one, not for a person")
+    parser.add_argument("--category", nargs="*", default=[], help="only these categories")
+    parser.add_argument("--brand", nargs="*", default=[], help="only these brands")
+    parser.add_argument("--price-min", type=float, help="lowest price")
+    parser.add_argument("--price-max", type=float, help="highest price")
     parser.add_argument("--include-seen", action="store_true")
     parser.add_argument("--timeout-s", type=float, default=10.0)
     parser.add_argument("--list", action="store_true", help="print the calls and end")
@@ -87,7 +127,7 @@ def main():
             print("\n".join(calls(files)))
             return
         try:
-            answer = recommend(arguments)
+            answer = ask(arguments)
         except grpc.RpcError as error:
             sys.exit(f"{error.code().name}: {error.details()}")
     json.dump(answer, sys.stdout, indent=2)

@@ -105,11 +105,17 @@ pub(super) fn factors(
     )
 }
 
+/// A number that is finite.
+pub(super) fn finite_number(place: Place, row: usize, x: f32) -> Result<(), UnpackError> {
+    if x.is_finite() {
+        return Ok(());
+    }
+    Err(place.not_finite(row, x))
+}
+
 /// A number that is finite and not negative.
 pub(super) fn not_negative(place: Place, row: usize, x: f32) -> Result<(), UnpackError> {
-    if !x.is_finite() {
-        return Err(place.not_finite(row, x));
-    }
+    finite_number(place, row, x)?;
     if x < 0.0 {
         return Err(place.out_of_range(row, &x, &"0 or more"));
     }

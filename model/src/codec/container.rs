@@ -50,6 +50,13 @@ impl<'a> Tensor<'a> {
         }
     }
 
+    /// A column as rows of `cols`.
+    pub(super) fn table<T: Number>(name: &'static str, column: &'a Column<T>, cols: usize) -> Self {
+        let mut tensor = Self::column(name, column);
+        tensor.shape = vec![column.as_slice().len().checked_div(cols).unwrap_or(0), cols];
+        tensor
+    }
+
     /// A matrix as it is.
     pub(super) fn matrix(name: &'static str, matrix: &'a crate::Matrix) -> Self {
         let shape = vec![matrix.rows(), matrix.cols()];

@@ -7,6 +7,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use super::*;
 use crate::{Query, Scratch, sample};
 
+mod content;
 mod mutations;
 
 type Parts = BTreeMap<String, Bytes>;

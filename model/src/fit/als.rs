@@ -45,6 +45,16 @@ pub(super) struct Machine {
     pub(super) clock: Option<Clock>,
 }
 
+impl Machine {
+    /// A pool of its own: rayon's global one belongs to no single fit.
+    pub(super) fn pool(self) -> Result<ThreadPool, FitError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads.get())
+            .thread_name(|thread| format!("fit-{thread}"));
+        Ok(pool.build()?)
+    }
+}
+
 /// One fit under way.
 struct Als<'a> {
     params: &'a AlsParams,
@@ -60,15 +70,10 @@ pub(super) fn fit(
     machine: Machine,
     progress: &mut dyn FnMut(FitStep),
 ) -> Result<Fitted, FitError> {
-    // A pool of its own: rayon's global one belongs to no single fit.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(machine.threads.get())
-        .thread_name(|thread| format!("fit-{thread}"))
-        .build()?;
     let als = Als {
         params,
         path: machine.path,
-        pool,
+        pool: machine.pool()?,
         by_user,
     };
     let is_used: Vec<bool> = (0..by_product.rows())

@@ -75,6 +75,11 @@ impl<'a> Catalogue<'a> {
         self.ids.len()
     }
 
+    /// What the catalogue says, by row.
+    pub(super) fn infos(&self) -> &[Option<&'a ProductInfo>] {
+        &self.infos
+    }
+
     /// Row of a product of the interactions.
     pub(super) fn row(&self, product: u32) -> u32 {
         self.rows[product as usize]

@@ -26,6 +26,8 @@ pub enum FitStep {
     },
     /// Factors stand; index, history and popularity are being put together.
     Assembling,
+    /// Products are being embedded, and their neighbours listed.
+    Embedding,
 }
 
 /// Why there is nothing to fit.
@@ -62,6 +64,26 @@ pub enum FitError {
         id: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// A product's own embedding has a length that cannot be used.
+    #[error("embedding of product {id:?} has {found} numbers, expected {expected}")]
+    EmbeddingLength {
+        /// Product id.
+        id: String,
+        /// Its length.
+        found: usize,
+        /// What would be accepted.
+        expected: String,
+    },
+    /// A product's own embedding holds NaN or an infinity.
+    #[error("embedding of product {id:?} holds {value} at {at}, which is not a finite number")]
+    EmbeddingNumber {
+        /// Product id.
+        id: String,
+        /// Place in the embedding, from 0.
+        at: usize,
+        /// The number.
+        value: f32,
     },
     /// A user or product id is empty or too long.
     #[error("{kind} id row {row}: {source}", row = source.row())]

@@ -4,46 +4,52 @@
 //! that bound falls below the n-th best score so far, nothing further down can enter (Teflioudi,
 //! Gemulla and Mykytiuk, "LEMP", SIGMOD 2015, use the same order). ALS norms are skewed, as
 //! popularity is, and the scan usually sees a few percent of the catalogue; where norms are equal
-//! it sees everything and is a plain scan. Either way the result is that of the plain scan, to
-//! the bit.
+//! it sees everything.
 //!
-//! The rows are kept a second time, in order of norm and in panels of 16 (see
-//! [`crate::dot::panel_scores_on`]). Gathering rows through `order` from the matrix instead would
-//! save that memory and was measured 3 to 5 times slower (`benches/scan.rs`).
+//! ```text
+//!  codes in norm order ─▶ lower and upper bound of each score
+//!      lower bounds ─▶ the n-th best of them is the bar
+//!      upper bounds ─▶ rows that reach the bar ─▶ the one dot product ─▶ the best n
+//! ```
+//!
+//! What is read of every visited row are its byte codes (see [`super::codes`]); the matrix itself
+//! only for the few rows whose upper bound reaches the bar in the end. As the bounds are proven,
+//! the result is that of the plain scan, to the bit. Memory beside the matrix: a quarter of it,
+//! and 16 bytes a row.
 
-use super::{Search, SearchScratch};
+use super::{
+    Search, SearchScratch,
+    codes::{Codes, PANELS_AT_ONCE, QueryCodes},
+};
 use crate::{
     Breathe, Matrix,
     column::Column,
-    dot::{panel_line, panel_scores_on},
-    lanes::{CpuPath, LANES, Line},
+    dot::dot_on,
+    lanes::{CpuPath, LANES, int8::prefetch},
+    topk::TopK,
 };
-
-/// Panels scored between two looks at the bound. Chosen: 64 rows, so that a call costs little
-/// beside its work and few rows past the stop are scored.
-const PANELS_AT_ONCE: usize = 4;
-
-/// What computed scores and stored norms may exceed their true values by, relatively: 68 rounded
-/// operations at 1024 factors are 4e-6, stored norms are checked to [`NORM_TOLERANCE`].
-const BOUND_MARGIN: f64 = 1.0 + 1e-4;
-
-/// The same in absolute terms, for products that underflow: 1024 of them lose at most 2e-42.
-const BOUND_UNDERFLOW: f64 = 1e-40;
 
 /// How far a stored norm may lie from the norm of its row, relatively.
 pub(crate) const NORM_TOLERANCE: f64 = 1e-5;
 
-/// The columns of the part `als_index.safetensors`, and the rows in their order.
+/// The columns of the part `als_index.safetensors`, and the rows in their order as codes.
 #[derive(Clone, Debug)]
 pub(crate) struct Exact {
     /// A permutation of the rows: norm descending, then row ascending.
     pub(crate) order: Column<u32>,
     /// Euclidean norms in that order.
     pub(crate) norms: Column<f32>,
-    panels: Vec<Line>,
-    /// Lines of a padded query.
-    lines: usize,
-    cols: usize,
+    codes: Codes,
+}
+
+/// Working memory of the exact scan.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ExactScratch {
+    query: QueryCodes,
+    /// The best lower bounds so far; the least of them is the bar.
+    lower: TopK,
+    /// Admitted rows with the upper bounds of their scores.
+    candidates: Vec<(f32, u32)>,
 }
 
 impl Exact {
@@ -74,19 +80,11 @@ impl Exact {
         norms: Column<f32>,
         breathe: Breathe<'_>,
     ) -> Self {
-        let (cols, lines) = (rows.cols(), rows.cols().div_ceil(LANES));
-        let mut panels = vec![Line::ZERO; lines * LANES * order.as_slice().len().div_ceil(LANES)];
+        let mut codes = Codes::with_capacity(rows.rows(), rows.cols());
         let mut since = 0;
-        for (panel, order) in panels
-            .chunks_mut((lines * LANES).max(1))
-            .zip(order.as_slice().chunks(LANES))
-        {
-            for (lane, row) in order.iter().enumerate() {
-                for (element, x) in rows.row(*row as usize).iter().enumerate() {
-                    panel[panel_line(element, lines)].0[lane] = *x;
-                }
-            }
-            since += size_of_val(panel);
+        for order in order.as_slice().chunks(LANES) {
+            codes.push_panel(order.iter().map(|row| rows.row(*row as usize)));
+            since += order.len() * rows.cols() * size_of::<f32>();
             if since >= 256 << 10 {
                 breathe(std::mem::take(&mut since));
             }
@@ -95,9 +93,7 @@ impl Exact {
         Self {
             order,
             norms,
-            panels,
-            lines,
-            cols,
+            codes,
         }
     }
 
@@ -105,68 +101,133 @@ impl Exact {
     pub(super) fn search(
         &self,
         path: CpuPath,
-        search: &Search<'_>,
+        (rows, search): (&Matrix, &Search<'_>),
         admits: &impl Fn(u32) -> bool,
         scratch: &mut SearchScratch,
     ) {
         assert_eq!(
             search.query.len(),
-            self.cols,
+            rows.cols(),
             "the query has the length of a row"
         );
         scratch.top.start(search.n);
-        scratch.scored = 0;
-        scratch.query.clear();
-        scratch.query.resize(self.lines, Line::ZERO);
-        bytemuck::cast_slice_mut::<Line, f32>(&mut scratch.query)[..self.cols]
-            .copy_from_slice(search.query);
-        scratch.scores.resize(PANELS_AT_ONCE, Line::ZERO);
-
-        let query_norm = norm(search.query);
-        let order = self.order.as_slice();
-        let mut bar = scratch.top.bar();
-        for (block, order) in order.chunks(PANELS_AT_ONCE * LANES).enumerate() {
-            let start = block * PANELS_AT_ONCE;
-            let longest = f64::from(self.norms.as_slice()[start * LANES]);
-            let bound = query_norm * longest * BOUND_MARGIN + BOUND_UNDERFLOW;
-            // A row that only reaches the bar may still win its tie, so the stop is strict.
-            if bound < f64::from(bar) {
-                break;
+        scratch.scored = self.bound(path, search, admits, &mut scratch.exact);
+        let bar = scratch.exact.lower.bar();
+        let candidates = &mut scratch.exact.candidates;
+        candidates.retain(|(upper, _)| *upper >= bar);
+        // Rows lie anywhere in memory: all are asked for before the first is needed.
+        for (_, row) in candidates.iter().take(PREFETCHED) {
+            prefetch(rows.row(*row as usize));
+        }
+        for (at, (_, row)) in candidates.iter().enumerate() {
+            if let Some((_, ahead)) = candidates.get(at + PREFETCHED) {
+                prefetch(rows.row(*ahead as usize));
             }
-            let panels = order.len().div_ceil(LANES);
-            let lines = self.lines * LANES;
-            let scores = &mut scratch.scores[..panels];
-            let rows = &self.panels[start * lines..][..panels * lines];
-            panel_scores_on(path, &scratch.query, rows, scores);
-            scratch.scored += order.len();
-            for (scores, order) in scratch.scores.iter().zip(order.chunks(LANES)) {
-                if !reaches(scores, bar) {
-                    continue;
-                }
-                for (score, row) in scores.0.iter().zip(order) {
-                    if *score >= bar && admits(*row) {
-                        scratch.top.offer(*score, *row);
-                        bar = scratch.top.bar();
-                    }
-                }
+            let score = dot_on(path, search.query, rows.row(*row as usize));
+            if score >= scratch.top.bar() {
+                scratch.top.offer(score, *row);
             }
         }
         scratch.top.finish(&mut scratch.ranked);
     }
 
+    /// Collects every admitted row that may be among the best, returns the rows visited.
+    fn bound(
+        &self,
+        path: CpuPath,
+        search: &Search<'_>,
+        admits: &impl Fn(u32) -> bool,
+        scratch: &mut ExactScratch,
+    ) -> usize {
+        let ExactScratch {
+            query,
+            lower,
+            candidates,
+        } = scratch;
+        query.quantise(search.query);
+        lower.start(search.n);
+        candidates.clear();
+        let norms = self.norms.as_slice();
+        let blocks = self.order.as_slice().chunks(PANELS_AT_ONCE * LANES);
+        let mut visited = 0;
+        for (block, order) in blocks.enumerate() {
+            let longest = norms[visited];
+            let bar = lower.bar();
+            // A row that only reaches the bar may still win its tie, so the stop is strict.
+            if query.reach(longest) < f64::from(bar) {
+                break;
+            }
+            let slack = query.slack(longest);
+            let threshold = ((f64::from(bar) - slack) as f32).next_down();
+            let scan = self
+                .codes
+                .scan(path, block * PANELS_AT_ONCE, query, threshold);
+            for ((panel, order), sums) in order.chunks(LANES).enumerate().zip(&scan.sums) {
+                let mut mask = scan.reaches[panel] & (u16::MAX >> (LANES - order.len()));
+                while mask != 0 {
+                    let lane = mask.trailing_zeros() as usize;
+                    mask &= mask - 1;
+                    let at = visited + panel * LANES + lane;
+                    let [low, high] = self.codes.bounds(at, sums[lane], query, slack);
+                    // Written so that NaN is looked at in full.
+                    let is_out = high < lower.bar();
+                    if !is_out && admits(order[lane]) {
+                        candidates.push((high, order[lane]));
+                        lower.offer(low, order[lane]);
+                    }
+                }
+            }
+            visited += order.len();
+        }
+        visited
+    }
+
+    /// The rows that are not zeros, longest first.
+    pub(crate) fn nonzero(&self) -> &[u32] {
+        let count = self.norms.as_slice().partition_point(|norm| *norm > 0.0);
+        &self.order.as_slice()[..count]
+    }
+
+    /// The most promising of the `among` longest rows that are not zeros, by their codes, best
+    /// first.
+    pub(super) fn seeds<'s>(
+        &self,
+        path: CpuPath,
+        (query, among): (&[f32], usize),
+        scratch: &'s mut ExactScratch,
+    ) -> &'s [(f32, u32)] {
+        scratch.query.quantise(query);
+        scratch.candidates.clear();
+        let nonzero = self.nonzero();
+        let longest = nonzero[..among.min(nonzero.len())].chunks(PANELS_AT_ONCE * LANES);
+        for (block, order) in longest.enumerate() {
+            let start = block * PANELS_AT_ONCE;
+            let scan = self.codes.scan(path, start, &scratch.query, f32::INFINITY);
+            for (at, (row, sum)) in order.iter().zip(scan.sums.as_flattened()).enumerate() {
+                let estimate = self.codes.estimate(start * LANES + at, *sum);
+                scratch.candidates.push((estimate as f32, *row));
+            }
+        }
+        let best = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let kept = SEEDS_KEPT.min(scratch.candidates.len());
+        if kept < scratch.candidates.len() {
+            scratch.candidates.select_nth_unstable_by(kept, best);
+            scratch.candidates.truncate(kept);
+        }
+        scratch.candidates.sort_unstable_by(best);
+        &scratch.candidates
+    }
+
     pub(super) fn bytes(&self) -> usize {
-        self.order.as_bytes().len() + self.norms.as_bytes().len() + size_of_val(&self.panels[..])
+        self.order.as_bytes().len() + self.norms.as_bytes().len() + self.codes.bytes()
     }
 }
 
-/// Whether any of 16 scores reaches the bar; without an early exit, so that it compiles to
-/// vector comparisons.
-fn reaches(scores: &Line, bar: f32) -> bool {
-    scores
-        .0
-        .iter()
-        .fold(false, |any, score| any | (*score >= bar))
-}
+/// Rows that a graph search starts from.
+const SEEDS_KEPT: usize = 8;
+
+/// Rows asked for ahead of their use. Chosen: 16 of 256 bytes fill the line buffers of a core.
+const PREFETCHED: usize = 16;
 
 /// Euclidean norm in f64: no row of f32 can overflow it or vanish in it. Eight partial sums in
 /// fixed order, plain multiplications and additions, so every CPU computes the same.

@@ -61,20 +61,69 @@ fn cases() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Rows whose lengths range from the subnormal to the greatest that is accepted, of up to 600
+/// elements, each row with its own power of ten, and queries alike.
+fn extreme_cases() -> impl Strategy<Value = Case> {
+    let element = prop_oneof![4 => -1.0f32..1.0, 1 => Just(0.0), 1 => Just(-0.0), 1 => Just(1.0)];
+    let power = prop_oneof![2 => Just(0i32), 1 => -46i32..-30, 1 => -3i32..3, 1 => 10i32..17];
+    (1usize..600, 1usize..70).prop_flat_map(move |(cols, count)| {
+        let elements = proptest::collection::vec(element.clone(), cols * 4 + 131);
+        let rows = proptest::collection::vec((0..3 * cols + 131, power.clone()), count + 1);
+        (elements, rows, 0usize..80).prop_map(move |(elements, rows, n)| {
+            // A row is a window of the elements, so that few numbers make many rows.
+            let row = |(start, power): &(usize, i32)| {
+                let scale = 10f64.powi(*power);
+                let window = elements[*start..].iter().take(cols);
+                let row = window.map(move |x| (f64::from(*x) * scale) as f32);
+                row.collect::<Vec<f32>>()
+            };
+            let numbers = rows[1..].iter().flat_map(|at| row(at)).collect();
+            Case {
+                rows: Matrix::from_vec(numbers, cols).unwrap(),
+                query: row(&rows[0]),
+                n,
+                excluded: (0..count).map(|at| at % 11 == n % 11).collect(),
+            }
+        })
+    })
+}
+
+fn check_exact(case: &Case) -> Result<(), TestCaseError> {
+    let index = ItemIndex::exact(&case.rows);
+    let search = Search {
+        query: &case.query,
+        n: case.n,
+        admitted_max: case.rows.rows(),
+    };
+    let admits = |row: u32| !case.excluded[row as usize];
+    let mut scratch = SearchScratch::default();
+    let mut scored = Vec::new();
+    for path in CpuPath::available() {
+        let found: Vec<(u32, u32)> = index
+            .search_on(path, &search, admits, &mut scratch)
+            .map(|(row, score)| (row, score.to_bits()))
+            .collect();
+        prop_assert_eq!(
+            found,
+            naive(path, &case.rows, &search, &case.excluded),
+            "on {}",
+            path.as_str()
+        );
+        scored.push(scratch.retrieval().scored);
+    }
+    prop_assert!(scored.windows(2).all(|pair| pair[0] == pair[1]));
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn scan_in_norm_order_equals_the_naive_scan_to_the_bit(case in cases()) {
-        let index = ItemIndex::exact(&case.rows);
-        let search = Search { query: &case.query, n: case.n, admitted_max: case.rows.rows() };
-        let admits = |row: u32| !case.excluded[row as usize];
-        let mut scratch = SearchScratch::default();
-        for path in CpuPath::available() {
-            let found: Vec<(u32, u32)> = index
-                .search_on(path, &search, admits, &mut scratch)
-                .map(|(row, score)| (row, score.to_bits()))
-                .collect();
-            prop_assert_eq!(found, naive(path, &case.rows, &search, &case.excluded));
-        }
+        check_exact(&case)?;
+    }
+
+    #[test]
+    fn neither_huge_nor_subnormal_rows_escape_the_bounds(case in extreme_cases()) {
+        check_exact(&case)?;
     }
 }
 

@@ -11,9 +11,9 @@ use super::*;
 use crate::{CardExtra, IndexChoice, Packed, Reason, sample};
 
 fn packed() -> Packed {
-    let model = sample::model(&sample::shop(60, 40), &sample::params(8));
+    let model = sample::model(&sample::shop(60, 40), &sample::params_without_content(8));
     let extra = CardExtra {
-        parameters: sample::params(8),
+        parameters: sample::params_without_content(8),
         evaluation: None,
         probes: 5,
     };

@@ -24,7 +24,10 @@ fn ask<'m>(model: &'m Model, query: &Query<'_>) -> Answer<'m> {
 
 #[test]
 fn checkerboard_user_gets_the_missing_product_of_its_colour_first() {
-    let model = sample::model(&sample::checkerboard(20), &sample::params(4));
+    let model = sample::model(
+        &sample::checkerboard(20),
+        &sample::params_without_content(4),
+    );
     for user in 0..20 {
         let user_id = format!("u{user:02}");
         let answer = ask(
@@ -43,7 +46,7 @@ fn checkerboard_user_gets_the_missing_product_of_its_colour_first() {
 
 #[test]
 fn answers_are_the_naive_ranking_of_all_eligible_products() {
-    let model = sample::model(&sample::shop(80, 50), &sample::params(9));
+    let model = sample::model(&sample::shop(80, 50), &sample::params_without_content(9));
     for row in 0..model.users().len() as u32 {
         let user = UserRow(row);
         let user_id = model.users().id(user);
@@ -77,7 +80,10 @@ fn answers_are_the_naive_ranking_of_all_eligible_products() {
 
 #[test]
 fn seen_and_excluded_products_stay_away_unless_asked_for() {
-    let model = sample::model(&sample::checkerboard(10), &sample::params(4));
+    let model = sample::model(
+        &sample::checkerboard(10),
+        &sample::params_without_content(4),
+    );
     let query = Query {
         user_id: "u00",
         n: 100,
@@ -125,7 +131,7 @@ fn seen_and_excluded_products_stay_away_unless_asked_for() {
 
 #[test]
 fn unknown_and_anonymous_users_get_popularity_and_are_told_so() {
-    let model = sample::model(&sample::shop(80, 50), &sample::params(4));
+    let model = sample::model(&sample::shop(80, 50), &sample::params_without_content(4));
     for user_id in ["", "nobody"] {
         let exclude = [model
             .products()
@@ -153,7 +159,7 @@ fn unknown_and_anonymous_users_get_popularity_and_are_told_so() {
 
 #[test]
 fn strategies_without_their_parts_fall_back_or_are_refused() {
-    let model = sample::model(&sample::checkerboard(6), &sample::params(2));
+    let model = sample::model(&sample::checkerboard(6), &sample::params_without_content(2));
     let query = Query {
         user_id: "u00",
         strategy: Strategy::Hybrid,
@@ -181,7 +187,7 @@ fn strategies_without_their_parts_fall_back_or_are_refused() {
 
 #[test]
 fn a_user_whose_factors_vanished_gets_popularity() {
-    let mut params = sample::params(3);
+    let mut params = sample::params_without_content(3);
     // So much regularization that no factor survives.
     params.als.regularization = 1e37;
     params.als.iterations = 3;
@@ -204,8 +210,8 @@ fn a_user_whose_factors_vanished_gets_popularity() {
 
 #[test]
 fn scratch_serves_models_of_different_sizes_in_turn() {
-    let small = sample::model(&sample::checkerboard(6), &sample::params(2));
-    let large = sample::model(&sample::shop(40, 300), &sample::params(20));
+    let small = sample::model(&sample::checkerboard(6), &sample::params_without_content(2));
+    let large = sample::model(&sample::shop(40, 300), &sample::params_without_content(20));
     let mut scratch = Scratch::default();
     for _ in 0..3 {
         for model in [&small, &large, &small] {

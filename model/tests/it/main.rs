@@ -53,7 +53,7 @@ fn fitted(threads: usize) -> Model {
             ..
         })
     ));
-    assert_eq!(steps.len(), 15 + 2);
+    assert_eq!(steps.len(), 15 + 3);
     model.unwrap()
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::Args;
 use hotshelf_model::Model;
 
-use super::json;
 use super::report::{Report, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
@@ -14,7 +13,7 @@ use crate::instant::{parse_instant, rfc3339};
 use crate::mapping::Cut;
 use crate::packed::PackedModel;
 use crate::progress::Progress;
-use crate::sample::{SampleOptions, samples};
+use crate::sample::{SampleOptions, product_samples, samples};
 use crate::train::{evaluate_model, evaluate_parameters};
 
 #[derive(Debug, Args)]
@@ -30,6 +29,7 @@ pub(super) struct EvaluateArgs {
 impl EvaluateArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
         let progress = Progress::on_terminal();
+        self.shop.check_outputs()?;
         let mapping = self.shop.mapping()?;
         let mut options = self.shop.options(&mapping)?;
         let packed = self.packed.as_deref().map(PackedModel::read).transpose()?;
@@ -50,24 +50,22 @@ impl EvaluateArgs {
 
         let shown = SampleOptions {
             seed: options.params.als.seed,
-            per_segment: self.shop.samples,
+            each: self.shop.samples,
             before_s: Some(evaluation.cut_s),
         };
         let report = Report {
             shop: ShopSummary::of(&shop),
             parameters: options.params,
             samples: samples(&model, &shop, shown),
+            product_samples: product_samples(&model, shown),
+            index: BTreeMap::new(),
             evaluation,
             refit: None,
             packed: self.packed.clone(),
             size_bytes: None,
             published: None,
         };
-        if self.shop.json {
-            json(&report)
-        } else {
-            Ok(report.text())
-        }
+        self.shop.hand_over(&report)
     }
 
     fn unpacked(&self, packed: PackedModel) -> Result<Model, Error> {

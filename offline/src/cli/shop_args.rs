@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::json;
+use super::report::{Report, html};
 use crate::error::Error;
 use crate::ingest::read_shop;
 use crate::instant::parse_instant;
@@ -39,12 +41,15 @@ pub(super) struct ShopArgs {
     /// Commit of the code that trains, for the model's lineage
     #[arg(long, value_name = "SHA")]
     code_commit: Option<String>,
-    /// Users of each segment that are printed with their history and their list
+    /// Users of each segment, and products of each popularity band, that are shown
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) samples: usize,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(super) json: bool,
+    /// Write the report into this file as one self-contained HTML page, too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     model: ModelSettings,
 }
@@ -56,6 +61,23 @@ impl ShopArgs {
 
     pub(super) fn read(&self, mapping: &Mapping, progress: Progress) -> Result<Shop, Error> {
         read_shop(mapping, self.until, progress)
+    }
+
+    /// Finds what would keep a report from being written before anything is computed for it.
+    pub(super) fn check_outputs(&self) -> Result<(), Error> {
+        self.html.as_deref().map_or(Ok(()), html::check_writable)
+    }
+
+    /// The report for standard output, once its page is written.
+    pub(super) fn hand_over(&self, report: &Report) -> Result<String, Error> {
+        if let Some(file) = &self.html {
+            html::write(report, file)?;
+        }
+        if self.json {
+            json(report)
+        } else {
+            Ok(report.text())
+        }
     }
 
     /// Flags over the mapping over the defaults.

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::json;
 use super::publish::{AuthorArgs, Publisher};
 use super::report::{Report, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
 use crate::packed::PackedModel;
 use crate::progress::Progress;
-use crate::sample::{SampleOptions, samples};
+use crate::sample::{SampleOptions, product_samples, samples};
 use crate::train::train;
 
 #[derive(Debug, Args)]
@@ -38,6 +37,7 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
         let progress = Progress::on_terminal();
+        self.shop.check_outputs()?;
         let mapping = self.shop.mapping()?;
         let mut options = self.shop.options(&mapping)?;
         options.refit = !self.no_refit;
@@ -52,29 +52,28 @@ impl TrainArgs {
             trained.packed.write(folder)?;
         }
         let size_bytes = trained.packed.size_bytes();
+        let index = trained.packed.card.index.clone();
         let publish = |publisher: Publisher<'_>| publisher.publish(trained.packed);
         let published = publisher.map(publish).transpose()?;
 
         let shown = SampleOptions {
             seed: options.params.als.seed,
-            per_segment: self.shop.samples,
+            each: self.shop.samples,
             before_s: (!options.refit).then_some(trained.evaluation.cut_s),
         };
         let report = Report {
             shop: ShopSummary::of(&shop),
             parameters: options.params,
             samples: samples(&trained.model, &shop, shown),
+            product_samples: product_samples(&trained.model, shown),
+            index,
             evaluation: trained.evaluation,
             refit: Some(options.refit),
             packed: self.out.clone(),
             size_bytes: Some(size_bytes),
             published,
         };
-        if self.shop.json {
-            json(&report)
-        } else {
-            Ok(report.text())
-        }
+        self.shop.hand_over(&report)
     }
 
     /// Opened before anything is read, so that a mistyped name costs no training.

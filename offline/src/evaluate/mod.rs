@@ -2,41 +2,45 @@
 //!
 //! The full catalogue is ranked for every user; no negatives are sampled, which would flatter. The
 //! model answers through the very call that serves, so that what is measured is what people get.
-//! Most popular stands beside it, counted on the past alone as the model knows it.
+//! Most popular and item-kNN stand beside it, made of the past alone as the model knows it.
 //!
 //! ```text
-//! user in past and future? ─▶ relevant products ─▶ list of each ranker ─▶ metrics ─▶ means
-//!      no: counted             (seen ones out,      (seen ones out,              └─▶ paired
-//!                               or all)              or all)                         differences
+//! user in past and future? ─▶ relevant products ─▶ list of each ranker ─▶ metrics ─▶ means, by
+//!      no: counted             (seen ones out,      (seen ones out,         │        segment too
+//!                               or all)              or all)                └─▶ paired differences
+//!                                                                               to most popular
 //! ```
 //!
 //! A product that was first seen after the cut can be ranked by nobody and still counts as
-//! relevant: the people did buy it.
+//! relevant: the people did buy it. A strategy that the model cannot serve is named as such; it
+//! gets neither zeros nor the numbers of what it would fall back to.
 
-mod paired;
+mod audience;
+mod bootstrap;
+mod item_knn;
 mod rankers;
 mod report;
+mod tally;
 #[cfg(test)]
 mod tests;
 
-use hotshelf_model::metrics::{hit_at_k, ndcg_at_k, precision_at_k, recall_at_k};
-use hotshelf_model::{Model, UserRow};
+use hotshelf_model::{Model, Strategy};
 use indicatif::ProgressBar;
 
-pub use paired::Difference;
-use rankers::{Collaborative, MostPopular};
-pub use report::{EvaluationReport, Scores};
+use audience::Audience;
+pub use bootstrap::Difference;
+use item_knn::ItemKnn;
+use rankers::{Asked, BASELINE, MostPopular, Ranker};
+pub use report::{Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable};
+use tally::{METRICS, Measured, Tally};
 
 use crate::instant::rfc3339;
-use crate::mapping::{EvaluationPlan, Seen};
+use crate::mapping::EvaluationPlan;
 use crate::shop::Shop;
 use crate::split::Split;
 
-/// Makes the list of one user: rows of the model, best first, at most k.
-trait Ranker {
-    fn name(&self) -> &'static str;
-    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>);
-}
+/// In the order of every table: the model's strategies, then the baselines.
+const STRATEGIES: [Strategy; 3] = [Strategy::Collaborative, Strategy::Content, Strategy::Hybrid];
 
 /// Evaluates a model that was fitted on the events before the split's cut.
 pub(crate) fn evaluate(
@@ -46,31 +50,31 @@ pub(crate) fn evaluate(
     plan: &EvaluationPlan,
     bar: &ProgressBar,
 ) -> EvaluationReport {
-    let mut rankers: [Box<dyn Ranker + '_>; 2] = [
-        Box::new(Collaborative::new(model, plan)),
-        Box::new(MostPopular::new(model, plan)),
-    ];
-    let mut measured: Vec<Vec<UserScores>> = vec![Vec::new(); rankers.len()];
+    let (mut rankers, unavailable) = rankers(model, plan);
+    let tallies = rankers
+        .iter()
+        .map(|ranker| Tally::new(ranker.name(), model));
+    let mut tallies: Vec<Tally> = tallies.collect();
     let mut audience = Audience::new(model, shop, plan.seen);
+    let mut users = Vec::new();
     let mut list = Vec::with_capacity(plan.k);
     for (user, products) in &split.future {
         bar.inc(1);
         let Some((row, relevant)) = audience.relevant(*user, products) else {
             continue;
         };
-        for (ranker, scores) in rankers.iter_mut().zip(&mut measured) {
-            ranker.rank(row, &mut list);
-            scores.push(UserScores::of(&list, &relevant, plan.k));
+        let segment = segment_of(model, model.users().segment(row));
+        let user = Measured { segment, relevant };
+        for (ranker, tally) in rankers.iter_mut().zip(&mut tallies) {
+            let fallbacks = ranker.rank(row, &mut list);
+            tally.note(fallbacks);
+            tally.add(&user, &list, plan.k);
         }
+        users.push(user);
     }
-    let means = rankers
-        .iter()
-        .zip(&measured)
-        .map(|(ranker, users)| means(ranker.name(), users));
-    let ndcgs = measured[0]
-        .iter()
-        .zip(&measured[1])
-        .map(|(ours, popular)| ours.ndcg - popular.ndcg);
+    let seed = model.parameters().als.seed;
+    let everybody: Vec<usize> = (0..users.len()).collect();
+    let segments: Vec<usize> = (0..model.users().segment_names().len()).collect();
     EvaluationReport {
         cut_off: rfc3339(split.cut_s),
         cut_s: split.cut_s,
@@ -79,106 +83,89 @@ pub(crate) fn evaluate(
         k: plan.k,
         seen: plan.seen.as_str(),
         catalogue: model.products().len(),
-        users: measured[0].len(),
+        users: users.len(),
         users_without_past: audience.without_past,
         users_without_relevant: audience.without_relevant,
-        unknown_relevant_share: audience.unknown as f64 / audience.relevant.max(1) as f64,
-        rankers: means.collect(),
-        ndcg_difference: Difference::of(&ndcgs.collect::<Vec<_>>()),
+        unknown_relevant_share: audience.unknown_share(),
+        resamples: bootstrap::RESAMPLES,
+        item_knn_neighbours: item_knn::NEIGHBOURS,
+        rankers: group(&tallies, &everybody, &segments, seed),
+        segments: by_segment(model, &tallies, &users),
+        long_tail: tallies.iter().map(|tally| tally.long_tail(model)).collect(),
+        unavailable,
+        fallbacks: tallies
+            .into_iter()
+            .filter(|tally| !tally.fallbacks.is_empty())
+            .map(|tally| (tally.ranker, tally.fallbacks))
+            .collect(),
     }
 }
 
-/// Finds users in the model and says what is relevant to them; counts those it cannot use.
-struct Audience<'m> {
-    model: &'m Model,
-    shop: &'m Shop,
-    seen: Seen,
-    without_past: usize,
-    without_relevant: usize,
-    relevant: usize,
-    unknown: usize,
-}
+type Rankers<'m> = Vec<Box<dyn Ranker + 'm>>;
 
-impl<'m> Audience<'m> {
-    fn new(model: &'m Model, shop: &'m Shop, seen: Seen) -> Self {
-        Self {
-            model,
-            shop,
-            seen,
-            without_past: 0,
-            without_relevant: 0,
-            relevant: 0,
-            unknown: 0,
+/// All that can be asked, and what cannot.
+fn rankers<'m>(model: &'m Model, plan: &EvaluationPlan) -> (Rankers<'m>, Vec<Unavailable>) {
+    let mut rankers: Rankers<'m> = Vec::new();
+    let mut unavailable = Vec::new();
+    for strategy in STRATEGIES {
+        match Asked::new(model, plan, strategy) {
+            Ok(ranker) => rankers.push(Box::new(ranker)),
+            Err(why) => unavailable.push(Unavailable {
+                ranker: strategy.as_str(),
+                why: why.to_string(),
+            }),
         }
     }
+    rankers.push(Box::new(MostPopular::new(model, plan)));
+    rankers.push(Box::new(ItemKnn::new(model, plan)));
+    (rankers, unavailable)
+}
 
-    /// The user's row and the ascending rows of what is relevant. Products that the model does
-    /// not know get rows beyond its catalogue, which no list contains.
-    fn relevant(&mut self, user: u32, products: &[u32]) -> Option<(UserRow, Vec<u32>)> {
-        let Some(row) = self.model.users().find(self.shop.users.text(user)) else {
-            self.without_past += 1;
-            return None;
+fn segment_of(model: &Model, name: &str) -> usize {
+    let mut names = model.users().segment_names().iter();
+    names
+        .position(|segment| segment == name)
+        .expect("a user's segment is one of the model's")
+}
+
+fn by_segment(model: &Model, tallies: &[Tally], users: &[Measured]) -> Vec<SegmentScores> {
+    let names = model.users().segment_names().iter().enumerate();
+    let scores = names.map(|(segment, name)| {
+        let members: Vec<usize> = (0..users.len())
+            .filter(|user| users[*user].segment == segment)
+            .collect();
+        SegmentScores {
+            segment: name.clone(),
+            users: members.len(),
+            rankers: group(tallies, &members, &[segment], model.parameters().als.seed),
+        }
+    });
+    scores.collect()
+}
+
+/// Means of some users by ranker, each but the baseline with its differences to the baseline.
+fn group(tallies: &[Tally], users: &[usize], segments: &[usize], seed: u64) -> Vec<Scores> {
+    let baseline = tallies.iter().find(|tally| tally.ranker == BASELINE);
+    let baseline = baseline.expect("most popular is always among the rankers");
+    let others: Vec<&Tally> = tallies.iter().filter(|t| t.ranker != BASELINE).collect();
+    let row = |user: &usize| {
+        let difference = |metric: usize, ours: &Tally| {
+            ours.scores[*user][metric] - baseline.scores[*user][metric]
         };
-        let catalogue = self.model.products().len() as u32;
-        let mut relevant = Vec::with_capacity(products.len());
-        let mut unknown = 0;
-        for product in products {
-            match self
-                .model
-                .products()
-                .find(self.shop.products.text(*product))
-            {
-                None => {
-                    relevant.push(catalogue + unknown);
-                    unknown += 1;
-                }
-                Some(product) => {
-                    let had = self.model.history().has_seen(row, product);
-                    if !(had && self.seen == Seen::Excluded) {
-                        relevant.push(product.0);
-                    }
-                }
-            }
-        }
-        if relevant.is_empty() {
-            self.without_relevant += 1;
-            return None;
-        }
-        relevant.sort_unstable();
-        self.relevant += relevant.len();
-        self.unknown += unknown as usize;
-        Some((row, relevant))
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct UserScores {
-    precision: f64,
-    recall: f64,
-    ndcg: f64,
-    hit: f64,
-}
-
-impl UserScores {
-    fn of(list: &[u32], relevant: &[u32], k: usize) -> Self {
-        Self {
-            precision: precision_at_k(list, relevant, k),
-            recall: recall_at_k(list, relevant, k),
-            ndcg: ndcg_at_k(list, relevant, k),
-            hit: hit_at_k(list, relevant, k),
-        }
-    }
-}
-
-fn means(ranker: &'static str, users: &[UserScores]) -> Scores {
-    let mean = |score: fn(&UserScores) -> f64| {
-        users.iter().map(score).sum::<f64>() / users.len().max(1) as f64
+        let columns = others.iter();
+        columns
+            .flat_map(|ours| (0..METRICS).map(move |metric| difference(metric, ours)))
+            .collect()
     };
-    Scores {
-        ranker,
-        precision: mean(|user| user.precision),
-        recall: mean(|user| user.recall),
-        ndcg: mean(|user| user.ndcg),
-        hit_rate: mean(|user| user.hit),
-    }
+    let rows: Vec<Vec<f64>> = users.iter().map(row).collect();
+    let differences = bootstrap::differences(&rows, seed);
+    let mut differences = differences.chunks_exact(METRICS);
+    let scores = tallies.iter().map(|tally| {
+        let mut scores = tally.means(users, segments);
+        if tally.ranker != BASELINE {
+            scores.difference = differences.next().map(Differences::of);
+        }
+        scores
+    });
+    scores.collect()
 }

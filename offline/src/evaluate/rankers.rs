@@ -1,52 +1,79 @@
-//! The lists that are compared.
+//! The lists that are compared: the model's strategies, and what needs no model to speak of.
 
-use hotshelf_model::{Model, Query, Scratch, Strategy, UserRow};
+use hotshelf_model::{Fallback, Fallbacks, Model, Query, QueryError, Scratch, Strategy, UserRow};
 
-use super::Ranker;
 use crate::mapping::{EvaluationPlan, Seen};
 
+/// Everything is compared with this one.
+pub(super) const BASELINE: &str = "most_popular";
+
+/// Makes the list of one user: rows of the model, best first, at most k.
+pub(super) trait Ranker {
+    fn name(&self) -> &'static str;
+    /// Returns what was given up on the way.
+    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks;
+}
+
 /// The model, asked as the server asks it.
-pub(super) struct Collaborative<'m> {
+pub(super) struct Asked<'m> {
     model: &'m Model,
+    strategy: Strategy,
     k: usize,
     include_seen: bool,
     scratch: Scratch,
 }
 
-impl<'m> Collaborative<'m> {
-    pub(super) fn new(model: &'m Model, plan: &EvaluationPlan) -> Self {
-        let include_seen = plan.seen == Seen::Included;
-        Self {
+impl<'m> Asked<'m> {
+    /// Err with the reason where the model cannot serve the strategy to anybody. Whether it can
+    /// is read off an answer rather than off its parts, so that it holds for what is served.
+    pub(super) fn new(
+        model: &'m Model,
+        plan: &EvaluationPlan,
+        strategy: Strategy,
+    ) -> Result<Self, QueryError> {
+        let mut ranker = Self {
             model,
+            strategy,
             k: plan.k,
-            include_seen,
+            include_seen: plan.seen == Seen::Included,
             scratch: Scratch::default(),
+        };
+        if !model.users().is_empty() {
+            let fallbacks = ranker.ask(UserRow(0), &mut Vec::new())?;
+            if fallbacks.contains(Fallback::NoContentParts) {
+                return Err(QueryError::NeedsContent);
+            }
         }
-    }
-}
-
-impl Ranker for Collaborative<'_> {
-    fn name(&self) -> &'static str {
-        Strategy::Collaborative.as_str()
+        Ok(ranker)
     }
 
-    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) {
-        list.clear();
+    fn ask(&mut self, user: UserRow, list: &mut Vec<u32>) -> Result<Fallbacks, QueryError> {
         let query = Query {
             user_id: self.model.users().id(user),
             n: self.k,
-            strategy: Strategy::Collaborative,
+            strategy: self.strategy,
             include_seen: self.include_seen,
             ..Query::default()
         };
-        // A strategy that the model cannot serve is an empty list, which scores zero.
-        if let Ok(answer) = self.model.recommend(&query, &mut self.scratch) {
-            list.extend(answer.items.iter().map(|item| item.product.0));
-        }
+        let answer = self.model.recommend(&query, &mut self.scratch)?;
+        list.extend(answer.items.iter().map(|item| item.product.0));
+        Ok(answer.fallbacks)
     }
 }
 
-/// The same list for everybody, seen products aside; equal popularity by row, as the model does.
+impl Ranker for Asked<'_> {
+    fn name(&self) -> &'static str {
+        self.strategy.as_str()
+    }
+
+    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks {
+        list.clear();
+        self.ask(user, list)
+            .expect("a strategy that the model answered once is answered for every user")
+    }
+}
+
+/// What sold best in the past; what the user had is left out if `excluded`.
 pub(super) struct MostPopular<'m> {
     model: &'m Model,
     by_popularity: Vec<u32>,
@@ -56,13 +83,9 @@ pub(super) struct MostPopular<'m> {
 
 impl<'m> MostPopular<'m> {
     pub(super) fn new(model: &'m Model, plan: &EvaluationPlan) -> Self {
-        let products = model.products();
-        let mut by_popularity: Vec<u32> = (0..products.len() as u32).collect();
-        let popularity = |row: u32| products.popularity(hotshelf_model::ProductRow(row));
-        by_popularity.sort_by(|a, b| popularity(*b).total_cmp(&popularity(*a)).then(a.cmp(b)));
         Self {
             model,
-            by_popularity,
+            by_popularity: model.popular().map(|product| product.0).collect(),
             k: plan.k,
             include_seen: plan.seen == Seen::Included,
         }
@@ -71,10 +94,10 @@ impl<'m> MostPopular<'m> {
 
 impl Ranker for MostPopular<'_> {
     fn name(&self) -> &'static str {
-        "most_popular"
+        BASELINE
     }
 
-    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) {
+    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks {
         list.clear();
         let seen = if self.include_seen {
             &[]
@@ -86,5 +109,6 @@ impl Ranker for MostPopular<'_> {
             .iter()
             .filter(|row| seen.binary_search(row).is_err());
         list.extend(new.take(self.k));
+        Fallbacks::default()
     }
 }

@@ -1,9 +1,12 @@
 //! The outcome of an evaluation, and the words that go with the numbers.
 
-use hotshelf_model::{Evaluation, RankerScores};
+use std::collections::BTreeMap;
+
+use hotshelf_model::{Evaluation, RankerScores, Strategy};
 use serde::Serialize;
 
 use super::Difference;
+use super::tally::METRICS;
 use crate::mapping::EvaluationPlan;
 
 /// Outcome of an evaluation.
@@ -32,16 +35,27 @@ pub struct EvaluationReport {
     pub users_without_relevant: usize,
     /// Share of the relevant products that were first seen after the cut.
     pub unknown_relevant_share: f64,
-    /// Means of each ranker; the model's own first, then most popular.
+    /// Resamples behind every interval.
+    pub resamples: usize,
+    /// Neighbours that item-kNN keeps of each product.
+    pub item_knn_neighbours: usize,
+    /// Means of each ranker: the model's strategies first, then the baselines.
     pub rankers: Vec<Scores>,
-    /// nDCG of the model minus that of most popular, user by user.
-    pub ndcg_difference: Difference,
+    /// The same for the users of each segment of the model.
+    pub segments: Vec<SegmentScores>,
+    /// What each ranker shows of popular and rare products.
+    pub long_tail: Vec<LongTail>,
+    /// Strategies that the model cannot serve.
+    pub unavailable: Vec<Unavailable>,
+    /// By ranker, lists that were not made as asked, by the name of what was given up; one list
+    /// may count under several.
+    pub fallbacks: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
 }
 
-/// Means over the measured users.
+/// Means over some of the measured users.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scores {
-    /// `collaborative` or `most_popular`.
+    /// `collaborative`, `content`, `hybrid`, `most_popular` or `item_knn`.
     pub ranker: &'static str,
     /// Precision@k.
     pub precision: f64,
@@ -51,9 +65,78 @@ pub struct Scores {
     pub ndcg: f64,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
+    /// Share of the catalogue that stands in at least one of these users' lists.
+    pub coverage: f64,
+    /// The scores minus those of most popular, user by user; absent for most popular itself and
+    /// where nobody was measured.
+    #[serde(rename = "difference_to_most_popular")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Differences>,
+}
+
+/// One difference for each metric that is a mean over users.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Differences {
+    /// Of precision@k.
+    pub precision: Difference,
+    /// Of recall@k.
+    pub recall: Difference,
+    /// Of nDCG@k.
+    pub ndcg: Difference,
+    /// Of the hit rate.
+    pub hit_rate: Difference,
+}
+
+impl Differences {
+    pub(super) fn of(columns: &[Difference]) -> Self {
+        debug_assert_eq!(columns.len(), METRICS);
+        Self {
+            precision: columns[0],
+            recall: columns[1],
+            ndcg: columns[2],
+            hit_rate: columns[3],
+        }
+    }
+}
+
+/// Means over the users of one segment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SegmentScores {
+    /// Segment in the model that was fitted on the past.
+    pub segment: String,
+    /// Users that were measured.
+    pub users: usize,
+    /// As [`EvaluationReport::rankers`].
+    pub rankers: Vec<Scores>,
+}
+
+/// How the places of a ranker's lists are spread over the catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LongTail {
+    /// The ranker.
+    pub ranker: &'static str,
+    /// Shares of all places that go to each tenth of the products with events before the cut, the
+    /// most popular tenth first.
+    pub tenths: [f64; 10],
+    /// Share that goes to products without events before the cut.
+    pub without_events: f64,
+}
+
+/// A strategy that was not measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unavailable {
+    /// The strategy.
+    pub ranker: &'static str,
+    /// Why not.
+    pub why: String,
 }
 
 impl EvaluationReport {
+    /// The means of one ranker over everybody.
+    pub fn ranker(&self, name: &str) -> Option<&Scores> {
+        self.rankers.iter().find(|scores| scores.ranker == name)
+    }
+
     /// What the model card says about this evaluation. `refit` is whether the packed model was
     /// fitted again on all events.
     pub fn card(&self, plan: &EvaluationPlan, refit: bool) -> Evaluation {
@@ -76,6 +159,7 @@ impl EvaluationReport {
             recall: scores.recall,
             ndcg: scores.ndcg,
             hit_rate: scores.hit_rate,
+            coverage: Some(scores.coverage),
         });
         Evaluation {
             protocol: format!(
@@ -93,21 +177,47 @@ impl EvaluationReport {
         }
     }
 
-    /// One plain sentence: is the model better than most popular?
+    /// Plain sentences: is what people get by default better than most popular, and is
+    /// collaborative?
     pub fn verdict(&self) -> String {
-        let Difference {
-            mean, low, high, ..
-        } = self.ndcg_difference;
-        let k = self.k;
-        let numbers = format!("nDCG@{k} {mean:+.4}, 95 % interval {low:+.4} to {high:+.4}");
+        self.verdicts().join(" ")
+    }
+
+    /// The sentences of [`EvaluationReport::verdict`].
+    pub fn verdicts(&self) -> Vec<String> {
         if self.users == 0 {
-            "No user could be measured.".to_owned()
-        } else if low > 0.0 {
-            format!("Collaborative is better than most popular: {numbers}.")
-        } else if high < 0.0 {
-            format!("Collaborative is WORSE than most popular: {numbers}.")
-        } else {
-            format!("Collaborative is NOT shown to be better than most popular: {numbers}.")
+            return vec!["No user could be measured.".to_owned()];
         }
+        let default = Strategy::default().as_str();
+        let collaborative = Strategy::Collaborative.as_str();
+        vec![
+            self.sentence(default, "Hybrid, the default strategy,"),
+            self.sentence(collaborative, "Collaborative"),
+        ]
+    }
+
+    fn sentence(&self, ranker: &str, who: &str) -> String {
+        if let Some(unavailable) = self.unavailable.iter().find(|u| u.ranker == ranker) {
+            return format!("{who} was not measured: {}.", unavailable.why);
+        }
+        let differences = self
+            .ranker(ranker)
+            .and_then(|scores| scores.difference.as_ref());
+        let Some(Differences { ndcg, .. }) = differences else {
+            return format!("{who} was not measured.");
+        };
+        let outcome = if ndcg.low > 0.0 {
+            "is better than most popular"
+        } else if ndcg.high < 0.0 {
+            "is WORSE than most popular"
+        } else {
+            "is NOT shown to be better than most popular"
+        };
+        let k = self.k;
+        let interval = match ndcg.interval() {
+            Some(interval) => format!("95 % interval {interval}"),
+            None => "too few users for an interval".to_owned(),
+        };
+        format!("{who} {outcome}: nDCG@{k} {:+.4}, {interval}.", ndcg.mean)
     }
 }

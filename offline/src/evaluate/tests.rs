@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::ingest::read_shop;
-use crate::mapping::{Cut, Mapping};
+use crate::mapping::{Cut, Mapping, Seen};
 use crate::progress::Progress;
 use crate::train::{TrainOptions, evaluate_parameters};
 
@@ -43,19 +43,29 @@ fn plan(seen: Seen, k: usize) -> EvaluationPlan {
 }
 
 fn measured(shop: &Shop, plan: EvaluationPlan) -> EvaluationReport {
-    let mut params = hotshelf_model::FitParams::default();
+    measured_with(shop, plan, hotshelf_model::FitParams::default())
+}
+
+fn measured_with(
+    shop: &Shop,
+    plan: EvaluationPlan,
+    mut params: hotshelf_model::FitParams,
+) -> EvaluationReport {
     params.als.factors = 2;
-    let threads = NonZeroUsize::MIN;
     let options = TrainOptions {
         plan,
         params,
         refit: false,
-        threads,
+        threads: NonZeroUsize::MIN,
         code_commit: None,
     };
     evaluate_parameters(shop, &options, Progress::silent())
         .unwrap()
         .1
+}
+
+fn of<'r>(report: &'r EvaluationReport, ranker: &str) -> &'r Scores {
+    report.ranker(ranker).unwrap()
 }
 
 /// Popular in the past: a (3), b (2), c (1). User 1 has a and buys a again, then c.
@@ -65,8 +75,7 @@ const REPEATS: &str = "1 a 1\n2 a 2\n3 a 3\n2 b 4\n3 b 5\n3 c 6\n1 a 101\n1 c 10
 fn excluded_products_are_neither_ranked_nor_looked_for() {
     let report = measured(&shop(REPEATS), plan(Seen::Excluded, 2));
     // Most popular without a: b, c. Relevant: c alone, at rank 2.
-    let popular = &report.rankers[1];
-    assert_eq!(popular.ranker, "most_popular");
+    let popular = of(&report, "most_popular");
     assert_eq!((popular.precision, popular.recall), (0.5, 1.0));
     assert!((popular.ndcg - 1.0 / 3f64.log2()).abs() < 1e-12);
     assert_eq!((report.users, report.seen), (1, "excluded"));
@@ -76,7 +85,7 @@ fn excluded_products_are_neither_ranked_nor_looked_for() {
 fn included_products_are_ranked_and_looked_for() {
     let report = measured(&shop(REPEATS), plan(Seen::Included, 2));
     // Most popular: a, b. Relevant: a and c.
-    let popular = &report.rankers[1];
+    let popular = of(&report, "most_popular");
     assert_eq!(
         (popular.precision, popular.recall, popular.hit_rate),
         (0.5, 0.5, 1.0)
@@ -90,7 +99,7 @@ fn user_who_only_repeats_is_left_out_rather_than_scored_zero() {
         plan(Seen::Excluded, 2),
     );
     assert_eq!((report.users, report.users_without_relevant), (1, 1));
-    assert_eq!(report.rankers[1].recall, 1.0);
+    assert_eq!(of(&report, "most_popular").recall, 1.0);
 }
 
 #[test]
@@ -102,7 +111,7 @@ fn popularity_is_counted_on_the_past_alone() {
     );
     // z is what everybody wants after the cut and hardly anybody before: a stays first, and user 2
     // wants c alone.
-    assert_eq!(report.rankers[1].hit_rate, 0.5);
+    assert_eq!(of(&report, "most_popular").hit_rate, 0.5);
     assert_eq!(report.users_without_past, 4);
 }
 
@@ -112,8 +121,8 @@ fn product_first_seen_after_the_cut_counts_as_missed() {
         &shop("1 a 1\n2 b 2\n1 b 101\n1 new 102"),
         plan(Seen::Excluded, 10),
     );
-    assert_eq!(report.rankers[0].recall, 0.5);
-    assert_eq!(report.rankers[1].recall, 0.5);
+    assert_eq!(of(&report, "collaborative").recall, 0.5);
+    assert_eq!(of(&report, "most_popular").recall, 0.5);
     assert_eq!(report.unknown_relevant_share, 0.5);
     assert_eq!(report.catalogue, 2);
 }
@@ -126,7 +135,10 @@ fn only_relevant_interactions_count_as_hits() {
         ..plan(Seen::Excluded, 10)
     };
     let report = measured(&shop, plan);
-    assert_eq!((report.users, report.rankers[1].precision), (1, 0.1));
+    assert_eq!(
+        (report.users, of(&report, "most_popular").precision),
+        (1, 0.1)
+    );
 }
 
 #[test]
@@ -169,11 +181,114 @@ fn tastes_that_popularity_cannot_see_are_found() {
         }
     }
     let report = measured(&shop(&lines), plan(Seen::Excluded, 1));
-    assert!(report.rankers[0].hit_rate > 0.9, "{report:?}");
-    assert!(report.ndcg_difference.low > 0.0, "{report:?}");
+    assert!(of(&report, "collaborative").hit_rate > 0.9, "{report:?}");
+    assert!(of(&report, "item_knn").hit_rate > 0.9, "{report:?}");
+    let difference = of(&report, "collaborative").difference.as_ref().unwrap();
+    assert!(difference.ndcg.low > 0.0, "{report:?}");
+    let verdict = report.verdict();
     assert!(
-        report
-            .verdict()
-            .starts_with("Collaborative is better than most popular")
+        verdict.contains("Collaborative is better than most popular"),
+        "{verdict}"
     );
+}
+
+#[test]
+fn segments_divide_the_users_and_share_the_columns_of_the_whole() {
+    // With light from 5: ann has six products and is light, ben and cem are new.
+    let lines = "ann a 1\nann b 1\nann c 1\nann d 1\nann e 1\nann f 1\nben a 2\ncem b 2\n\
+                 dan g 2\nann g 101\nben b 101\ncem c 101";
+    let report = measured(&shop(lines), plan(Seen::Excluded, 1));
+    let users: Vec<_> = report
+        .segments
+        .iter()
+        .map(|s| (s.segment.as_str(), s.users))
+        .collect();
+    assert_eq!(users, [("new", 2), ("light", 1), ("heavy", 0)]);
+    // Popular: a and b twice each. Ann has both and most else, so g is her first; ben gets b and
+    // is right; cem gets a and is wrong.
+    let hits = |at: usize| {
+        let rankers = &report.segments[at].rankers;
+        let popular = rankers.iter().find(|r| r.ranker == "most_popular").unwrap();
+        (popular.hit_rate, popular.coverage)
+    };
+    assert_eq!(
+        [hits(0), hits(1), hits(2)],
+        [(0.5, 2.0 / 7.0), (1.0, 1.0 / 7.0), (0.0, 0.0)]
+    );
+    assert_eq!(of(&report, "most_popular").coverage, 3.0 / 7.0);
+    assert!(of(&report, "most_popular").difference.is_none());
+    let nobody = &report.segments[2].rankers;
+    assert!(nobody.iter().all(|scores| scores.difference.is_none()));
+}
+
+#[test]
+fn places_are_shared_out_among_tenths_of_what_sold_and_what_never_did() {
+    // Twenty products that sell 20, 19, .. 1 times to users who come back for nothing new but one.
+    let mut lines = String::new();
+    for product in 0..20 {
+        for user in 0..20 - product {
+            lines.push_str(&format!("u{user:02} p{product:02} 1\n"));
+        }
+    }
+    lines.push_str("u19 p05 101\n");
+    let report = measured(&shop(&lines), plan(Seen::Included, 4));
+    let popular = report
+        .long_tail
+        .iter()
+        .find(|t| t.ranker == "most_popular")
+        .unwrap();
+    assert_eq!(popular.tenths[..3], [0.5, 0.5, 0.0]);
+    assert_eq!(popular.without_events, 0.0);
+    assert_eq!(popular.tenths.iter().sum::<f64>(), 1.0);
+}
+
+#[test]
+fn item_knn_adds_up_hand_worked_cosines() {
+    // Users of a: 1 2 3, of b: 1 2, of c: 2 3 4, of d: 4. User 5 has a and d.
+    let lines =
+        "1 a 1\n2 a 1\n3 a 1\n1 b 1\n2 b 1\n2 c 1\n3 c 1\n4 c 1\n4 d 1\n5 a 1\n5 d 1\n5 c 101";
+    let shop = shop(lines);
+    let plan = plan(Seen::Excluded, 2);
+    let data = shop.interactions(Some(100));
+    let params = hotshelf_model::FitParams::default();
+    let model = hotshelf_model::fit(&data, &[], &params, NonZeroUsize::MIN, &mut |_| {}).unwrap();
+    let mut knn = ItemKnn::new(&model, &plan);
+    let user = model.users().find("5").unwrap();
+    let mut list = Vec::new();
+    // b: 2 / sqrt(4 × 2) = 0.707 by a. c: 2 / sqrt(4 × 3) by a + 1 / sqrt(2 × 3) by d = 0.986.
+    for _ in 0..2 {
+        knn.rank(user, &mut list);
+        let ids = list
+            .iter()
+            .map(|row| model.products().id(hotshelf_model::ProductRow(*row)));
+        assert_eq!(ids.collect::<Vec<_>>(), ["c", "b"]);
+    }
+    // With what is had: c 0.986, then a by d, d by a: 1 / sqrt(4 × 2) = 0.354, both below b.
+    let mut knn = ItemKnn::new(
+        &model,
+        &EvaluationPlan {
+            seen: Seen::Included,
+            k: 4,
+            ..plan
+        },
+    );
+    knn.rank(user, &mut list);
+    let ids = list
+        .iter()
+        .map(|row| model.products().id(hotshelf_model::ProductRow(*row)));
+    assert_eq!(ids.collect::<Vec<_>>(), ["c", "b", "a", "d"]);
+}
+
+#[test]
+fn strategy_that_cannot_be_served_is_named_and_gets_no_numbers() {
+    let mut params = hotshelf_model::FitParams::default();
+    params.content.terms_max = 0;
+    let report = measured_with(&shop(REPEATS), plan(Seen::Excluded, 2), params);
+    let names: Vec<_> = report.rankers.iter().map(|scores| scores.ranker).collect();
+    assert_eq!(names, ["collaborative", "most_popular", "item_knn"]);
+    let missing: Vec<_> = report.unavailable.iter().map(|u| u.ranker).collect();
+    assert_eq!(missing, ["content", "hybrid"]);
+    let verdict = report.verdict();
+    let start = "Hybrid, the default strategy, was not measured: content needs content parts";
+    assert!(verdict.starts_with(start), "{verdict}");
 }

@@ -5,6 +5,7 @@
 //! uncounted: rows = kept + dropped + bad.
 
 mod catalogue;
+mod embeddings;
 mod events;
 mod newlines;
 mod records;
@@ -18,6 +19,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use embeddings::EmbeddingsReport;
 use hotshelf_registry::Sha256Digest;
 use serde::Serialize;
 
@@ -99,7 +101,14 @@ pub fn read_shop(
             (products.into_products(), Some(report))
         }
     };
-    let catalogue = catalogue::merge(listed, &read.tallies, &read.products);
+    let mut catalogue = catalogue::merge(listed, &read.tallies, &read.products);
+    let own = mapping
+        .catalogue
+        .as_ref()
+        .and_then(|c| c.embeddings.as_ref());
+    let embeddings_report = own
+        .map(|files| embeddings::attach(files, &mut catalogue))
+        .transpose()?;
     Ok(Shop {
         name: mapping.shop.clone(),
         users: read.users,
@@ -110,5 +119,6 @@ pub fn read_shop(
         sessions: read.sessions,
         events_report,
         catalogue_report,
+        embeddings_report,
     })
 }

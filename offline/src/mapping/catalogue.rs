@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::embeddings::{self, EmbeddingFiles};
 use super::events::optional;
 use super::section::Section;
 use super::value::Value;
@@ -14,6 +15,8 @@ pub(crate) struct CatalogueMapping {
     pub(crate) files: Option<ProductFiles>,
     /// Attributes taken from the events' own rows: the commonest text, the median price.
     pub(crate) from_events: ProductColumns,
+    /// The shop's own embeddings, if it brings any.
+    pub(crate) embeddings: Option<EmbeddingFiles>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,13 +73,21 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<CatalogueM
             columns: products?,
         })
     });
-    if files.is_none() && from_events.is_none() {
-        section.complain("needs files with [catalogue.columns], [catalogue.from_events], or both");
+    let embeddings = section
+        .value("embeddings")
+        .and_then(|value| value.section());
+    let embeddings = embeddings.map(|section| embeddings::read(section, folder));
+    if files.is_none() && from_events.is_none() && embeddings.is_none() {
+        section.complain(
+            "needs files with [catalogue.columns], [catalogue.from_events], \
+             [catalogue.embeddings], or several of them",
+        );
     }
     section.finish();
     Some(CatalogueMapping {
         files: optional(files)?,
         from_events: optional(from_events)?.unwrap_or_default(),
+        embeddings: optional(embeddings)?,
     })
 }
 

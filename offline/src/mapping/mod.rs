@@ -7,9 +7,11 @@
 
 mod catalogue;
 mod drop_rule;
+mod embeddings;
 mod events;
 mod plan;
 mod section;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -21,8 +23,10 @@ pub(crate) use catalogue::{
     CatalogueMapping, PriceColumn, ProductColumns, ProductFiles, TextColumns,
 };
 pub(crate) use drop_rule::{Condition, DropRule, number};
+pub(crate) use embeddings::{EmbeddingFiles, MatrixFormat};
 pub(crate) use events::{EventColumns, KindColumn};
-pub use plan::{Cut, EvaluationPlan, ModelSettings, Seen};
+pub use plan::{Cut, EvaluationPlan, Seen};
+pub use settings::{ContentSettings, ModelSettings};
 
 use crate::error::Error;
 use section::{Document, Section};
@@ -124,7 +128,12 @@ fn read(file: &Path, mut root: Section<'_>) -> Option<Mapping> {
     let catalogue = catalogue.map(|section| catalogue::read(section, folder));
     let evaluation = root.value("evaluation").and_then(|value| value.section());
     let evaluation = plan::read_evaluation(evaluation, &values);
-    let model = plan::read_model(root.value("model").and_then(|value| value.section()));
+    let model = settings::read_model(root.value("model").and_then(|value| value.section()));
+    let content = root.value("content").and_then(|value| value.section());
+    let model = ModelSettings {
+        content: settings::read_content(content),
+        ..model
+    };
     root.finish();
     let stem = || {
         file.file_stem()

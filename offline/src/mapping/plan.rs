@@ -1,12 +1,6 @@
-//! The `[evaluation]` and `[model]` tables: how a shop's models are fitted and judged.
-//!
-//! Both are also flags of the command line, which win over the file; so the types here are made of
-//! options, laid over each other, and only [`ModelSettings::params`] fills in the defaults.
+//! The `[evaluation]` table: how a shop's models are judged.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-
-use hotshelf_model::{FACTORS_MAX, FitParams};
 
 use super::section::Section;
 use super::value::Value;
@@ -70,118 +64,6 @@ impl Default for EvaluationPlan {
 
 /// Longest list that is evaluated; the server's own limit.
 pub(crate) const K_MAX: u64 = 100;
-const FACTORS: RangeInclusive<u64> = 1..=FACTORS_MAX as u64;
-const ITERATIONS: RangeInclusive<u64> = 1..=1000;
-const WEIGHT: RangeInclusive<f64> = 1e-6..=1e6;
-const PRODUCTS: RangeInclusive<u64> = 1..=1_000_000;
-const RECENT: RangeInclusive<u64> = 1..=1000;
-/// TOML has no larger whole number.
-const SEED: RangeInclusive<u64> = 0..=i64::MAX as u64;
-
-/// Parameters of a model as far as somebody set them.
-#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
-#[command(next_help_heading = "Model parameters")]
-pub struct ModelSettings {
-    /// Length of a factor row [default: 64]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(FACTORS))]
-    pub factors: Option<u64>,
-    /// Weight of the factors' squared norms [default: 0.01]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
-    pub regularization: Option<f64>,
-    /// Alternations of ALS [default: 15]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(ITERATIONS))]
-    pub iterations: Option<u64>,
-    /// Weight of an interaction value: c = 1 + confidence × value [default: 0.1]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
-    pub confidence: Option<f64>,
-    /// Seed of the first factors and of the printed samples [default: 42]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEED))]
-    pub seed: Option<u64>,
-    /// Distinct products from which a user counts as light; below as new [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
-    pub light_from: Option<u64>,
-    /// Distinct products from which a user counts as heavy [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
-    pub heavy_from: Option<u64>,
-    /// Last products of a user that the model keeps in order [default: 20]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(RECENT))]
-    pub recent_max: Option<u64>,
-}
-
-/// A weight of the command line.
-fn weight(text: &str) -> Result<f64, String> {
-    let (low, high) = WEIGHT.into_inner();
-    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if WEIGHT.contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("not in {low} to {high}"))
-    }
-}
-
-impl ModelSettings {
-    /// These settings where they say something, else `lower`'s.
-    #[must_use]
-    pub fn over(&self, lower: &Self) -> Self {
-        Self {
-            factors: self.factors.or(lower.factors),
-            regularization: self.regularization.or(lower.regularization),
-            iterations: self.iterations.or(lower.iterations),
-            confidence: self.confidence.or(lower.confidence),
-            seed: self.seed.or(lower.seed),
-            light_from: self.light_from.or(lower.light_from),
-            heavy_from: self.heavy_from.or(lower.heavy_from),
-            recent_max: self.recent_max.or(lower.recent_max),
-        }
-    }
-
-    /// The parameters of a fit, with the model's defaults where nothing is set.
-    pub fn params(&self) -> FitParams {
-        let mut params = FitParams::default();
-        let als = &mut params.als;
-        als.factors = self.factors.map_or(als.factors, |n| n as usize);
-        als.regularization = self.regularization.map_or(als.regularization, |x| x as f32);
-        als.iterations = self.iterations.map_or(als.iterations, |n| n as usize);
-        als.confidence = self.confidence.map_or(als.confidence, |x| x as f32);
-        als.seed = self.seed.unwrap_or(als.seed);
-        let segments = &mut params.segments;
-        segments.light_from = self.light_from.map_or(segments.light_from, |n| n as u32);
-        segments.heavy_from = self.heavy_from.map_or(segments.heavy_from, |n| n as u32);
-        params.recent_max = self.recent_max.map_or(params.recent_max, |n| n as usize);
-        params
-    }
-}
-
-pub(super) fn read_model(section: Option<Section<'_>>) -> ModelSettings {
-    let Some(mut section) = section else {
-        return ModelSettings::default();
-    };
-    let mut whole = |key, range| {
-        section
-            .value(key)
-            .and_then(|value: Value<'_>| value.whole_in(range))
-    };
-    let factors = whole("factors", FACTORS);
-    let iterations = whole("iterations", ITERATIONS);
-    let seed = whole("seed", SEED);
-    let light_from = whole("light_from", PRODUCTS);
-    let heavy_from = whole("heavy_from", PRODUCTS);
-    let recent_max = whole("recent_max", RECENT);
-    let mut weight = |key| section.value(key).and_then(|value| value.number_in(WEIGHT));
-    let regularization = weight("regularization");
-    let confidence = weight("confidence");
-    section.finish();
-    ModelSettings {
-        factors,
-        regularization,
-        iterations,
-        confidence,
-        seed,
-        light_from,
-        heavy_from,
-        recent_max,
-    }
-}
 
 pub(super) fn read_evaluation(
     section: Option<Section<'_>>,

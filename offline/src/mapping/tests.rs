@@ -88,9 +88,19 @@ relevant = ["gaze"]
 [model]
 factors = 0
 confidence = "much"
+alpha = 1.5
+recents = 0
+index = "best"
+[content]
+terms_max = 10001
+ngram_max = 4
+sublinear_tf = "yes"
+min_df = 0
+price_scale = -0.1
+stop_words = true
 "#;
     let expected = [
-        "line 2: shopp is not a known key; known here: shop, values, events, catalogue, evaluation, model",
+        "line 2: shopp is not a known key; known here: shop, values, events, catalogue, evaluation, model, content",
         "line 4: events.files must not be an empty list",
         "line 5: events.delimiter must be one ASCII character",
         "line 6: events.bad_rows allows bad rows and must name the file that they are set aside in",
@@ -112,6 +122,16 @@ confidence = "much"
         "line 24: evaluation.relevant names \"gaze\", an interaction type without a worth",
         "line 26: model.factors must lie in 1 to 1024, not 0",
         "line 27: model.confidence must be a number, not string",
+        "line 28: model.alpha must lie in 0 to 1, not 1.5",
+        "line 29: model.recents must lie in 1 to 100, not 0",
+        "line 30: model.index is \"best\", neither auto, exact nor hnsw",
+        "line 32: content.terms_max must lie in 0 to 10000, not 10001",
+        "line 33: content.ngram_max must lie in 1 to 3, not 4",
+        "line 34: content.sublinear_tf must be true or false, not string",
+        "line 35: content.min_df must lie in 1 to 1000000, not 0",
+        "line 36: content.price_scale must lie in 0 to 1, not -0.1",
+        "line 37: content.stop_words is not a known key; known here: terms_max, ngram_max, min_df, \
+         sublinear_tf, price_scale",
     ];
     assert_eq!(problems(text), expected);
 }
@@ -165,9 +185,16 @@ fn conditions_say_what_they_drop() {
 
 #[test]
 fn flags_win_over_the_file_and_the_file_over_the_defaults() {
-    let mapping = parse(&format!("{LEAST}[model]\nfactors = 8\nseed = 7")).unwrap();
+    let model = "[model]\nfactors = 8\nseed = 7\nindex = 'exact'\nalpha = 0.5";
+    let content = "[content]\nterms_max = 90\nsublinear_tf = true\nprice_scale = 0";
+    let mapping = parse(&format!("{LEAST}{model}\n{content}")).unwrap();
     let flags = ModelSettings {
         seed: Some(9),
+        alpha: Some(0.25),
+        content: ContentSettings {
+            terms_max: Some(80),
+            ..ContentSettings::default()
+        },
         ..ModelSettings::default()
     };
     let params = flags.over(&mapping.model).params();
@@ -175,13 +202,21 @@ fn flags_win_over_the_file_and_the_file_over_the_defaults() {
         (params.als.factors, params.als.seed, params.als.iterations),
         (8, 9, 15)
     );
+    assert_eq!((params.scoring.alpha, params.scoring.recents), (0.25, 5));
+    assert_eq!(params.index, hotshelf_model::IndexChoice::Exact);
+    let content = &params.content;
+    assert_eq!(
+        (content.terms_max, content.ngram_max, content.min_df),
+        (80, 1, 1)
+    );
+    assert_eq!((content.sublinear_tf, content.price_scale), (true, 0.0));
 }
 
 #[test]
 fn help_names_the_defaults_that_hold() {
     use clap::Args;
     let params = ModelSettings::default().params();
-    let (als, segments) = (&params.als, &params.segments);
+    let (als, segments, content) = (&params.als, &params.segments, &params.content);
     let defaults = [
         ("factors", als.factors.to_string()),
         ("regularization", als.regularization.to_string()),
@@ -191,6 +226,13 @@ fn help_names_the_defaults_that_hold() {
         ("light_from", segments.light_from.to_string()),
         ("heavy_from", segments.heavy_from.to_string()),
         ("recent_max", params.recent_max.to_string()),
+        ("alpha", params.scoring.alpha.to_string()),
+        ("recents", params.scoring.recents.to_string()),
+        ("terms_max", content.terms_max.to_string()),
+        ("ngram_max", content.ngram_max.to_string()),
+        ("sublinear_tf", content.sublinear_tf.to_string()),
+        ("min_df", content.min_df.to_string()),
+        ("price_scale", content.price_scale.to_string()),
     ];
     let command = ModelSettings::augment_args(clap::Command::new("test"));
     for (name, value) in defaults {
@@ -203,5 +245,42 @@ fn help_names_the_defaults_that_hold() {
             help.ends_with(&format!("[default: {value}]")),
             "{name}: {help}"
         );
+    }
+}
+
+#[test]
+fn embeddings_are_npy_or_safetensors_by_the_end_of_their_name() {
+    let read = |lines: &str| parse(&format!("{LEAST}[catalogue.embeddings]\n{lines}"));
+    let format = |lines: &str| {
+        let catalogue = read(lines).unwrap().catalogue.unwrap();
+        catalogue.embeddings.unwrap().format
+    };
+    let npy = "file = 'e.npy'\nids = 'i.txt'";
+    let tensors = "file = 'e.safetensors'\nids = 'i.txt'";
+    assert_eq!(format(npy), MatrixFormat::Npy);
+    let default = MatrixFormat::Safetensors("embeddings".to_owned());
+    assert_eq!(format(tensors), default);
+    let named = MatrixFormat::Safetensors("vectors".to_owned());
+    assert_eq!(format(&format!("{tensors}\ntensor = 'vectors'")), named);
+    for (lines, why) in [
+        (
+            format!("{npy}\ntensor = 'x'"),
+            "tensor names a tensor, which an npy file has none of",
+        ),
+        (
+            "file = 'e.csv'\nids = 'i'".to_owned(),
+            "which ends in neither .npy nor .safetensors",
+        ),
+        (
+            "file = 'e.npy'".to_owned(),
+            "catalogue.embeddings.ids is missing",
+        ),
+        (
+            "ids = 'i.txt'".to_owned(),
+            "catalogue.embeddings.file is missing",
+        ),
+    ] {
+        let found = problems(&format!("{LEAST}[catalogue.embeddings]\n{lines}"));
+        assert!(found.len() == 1 && found[0].contains(why), "{found:?}");
     }
 }

@@ -36,6 +36,12 @@ impl<'t> Value<'t> {
         is_true
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let found = self.value.as_bool();
+        found.or_else(|| self.refuse_type("true or false"))
+    }
+
     /// A string that is not empty.
     pub(super) fn text(&self) -> Option<String> {
         match self.value.as_str() {

@@ -66,6 +66,8 @@ fn trained_model_is_packed_published_and_says_how_it_was_judged() {
         "toy",
         "--code-commit",
         "abc123",
+        "--seen",
+        "included",
     ];
     let report = train(&workplace, &args).json();
     assert_eq!(report["published"]["version"], 1);
@@ -84,7 +86,18 @@ fn trained_model_is_packed_published_and_says_how_it_was_judged() {
             .unwrap()
             .contains("was itself not evaluated")
     );
-    assert_eq!(evaluation["rankers"][1]["ranker"], "most_popular");
+    let rankers = evaluation["rankers"].as_array().unwrap();
+    for ranker in ["collaborative", "most_popular", "item_knn"] {
+        let scores = rankers.iter().find(|scores| scores["ranker"] == ranker);
+        assert!(
+            scores.unwrap()["coverage"].as_f64().unwrap() > 0.0,
+            "{rankers:?}"
+        );
+    }
+    assert_eq!(
+        report["index"]["als"]["plan"],
+        manifest["card"]["index"]["als"]["plan"]
+    );
     let lineage = &manifest["lineage"];
     assert_eq!(lineage["code_commit"], "abc123");
     assert_eq!(lineage["seed"], 42);
@@ -108,10 +121,22 @@ fn same_shop_and_seed_give_the_same_bytes_whatever_the_threads() {
     let workplace = workplace();
     train(&workplace, &["--out", "one", "--threads", "1"]).json();
     train(&workplace, &["--out", "two", "--threads", "2"]).json();
-    assert_eq!(
-        workplace.read("one/packed.json"),
-        workplace.read("two/packed.json")
-    );
+    let packed = |folder: &str| -> serde_json::Value {
+        let text = workplace.read(&format!("{folder}/packed.json"));
+        let mut packed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        // How fast an index was is the one thing that a clock says.
+        for index in packed["card"]["index"]
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+        {
+            index.as_object_mut().unwrap().remove("queries_per_s");
+        }
+        packed
+    };
+    let (one, two) = (packed("one"), packed("two"));
+    assert!(one["parts"][0]["sha256"].is_string(), "{one}");
+    assert_eq!(one, two);
 }
 
 #[test]
@@ -247,4 +272,47 @@ Evaluation: fitted on 200 events before 2024-01-11T00:00:00Z, judged on 100 from
     ] {
         assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
     }
+}
+
+#[test]
+fn embeddings_of_the_shop_are_read_counted_and_named_in_the_lineage() {
+    let workplace = workplace();
+    let own = "[catalogue.embeddings]\nfile = \"own.safetensors\"\nids = \"own.txt\"\n";
+    let ids: String = (0..20).map(|n| format!("p{n:02}\n")).collect();
+    // Even and odd products lie apart, as the tastes do.
+    let numbers = (0..20u8).flat_map(|n| [f32::from(n % 2), f32::from(1 - n % 2), 0.1]);
+    let numbers: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+    let header = r#"{"embeddings":{"dtype":"F32","shape":[20,3],"data_offsets":[0,240]}}  "#;
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.bytes());
+    file.extend(numbers);
+    workplace
+        .write("shop.toml", format!("{SHOP}{own}"))
+        .write("own.txt", format!("{ids}unknown\n"))
+        .write("own.safetensors", &file);
+    let refused = train(&workplace, &["--out", "packed"]);
+    assert_eq!(
+        refused.refusal(2),
+        "error: own.txt: 1 problem\n  has 21 ids, and own.safetensors has 20 rows"
+    );
+    workplace.write("own.txt", &ids);
+    let report = train(&workplace, &["--out", "packed"]).json();
+    let embeddings = &report["shop"]["embeddings"];
+    assert_eq!(embeddings["products_with"], 20);
+    assert_eq!(embeddings["products_without"], 1);
+    let packed: serde_json::Value =
+        serde_json::from_str(&workplace.read("packed/packed.json")).unwrap();
+    let inputs = packed["lineage"]["inputs"].as_array().unwrap();
+    let own = inputs
+        .iter()
+        .find(|input| input["name"] == "own.safetensors");
+    let own = own.unwrap();
+    assert_eq!(
+        (&own["rows"], &own["sha256"]),
+        (&20.into(), &embeddings["matrix"]["sha256"])
+    );
+    assert!(inputs.iter().any(|input| input["name"] == "own.txt"));
+    // A version with content parts says what they were made of; one without says nothing.
+    let content = &packed["card"]["content"];
+    assert!(content.is_null() || content["source"] == "own", "{content}");
 }

@@ -3,11 +3,15 @@
 
 mod models;
 mod recommend;
+mod similar;
 
 pub use models::{
     ArmInfo, FailureInfo, PhaseInfo, ReloadAsk, Reloaded, RolloutInfo, StatusInfo, VersionInfo,
 };
-pub use recommend::{RecommendAsk, Recommendation, RecommendationList};
+pub use recommend::{
+    Explanation, FilterAsk, RecommendAsk, Recommendation, RecommendationList, RetrievalInfo,
+};
+pub use similar::{SimilarAsk, SimilarInfo, SimilarList};
 
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};

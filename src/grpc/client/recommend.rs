@@ -1,12 +1,28 @@
-//! Calls of the data listener.
+//! `Recommend`, and what it shares with `SimilarProducts`.
 
 use super::{Client, ClientError, word};
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
-    ProductFilter, RecommendRequest, RecommendResponse, Strategy as WireStrategy,
+    DebugInfo, PriceRange, ProductFilter, RecommendRequest, RecommendResponse, RecommendedItem,
+    Retrieval, Strategy as WireStrategy,
 };
 use hotshelf_model::Strategy;
 use serde::Serialize;
+
+/// Which products may come back; the default lets everything through.
+#[derive(Clone, Debug, Default)]
+pub struct FilterAsk {
+    /// Any of these; empty = any.
+    pub categories: Vec<String>,
+    /// Any of these; empty = any.
+    pub brands: Vec<String>,
+    /// Lowest price, inclusive.
+    pub price_min: Option<f64>,
+    /// Highest price, inclusive.
+    pub price_max: Option<f64>,
+    /// Products to leave out.
+    pub exclude_product_ids: Vec<String>,
+}
 
 /// What to ask for.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +35,16 @@ pub struct RecommendAsk {
     pub n: Option<u32>,
     /// `None` = the server's default.
     pub strategy: Option<Strategy>,
-    /// Products to leave out.
-    pub exclude_product_ids: Vec<String>,
+    /// `None` = the model's own.
+    pub alpha: Option<f64>,
+    /// Newest first; empty = what the model knows.
+    pub recent_product_ids: Vec<String>,
+    /// Which products may come back.
+    pub filter: FilterAsk,
     /// Return what the person already has, too.
     pub include_seen: bool,
+    /// Say how the answer was computed.
+    pub debug: bool,
 }
 
 /// One product of a list.
@@ -36,6 +58,32 @@ pub struct Recommendation {
     pub score: f64,
     /// Where it came from.
     pub reason: String,
+    /// Raw, where debug was asked for and one was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collaborative_score: Option<f64>,
+    /// Raw, where debug was asked for and one was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_score: Option<f64>,
+}
+
+/// How candidates were found on one side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RetrievalInfo {
+    /// What found them.
+    pub plan: String,
+    /// Rows that a score was computed for.
+    pub rows_scored: u64,
+}
+
+/// How an answer was computed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// By ALS factors.
+    pub collaborative: Option<RetrievalInfo>,
+    /// By content embeddings.
+    pub content: Option<RetrievalInfo>,
+    /// Weight of the collaborative score; `None` where nothing was blended.
+    pub alpha: Option<f64>,
 }
 
 /// A list and what computed it.
@@ -49,6 +97,8 @@ pub struct RecommendationList {
     pub strategy: String,
     /// What the server did without.
     pub fallbacks: Vec<String>,
+    /// How many of the recent products the model does not know.
+    pub recent_product_ids_unknown: u32,
     /// The model.
     pub model: String,
     /// The version that answered.
@@ -61,6 +111,9 @@ pub struct RecommendationList {
     pub generated_at: String,
     /// From the response cache?
     pub cache_hit: bool,
+    /// Where debug was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug: Option<Explanation>,
     /// Best first.
     pub items: Vec<Recommendation>,
 }
@@ -80,6 +133,23 @@ impl Client {
     }
 }
 
+impl FilterAsk {
+    /// `None` where everything passes.
+    pub(super) fn into_wire(self) -> Option<ProductFilter> {
+        let price = PriceRange {
+            min: self.price_min,
+            max: self.price_max,
+        };
+        let filter = ProductFilter {
+            categories: self.categories,
+            brands: self.brands,
+            price: (price != PriceRange::default()).then_some(price),
+            exclude_product_ids: self.exclude_product_ids,
+        };
+        (filter != ProductFilter::default()).then_some(filter)
+    }
+}
+
 impl RecommendAsk {
     fn into_wire(self) -> RecommendRequest {
         let strategy = match self.strategy {
@@ -88,37 +158,56 @@ impl RecommendAsk {
             Some(Strategy::Collaborative) => WireStrategy::Collaborative,
             Some(Strategy::Content) => WireStrategy::Content,
         };
-        let exclude_product_ids = self.exclude_product_ids;
-        let filter = (!exclude_product_ids.is_empty()).then(|| ProductFilter {
-            exclude_product_ids,
-            ..ProductFilter::default()
-        });
         RecommendRequest {
             user_id: self.user_id,
             model: self.model,
             n: self.n,
             strategy: strategy.into(),
-            filter,
+            alpha: self.alpha,
+            recent_product_ids: self.recent_product_ids,
+            filter: self.filter.into_wire(),
             include_seen: self.include_seen,
+            debug: self.debug,
             ..RecommendRequest::default()
+        }
+    }
+}
+
+impl From<RecommendedItem> for Recommendation {
+    fn from(item: RecommendedItem) -> Self {
+        Self {
+            reason: word(item.reason().as_str_name(), "REASON_"),
+            rank: item.rank,
+            product_id: item.product_id,
+            score: item.score,
+            collaborative_score: item.collaborative_score,
+            content_score: item.content_score,
+        }
+    }
+}
+
+impl From<DebugInfo> for Explanation {
+    fn from(debug: DebugInfo) -> Self {
+        let retrieval = |side: Retrieval| RetrievalInfo {
+            plan: side.plan,
+            rows_scored: side.rows_scored,
+        };
+        Self {
+            collaborative: debug.collaborative.map(retrieval),
+            content: debug.content.map(retrieval),
+            alpha: debug.alpha,
         }
     }
 }
 
 impl From<RecommendResponse> for RecommendationList {
     fn from(answer: RecommendResponse) -> Self {
-        let strategy = word(answer.strategy().as_str_name(), "STRATEGY_");
-        let item = |item: crate::grpc::proto::RecommendedItem| Recommendation {
-            reason: word(item.reason().as_str_name(), "REASON_"),
-            rank: item.rank,
-            product_id: item.product_id,
-            score: item.score,
-        };
         Self {
-            strategy,
+            strategy: word(answer.strategy().as_str_name(), "STRATEGY_"),
             user_id: answer.user_id,
             user_segment: answer.user_segment,
             fallbacks: answer.fallbacks,
+            recent_product_ids_unknown: answer.recent_product_ids_unknown,
             model: answer.model,
             version: answer.version,
             rollout: answer.rollout,
@@ -128,7 +217,8 @@ impl From<RecommendResponse> for RecommendationList {
                 .map(|at| at.to_string())
                 .unwrap_or_default(),
             cache_hit: answer.cache_hit,
-            items: answer.items.into_iter().map(item).collect(),
+            debug: answer.debug.map(Into::into),
+            items: answer.items.into_iter().map(Into::into).collect(),
         }
     }
 }

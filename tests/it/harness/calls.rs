@@ -6,7 +6,7 @@ use hotshelf::grpc::proto::model_service_client::ModelServiceClient;
 use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use hotshelf::grpc::proto::{
     GetModelStatusRequest, GetModelStatusResponse, RecommendRequest, RecommendResponse,
-    ReloadModelRequest, ReloadModelResponse,
+    ReloadModelRequest, ReloadModelResponse, SimilarProductsRequest, SimilarProductsResponse,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
@@ -43,6 +43,14 @@ impl Server {
             .recommend(request)
             .await?
             .into_inner())
+    }
+
+    pub(crate) async fn similar(
+        &self,
+        request: SimilarProductsRequest,
+    ) -> Result<SimilarProductsResponse, Status> {
+        let mut client = self.recommender().await;
+        Ok(client.similar_products(request).await?.into_inner())
     }
 
     /// Makes one version live.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hotshelf_model::{
-    AlsParams, CardExtra, FitParams, InteractionsBuilder, Model, ModelCard, Query, Scratch, fit,
+    AlsParams, CardExtra, ContentParams, FitParams, InteractionsBuilder, Model, ModelCard, Query,
+    Scratch, fit,
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
@@ -18,14 +19,15 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::artifact::Parts;
+use super::catalogue::catalogue;
 
 /// The model that every server of these tests serves.
 pub(crate) const MODEL: &str = "toy";
 
 const USERS: usize = 240;
-const PRODUCTS: usize = 240;
+pub(super) const PRODUCTS: usize = 240;
 /// Tastes; a user likes the products of one of them.
-const TASTES: usize = 4;
+pub(super) const TASTES: usize = 4;
 
 /// What the shop's people like changes with it, so that two versions are told apart at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +92,24 @@ impl Shop {
 
     /// Fits a season and publishes it.
     pub(crate) async fn publish(&self, season: Season) -> Published {
-        let model = factors_of(season, 8);
-        let parameters = FitParams {
-            als: als(8),
-            ..FitParams::default()
+        self.publish_fitted(season, parameters(8)).await
+    }
+
+    /// The same without content parts, as versions were before there were any.
+    pub(crate) async fn publish_without_content(&self, season: Season) -> Published {
+        let content = ContentParams {
+            terms_max: 0,
+            ..ContentParams::default()
         };
+        let parameters = FitParams {
+            content,
+            ..parameters(8)
+        };
+        self.publish_fitted(season, parameters).await
+    }
+
+    async fn publish_fitted(&self, season: Season, parameters: FitParams) -> Published {
+        let model = fitted(season, &parameters);
         let extra = CardExtra {
             parameters,
             evaluation: None,
@@ -214,7 +229,12 @@ pub(crate) fn top(model: &Model, user_id: &str) -> Vec<(String, f32)> {
         user_id,
         ..Query::default()
     };
-    let answer = model.recommend(&query, &mut Scratch::default()).unwrap();
+    ranked(model, &query)
+}
+
+/// What a model alone answers: ids and scores, best first.
+pub(crate) fn ranked(model: &Model, query: &Query<'_>) -> Vec<(String, f32)> {
+    let answer = model.recommend(query, &mut Scratch::default()).unwrap();
     let items = answer.items.iter();
     items
         .map(|item| (model.products().id(item.product).to_owned(), item.score))
@@ -223,6 +243,10 @@ pub(crate) fn top(model: &Model, user_id: &str) -> Vec<(String, f32)> {
 
 /// A season fitted with this many factors.
 pub(crate) fn factors_of(season: Season, factors: usize) -> Model {
+    fitted(season, &parameters(factors))
+}
+
+fn fitted(season: Season, parameters: &FitParams) -> Model {
     let mut builder = InteractionsBuilder::new();
     for product in 0..PRODUCTS {
         builder.add_product(&product_id(product));
@@ -242,25 +266,20 @@ pub(crate) fn factors_of(season: Season, factors: usize) -> Model {
             );
         }
     }
-    let params = FitParams {
-        als: als(factors),
-        ..FitParams::default()
-    };
-    fit(
-        &builder.build(),
-        &[],
-        &params,
-        NonZeroUsize::MIN,
-        &mut |_| {},
-    )
-    .unwrap()
+    let events = builder.build();
+    let threads = NonZeroUsize::MIN;
+    fit(&events, &catalogue(), parameters, threads, &mut |_| {}).unwrap()
 }
 
-fn als(factors: usize) -> AlsParams {
-    AlsParams {
+fn parameters(factors: usize) -> FitParams {
+    let als = AlsParams {
         factors,
         iterations: 5,
         ..AlsParams::default()
+    };
+    FitParams {
+        als,
+        ..FitParams::default()
     }
 }
 
@@ -268,7 +287,7 @@ fn user_id(user: usize) -> String {
     format!("u{user:04}")
 }
 
-fn product_id(product: usize) -> String {
+pub(super) fn product_id(product: usize) -> String {
     format!("p{product:04}")
 }
 

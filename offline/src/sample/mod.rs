@@ -1,11 +1,16 @@
-//! A few users' histories and lists with names, for people to judge with their own eyes.
+//! A few users' histories and lists, and a few products with their neighbours, by name: for people
+//! to judge with their own eyes.
 //!
-//! One user a segment, chosen by a hash of seed and id: the same on every machine, and the same
-//! person again after a retraining as long as they stay in their segment.
+//! Chosen by a hash of seed and id: the same on every machine, and the same again after a
+//! retraining as long as the user stays in their segment and the product in its popularity band.
+
+mod products;
+mod similar;
 
 use std::collections::BTreeMap;
 
-use hotshelf_model::{Model, ProductRow, Query, Scratch, Strategy, UserRow};
+use hotshelf_model::{Model, ProductRow, Query, Scratch, UserRow};
+pub use products::{ProductSample, SampleNeighbour, product_samples};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +33,11 @@ pub struct Sample {
     pub products: usize,
     /// What they did last, newest first.
     pub history: Vec<SampleEvent>,
+    /// The strategy that answered: the default one, or what it fell back to.
+    pub strategy: &'static str,
+    /// What was given up on the way to the list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<&'static str>,
     /// What the model recommends to them.
     pub recommended: Vec<SampleItem>,
 }
@@ -54,6 +64,12 @@ pub struct SampleItem {
     pub score: f32,
     /// Where the item came from.
     pub reason: &'static str,
+    /// The raw collaborative score, where one was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collaborative: Option<f32>,
+    /// The raw content score, where one was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<f32>,
 }
 
 /// A product as people see it.
@@ -69,13 +85,13 @@ pub struct SampleProduct {
     pub price: Option<f32>,
 }
 
-/// Which users, and how much of what they did.
+/// Which users and products, and how much of what the users did.
 #[derive(Debug, Clone, Copy)]
 pub struct SampleOptions {
     /// Decides who is chosen.
     pub seed: u64,
-    /// Users of each segment.
-    pub per_segment: usize,
+    /// Users of each segment, and products of each popularity band.
+    pub each: usize,
     /// Events from this moment on are not shown: the model does not know them.
     pub before_s: Option<i64>,
 }
@@ -84,59 +100,71 @@ pub struct SampleOptions {
 pub fn samples(model: &Model, shop: &Shop, options: SampleOptions) -> Vec<Sample> {
     let mut scratch = Scratch::default();
     let mut samples = Vec::new();
-    for segment in model.users().segment_names() {
-        for user in chosen(model, segment, options) {
-            let user_id = model.users().id(user);
+    let users = model.users();
+    for segment in users.segment_names() {
+        let everybody = (0..users.len() as u32).map(UserRow);
+        let members = everybody.filter(|row| users.segment(*row) == segment);
+        for user in first_by_hash(members.collect(), options, |row| users.id(*row)) {
             samples.push(Sample {
-                user_id: user_id.to_owned(),
-                segment: segment.clone(),
-                products: model.history().seen(user).len(),
-                history: history(model, shop, user_id, options.before_s),
-                recommended: recommended(model, user_id, &mut scratch),
+                history: history(model, shop, users.id(user), options.before_s),
+                ..sample(model, user, &mut scratch)
             });
         }
     }
     samples
 }
 
-/// The users of a segment with the smallest hashes.
-fn chosen(model: &Model, segment: &str, options: SampleOptions) -> Vec<UserRow> {
-    let users = model.users();
-    let members = (0..users.len() as u32)
-        .map(UserRow)
-        .filter(|row| users.segment(*row) == segment);
-    let mut hashed: Vec<([u8; 32], UserRow)> = members
-        .map(|row| {
-            let hash = Sha256::new()
-                .chain_update(options.seed.to_be_bytes())
-                .chain_update(users.id(row));
-            (hash.finalize().into(), row)
-        })
+/// Those with the smallest hashes of seed and id.
+fn first_by_hash<'a, T>(
+    candidates: Vec<T>,
+    options: SampleOptions,
+    id: impl Fn(&T) -> &'a str,
+) -> impl Iterator<Item = T> {
+    let hash = |candidate: &T| -> [u8; 32] {
+        let hash = Sha256::new()
+            .chain_update(options.seed.to_be_bytes())
+            .chain_update(id(candidate));
+        hash.finalize().into()
+    };
+    let mut hashed: Vec<([u8; 32], T)> = candidates
+        .into_iter()
+        .map(|candidate| (hash(&candidate), candidate))
         .collect();
     hashed.sort_unstable_by_key(|(hash, _)| *hash);
-    hashed
-        .into_iter()
-        .take(options.per_segment)
-        .map(|(_, row)| row)
-        .collect()
+    hashed.into_iter().take(options.each).map(|(_, one)| one)
 }
 
-fn recommended(model: &Model, user_id: &str, scratch: &mut Scratch) -> Vec<SampleItem> {
+/// A user's list as the server would answer who asks for nothing special.
+fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
+    let user_id = model.users().id(user);
     let query = Query {
         user_id,
         n: RECOMMENDED_SHOWN,
-        strategy: Strategy::Collaborative,
         ..Query::default()
     };
     let answer = model.recommend(&query, scratch);
-    let items = answer.map(|answer| answer.items).unwrap_or_default();
-    let shown = items.iter().enumerate().map(|(at, item)| SampleItem {
-        rank: at + 1,
-        product: product(model, item.product),
-        score: item.score,
-        reason: item.reason.as_str(),
-    });
-    shown.collect()
+    let answer = answer.expect("only a strategy that was chosen on purpose can be refused");
+    let shown = answer
+        .items
+        .iter()
+        .enumerate()
+        .map(|(at, item)| SampleItem {
+            rank: at + 1,
+            product: product(model, item.product),
+            score: item.score,
+            reason: item.reason.as_str(),
+            collaborative: item.collaborative,
+            content: item.content,
+        });
+    Sample {
+        user_id: user_id.to_owned(),
+        segment: model.users().segment(user).to_owned(),
+        products: model.history().seen(user).len(),
+        history: Vec::new(),
+        strategy: answer.strategy.as_str(),
+        fallbacks: answer.fallbacks.iter().map(|f| f.as_str()).collect(),
+        recommended: shown.collect(),
+    }
 }
 
 fn product(model: &Model, row: ProductRow) -> SampleProduct {

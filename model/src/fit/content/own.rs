@@ -1,0 +1,58 @@
+//! Embeddings that the shop brings.
+
+use super::groups::{Groups, normalise};
+use crate::{fit::FitError, interactions::ProductInfo};
+
+/// Longest embedding taken. Chosen: what the largest sentence encoders in use return.
+const DIMENSION_MAX: usize = 4096;
+
+/// Takes over the embeddings at unit length; products without one, or with zeros, get no row.
+/// `None` where no product has one.
+pub(super) fn embed(infos: &[Option<&ProductInfo>]) -> Result<Option<Groups>, FitError> {
+    let of = |info: &&ProductInfo| info.embedding.is_some();
+    let Some(first) = infos.iter().flatten().copied().find(of) else {
+        return Ok(None);
+    };
+    let cols = first
+        .embedding
+        .as_ref()
+        .map_or(0, |embedding| embedding.len());
+    if !(1..=DIMENSION_MAX).contains(&cols) {
+        return Err(FitError::EmbeddingLength {
+            id: first.id.clone(),
+            found: cols,
+            expected: format!("1 to {DIMENSION_MAX}"),
+        });
+    }
+    let mut groups = Groups::new(cols, infos.len());
+    let (mut row, mut unit) = (Vec::with_capacity(cols), Vec::with_capacity(cols));
+    for info in infos {
+        let Some((info, embedding)) = info.and_then(|info| Some((info, info.embedding.as_ref()?)))
+        else {
+            groups.skip();
+            continue;
+        };
+        if embedding.len() != cols {
+            return Err(FitError::EmbeddingLength {
+                id: info.id.clone(),
+                found: embedding.len(),
+                expected: format!("{cols}, the length for product {:?}", first.id),
+            });
+        }
+        if let Some(at) = embedding.iter().position(|x| !x.is_finite()) {
+            return Err(FitError::EmbeddingNumber {
+                id: info.id.clone(),
+                at,
+                value: embedding[at],
+            });
+        }
+        row.clear();
+        row.extend(embedding.iter().map(|x| f64::from(*x)));
+        if normalise(&row, &mut unit) {
+            groups.add(&unit);
+        } else {
+            groups.skip();
+        }
+    }
+    Ok(Some(groups))
+}

@@ -1,0 +1,236 @@
+//! A report as one HTML page that needs nothing else: no scripts, no fonts, no network.
+//!
+//! Everything a shop says (names, categories, ids) is escaped by the macro that writes the page
+//! and set apart for writing direction; a figure repeats in words what it draws.
+
+mod axis;
+mod comparison;
+mod long_tail;
+mod numbers;
+mod people;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use hotshelf_model::Strategy;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{Report, ranker_title};
+use crate::error::Error;
+use crate::text_table::grouped;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Errs where [`write`] would, before anything was computed for it.
+///
+/// # Errors
+/// [`Error::Argument`] if there is no such folder, or a folder of that name.
+pub(in crate::cli) fn check_writable(file: &Path) -> Result<(), Error> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if file.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+        let file = file.display();
+        return Err(Error::Argument(format!(
+            "{file} cannot be written: no such folder"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the page, over an older one if there is one.
+///
+/// # Errors
+/// [`Error::Write`].
+pub(in crate::cli) fn write(report: &Report, file: &Path) -> Result<(), Error> {
+    let written = std::fs::write(file, page(report).into_string());
+    written.map_err(|source| Error::Write {
+        path: file.to_owned(),
+        source,
+    })
+}
+
+fn page(report: &Report) -> Markup {
+    let shop = &report.shop.name;
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "Recommendations for " (plain(shop)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { "Recommendations for " (said(shop)) }
+                    (verdict(report))
+                }
+                main {
+                    (basis(report))
+                    (comparison::section(&report.evaluation))
+                    (long_tail::section(&report.evaluation))
+                    (numbers::section(&report.evaluation))
+                    (people::users(&report.samples))
+                    (people::products(&report.product_samples))
+                }
+            }
+        }
+    }
+}
+
+fn verdict(report: &Report) -> Markup {
+    let found = &report.evaluation;
+    let default = Strategy::default().as_str();
+    html! {
+        div.verdict {
+            @for sentence in found.verdicts() {
+                p { (sentence) }
+            }
+            // The sentences speak of the default strategy already.
+            @for missing in found.unavailable.iter().filter(|u| u.ranker != default) {
+                p.missing {
+                    strong { (ranker_title(missing.ranker)) " is not available" }
+                    ": " (missing.why) "."
+                }
+            }
+        }
+    }
+}
+
+/// What the numbers rest on: shop, split, parameters, indexes.
+fn basis(report: &Report) -> Markup {
+    let (shop, found) = (&report.shop, &report.evaluation);
+    let count = |count: usize| grouped(count as u64);
+    let facts = [
+        ("Period", format!("{} to {}", shop.first_day, shop.last_day)),
+        ("Users", count(shop.users)),
+        (
+            "Products",
+            format!(
+                "{} with events, {} in the catalogue",
+                count(shop.products),
+                count(shop.catalogue_products)
+            ),
+        ),
+        (
+            "Split",
+            format!(
+                "fitted on {} events before {}, judged on {} from then on",
+                count(found.past_events),
+                found.cut_off,
+                count(found.future_events)
+            ),
+        ),
+        (
+            "Measured",
+            format!(
+                "{} users; {} without a past and {} without anything relevant are left out",
+                count(found.users),
+                count(found.users_without_past),
+                count(found.users_without_relevant)
+            ),
+        ),
+        (
+            "Lists",
+            format!(
+                "the best {} of {} products, all ranked; products already had are {}",
+                found.k,
+                count(found.catalogue),
+                found.seen
+            ),
+        ),
+        (
+            "First seen after the cut",
+            format!(
+                "{:.1} % of what was relevant; nobody can find it",
+                found.unknown_relevant_share * 100.0
+            ),
+        ),
+    ];
+    html! {
+        section {
+            h2 { "What was measured" }
+            dl.facts {
+                @for (term, fact) in &facts {
+                    div { dt { (term) } dd { (fact) } }
+                }
+                (embeddings(report))
+                div { dt { "Samples come from" } dd { (refit(report)) } }
+            }
+            details {
+                summary { "Parameters and indexes" }
+                dl.facts {
+                    @for (term, value) in parameters(report) {
+                        div { dt { (term) } dd { (value) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn embeddings(report: &Report) -> Markup {
+    html! {
+        @if let Some(own) = &report.shop.embeddings {
+            div {
+                dt { "Embeddings" }
+                dd {
+                    "the shop's own, " (own.dimension) " numbers a row: "
+                    (grouped(own.products_with as u64)) " products with, "
+                    (grouped(own.products_without as u64)) " without, "
+                    (grouped(own.unknown_ids as u64)) " rows of unknown products left out"
+                }
+            }
+        }
+    }
+}
+
+fn refit(report: &Report) -> &'static str {
+    match report.refit {
+        Some(true) => {
+            "a model fitted again on all events with the same parameters, itself not evaluated"
+        }
+        Some(false) | None => "the model that was evaluated",
+    }
+}
+
+fn parameters(report: &Report) -> Vec<(String, String)> {
+    let params = &report.parameters;
+    let (als, content, scoring) = (&params.als, &params.content, &params.scoring);
+    let named = [
+        ("factors", als.factors.to_string()),
+        ("regularization", als.regularization.to_string()),
+        ("iterations", als.iterations.to_string()),
+        ("confidence", als.confidence.to_string()),
+        ("seed", als.seed.to_string()),
+        ("alpha", scoring.alpha.to_string()),
+        ("recents", scoring.recents.to_string()),
+        ("terms_max", content.terms_max.to_string()),
+        ("ngram_max", content.ngram_max.to_string()),
+        ("sublinear_tf", content.sublinear_tf.to_string()),
+        ("min_df", content.min_df.to_string()),
+        ("price_scale", content.price_scale.to_string()),
+    ];
+    let named = named
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    let indexes = report
+        .index
+        .iter()
+        .map(|(name, index)| (format!("index {name}"), super::index_words(index)));
+    named.chain(indexes).collect()
+}
+
+/// A text of the shop's: escaped by the macro, without control characters, and unable to turn the
+/// writing direction of what stands around it.
+fn said(text: &str) -> Markup {
+    html! { bdi { (plain(text)) } }
+}
+
+fn plain(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(visible).collect()
+}

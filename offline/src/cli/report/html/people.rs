@@ -1,0 +1,146 @@
+//! People with their lists, products with their neighbours.
+
+use maud::{Markup, html};
+
+use super::{plain, said};
+use crate::cli::report::{deeds, product_cells};
+use crate::sample::{ProductSample, Sample, SampleProduct};
+
+pub(super) fn users(samples: &[Sample]) -> Markup {
+    html! {
+        @if !samples.is_empty() {
+            section {
+                h2 { "People and their lists" }
+                @for sample in samples { (user(sample)) }
+            }
+        }
+    }
+}
+
+fn user(sample: &Sample) -> Markup {
+    html! {
+        article {
+            h3 {
+                "User " (said(&sample.user_id)) " "
+                small { (said(&sample.segment)) ", " (sample.products) " products" }
+            }
+            div.scroll {
+                table {
+                    caption { "What they did lately" }
+                    thead { tr { th scope="col" { "Last" } th scope="col" { "Did" } (product_heads()) } }
+                    tbody {
+                        @for event in &sample.history {
+                            tr {
+                                td.date { (event.date) }
+                                td { (plain(&deeds(&event.interactions))) }
+                                (product(&event.product))
+                            }
+                        }
+                    }
+                }
+            }
+            div.scroll {
+                table {
+                    caption {
+                        "What is recommended, by " (sample.strategy)
+                        @for fallback in &sample.fallbacks { ", " (fallback.replace('_', " ")) }
+                    }
+                    thead {
+                        tr {
+                            th.number scope="col" { "#" } (product_heads())
+                            th.number scope="col" { "Score" }
+                            th.number scope="col" { "Collaborative" }
+                            th.number scope="col" { "Content" }
+                            th scope="col" { "Reason" }
+                        }
+                    }
+                    tbody {
+                        @for item in &sample.recommended {
+                            tr {
+                                td.number { (item.rank) }
+                                (product(&item.product))
+                                td.number { (format!("{:.4}", item.score)) }
+                                td.number { (raw(item.collaborative)) }
+                                td.number { (raw(item.content)) }
+                                td { (item.reason.replace('_', " ")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn raw(score: Option<f32>) -> String {
+    score.map_or_else(|| "–".to_owned(), |score| format!("{score:.4}"))
+}
+
+pub(super) fn products(samples: &[ProductSample]) -> Markup {
+    html! {
+        @if !samples.is_empty() {
+            section {
+                h2 { "Products and those most like them" }
+                @for sample in samples { (neighbours(sample)) }
+            }
+        }
+    }
+}
+
+fn neighbours(sample: &ProductSample) -> Markup {
+    let [id, name, category, price] = product_cells(&sample.product);
+    html! {
+        article {
+            h3 {
+                (said(&name)) " "
+                small {
+                    (said(&id)) ", " (sample.band)
+                    @if !category.is_empty() { ", " (said(&category)) }
+                    @if !price.is_empty() { ", " (price) }
+                }
+            }
+            @if !sample.notes.is_empty() { p.missing { (sample.notes.join(", ")) } }
+            @if !sample.neighbours.is_empty() {
+                div.scroll {
+                    table {
+                        caption { "Most alike" }
+                        thead {
+                            tr {
+                                th.number scope="col" { "#" } (product_heads())
+                                th.number scope="col" { "Cosine" }
+                            }
+                        }
+                        tbody {
+                            @for neighbour in &sample.neighbours {
+                                tr {
+                                    td.number { (neighbour.rank) }
+                                    (product(&neighbour.product))
+                                    td.number { (format!("{:.4}", neighbour.similarity)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn product_heads() -> Markup {
+    html! {
+        th scope="col" { "Product" }
+        th scope="col" { "Name" }
+        th scope="col" { "Category" }
+        th.number scope="col" { "Price" }
+    }
+}
+
+fn product(shown: &SampleProduct) -> Markup {
+    let [id, name, category, price] = product_cells(shown);
+    html! {
+        td.id { (said(&id)) }
+        td { (said(&name)) }
+        td { (said(&category)) }
+        td.number { (price) }
+    }
+}

@@ -1,0 +1,198 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use super::*;
+use crate::cli::report::ShopSummary;
+use crate::ingest::read_shop;
+use crate::mapping::{EvaluationPlan, Mapping, Seen};
+use crate::progress::Progress;
+use crate::sample::{SampleOptions, product_samples, samples};
+use crate::train::{TrainOptions, evaluate_parameters};
+
+const MAPPING: &str = r#"
+shop = "SHOP"
+[events]
+files = ["events.csv"]
+[events.columns]
+user_id = "user"
+product_id = "product"
+timestamp = { column = "at", format = "unix_s" }
+interaction_type = { constant = "purchase" }
+[catalogue.from_events]
+product_name = "name"
+category = "category"
+price = "price"
+"#;
+
+/// A report of twenty users with one of two tastes; every product has `name` and `category`.
+fn report(name: &str, category: &str) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut events = "user,product,at,name,category,price\n".to_owned();
+    for user in 0..20 {
+        for product in (user % 2..20).step_by(2) {
+            let at = if product / 2 == user / 2 { 101 } else { 1 };
+            let (name, category) = (quoted(name), quoted(category));
+            events.push_str(&format!("u{user},p{product},{at},{name},{category},2.5\n"));
+        }
+    }
+    std::fs::write(folder.path().join("events.csv"), events).unwrap();
+    let mapping = Mapping::parse(&folder.path().join("shop.toml"), MAPPING).unwrap();
+    let mut shop = read_shop(&mapping, None, Progress::silent()).unwrap();
+    shop.name = name.to_owned();
+    let mut params = hotshelf_model::FitParams::default();
+    params.als.factors = 2;
+    let plan = EvaluationPlan {
+        cut: crate::mapping::Cut::At(100),
+        k: 3,
+        seen: Seen::Excluded,
+        relevant: Vec::new(),
+    };
+    let options = TrainOptions {
+        plan,
+        params: params.clone(),
+        refit: false,
+        threads: NonZeroUsize::MIN,
+        code_commit: None,
+    };
+    let (model, evaluation) = evaluate_parameters(&shop, &options, Progress::silent()).unwrap();
+    let shown = SampleOptions {
+        seed: 1,
+        each: 2,
+        before_s: Some(100),
+    };
+    Report {
+        shop: ShopSummary::of(&shop),
+        parameters: params,
+        samples: samples(&model, &shop, shown),
+        product_samples: product_samples(&model, shown),
+        evaluation,
+        refit: None,
+        index: BTreeMap::new(),
+        packed: None,
+        size_bytes: None,
+        published: None,
+    }
+}
+
+fn page_of(name: &str, category: &str) -> String {
+    page(&report(name, category)).into_string()
+}
+
+/// Every tag by name, `/name` for those that end an element; attributes and texts are left out.
+fn tags(page: &str) -> Vec<&str> {
+    let starts = page.split('<').skip(1);
+    let end = |c: char| !c.is_ascii_alphanumeric() && c != '/' && c != '!';
+    starts.map(|rest| rest.split(end).next().unwrap()).collect()
+}
+
+fn attributes<'p>(page: &'p str, name: &str) -> Vec<&'p str> {
+    let start = format!(" {name}=\"");
+    let values = page.split(&start).skip(1);
+    values.map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn hostile_names_change_no_tag_and_no_attribute() {
+    let benign = page_of("tea pot", "kitchen");
+    for hostile in [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' onmouseover='alert(1)",
+        "</style></td></table><h1>",
+        "<!-- &lt; &#x3c; ]]> -->",
+        "\u{202e}gnp.exe\u{1b}[2J",
+    ] {
+        let page = page_of(hostile, hostile);
+        assert_eq!(tags(&page), tags(&benign), "{hostile:?}");
+        for name in ["class", "id", "style", "href"] {
+            assert_eq!(
+                attributes(&page, name),
+                attributes(&benign, name),
+                "{hostile:?}"
+            );
+        }
+        assert!(!page.contains('\u{1b}'));
+    }
+    let page = page_of("<b>&\"'", "kitchen");
+    assert!(page.contains("<bdi>&lt;b&gt;&amp;&quot;'</bdi>"));
+}
+
+#[test]
+fn page_asks_for_nothing_from_elsewhere() {
+    let page = page_of("tea pot", "kitchen");
+    for reference in [
+        "http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link",
+    ] {
+        assert!(!page.contains(reference), "{reference}");
+    }
+}
+
+#[test]
+fn elements_are_nested_and_ids_unique() {
+    let page = page_of("tea pot", "kitchen");
+    let void = ["!DOCTYPE", "meta", "br"];
+    let mut open = Vec::new();
+    for tag in tags(&page).into_iter().filter(|tag| !void.contains(tag)) {
+        match tag.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop(), Some(closed)),
+            None => open.push(tag),
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new());
+    let ids = attributes(&page, "id");
+    let distinct: BTreeSet<&str> = ids.iter().copied().collect();
+    assert_eq!(ids.len(), distinct.len());
+    for labels in attributes(&page, "aria-labelledby") {
+        assert!(
+            labels.split(' ').all(|label| distinct.contains(label)),
+            "{labels}"
+        );
+    }
+    let svgs = tags(&page).into_iter().filter(|tag| *tag == "svg").count();
+    assert_eq!((svgs, attributes(&page, "aria-labelledby").len()), (6, 6));
+    assert_eq!(attributes(&page, "role"), ["img"; 6]);
+}
+
+#[test]
+fn figures_say_in_words_what_they_draw() {
+    let report = report("tea pot", "kitchen");
+    let page = page(&report).into_string();
+    let collaborative = report.evaluation.ranker("collaborative").unwrap();
+    let words = format!(
+        "everybody: 20 users: collaborative {:.4}, ",
+        collaborative.ndcg
+    );
+    assert!(page.contains(&words), "{words}");
+    let interval = collaborative
+        .difference
+        .as_ref()
+        .unwrap()
+        .ndcg
+        .interval()
+        .unwrap();
+    assert!(page.contains(&interval), "{interval}");
+    for text in [
+        "All numbers",
+        "User <bdi>",
+        "What is recommended, by ",
+        "2.50",
+        "kitchen",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    for sentence in report.evaluation.verdicts() {
+        assert!(page.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn page_that_cannot_be_written_is_refused_first() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(check_writable(&folder.path().join("page.html")).is_ok());
+    assert!(check_writable(Path::new("page.html")).is_ok());
+    assert!(check_writable(folder.path()).is_err());
+    assert!(check_writable(&folder.path().join("no/page.html")).is_err());
+}

@@ -1,0 +1,122 @@
+//! What a training or an evaluation says: as text for people, as one JSON object, as one page.
+
+pub(super) mod html;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hotshelf_model::{FitParams, IndexCard};
+use serde::Serialize;
+
+use super::publish::Published;
+use crate::evaluate::EvaluationReport;
+use crate::ingest::{EmbeddingsReport, SourceReport};
+use crate::instant::date;
+use crate::sample::{ProductSample, Sample};
+use crate::shop::Shop;
+
+/// Everything that one run has to say.
+#[derive(Serialize)]
+pub(super) struct Report {
+    pub(super) shop: ShopSummary,
+    pub(super) parameters: FitParams,
+    pub(super) evaluation: EvaluationReport,
+    /// Whether the model was fitted again on all events; absent where none was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refit: Option<bool>,
+    /// Users with their lists.
+    pub(super) samples: Vec<Sample>,
+    /// Products with their neighbours.
+    pub(super) product_samples: Vec<ProductSample>,
+    /// Plan of each index by name; empty where no model was made.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) index: BTreeMap<String, IndexCard>,
+    /// Folder of the packed model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) packed: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) published: Option<Published>,
+}
+
+/// The numbers of a shop.
+#[derive(Serialize)]
+pub(super) struct ShopSummary {
+    name: String,
+    events: SourceReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue: Option<SourceReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embeddings: Option<EmbeddingsReport>,
+    users: usize,
+    products: usize,
+    /// Products of events and catalogue together.
+    catalogue_products: usize,
+    pairs: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<u64>,
+    first_day: String,
+    last_day: String,
+}
+
+impl ShopSummary {
+    pub(super) fn of(shop: &Shop) -> Self {
+        let (first_s, last_s) = shop.period_s().unwrap_or_default();
+        Self {
+            name: shop.name.clone(),
+            events: shop.events_report.clone(),
+            catalogue: shop.catalogue_report.clone(),
+            embeddings: shop.embeddings_report.clone(),
+            users: shop.users_len(),
+            products: shop.products_len(),
+            catalogue_products: shop.catalogue.len(),
+            pairs: shop.pairs_len(),
+            sessions: shop.sessions,
+            first_day: date(first_s),
+            last_day: date(last_s),
+        }
+    }
+}
+
+/// A ranker's name for people.
+fn ranker_title(ranker: &str) -> String {
+    match ranker {
+        "item_knn" => "item-kNN".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// Id, name, category and price of a product.
+fn product_cells(product: &crate::sample::SampleProduct) -> [String; 4] {
+    let name = product.product_name.as_deref().unwrap_or("(no name)");
+    let price = product.price.map(|price| format!("{price:.2}"));
+    [
+        product.product_id.clone(),
+        name.to_owned(),
+        product.category.clone().unwrap_or_default(),
+        price.unwrap_or_default(),
+    ]
+}
+
+/// Everything that a user did with one product: `purchase ×2, view`.
+fn deeds(interactions: &BTreeMap<String, u64>) -> String {
+    let did = interactions.iter().map(|(kind, count)| match count {
+        1 => kind.clone(),
+        count => format!("{kind} ×{count}"),
+    });
+    did.collect::<Vec<String>>().join(", ")
+}
+
+/// Plan, recall and speed of an index, as far as they were measured.
+fn index_words(index: &IndexCard) -> String {
+    let recall = index
+        .recall_at_10
+        .map(|recall| format!(", recall@10 {recall:.4}"));
+    let speed = index
+        .queries_per_s
+        .map(|speed| format!(", {speed:.0} queries/s"));
+    let (recall, speed) = (recall.unwrap_or_default(), speed.unwrap_or_default());
+    format!("{}{recall}{speed}", index.plan)
+}

@@ -1,0 +1,299 @@
+//! A report as lines for a terminal.
+
+use std::fmt::Write as _;
+
+use super::{Report, ShopSummary, deeds, index_words, product_cells, ranker_title};
+use crate::evaluate::{EvaluationReport, Scores};
+use crate::ingest::{EmbeddingsReport, SourceReport};
+use crate::sample::{ProductSample, Sample};
+use crate::text_table::{Align, TextTable, grouped};
+
+impl Report {
+    /// All of it.
+    pub(in crate::cli) fn text(&self) -> String {
+        let mut text = String::new();
+        write_shop(&mut text, &self.shop);
+        text.push('\n');
+        self.write_evaluation(&mut text);
+        for sample in &self.samples {
+            text.push('\n');
+            write_sample(&mut text, sample);
+        }
+        for sample in &self.product_samples {
+            text.push('\n');
+            write_product(&mut text, sample);
+        }
+        self.write_outcome(&mut text);
+        text
+    }
+
+    fn write_evaluation(&self, text: &mut String) {
+        let found = &self.evaluation;
+        let als = &self.parameters.als;
+        let count = |count: usize| grouped(count as u64);
+        let lines = [
+            format!(
+                "Evaluation: fitted on {} events before {}, judged on {} from then on",
+                count(found.past_events),
+                found.cut_off,
+                count(found.future_events)
+            ),
+            format!(
+                "  factors {}, regularization {}, iterations {}, confidence {}, seed {}",
+                als.factors, als.regularization, als.iterations, als.confidence, als.seed
+            ),
+            format!(
+                "  {} users measured, {} without a past, {} without anything relevant",
+                count(found.users),
+                count(found.users_without_past),
+                count(found.users_without_relevant)
+            ),
+            format!(
+                "  {} products ranked in full, products already had {}, {:.1} % of what was \
+                 relevant first seen after the cut",
+                count(found.catalogue),
+                found.seen,
+                found.unknown_relevant_share * 100.0
+            ),
+        ];
+        for content in lines {
+            line(text, &content);
+        }
+        write_scores(text, found);
+        for sentence in found.verdicts() {
+            line(text, &format!("  {sentence}"));
+        }
+        match self.refit {
+            Some(true) => line(
+                text,
+                "  The model below was fitted again on all events and was itself not evaluated.",
+            ),
+            Some(false) => line(text, "  The model below is the one evaluated here."),
+            None => {}
+        }
+    }
+
+    fn write_outcome(&self, text: &mut String) {
+        if self.packed.is_some() || self.published.is_some() {
+            text.push('\n');
+        }
+        for (name, index) in &self.index {
+            line(text, &format!("Index {name}: {}", index_words(index)));
+        }
+        let size = grouped(self.size_bytes.unwrap_or_default());
+        if let (Some(folder), Some(_)) = (&self.packed, self.size_bytes) {
+            line(
+                text,
+                &format!("Packed into {}: {size} bytes", folder.display()),
+            );
+        }
+        if let Some(published) = &self.published {
+            line(text, &published.text());
+        }
+    }
+}
+
+fn write_shop(text: &mut String, shop: &ShopSummary) {
+    line(text, &format!("Shop {}", shop.name));
+    write_source(text, "events", &shop.events);
+    if let Some(catalogue) = &shop.catalogue {
+        write_source(text, "catalogue", catalogue);
+    }
+    if let Some(embeddings) = &shop.embeddings {
+        write_embeddings(text, embeddings);
+    }
+    let count = |count: usize| grouped(count as u64);
+    let sessions = shop.sessions.map(|n| format!(", {} sessions", grouped(n)));
+    line(
+        text,
+        &format!(
+            "  {} users, {} products with events ({} in the catalogue), {} pairs{}, {} to {}",
+            count(shop.users),
+            count(shop.products),
+            count(shop.catalogue_products),
+            count(shop.pairs),
+            sessions.unwrap_or_default(),
+            shop.first_day,
+            shop.last_day
+        ),
+    );
+}
+
+fn write_source(text: &mut String, what: &str, source: &SourceReport) {
+    let names: Vec<&str> = source.files.iter().map(|file| file.name.as_str()).collect();
+    line(text, &format!("  {what} from {}", names.join(", ")));
+    let mut table = TextTable::new(&[("", Align::Left), ("", Align::Right)]);
+    let mut row = |what: &str, rows: u64| table.row([what.to_owned(), grouped(rows)]);
+    row("rows", source.rows);
+    for dropped in &source.dropped {
+        row(&format!("dropped: {}", dropped.reason), dropped.rows);
+    }
+    row("bad", source.bad_rows);
+    row("kept", source.kept);
+    text.push_str(&table.render(4));
+    if let Some(path) = source.set_aside.as_ref().filter(|_| source.bad_rows > 0) {
+        line(
+            text,
+            &format!("    bad rows are set aside in {}", path.display()),
+        );
+    }
+}
+
+fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
+    let (matrix, ids) = (&report.matrix, &report.ids.name);
+    line(
+        text,
+        &format!(
+            "  embeddings from {}, ids from {ids}: {} numbers a row",
+            matrix.name, report.dimension
+        ),
+    );
+    let mut table = TextTable::new(&[("", Align::Left), ("", Align::Right)]);
+    let mut row = |what: &str, rows: u64| table.row([what.to_owned(), grouped(rows)]);
+    row("rows", matrix.rows);
+    row("of unknown products", report.unknown_ids as u64);
+    row("products with", report.products_with as u64);
+    row("products without", report.products_without as u64);
+    text.push_str(&table.render(4));
+}
+
+/// One table: everybody, then the users of each segment.
+fn write_scores(text: &mut String, found: &EvaluationReport) {
+    let k = found.k;
+    let mut table = TextTable::new(&[
+        ("users", Align::Left),
+        ("ranker", Align::Left),
+        (&format!("Precision@{k}"), Align::Right),
+        (&format!("Recall@{k}"), Align::Right),
+        (&format!("nDCG@{k}"), Align::Right),
+        ("hit rate", Align::Right),
+        (&format!("coverage@{k}"), Align::Right),
+        (&format!("nDCG@{k} - most popular"), Align::Right),
+    ]);
+    add_scores(&mut table, ("all", found.users), &found.rankers);
+    for missing in &found.unavailable {
+        table.row([
+            "".to_owned(),
+            ranker_title(missing.ranker),
+            "not available".to_owned(),
+        ]);
+    }
+    for segment in &found.segments {
+        add_scores(
+            &mut table,
+            (&segment.segment, segment.users),
+            &segment.rankers,
+        );
+    }
+    text.push_str(&table.render(2));
+}
+
+fn add_scores(table: &mut TextTable, (group, users): (&str, usize), rankers: &[Scores]) {
+    let mut label = format!("{group} ({})", grouped(users as u64));
+    if users == 0 {
+        table.row([label]);
+        return;
+    }
+    for scores in rankers {
+        let numbers = [
+            scores.precision,
+            scores.recall,
+            scores.ndcg,
+            scores.hit_rate,
+            scores.coverage,
+        ];
+        let difference = scores.difference.as_ref().map(|difference| {
+            let interval = difference.ndcg.interval();
+            let interval = interval.as_deref().unwrap_or("too few users");
+            format!("{:+.4} ({interval})", difference.ndcg.mean)
+        });
+        let names = [std::mem::take(&mut label), ranker_title(scores.ranker)];
+        let cells = numbers.map(|number| format!("{number:.4}"));
+        table.row(names.into_iter().chain(cells).chain(difference));
+    }
+}
+
+fn write_sample(text: &mut String, sample: &Sample) {
+    let Sample {
+        user_id,
+        segment,
+        products,
+        ..
+    } = sample;
+    line(
+        text,
+        &format!("User {user_id} ({segment}, {products} products) lately"),
+    );
+    let mut table = TextTable::new(&[("", Align::Left); 6]);
+    for event in &sample.history {
+        let product = product_cells(&event.product);
+        let deeds = [event.date.clone(), deeds(&event.interactions)];
+        table.row(deeds.into_iter().chain(product));
+    }
+    text.push_str(&table.render(2));
+    let fallbacks = sample.fallbacks.iter().map(|f| f.replace('_', " "));
+    let fallbacks: Vec<String> = fallbacks.collect();
+    let fallbacks = if fallbacks.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", fallbacks.join(", "))
+    };
+    line(
+        text,
+        &format!("  is recommended, by {}{fallbacks}", sample.strategy),
+    );
+    let mut table = TextTable::new(&[
+        ("", Align::Right),
+        ("product", Align::Left),
+        ("name", Align::Left),
+        ("category", Align::Left),
+        ("price", Align::Right),
+        ("score", Align::Right),
+        ("reason", Align::Left),
+    ]);
+    for item in &sample.recommended {
+        let ends = [format!("{:.4}", item.score), item.reason.to_owned()];
+        let cells = std::iter::once(item.rank.to_string());
+        table.row(cells.chain(product_cells(&item.product)).chain(ends));
+    }
+    text.push_str(&table.render(2));
+}
+
+fn write_product(text: &mut String, sample: &ProductSample) {
+    let [id, name, category, price] = product_cells(&sample.product);
+    let known: Vec<String> = [sample.band.to_owned(), category, price]
+        .into_iter()
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    line(text, &format!("Product {id} {name} ({})", known.join(", ")));
+    if !sample.notes.is_empty() {
+        line(text, &format!("  {}", sample.notes.join(", ")));
+    }
+    if sample.neighbours.is_empty() {
+        return;
+    }
+    line(text, "  is most like");
+    let mut table = TextTable::new(&[
+        ("", Align::Right),
+        ("product", Align::Left),
+        ("name", Align::Left),
+        ("category", Align::Left),
+        ("price", Align::Right),
+        ("cosine", Align::Right),
+    ]);
+    for neighbour in &sample.neighbours {
+        let cells = std::iter::once(neighbour.rank.to_string());
+        let cosine = format!("{:.4}", neighbour.similarity);
+        table.row(
+            cells
+                .chain(product_cells(&neighbour.product))
+                .chain([cosine]),
+        );
+    }
+    text.push_str(&table.render(2));
+}
+
+fn line(text: &mut String, content: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{content}");
+}

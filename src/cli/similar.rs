@@ -1,0 +1,79 @@
+//! `hotshelf similar`.
+
+use super::asking::{Asking, FilterArgs, write_remarks};
+use super::{Output, block_on, table, write_json};
+use crate::grpc::client::{Client, SimilarAsk, SimilarList};
+use clap::{Args, ValueEnum};
+use hotshelf_model::Basis;
+use std::io::Write;
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BasisArg {
+    Content,
+    Collaborative,
+}
+
+/// Arguments of `hotshelf similar`.
+#[derive(Args)]
+pub(super) struct SimilarArgs {
+    /// The product
+    product_id: String,
+    #[command(flatten)]
+    asking: Asking,
+    /// How many products, 1 to 50
+    #[arg(short, default_value_t = 10)]
+    n: u32,
+    /// On what similarity rests [default: the server's]
+    #[arg(long)]
+    basis: Option<BasisArg>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Asks, and writes the list.
+pub(super) fn run(args: SimilarArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let ask = SimilarAsk {
+        product_id: args.product_id,
+        model: args.asking.model,
+        n: Some(args.n),
+        basis: args.basis.map(|basis| match basis {
+            BasisArg::Content => Basis::Content,
+            BasisArg::Collaborative => Basis::Collaborative,
+        }),
+        filter: args.filter.into_ask(),
+        debug: args.asking.debug,
+    };
+    let addr = args.asking.addr;
+    let list = block_on(async { Ok(Client::connect(&addr).await?.similar(ask).await?) })?;
+    if args.output.json {
+        write_json(out, &list)
+    } else {
+        write_text(out, &list)
+    }
+}
+
+fn write_text(out: &mut dyn Write, list: &SimilarList) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "like {}: {} of model {} version {}, rollout {}, arm {}",
+        list.product_id, list.basis, list.model, list.version, list.rollout, list.arm
+    )?;
+    write_remarks(out, &list.fallbacks, list.debug.as_ref())?;
+    let head = ["rank", "product", "cosine", "price", "category", "name"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(list.items.iter().map(|item| {
+        let price = item.price.map(|price| format!("{price:.2}"));
+        vec![
+            item.rank.to_string(),
+            item.product_id.clone(),
+            format!("{:.4}", item.similarity_score),
+            price.unwrap_or_default(),
+            item.category.clone(),
+            item.product_name.clone(),
+        ]
+    }));
+    table::write(out, &rows)?;
+    Ok(())
+}

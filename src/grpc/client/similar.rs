@@ -1,0 +1,131 @@
+//! `SimilarProducts`.
+
+use super::recommend::{Explanation, FilterAsk};
+use super::{Client, ClientError, word};
+use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
+use crate::grpc::proto::{
+    SimilarProduct, SimilarProductsRequest, SimilarProductsResponse, SimilarityBasis,
+};
+use hotshelf_model::Basis;
+use serde::Serialize;
+
+/// What to ask for.
+#[derive(Clone, Debug, Default)]
+pub struct SimilarAsk {
+    /// The product.
+    pub product_id: String,
+    /// Empty = the server's default.
+    pub model: String,
+    /// `None` = the server's default.
+    pub n: Option<u32>,
+    /// `None` = the server's default.
+    pub basis: Option<Basis>,
+    /// Which products may come back.
+    pub filter: FilterAsk,
+    /// Say how the answer was computed.
+    pub debug: bool,
+}
+
+/// One similar product.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SimilarInfo {
+    /// Place, from 1.
+    pub rank: u32,
+    /// The product.
+    pub product_id: String,
+    /// Empty where the catalogue has none.
+    pub product_name: String,
+    /// Empty where the catalogue has none.
+    pub category: String,
+    /// `None` where the catalogue has none.
+    pub price: Option<f32>,
+    /// Cosine.
+    pub similarity_score: f64,
+}
+
+/// Similar products and what computed them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SimilarList {
+    /// As asked.
+    pub product_id: String,
+    /// What similarity rests on.
+    pub basis: String,
+    /// What the server did without.
+    pub fallbacks: Vec<String>,
+    /// The model.
+    pub model: String,
+    /// The version that answered.
+    pub version: u64,
+    /// The rollout that made it live.
+    pub rollout: u64,
+    /// The rollout's arm.
+    pub arm: String,
+    /// RFC 3339.
+    pub generated_at: String,
+    /// From the response cache?
+    pub cache_hit: bool,
+    /// Where debug was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug: Option<Explanation>,
+    /// Most alike first.
+    pub items: Vec<SimilarInfo>,
+}
+
+impl Client {
+    /// Asks for products like one.
+    ///
+    /// # Errors
+    /// `Refused` by the server or the transport.
+    pub async fn similar(&self, ask: SimilarAsk) -> Result<SimilarList, ClientError> {
+        let basis = match ask.basis {
+            None => SimilarityBasis::Unspecified,
+            Some(Basis::Content) => SimilarityBasis::Content,
+            Some(Basis::Collaborative) => SimilarityBasis::Collaborative,
+        };
+        let request = SimilarProductsRequest {
+            product_id: ask.product_id,
+            model: ask.model,
+            n: ask.n,
+            basis: basis.into(),
+            filter: ask.filter.into_wire(),
+            debug: ask.debug,
+            ..SimilarProductsRequest::default()
+        };
+        let mut service = RecommendationServiceClient::new(self.channel.clone());
+        Ok(service.similar_products(request).await?.into_inner().into())
+    }
+}
+
+impl From<SimilarProduct> for SimilarInfo {
+    fn from(item: SimilarProduct) -> Self {
+        Self {
+            rank: item.rank,
+            product_id: item.product_id,
+            product_name: item.product_name,
+            category: item.category,
+            price: item.price,
+            similarity_score: item.similarity_score,
+        }
+    }
+}
+
+impl From<SimilarProductsResponse> for SimilarList {
+    fn from(answer: SimilarProductsResponse) -> Self {
+        Self {
+            basis: word(answer.basis().as_str_name(), "SIMILARITY_BASIS_"),
+            product_id: answer.product_id,
+            fallbacks: answer.fallbacks,
+            model: answer.model,
+            version: answer.version,
+            rollout: answer.rollout,
+            arm: answer.arm,
+            generated_at: answer
+                .generated_at
+                .map(|at| at.to_string())
+                .unwrap_or_default(),
+            cache_hit: answer.cache_hit,
+            debug: answer.debug.map(Into::into),
+            items: answer.items.into_iter().map(Into::into).collect(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The way of a data-plane call from its message to the bytes of its answer:
+//!
+//! ```text
+//! message ─▶ checked ─▶ one snapshot ─▶ arm ─▶ cache ──hit──▶ counted ─▶ bytes
+//!                                               └─miss─▶ model ─▶ encoded once ─▶ counted, kept ─▶ bytes
+//! ```
+//!
+//! The handler computes without waiting for anything, on the thread of the connection; working memory
+//! belongs to the thread and is reused by every request on it.
+
+use super::cache::{AnswerCache, Encoded};
+use super::calls::Address;
+use crate::error::{CallError, code_name};
+use crate::lifecycle::{Live, LiveArm, LoadedVersion, Models};
+use crate::metrics::{CallKind, Seen};
+use bytes::Bytes;
+use hotshelf_model::{Model, QueryError, Scratch};
+use prost::Message;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::new(Desk::default());
+}
+
+/// A thread's working memory.
+#[derive(Default)]
+struct Desk {
+    scratch: Scratch,
+    key: Vec<u8>,
+}
+
+/// Where an answer comes from.
+pub(super) struct Place<'a> {
+    /// The model's name, never empty.
+    pub(super) model: &'a str,
+    /// The one snapshot of this request.
+    pub(super) live: &'a Live,
+    /// Who answers.
+    pub(super) arm: &'a LiveArm,
+}
+
+/// A checked, canonical call of the data plane.
+pub(super) trait Call: Sized {
+    /// Its message.
+    type Request: Message + Default + Send + 'static;
+    /// Whose series and cache entries are its own.
+    const KIND: CallKind;
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// `BadFields` with all bad ones.
+    fn checked(request: Self::Request) -> Result<Self, CallError>;
+
+    /// Who is asked.
+    fn address(&self) -> &Address;
+
+    /// What splits the traffic.
+    fn sticky_key(&self) -> &str;
+
+    /// Fills in what the version that answers decides, and returns the whole canonical request:
+    /// calls with equal ones get equal answers from the same arm.
+    fn completed(&mut self, model: &Model) -> &Self::Request;
+
+    /// Computes the answer.
+    ///
+    /// # Errors
+    /// What the model refuses.
+    fn answer(self, place: &Place<'_>, scratch: &mut Scratch) -> Result<Encoded, CallError>;
+}
+
+/// Answers from whatever is live.
+pub(super) struct Recommender {
+    models: Arc<Models>,
+    cache: Option<Arc<AnswerCache>>,
+}
+
+impl Recommender {
+    /// `None`: every answer is computed.
+    pub(super) fn new(models: Arc<Models>, cache: Option<Arc<AnswerCache>>) -> Self {
+        Self { models, cache }
+    }
+
+    /// The answer's message.
+    pub(super) fn answer<C: Call>(&self, request: C::Request) -> Result<Bytes, CallError> {
+        let began = Instant::now();
+        let call = C::checked(request)?;
+        let model = &call.address().model;
+        let slot = self.models.slot(model);
+        let slot = slot.ok_or_else(|| CallError::UnknownModel(model.clone()))?;
+        let snapshot = slot.live.load();
+        let live = snapshot
+            .as_ref()
+            .ok_or_else(|| CallError::NotLive(slot.name.to_string()))?;
+        let place = Place {
+            model: slot.name.as_str(),
+            live,
+            arm: live.arm_for(call.sticky_key()),
+        };
+        DESK.with_borrow_mut(|desk| self.answer_at(&place, call, (desk, began)))
+    }
+
+    fn answer_at<C: Call>(
+        &self,
+        place: &Place<'_>,
+        mut call: C,
+        (desk, began): (&mut Desk, Instant),
+    ) -> Result<Bytes, CallError> {
+        let loaded = &place.arm.loaded;
+        let cache = self.cache.as_ref().filter(|_| !call.address().is_debug);
+        let request = call.completed(&loaded.model);
+        if let Some(cache) = cache {
+            write_key(&mut desk.key, C::KIND, place, request);
+            if let Some(kept) = cache.find(C::KIND, &desk.key, began) {
+                observe(loaded, &kept.answer.seen, began.elapsed());
+                return Ok(kept.answer.cached());
+            }
+        }
+        let answer = call.answer(place, &mut desk.scratch);
+        let answer = answer.inspect_err(|refused| count_refusal(loaded, refused))?;
+        observe(loaded, &answer.seen, began.elapsed());
+        let message = answer.fresh();
+        if let Some(cache) = cache {
+            cache.keep(&desk.key, answer, began);
+        }
+        Ok(message)
+    }
+}
+
+/// Everything that decides an answer, each piece of variable length behind its length.
+fn write_key(key: &mut Vec<u8>, call: CallKind, place: &Place<'_>, request: &impl Message) {
+    key.clear();
+    key.push(call as u8);
+    key.extend(place.live.record.number.get().to_le_bytes());
+    key.extend(place.arm.loaded.version.get().to_le_bytes());
+    for name in [place.model, &place.arm.name] {
+        key.extend((name.len() as u64).to_le_bytes());
+        key.extend(name.as_bytes());
+    }
+    // Fields in the order of their numbers and defaults left out: one message, one encoding.
+    request.encode(key).expect("a Vec has room");
+}
+
+fn observe(loaded: &LoadedVersion, seen: &Seen, took: Duration) {
+    if let Some(metrics) = loaded.metrics.get() {
+        metrics.answered(seen, took);
+    }
+}
+
+fn count_refusal(loaded: &LoadedVersion, refused: &CallError) {
+    if let Some(metrics) = loaded.metrics.get() {
+        metrics.refused(code_name(refused.code() as usize));
+    }
+}
+
+/// What a caller is told of a query that the model refuses; `product_id` is the one asked about.
+pub(super) fn refusal(error: QueryError, loaded: &LoadedVersion, product_id: &str) -> CallError {
+    let version = loaded.version.get();
+    match error {
+        QueryError::NeedsContent => CallError::NeedsContent(version),
+        QueryError::UnknownProduct => CallError::UnknownProduct {
+            product_id: product_id.to_owned(),
+            version,
+        },
+        _ => CallError::Internal("the model refused the query"),
+    }
+}
