@@ -85,3 +85,6 @@ fn by_price(prices: &Float32Array, breathe: Breathe<'_>) -> Vec<u32> {
     let keys = pace::sorted(keys.collect(), RUN_LEN, u64::cmp, breathe);
     keys.into_iter().map(|key| key as u32).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use super::{
     person::Taste,
 };
 use crate::{
-    Retrieval, Trace,
+    Trace,
     dot::dot,
     ids::ProductRow,
     index::SearchScratch,
@@ -114,25 +114,24 @@ impl Model {
         admission: &Admission<'_>,
         work: &mut SidesScratch,
     ) -> Trace {
-        let decides_alone = hybrid.alpha == 0.0 || hybrid.alpha == 1.0;
-        let n = if decides_alone {
-            hybrid.n
-        } else {
-            let many = hybrid.n.saturating_mul(CANDIDATES_PER_ITEM);
-            many.max(CANDIDATES_MIN).min(self.products.len())
-        };
+        let n = hybrid.n;
+        let most = n.saturating_mul(CANDIDATES_PER_ITEM).max(CANDIDATES_MIN);
         let mut trace = Trace::default();
         work.ranked.clear();
         if hybrid.alpha > 0.0 {
             let SidesScratch { search, ranked, .. } = work;
+            let n = if hybrid.alpha < 1.0 { most } else { n };
             let wanted = (hybrid.taste.factors, n);
             trace.collaborative = Some(self.rank_by_factors(wanted, admission, (search, ranked)));
         }
-        let (by_content, content) = (hybrid.by_content, &mut work.content);
-        by_content.aim(hybrid.recents, content);
-        if hybrid.alpha < 1.0 {
-            let found: Retrieval = by_content.rank((hybrid.recents, n), admission, content);
-            trace.content = Some(found);
+        let (by_content, recents) = (hybrid.by_content, hybrid.recents);
+        let content = &mut work.content;
+        by_content.aim(recents, content);
+        if hybrid.alpha == 0.0 {
+            trace.content = Some(by_content.rank((recents, n), admission, content));
+        } else if hybrid.alpha < 1.0 {
+            let wanted = (recents, [n, most]);
+            trace.content = Some(by_content.nominate(wanted, admission, content));
         }
         trace
     }

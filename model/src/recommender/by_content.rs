@@ -88,6 +88,34 @@ impl ByContent<'_> {
         retrieval
     }
 
+    /// Leaves up to `most` good products in `work`, best first, for a blend to choose from: those
+    /// on the neighbour lists, unless fewer than `least` of them are admitted; else the best.
+    ///
+    /// No proof is asked for: whoever is missed scores no more than the lists' last cosines
+    /// together. Ranking exactly instead costs a search of the index nearly every time, since
+    /// the hundredth product lies below that bound; what it changes is measured in
+    /// `benches/recommend.rs`.
+    pub(super) fn nominate(
+        &self,
+        (recents, [least, most]): (&[u32], [usize; 2]),
+        admission: &Admission<'_>,
+        work: &mut ContentScratch,
+    ) -> Retrieval {
+        if admission.matches.is_none() {
+            work.top.start(most);
+            self.list_candidates(recents, work);
+            self.offer_listed(admission, work);
+            work.top.finish(&mut work.ranked);
+            if work.ranked.len() >= least {
+                return Retrieval {
+                    plan: RetrievalPlan::Neighbours,
+                    scored: work.groups.len(),
+                };
+            }
+        }
+        self.rank((recents, most), admission, work)
+    }
+
     /// Raw content scores of products that have an embedding, in their order.
     pub(super) fn scores<'w>(
         &self,

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fallbacks;
 mod laws;
 mod naive;
+mod similar;
 
 use super::*;
 use crate::{content::Content, dot, ids::UserRow, sample};

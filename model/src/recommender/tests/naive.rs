@@ -157,12 +157,25 @@ fn hybrid(
     let alpha = query.alpha.unwrap_or(0.7);
     let many = (4 * query.n).max(100);
     let mut by_factors = by_factors(model, factors, rows);
-    by_factors.truncate(if alpha > 0.0 { many } else { 0 });
+    by_factors.truncate(if alpha == 1.0 {
+        query.n
+    } else if alpha > 0.0 {
+        many
+    } else {
+        0
+    });
     let mut by_content = by_content(model, sum, rows);
-    by_content.truncate(if alpha < 1.0 { many } else { 0 });
-    if alpha == 1.0 || alpha == 0.0 {
-        by_factors.truncate(query.n);
-        by_content.truncate(query.n);
+    let on_lists = on_neighbour_lists(model, query);
+    let listed = by_content.iter().filter(|(row, _)| on_lists.contains(row));
+    let listed: Vec<(u32, f32)> = listed.copied().collect();
+    if alpha > 0.0 && alpha < 1.0 {
+        // Filters that few products pass are answered from all that do.
+        if listed.len() >= query.n && !is_narrow(model, query) {
+            by_content = listed;
+        }
+        by_content.truncate(many);
+    } else {
+        by_content.truncate(if alpha < 1.0 { query.n } else { 0 });
     }
     let is_in = |list: &[(u32, f32)], row: u32| list.iter().any(|(other, _)| *other == row);
     let mut candidates: Vec<u32> = by_factors.iter().chain(&by_content).map(|c| c.0).collect();
@@ -207,4 +220,48 @@ fn hybrid(
             (row, score as f32, reason)
         })
         .collect()
+}
+
+/// Products of the recents' groups and of all groups on their neighbour lists.
+fn on_neighbour_lists(model: &Model, query: &Query<'_>) -> Vec<u32> {
+    let (content, (_, recents)) = (model.content().unwrap(), interest(model, query).unwrap());
+    let mut listed = Vec::new();
+    for recent in recents {
+        let group = content.group(ProductRow(recent)).unwrap();
+        listed.extend(content.members(group));
+        let (neighbours, _) = content.neighbours(group);
+        listed.extend(neighbours.iter().flat_map(|group| content.members(*group)));
+    }
+    listed
+}
+
+/// Whether one condition alone leaves at most a sixteenth of the catalogue.
+fn is_narrow(model: &Model, query: &Query<'_>) -> bool {
+    let all = model.products().len();
+    let Filter {
+        categories,
+        brands,
+        price_min,
+        price_max,
+    } = query.filter;
+    let price = Filter {
+        price_min,
+        price_max,
+        ..Filter::default()
+    };
+    let category = Filter {
+        categories,
+        ..Filter::default()
+    };
+    let brand = Filter {
+        brands,
+        ..Filter::default()
+    };
+    let passing = |filter: &Filter<'_>| {
+        let rows = 0..all as u32;
+        rows.filter(|row| passes(model, filter, *row)).count()
+    };
+    [price, category, brand]
+        .iter()
+        .any(|filter| passing(filter) * 16 <= all)
 }
