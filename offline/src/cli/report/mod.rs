@@ -6,7 +6,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hotshelf_model::{FitParams, IndexCard};
+use hotshelf_model::{Basis, FitParams, IndexCard};
 use serde::Serialize;
 
 use super::publish::Published;
@@ -119,4 +119,11 @@ fn index_words(index: &IndexCard) -> String {
         .map(|speed| format!(", {speed:.0} queries/s"));
     let (recall, speed) = (recall.unwrap_or_default(), speed.unwrap_or_default());
     format!("{}{recall}{speed}", index.plan)
+}
+
+fn basis_words(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Content => "content",
+        Basis::Collaborative => "collaborative factors",
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, ShopSummary, deeds, index_words, product_cells, ranker_title};
+use super::{Report, ShopSummary, basis_words, deeds, index_words, product_cells, ranker_title};
 use crate::evaluate::{EvaluationReport, Scores};
 use crate::ingest::{EmbeddingsReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
@@ -272,7 +272,13 @@ fn write_product(text: &mut String, sample: &ProductSample) {
     if sample.neighbours.is_empty() {
         return;
     }
-    line(text, "  is most like");
+    let basis = sample
+        .basis
+        .map(|basis| format!(", by {}", basis_words(basis)));
+    line(
+        text,
+        &format!("  is most like{}", basis.unwrap_or_default()),
+    );
     let mut table = TextTable::new(&[
         ("", Align::Right),
         ("product", Align::Left),

@@ -58,8 +58,16 @@ fn panel(tail: &LongTail, left: f64) -> Markup {
         @for (at, share) in shares.enumerate() {
             rect.{ "ranker " (tail.ranker) } x=(px(column(at))) width=(px(COLUMN - 3.0))
                 y=(px(BOTTOM - height(share))) height=(px(height(share))) {}
-            @if share >= 0.1 {
-                text x=(px(column(at))) y=(px(BOTTOM - height(share) - 4.0)) { (percent(share)) }
+            // Only the ends are labelled: what stands between is narrower than its number.
+            @if at == 0 || (at == 10 && share >= 0.005) {
+                @let (x, anchor) = if at == 0 {
+                    (column(at), "start")
+                } else {
+                    (column(at) + COLUMN - 3.0, "end")
+                };
+                text x=(px(x)) y=(px(BOTTOM - height(share) - 4.0)) text-anchor=(anchor) {
+                    (percent(share))
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{plain, said};
-use crate::cli::report::{deeds, product_cells};
+use crate::cli::report::{basis_words, deeds, product_cells};
 use crate::sample::{ProductSample, Sample, SampleProduct};
 
 pub(super) fn users(samples: &[Sample]) -> Markup {
@@ -103,7 +103,7 @@ fn neighbours(sample: &ProductSample) -> Markup {
             @if !sample.neighbours.is_empty() {
                 div.scroll {
                     table {
-                        caption { "Most alike" }
+                        caption { "Most alike" (basis(sample)) }
                         thead {
                             tr {
                                 th.number scope="col" { "#" } (product_heads())
@@ -124,6 +124,11 @@ fn neighbours(sample: &ProductSample) -> Markup {
             }
         }
     }
+}
+
+fn basis(sample: &ProductSample) -> String {
+    let words = sample.basis.map(basis_words);
+    words.map_or_else(String::new, |words| format!(", by {words}"))
 }
 
 fn product_heads() -> Markup {
