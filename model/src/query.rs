@@ -125,9 +125,9 @@ impl Default for Query<'_> {
 pub struct Item {
     /// The product.
     pub product: ProductRow,
-    /// What the answer is ordered by, descending: an inner product for
-    /// [`Reason::Collaborative`], the popularity (a sum of interaction values) for
-    /// [`Reason::Popular`].
+    /// What the answer is ordered by, descending, and behind these the popular ones: an inner
+    /// product where one side answers, the blend (1 at most) where both do, the popularity (a sum
+    /// of interaction values) for [`Reason::Popular`].
     pub score: f32,
     /// Where the item came from.
     pub reason: Reason,
@@ -141,9 +141,11 @@ pub struct Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Fallback {
-    /// The user id is empty or not in the model: answered by popularity.
+    /// The user id is empty or not in the model, and no recent product that was brought has
+    /// factors to fold in: answered without the collaborative side.
     UnknownUser = 0,
-    /// The user's factors are all zero, so every product would score 0: answered by popularity.
+    /// The user's factors are all zero, so every product would score 0, and nothing that was
+    /// brought helps: answered without the collaborative side.
     NoUserFactors = 1,
     /// Hybrid was asked of a version without content parts: answered collaboratively.
     NoContentParts = 2,
@@ -219,7 +221,7 @@ impl Fallbacks {
 pub struct Answer<'a> {
     /// Best first; among equal scores the lower product row first.
     pub items: Vec<Item>,
-    /// The strategy really used.
+    /// The strategy really used; the one asked for where popularity alone answers.
     pub strategy: Strategy,
     /// What was given up on the way.
     pub fallbacks: Fallbacks,

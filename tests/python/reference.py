@@ -11,8 +11,8 @@ from read_version import open_part, read_manifest, read_parts
 
 NO_GROUP = 2**32 - 1
 # Products of each side that a hybrid blends: CANDIDATES_PER_ITEM × n, at least CANDIDATES_MIN.
-CANDIDATES_PER_ITEM = 4
-CANDIDATES_MIN = 50
+CANDIDATES_PER_ITEM = 3
+CANDIDATES_MIN = 30
 
 
 class Ranking:
@@ -55,6 +55,8 @@ class Reference:
             self.groups = content["groups"].astype(numpy.int64)
             self.embeddings = content["embeddings"].astype(numpy.float64)
             self.has_vector = self.groups != NO_GROUP
+            lists = parts["content_neighbours.safetensors"]
+            self.neighbours = lists["groups"].astype(numpy.int64)
 
     # What the model knows of a person.
 
@@ -86,13 +88,22 @@ class Reference:
 
     def content_query(self, recents):
         """Sum of the embeddings of the last few products that have one, or None."""
+        rows = self.content_recents(recents)
+        return self.embeddings[self.groups[rows]].sum(axis=0) if rows else None
+
+    def content_recents(self, recents):
+        """The last few products that have an embedding."""
         if self.embeddings is None:
-            return None
+            return []
         with_vector = [row for row in dict.fromkeys(recents) if self.has_vector[row]]
-        rows = with_vector[: self.card["parameters"]["scoring"]["recents"]]
-        if not rows:
-            return None
-        return self.embeddings[self.groups[rows]].sum(axis=0)
+        return with_vector[: self.card["parameters"]["scoring"]["recents"]]
+
+    def nominated(self, scored, n, recents):
+        """Products on the neighbour lists of the recents; all where fewer than n of these may."""
+        groups = self.groups[self.content_recents(recents)]
+        listed = numpy.union1d(groups, self.neighbours[groups])
+        on_lists = scored[numpy.isin(self.groups[scored], listed)]
+        return on_lists if len(on_lists) >= n else scored
 
     def content_scores(self, query):
         """Of every product; minus infinity where there is nothing to embed."""
@@ -147,24 +158,31 @@ class Reference:
             scored = eligible[numpy.isfinite(content[eligible])]
             ranking = self.one_side(content, scored, n, "content")
             return self.filled(ranking, eligible, n, recents)
-        ranking = self.blend(ask, (self.product_factors @ factors, why), content, eligible)
+        sides = (self.product_factors @ factors, content)
+        ranking = self.blend(ask, sides, (eligible, recents), why)
         return self.filled(ranking, eligible, n, recents)
 
     def one_side(self, scores, rows, n, reason):
         rows = best_first(rows, scores[rows])[:n]
         return Ranking(rows.tolist(), scores[rows].tolist(), [reason] * len(rows))
 
-    def blend(self, ask, collaborative, content, eligible):
-        n, (ours, why) = ask.get("n", 10), collaborative
-        wanted = max(CANDIDATES_PER_ITEM * n, CANDIDATES_MIN)
-        scored = eligible[numpy.isfinite(content[eligible])]
-        by_factors = best_first(eligible, ours[eligible])[:wanted]
-        by_content = best_first(scored, content[scored])[:wanted]
-        rows = numpy.union1d(by_factors, by_content)
-        theirs = numpy.where(numpy.isfinite(content[rows]), content[rows], 0.0)
-        alpha = ask.get("alpha")
+    def blend(self, ask, sides, products, why):
+        (ours, content), (eligible, recents) = sides, products
+        n, alpha = ask.get("n", 10), ask.get("alpha")
         if alpha is None:
             alpha = self.card["parameters"]["scoring"]["alpha"]
+        scored = eligible[numpy.isfinite(content[eligible])]
+        # A side without weight nominates nobody, and the other one alone needs only its best n.
+        wanted = n
+        if 0 < alpha < 1:
+            wanted = max(CANDIDATES_PER_ITEM * n, CANDIDATES_MIN)
+            scored = self.nominated(scored, n, recents)
+        by_factors = best_first(eligible, ours[eligible])[: wanted if alpha > 0 else 0]
+        by_content = best_first(scored, content[scored])[: wanted if alpha < 1 else 0]
+        rows = numpy.union1d(by_factors, by_content)
+        if len(rows) == 0:
+            return Ranking([], [], [])
+        theirs = numpy.where(numpy.isfinite(content[rows]), content[rows], 0.0)
         blended = alpha * shares(ours[rows]) + (1 - alpha) * shares(theirs)
         order = numpy.lexsort((rows, -blended))[:n]
         sides = [(row in by_factors, row in by_content) for row in rows[order]]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use proptest::{prelude::*, strategy::Strategy as _};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{Filter, Model, ProductRow, sample};
@@ -24,7 +24,8 @@ fn codes_and_lists_say_what_the_column_says() {
     let model = model();
     let products = model.products();
     let facets = Facets::new(products, &mut |_| {});
-    let names: [(&Facet, fn(&Products, ProductRow) -> Option<&str>); 2] = [
+    type Name = fn(&Products, ProductRow) -> Option<&str>;
+    let names: [(&Facet, Name); 2] = [
         (&facets.categories, Products::category),
         (&facets.brands, Products::brand),
     ];

@@ -28,8 +28,20 @@ use crate::{
 };
 
 /// Candidates of each side: so many times n, and at least so many.
-const CANDIDATES_PER_ITEM: usize = 4;
-const CANDIDATES_MIN: usize = 100;
+///
+/// Measured over 20,000 products with skewed norms, 10 wanted, 50 seen: how much of the top 10 is
+/// that of a blend of every product, and what the answer costs. More candidates mostly buy rows
+/// that the index has to score.
+///
+/// | candidates | top 10 at α 0.7 | at α 0.3 | µs |
+/// |---:|---:|---:|---:|
+/// | 10 | 77 % | 79 % | 21 |
+/// | 20 | 94 % | 84 % | 26 |
+/// | 30 | 98 % | 85 % | 33 |
+/// | 40 | 99 % | 85 % | 41 |
+/// | 100 | 99.6 % | 87 % | 71 |
+const CANDIDATES_PER_ITEM: usize = 3;
+const CANDIDATES_MIN: usize = 30;
 
 /// Working memory of both sides and the blend: 8 bytes a product, and the candidates.
 #[derive(Clone, Debug, Default)]

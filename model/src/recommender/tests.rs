@@ -227,3 +227,34 @@ fn scratch_serves_models_of_different_sizes_in_turn() {
         }
     }
 }
+
+#[test]
+fn an_unpacked_model_answers_as_the_fitted_one_under_every_choice_of_index() {
+    for choice in [
+        crate::IndexChoice::Auto,
+        crate::IndexChoice::Exact,
+        crate::IndexChoice::Hnsw,
+    ] {
+        let fitted = sample::shop_with_content(200, choice);
+        let packed = fitted.pack(crate::CardExtra::default()).unwrap();
+        let parts = packed.parts.into_iter();
+        let parts = parts.map(|part| (part.name.to_owned(), part.bytes.into()));
+        let unpacked = Model::unpack(&packed.card, &parts.collect(), &mut |_| {}).unwrap();
+        let recents = ["item-0003".to_owned(), "item-0150".to_owned()];
+        for (user_id, recents) in [
+            ("user-00033", &[][..]),
+            ("user-00080", &recents),
+            ("", &recents),
+        ] {
+            for strategy in [Strategy::Hybrid, Strategy::Collaborative, Strategy::Content] {
+                let query = Query {
+                    user_id,
+                    strategy,
+                    recent_product_ids: recents,
+                    ..Query::default()
+                };
+                assert_eq!(ask(&unpacked, &query), ask(&fitted, &query), "{choice:?}");
+            }
+        }
+    }
+}

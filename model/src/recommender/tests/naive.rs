@@ -155,7 +155,7 @@ fn hybrid(
     rows: &[u32],
 ) -> Vec<Line> {
     let alpha = query.alpha.unwrap_or(0.7);
-    let many = (4 * query.n).max(100);
+    let many = (3 * query.n).max(30);
     let mut by_factors = by_factors(model, factors, rows);
     by_factors.truncate(if alpha == 1.0 {
         query.n
@@ -169,8 +169,7 @@ fn hybrid(
     let listed = by_content.iter().filter(|(row, _)| on_lists.contains(row));
     let listed: Vec<(u32, f32)> = listed.copied().collect();
     if alpha > 0.0 && alpha < 1.0 {
-        // Filters that few products pass are answered from all that do.
-        if listed.len() >= query.n && !is_narrow(model, query) {
+        if listed.len() >= query.n {
             by_content = listed;
         }
         by_content.truncate(many);
@@ -233,35 +232,4 @@ fn on_neighbour_lists(model: &Model, query: &Query<'_>) -> Vec<u32> {
         listed.extend(neighbours.iter().flat_map(|group| content.members(*group)));
     }
     listed
-}
-
-/// Whether one condition alone leaves at most a sixteenth of the catalogue.
-fn is_narrow(model: &Model, query: &Query<'_>) -> bool {
-    let all = model.products().len();
-    let Filter {
-        categories,
-        brands,
-        price_min,
-        price_max,
-    } = query.filter;
-    let price = Filter {
-        price_min,
-        price_max,
-        ..Filter::default()
-    };
-    let category = Filter {
-        categories,
-        ..Filter::default()
-    };
-    let brand = Filter {
-        brands,
-        ..Filter::default()
-    };
-    let passing = |filter: &Filter<'_>| {
-        let rows = 0..all as u32;
-        rows.filter(|row| passes(model, filter, *row)).count()
-    };
-    [price, category, brand]
-        .iter()
-        .any(|filter| passing(filter) * 16 <= all)
 }
