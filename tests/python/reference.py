@@ -150,10 +150,11 @@ class Reference:
         query = self.content_query(recents) if strategy != "collaborative" else None
         n = ask.get("n", 10)
         if factors is None and query is None:
-            return self.filled(Ranking([], [], []), eligible, n, recents)
+            # Nothing is known that a category could be taken from, or was asked to count.
+            return self.filled(Ranking([], [], []), eligible, n, [])
         if query is None:
             return self.one_side(self.product_factors @ factors, eligible, n, why)
-        content = self.content_scores(query)
+        content, recents = self.content_scores(query), self.content_recents(recents)
         if factors is None:
             scored = eligible[numpy.isfinite(content[eligible])]
             ranking = self.one_side(content, scored, n, "content")
