@@ -24,8 +24,9 @@ use crate::{
 /// Layers that may come about: the crate's own bound.
 const LAYERS_MAX: usize = 16;
 
-/// Neighbours looked for when a node is inserted. Chosen: the paper's experiments use 100 to 500.
-pub(in crate::index) const EF_CONSTRUCTION: usize = 200;
+/// Neighbours looked for when a node is inserted. Chosen: the least that
+/// the paper's experiments use, because building is what costs.
+pub(in crate::index) const EF_CONSTRUCTION: usize = 100;
 
 /// By what rows are near each other when a graph is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
