@@ -10,9 +10,10 @@ import numpy
 from read_version import open_part, read_manifest, read_parts
 
 NO_GROUP = 2**32 - 1
-# Products of each side that a hybrid blends: CANDIDATES_PER_ITEM × n, at least CANDIDATES_MIN.
+# Products of each side that a hybrid blends: CANDIDATES_PER_ITEM × n, at least CANDIDATES_MIN. A side
+# without weight names none.
 CANDIDATES_PER_ITEM = 4
-CANDIDATES_MIN = 50
+CANDIDATES_MIN = 100
 
 
 class Ranking:
@@ -55,6 +56,7 @@ class Reference:
             self.groups = content["groups"].astype(numpy.int64)
             self.embeddings = content["embeddings"].astype(numpy.float64)
             self.has_vector = self.groups != NO_GROUP
+            self.neighbours = parts["content_neighbours.safetensors"]["groups"]
 
     # What the model knows of a person.
 
@@ -85,14 +87,17 @@ class Reference:
         return numpy.linalg.solve(left, right), "fold_in"
 
     def content_query(self, recents):
-        """Sum of the embeddings of the last few products that have one, or None."""
+        """Groups of the last few products that have one, or None."""
         if self.embeddings is None:
             return None
         with_vector = [row for row in dict.fromkeys(recents) if self.has_vector[row]]
         rows = with_vector[: self.card["parameters"]["scoring"]["recents"]]
-        if not rows:
-            return None
-        return self.embeddings[self.groups[rows]].sum(axis=0)
+        return self.groups[rows] if rows else None
+
+    def listed(self, groups):
+        """Which products are in these groups or in their neighbour lists."""
+        near = numpy.union1d(groups, self.neighbours[groups].ravel())
+        return numpy.isin(self.groups, near[near != NO_GROUP])
 
     def content_scores(self, query):
         """Of every product; minus infinity where there is nothing to embed."""
@@ -138,16 +143,20 @@ class Reference:
             factors, why = self.factors(ask["user_id"], brought)
         query = self.content_query(recents) if strategy != "collaborative" else None
         n = ask.get("n", 10)
-        if factors is None and query is None:
-            return self.filled(Ranking([], [], []), eligible, n, recents)
+        if len(eligible) == 0 or (factors is None and query is None):
+            near = recents if strategy != "collaborative" else []
+            return self.filled(Ranking([], [], []), eligible, n, near)
         if query is None:
             return self.one_side(self.product_factors @ factors, eligible, n, why)
-        content = self.content_scores(query)
+        content = self.content_scores(self.embeddings[query].sum(axis=0))
         if factors is None:
             scored = eligible[numpy.isfinite(content[eligible])]
             ranking = self.one_side(content, scored, n, "content")
             return self.filled(ranking, eligible, n, recents)
-        ranking = self.blend(ask, (self.product_factors @ factors, why), content, eligible)
+        # What a hybrid blends may come from the neighbour lists alone; the server says where.
+        near = self.listed(query) if ask.get("from_lists") else numpy.isfinite(content)
+        ours = self.product_factors @ factors
+        ranking = self.blend(ask, (ours, why), (content, near), eligible)
         return self.filled(ranking, eligible, n, recents)
 
     def one_side(self, scores, rows, n, reason):
@@ -155,16 +164,16 @@ class Reference:
         return Ranking(rows.tolist(), scores[rows].tolist(), [reason] * len(rows))
 
     def blend(self, ask, collaborative, content, eligible):
-        n, (ours, why) = ask.get("n", 10), collaborative
-        wanted = max(CANDIDATES_PER_ITEM * n, CANDIDATES_MIN)
-        scored = eligible[numpy.isfinite(content[eligible])]
-        by_factors = best_first(eligible, ours[eligible])[:wanted]
-        by_content = best_first(scored, content[scored])[:wanted]
-        rows = numpy.union1d(by_factors, by_content)
-        theirs = numpy.where(numpy.isfinite(content[rows]), content[rows], 0.0)
+        n, (ours, why), (theirs, near) = ask.get("n", 10), collaborative, content
         alpha = ask.get("alpha")
         if alpha is None:
             alpha = self.card["parameters"]["scoring"]["alpha"]
+        wanted = max(CANDIDATES_PER_ITEM * n, CANDIDATES_MIN)
+        scored = eligible[numpy.isfinite(theirs[eligible]) & near[eligible]]
+        by_factors = best_first(eligible, ours[eligible])[: wanted if alpha > 0 else 0]
+        by_content = best_first(scored, theirs[scored])[: wanted if alpha < 1 else 0]
+        rows = numpy.union1d(by_factors, by_content)
+        theirs = numpy.where(numpy.isfinite(theirs[rows]), theirs[rows], 0.0)
         blended = alpha * shares(ours[rows]) + (1 - alpha) * shares(theirs)
         order = numpy.lexsort((rows, -blended))[:n]
         sides = [(row in by_factors, row in by_content) for row in rows[order]]

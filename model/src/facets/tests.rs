@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use proptest::{prelude::*, strategy::Strategy as _};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{Filter, Model, ProductRow, sample};

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use proptest::{prelude::*, strategy::Strategy as _};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{Basis, Filter, IndexChoice, SimilarAnswer, SimilarQuery, dot::dot, sample};
