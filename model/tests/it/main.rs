@@ -80,7 +80,7 @@ fn a_model_travels_as_bytes_and_json_and_answers_as_before() {
     let report = card.check_probes(&model, &mut scratch);
     assert_eq!(
         (report.checked, report.mismatches.len()),
-        (10, 0),
+        (14, 0),
         "{report:?}"
     );
 

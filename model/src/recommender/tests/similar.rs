@@ -132,7 +132,7 @@ proptest! {
 
 #[test]
 fn what_cannot_be_answered_is_refused_by_name() {
-    let model = sample::model(&sample::shop(30, 20), &sample::params(4));
+    let model = sample::model(&sample::shop(30, 20), &sample::params_without_content(4));
     let refused = |query| model.similar(&query, &mut Scratch::default());
     assert_eq!(
         refused(plain("nothing", None)),
