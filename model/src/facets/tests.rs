@@ -24,6 +24,7 @@ fn codes_and_lists_say_what_the_column_says() {
     let model = model();
     let products = model.products();
     let facets = Facets::new(products, &mut |_| {});
+    #[allow(clippy::type_complexity, reason = "named nowhere else")]
     let names: [(&Facet, fn(&Products, ProductRow) -> Option<&str>); 2] = [
         (&facets.categories, Products::category),
         (&facets.brands, Products::brand),
