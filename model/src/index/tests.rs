@@ -77,7 +77,7 @@ fn extreme_cases() -> impl Strategy<Value = Case> {
                 let row = window.map(move |x| (f64::from(*x) * scale) as f32);
                 row.collect::<Vec<f32>>()
             };
-            let numbers = rows[1..].iter().flat_map(|at| row(at)).collect();
+            let numbers = rows[1..].iter().flat_map(&row).collect();
             Case {
                 rows: Matrix::from_vec(numbers, cols).unwrap(),
                 query: row(&rows[0]),
