@@ -27,14 +27,9 @@ const SAMPLE_MAX: usize = 400;
 /// Pool lengths tried, shortest first.
 const EF_LADDER: [usize; 10] = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384];
 
-/// What scoring one row of a graph costs, in rows scored by their codes. Measured (benches/ann.rs,
-/// 15,000 × 64 with mild norms, AVX-512 VNNI): 75 ns a row that lies anywhere in memory, bookkeeping
-/// included, against 1.8 ns a row of codes read straight ahead; 40 from the second-level cache, and
-/// less from memory, where codes take 3.2 ns.
-const GRAPH_ROW_COST: f64 = 32.0;
-
 /// Rows that the cheapest graph search scores. Measured: with mild norms 460 reach a recall@10 of
-/// 0.98 among 15,000 rows, with equal ones 1,000. So below 12,800 rows no graph is built.
+/// 0.98 among 15,000 rows and 950 among 100,000. So no graph is built below 16,000 rows of 64
+/// elements, or 9,000 of 501.
 const GRAPH_ROWS_LEAST: f64 = 400.0;
 
 /// What an index is built for.
@@ -79,11 +74,11 @@ impl Build<'_> {
         let sample = Sample::new(path, self, &index);
         let exact = sample.exact.clone();
         card.queries_per_s = exact.queries_per_s;
-        let least = GRAPH_ROWS_LEAST * GRAPH_ROW_COST;
+        let least = GRAPH_ROWS_LEAST * graph_row_cost(rows.cols());
         let is_cheap = exact.cost.is_some_and(|cost| cost <= least);
         let mut graphs = if self.choice == IndexChoice::Auto && is_cheap {
             vec![Candidate::not_built(format!(
-                "no graph is cheaper than {least} rows scored by their codes"
+                "no graph is cheaper than {least:.0} rows scored by their codes"
             ))]
         } else {
             sample.candidates(&index)
@@ -116,6 +111,14 @@ impl Build<'_> {
         index.card = card;
         index
     }
+}
+
+/// What scoring one row of a graph costs, in rows scored by their codes. Measured (benches/ann.rs,
+/// AVX-512 VNNI): 40 at 64 elements (50 ns a row that lies anywhere in memory, bookkeeping
+/// included, against 1.3 ns a row of codes read straight ahead) and 22 at 501; what lies between
+/// follows from a part per row and a part per element.
+fn graph_row_cost(cols: usize) -> f64 {
+    20.0 + 1280.0 / cols.max(1) as f64
 }
 
 /// The metrics worth trying: where all rows are equally long they are one.
@@ -226,7 +229,7 @@ impl<'a> Sample<'a> {
             card.ef = Some(ef);
             card.recall_at_10 = Some(recall);
             card.rows_scored = Some(measured.rows_scored);
-            card.cost = Some(measured.rows_scored * GRAPH_ROW_COST);
+            card.cost = Some(measured.rows_scored * graph_row_cost(index.rows.cols()));
             card.queries_per_s = measured.queries_per_s;
             if recall >= RECALL_MIN {
                 let graph = GraphCard {
