@@ -1,7 +1,7 @@
 //! The plans of an index on given vectors: recall beside queries per second.
 //!
 //! `cargo bench -p hotshelf-model --bench ann -- --vectors v.safetensors [--json]`, one query at a
-//! time on one thread. The file has `rows` [N×D] and `queries` [Q×D] in f32; optionally `truth`
+//! time on one thread; `--plans exact,hnsw` leaves `auto` out. The file has `rows` [N×D] and `queries` [Q×D] in f32; optionally `truth`
 //! [Q×K] u32, the rows with the greatest inner products (else they are computed here by a plain
 //! scan), and `category` u32 [N], from 0 to 9,999, for filtered searches. A filter lets categories
 //! below a limit through; evaluating it is inside the measured time, as a recommender does it:
@@ -49,11 +49,15 @@ fn main() {
     };
     let vectors = Vectors::read(path);
     let mut results = Vec::new();
+    let plans = value("--plans").map_or("auto,exact,hnsw", String::as_str);
     for (name, choice) in [
         ("auto", IndexChoice::Auto),
         ("exact", IndexChoice::Exact),
         ("hnsw", IndexChoice::Hnsw),
     ] {
+        if !plans.split(',').any(|plan| plan == name) {
+            continue;
+        }
         let start = Instant::now();
         let build = Build {
             choice,

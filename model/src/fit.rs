@@ -30,7 +30,7 @@ use crate::{
     FACTORS_MAX, Model,
     als::Als,
     column::Column,
-    index::ItemIndex,
+    index::Build,
     interactions::{Event, Interactions, ProductInfo},
     lanes::CpuPath,
     matrix::Matrix,
@@ -133,7 +133,12 @@ fn fit_on(
         product_factors: matrix(fitted.products.compact()),
         gram: matrix(fitted.gram),
     };
-    let index = ItemIndex::build(&als.product_factors, params.index, machine.clock);
+    let build = Build {
+        choice: params.index,
+        clock: machine.clock,
+        queries: Some(&als.user_factors),
+    };
+    let index = build.index_on(machine.path, &als.product_factors);
     progress(FitStep::Embedding);
     let content = content::embed(&catalogue, params, machine)?;
     Ok(Model::new(

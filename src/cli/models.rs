@@ -4,7 +4,7 @@ use super::{Output, block_on, table, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use hotshelf_model::{Evaluation, ModelCard, Scratch};
+use hotshelf_model::{Evaluation, IndexCard, ModelCard, Scratch};
 use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
 use serde::Serialize;
 use std::io::Write;
@@ -206,14 +206,56 @@ fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
 
 fn show_training(card: &ModelCard, manifest: &Manifest, out: &mut dyn Write) -> anyhow::Result<()> {
     for (name, index) in &card.index {
-        let recall = index
-            .recall_at_10
-            .map_or(String::new(), |r| format!(", recall@10 {r:.4}"));
-        writeln!(out, "\nindex {name}: {}{recall}", index.plan)?;
+        show_index(name, index, out)?;
     }
     writeln!(out, "\nmade of (seed {})", manifest.lineage.seed)?;
     for input in &manifest.lineage.inputs {
         writeln!(out, "  {} ({} rows)", input.name, input.rows)?;
+    }
+    Ok(())
+}
+
+/// The plan of one index, what was measured of every plan considered, and its graph.
+fn show_index(name: &str, index: &IndexCard, out: &mut dyn Write) -> anyhow::Result<()> {
+    let recall = index
+        .recall_at_10
+        .map_or(String::new(), |r| format!(", recall@10 {r:.4}"));
+    writeln!(out, "\nindex {name}: {}{recall}", index.plan)?;
+    if !index.candidates.is_empty() {
+        let heads = [
+            "  plan",
+            "metric",
+            "ef",
+            "recall@10",
+            "rows scored",
+            "cost",
+            "queries/s",
+            "note",
+        ];
+        let mut rows = vec![heads.map(str::to_owned).to_vec()];
+        rows.extend(index.candidates.iter().map(|plan| {
+            let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.0}"));
+            let ef = plan.ef.map(|ef| ef as f64);
+            vec![
+                format!("  {}", plan.plan),
+                plan.metric.clone().unwrap_or_else(|| "-".to_owned()),
+                number(ef),
+                plan.recall_at_10
+                    .map_or_else(|| "-".to_owned(), |r| format!("{r:.4}")),
+                number(plan.rows_scored),
+                number(plan.cost),
+                number(plan.queries_per_s),
+                plan.note.clone(),
+            ]
+        }));
+        table::write(out, &rows)?;
+    }
+    if let Some(graph) = &index.graph {
+        writeln!(
+            out,
+            "  graph of {} nodes, m {}, built with ef {}, {} edges added, {:.4} find themselves",
+            graph.nodes, graph.m, graph.ef_construction, graph.added_edges, graph.self_found
+        )?;
     }
     Ok(())
 }

@@ -87,6 +87,7 @@ fn questions() -> Vec<Question> {
     vec![
         plain.clone(),
         of(|q| q.strategy = Strategy::Collaborative),
+        of(|q| q.strategy = Strategy::Content),
         of(|q| q.alpha = Some(0.0)),
         of(|q| q.alpha = Some(1.0)),
         of(|q| q.recents = texts(&["p0010", "unknown", "p0020", "unknown"])),

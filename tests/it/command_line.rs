@@ -234,7 +234,10 @@ async fn every_flag_of_recommend_reaches_the_server() {
         "0.5",
     ];
     let (text, list) = both(&[&args[..], &more].concat());
-    assert!(list["debug"].is_object(), "{list}");
+    assert_eq!(list["recent_product_ids_unknown"], json!(1), "{list}");
+    assert_eq!(list["debug"]["alpha"], json!(0.5), "{list}");
+    assert!(text.contains("found: collaborative by "), "{text}");
+    assert!(text.contains("unknown: 1 of the recent"), "{text}");
     assert!(text.contains("reason"), "{text}");
     server.stop().await;
 }

@@ -14,6 +14,7 @@ mod harness;
 mod lifecycle;
 mod metrics;
 mod proto;
+mod recommended;
 mod repository;
 mod rpc_surface;
 mod seed;

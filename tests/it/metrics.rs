@@ -205,6 +205,8 @@ async fn kept_answers_are_counted_like_computed_ones() {
         of_version("hotshelf_version_latency_seconds_count"),
         Some(6.0)
     );
+    let recents_unknown = of_version("hotshelf_recent_products_unknown_total");
+    assert_eq!(recents_unknown, Some(6.0));
     let no_content = [("reason", "no_content_parts")];
     let fallbacks = scrape.value("hotshelf_version_fallbacks_total", &no_content);
     assert_eq!(fallbacks, Some(6.0));

@@ -8,14 +8,19 @@ use super::*;
 use crate::{Query, Scratch, sample};
 
 mod content;
+mod index;
 mod mutations;
 
 type Parts = BTreeMap<String, Bytes>;
 
 fn packed() -> (ModelCard, Parts) {
-    let model = sample::model(&sample::shop(60, 40), &sample::params(7));
+    packed_with(&sample::params(7))
+}
+
+fn packed_with(params: &crate::FitParams) -> (ModelCard, Parts) {
+    let model = sample::model(&sample::shop(60, 40), params);
     let extra = CardExtra {
-        parameters: sample::params(7),
+        parameters: params.clone(),
         evaluation: None,
         probes: 4,
     };
@@ -300,8 +305,11 @@ fn truncate(parts: &mut Parts, part: &str) {
 
 #[test]
 fn every_fault_is_refused_by_part_row_and_value() {
-    let (card, parts) = packed();
-    for (number, (change, kind, words)) in FAULTS.iter().enumerate() {
+    check_faults(&packed(), FAULTS);
+}
+
+fn check_faults((card, parts): &(ModelCard, Parts), faults: &[Fault]) {
+    for (number, (change, kind, words)) in faults.iter().enumerate() {
         let (mut card, mut parts) = (card.clone(), parts.clone());
         change(&mut card, &mut parts);
         let error = unpack(&card, &parts).err();

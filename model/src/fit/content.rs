@@ -22,7 +22,7 @@ mod words;
 
 pub(super) use self::vocabulary::NGRAM_MAX;
 use super::{FitError, als::Machine, assemble::Catalogue};
-use crate::{Content, ContentCard, FitParams, content::NO_GROUP, index::ItemIndex};
+use crate::{Content, ContentCard, FitParams, Matrix, content::NO_GROUP, index::Build};
 
 /// Embeds the products; `None` where the parameters or the catalogue give nothing to embed.
 ///
@@ -50,7 +50,12 @@ pub(super) fn embed(
         return Ok(None);
     };
     let without = groups.as_slice().iter().filter(|group| **group == NO_GROUP);
-    let index = ItemIndex::build(&rows, params.index, machine.clock);
+    let build = Build {
+        choice: params.index,
+        clock: machine.clock,
+        queries: Some(&sums(&rows, params.scoring.recents)),
+    };
+    let index = build.index_on(machine.path, &rows);
     let (neighbours, neighbours_exact) =
         neighbours::nearest(&index, machine.path, &machine.pool()?);
     let card = ContentCard {
@@ -67,6 +72,26 @@ pub(super) fn embed(
         (neighbours, card),
         &mut |_| {},
     )))
+}
+
+/// Most queries that the index is measured on.
+const QUERIES_MAX: usize = 400;
+
+/// Queries such as people's last products make: sums of 1 to `recents` rows that lie apart.
+fn sums(rows: &Matrix, recents: usize) -> Matrix {
+    let count = rows.rows();
+    let queries = count.min(QUERIES_MAX);
+    let mut numbers = vec![0.0; queries * rows.cols()];
+    for (at, query) in numbers.chunks_mut(rows.cols()).enumerate() {
+        for step in 0..=at % recents.max(1) {
+            // No two steps of a query meet, nor do they keep to one part of the catalogue.
+            let row = (at * count / queries + step * (count / recents.max(1) + 1)) % count;
+            for (sum, x) in query.iter_mut().zip(rows.row(row)) {
+                *sum += x;
+            }
+        }
+    }
+    Matrix::from_vec(numbers, rows.cols()).expect("whole rows of a positive length")
 }
 
 #[cfg(test)]

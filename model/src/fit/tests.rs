@@ -38,6 +38,27 @@ fn same_bytes_for_any_number_of_threads_and_any_path() {
 }
 
 #[test]
+fn graphs_have_the_same_bytes_on_any_path() {
+    let data = sample::shop(600, 400);
+    let params = FitParams {
+        index: crate::IndexChoice::Hnsw,
+        ..sample::params(7)
+    };
+    let model = fit(&data, &[], &params, ONE, &mut |_| {}).unwrap();
+    assert_eq!(model.index().card().plan, "hnsw");
+    let expected = bytes(&model);
+    for path in CpuPath::available() {
+        let machine = Machine {
+            clock: None,
+            threads: NonZeroUsize::new(2).unwrap(),
+            path,
+        };
+        let model = fit_on(machine, &data, &[], &params, &mut |_| {}).unwrap();
+        assert!(bytes(&model) == expected, "{}", path.as_str());
+    }
+}
+
+#[test]
 fn order_of_the_catalogue_does_not_matter_and_the_seed_does() {
     let data = sample::shop(50, 30);
     let mut catalogue = sample::catalogue();

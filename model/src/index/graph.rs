@@ -64,17 +64,18 @@ impl Graph {
         &edges[..count.unwrap_or(STRIDE)]
     }
 
-    /// Nodes kept by a search for `n`.
-    pub(super) fn ef_for(&self, n: usize) -> usize {
-        // Measured: recall@n of a pool that grows by twice the rows beyond ten is that at ten.
-        self.ef + 2 * n.saturating_sub(10)
+    /// Nodes kept by a search: for more rows than ten, as many more as keep recall what it was
+    /// (measured: twice the rows beyond ten), and more as fewer of them are admitted.
+    fn ef_for(&self, search: &Search<'_>, rows: usize) -> usize {
+        let ef = self.ef + 2 * search.n.saturating_sub(10);
+        let admitted = search.admitted_max.clamp(1, rows.max(1));
+        (ef * rows).div_ceil(admitted)
     }
 
-    /// Whether a search is for the graph: most rows are admitted, and few are wanted.
+    /// Whether a search is for the graph: most rows are admitted, and few are wanted. Measured on
+    /// 100,000 rows with mild norms: for 100 rows the exact scan is 1.9 times as fast.
     pub(super) fn suits(&self, search: &Search<'_>, rows: usize) -> bool {
-        search.n > 0
-            && search.admitted_max >= rows / ADMITTED_SHARE
-            && EF_RANGE.contains(&self.ef_for(search.n))
+        (1..=self.ef).contains(&search.n) && search.admitted_max >= rows.div_ceil(ADMITTED_SHARE)
     }
 
     /// Leaves the best admitted rows it comes by in `scratch`; false where these are fewer than
@@ -86,7 +87,7 @@ impl Graph {
         admits: &impl Fn(u32) -> bool,
         scratch: &mut SearchScratch,
     ) -> bool {
-        let ef = self.ef_for(search.n);
+        let ef = self.ef_for(search, rows.rows());
         let graph = &mut scratch.graph;
         graph.start(rows.rows(), ef);
         let seeds = exact.seeds(path, (search.query, SEEDS), &mut scratch.exact);

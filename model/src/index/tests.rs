@@ -77,7 +77,7 @@ fn extreme_cases() -> impl Strategy<Value = Case> {
                 let row = window.map(move |x| (f64::from(*x) * scale) as f32);
                 row.collect::<Vec<f32>>()
             };
-            let numbers = rows[1..].iter().flat_map(|at| row(at)).collect();
+            let numbers = rows[1..].iter().flat_map(&row).collect();
             Case {
                 rows: Matrix::from_vec(numbers, cols).unwrap(),
                 query: row(&rows[0]),
@@ -124,6 +124,157 @@ proptest! {
     #[test]
     fn neither_huge_nor_subnormal_rows_escape_the_bounds(case in extreme_cases()) {
         check_exact(&case)?;
+    }
+}
+
+/// What every plan owes: min(n, admitted) rows, admitted ones, each once, with their scores, in
+/// order; the whole truth where the exact plan answered.
+fn check_contract(index: &ItemIndex, case: &Case) -> Result<(), TestCaseError> {
+    let search = Search {
+        query: &case.query,
+        n: case.n,
+        admitted_max: case.rows.rows(),
+    };
+    let admits = |row: u32| !case.excluded[row as usize];
+    let all = Search {
+        n: usize::MAX,
+        ..search
+    };
+    let mut scratch = SearchScratch::default();
+    let mut answers = Vec::new();
+    for path in CpuPath::available() {
+        let found: Vec<(u32, u32)> = index
+            .search_on(path, &search, admits, &mut scratch)
+            .map(|(row, score)| (row, score.to_bits()))
+            .collect();
+        let truth = naive(path, &case.rows, &all, &case.excluded);
+        prop_assert_eq!(found.len(), truth.len().min(case.n));
+        let mut rest = truth.iter();
+        // A subsequence of the true ranking: admitted, once, rightly scored, in order.
+        prop_assert!(found.iter().all(|found| rest.any(|row| row == found)));
+        if scratch.retrieval().plan == RetrievalPlan::Exact {
+            prop_assert_eq!(&found[..], &truth[..found.len()]);
+        }
+        answers.push((found, scratch.retrieval()));
+    }
+    prop_assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+    let listed: Vec<u32> = (0..case.rows.rows() as u32).step_by(2).collect();
+    let is_out = |row: u32| row % 2 == 1 || case.excluded[row as usize];
+    let odd: Vec<bool> = (0..case.rows.rows() as u32).map(is_out).collect();
+    let found: Vec<(u32, u32)> = index
+        .search_among(&search, &listed, admits, &mut scratch)
+        .map(|(row, score)| (row, score.to_bits()))
+        .collect();
+    prop_assert_eq!(found, naive(CpuPath::detected(), &case.rows, &search, &odd));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_choice_keeps_the_contract(case in cases(), small in 0usize..20) {
+        for choice in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {
+            let index = ItemIndex::build(&case.rows, choice, None);
+            check_contract(&index, &case)?;
+            check_contract(&index, &Case { n: small, ..case.clone() })?;
+        }
+    }
+}
+
+/// Rows without skew: what a graph is for.
+fn even_rows(count: usize, cols: usize) -> Matrix {
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+    let mut unit = || f64::from(random.next_u32()) / f64::from(u32::MAX) - 0.5;
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        let row: Vec<f64> = (0..cols).map(|_| unit()).collect();
+        let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        numbers.extend(row.iter().map(|x| (x / length) as f32));
+    }
+    Matrix::from_vec(numbers, cols).unwrap()
+}
+
+#[test]
+fn graph_reaches_every_row_and_its_card_says_what_was_measured() {
+    let rows = even_rows(3000, 16);
+    let index = ItemIndex::build(&rows, IndexChoice::Hnsw, None);
+    let card = index.card();
+    assert_eq!(card.plan, "hnsw");
+    assert!(card.recall_at_10.unwrap() >= 0.98);
+    let graph = card.graph.as_ref().unwrap();
+    assert_eq!((graph.nodes, graph.metric.as_str()), (3000, "l2_reduced"));
+    assert!(graph.self_found >= 0.98);
+    assert_eq!(card.candidates.len(), 2);
+    let flat = index.as_graph().unwrap();
+    let mut is_reached = vec![false; 3000];
+    let mut open = vec![flat.entry];
+    while let Some(row) = open.pop() {
+        if !std::mem::replace(&mut is_reached[row as usize], true) {
+            let own = &flat.edges.as_slice()[row as usize * STRIDE..][..STRIDE];
+            open.extend(own.iter().filter(|to| **to != NO_EDGE));
+        }
+    }
+    assert!(is_reached.iter().all(|is| *is));
+    // So small a catalogue is not worth a graph where the choice is free.
+    let auto = ItemIndex::build(&rows, IndexChoice::Auto, None);
+    assert_eq!(auto.card().plan, "exact");
+    assert!(!auto.card().candidates[1].built);
+}
+
+#[test]
+fn recall_holds_under_filters_of_every_selectivity() {
+    let rows = even_rows(10_000, 16);
+    let index = ItemIndex::build(&rows, IndexChoice::Hnsw, None);
+    let mut scratch = SearchScratch::default();
+    let mut plans = Vec::new();
+    for share in [10_000u32, 5_000, 1_000, 100, 10, 1] {
+        let admits = |row: u32| row.wrapping_mul(7919) % 10_000 < share;
+        let excluded: Vec<bool> = (0..10_000).map(|row| !admits(row)).collect();
+        let (mut hits, mut wanted) = (0, 0);
+        for at in (0..10_000).step_by(97) {
+            let search = Search {
+                query: rows.row(at),
+                n: 10,
+                admitted_max: share as usize,
+            };
+            let truth = naive(CpuPath::detected(), &rows, &search, &excluded);
+            let found: Vec<u32> = index
+                .search(&search, admits, &mut scratch)
+                .map(|(row, _)| row)
+                .collect();
+            assert_eq!(found.len(), 10.min(share as usize));
+            hits += truth.iter().filter(|(row, _)| found.contains(row)).count();
+            wanted += truth.len();
+        }
+        plans.push(scratch.retrieval().plan);
+        let recall = hits as f64 / wanted as f64;
+        assert!(recall >= 0.98, "{share} of 10,000: {recall}");
+    }
+    assert_eq!(plans[0], RetrievalPlan::Hnsw);
+    assert_eq!(plans[5], RetrievalPlan::Exact);
+}
+
+#[test]
+fn equal_rows_and_rows_of_zeros_are_found_under_every_choice() {
+    let mut numbers = vec![0.0; 40];
+    numbers.extend((0..400).map(|at| [1.0, 0.5][at % 2]));
+    let rows = Matrix::from_vec(numbers, 2).unwrap();
+    for choice in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {
+        let index = ItemIndex::build(&rows, choice, None);
+        assert_eq!(index.card().zero_rows, 20);
+        let search = Search {
+            query: &[-1.0, 0.0],
+            n: 21,
+            admitted_max: 220,
+        };
+        let mut scratch = SearchScratch::default();
+        let found: Vec<u32> = index
+            .search(&search, |_| true, &mut scratch)
+            .map(|(row, _)| row)
+            .collect();
+        assert_eq!(found, (0..21).collect::<Vec<u32>>(), "{choice:?}");
     }
 }
 

@@ -59,9 +59,8 @@ fn worths_have_defaults_and_may_be_set_and_added() {
     assert_eq!(worths, expected);
 }
 
-#[test]
-fn every_mistake_is_reported_at_once_with_its_line() {
-    let text = r#"
+/// A mistake in nearly every line.
+const MISTAKES: &str = r#"
 shopp = "x"
 [events]
 files = []
@@ -99,6 +98,9 @@ min_df = 0
 price_scale = -0.1
 stop_words = true
 "#;
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_line() {
     let expected = [
         "line 2: shopp is not a known key; known here: shop, values, events, catalogue, evaluation, model, content",
         "line 4: events.files must not be an empty list",
@@ -133,7 +135,7 @@ stop_words = true
         "line 37: content.stop_words is not a known key; known here: terms_max, ngram_max, min_df, \
          sublinear_tf, price_scale",
     ];
-    assert_eq!(problems(text), expected);
+    assert_eq!(problems(MISTAKES), expected);
 }
 
 #[test]

@@ -5,7 +5,6 @@
 //! retraining as long as the user stays in their segment and the product in its popularity band.
 
 mod products;
-mod similar;
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,6 @@
 use hotshelf_model::{Basis, Filter, Model, ProductRow, Scratch, SimilarQuery};
 use serde::Serialize;
 
-use super::similar::similar;
 use super::{SampleOptions, SampleProduct, first_by_hash, product};
 
 /// Similar products that are shown.
@@ -84,7 +83,7 @@ fn sample(
         neighbours: Vec::new(),
         notes: Vec::new(),
     };
-    match similar(model, &query, scratch) {
+    match model.similar(&query, scratch) {
         Err(why) => sample.notes.push(why.to_string()),
         Ok(answer) => {
             sample.basis = Some(answer.basis);
