@@ -91,7 +91,7 @@ pub struct Filter<'a> {
     pub categories: &'a [String],
     /// Any of these brands, exact match; empty: any.
     pub brands: &'a [String],
-    /// Lowest price, inclusive. A product without a price never passes a bound.
+    /// Lowest price, inclusive, rounded to f32 as prices are. A product without a price never passes a bound.
     pub price_min: Option<f64>,
     /// Highest price, inclusive.
     pub price_max: Option<f64>,

@@ -64,7 +64,10 @@ impl Facets {
         let FilterScratch { categories, brands } = scratch;
         let categories = categories.of(&self.categories, filter.categories);
         let brands = brands.of(&self.brands, filter.brands);
-        let (min, max) = (filter.price_min, filter.price_max);
+        let (min, max) = (
+            filter.price_min.map(as_priced),
+            filter.price_max.map(as_priced),
+        );
         let mut shortest = (self.len(), Shortest::All(&self.popular));
         let mut offer = |len: usize, list| {
             if len < shortest.0 {
@@ -91,6 +94,12 @@ impl Facets {
             shortest: shortest.1,
         }
     }
+}
+
+/// A bound as the catalogue would hold that price: the catalogue's 9.99 is the nearest f32, which
+/// lies below 9.99 and yet is not cheaper.
+fn as_priced(bound: f64) -> f64 {
+    f64::from(bound as f32)
 }
 
 impl CompiledFilter<'_> {

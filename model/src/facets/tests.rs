@@ -14,6 +14,7 @@ fn model() -> Model {
         info.brand = info.brand.take().filter(|brand| brand != "house");
     }
     catalogue[7].brand = Some(String::new());
+    catalogue[9].price = Some(9.99);
     let data = sample::shop(40, 90);
     let one = std::num::NonZeroUsize::MIN;
     crate::fit(&data, &catalogue, &sample::params(3), one, &mut |_| {}).unwrap()
@@ -65,6 +66,24 @@ fn an_empty_shop_has_facets() {
     assert_eq!((facet.len(), facet.find("")), (0, None));
 }
 
+#[test]
+fn a_price_lies_within_bounds_that_are_written_like_it() {
+    let model = model();
+    let facets = Facets::new(model.products(), &mut |_| {});
+    let product = model.products().find("item-0009").unwrap();
+    let price = f64::from(model.products().price(product).unwrap());
+    assert!(price < 9.99, "the nearest f32 lies below: {price}");
+    let filter = Filter {
+        price_min: Some(9.99),
+        price_max: Some(9.99),
+        ..Filter::default()
+    };
+    let mut scratch = FilterScratch::default();
+    let compiled = facets.compile(&filter, &mut scratch);
+    assert!(compiled.passes(product.0));
+    assert!(compiled.shortest().eq([product.0]));
+}
+
 fn some(names: &'static [&'static str]) -> impl proptest::strategy::Strategy<Value = Vec<String>> {
     let name = proptest::sample::select(names).prop_map(str::to_owned);
     proptest::collection::vec(name, 0..4)
@@ -92,8 +111,8 @@ proptest! {
             let price = products.price(product).map_or(f64::NAN, f64::from);
             named(&categories, products.category(product))
                 && named(&brands, products.brand(product))
-                && price_min.is_none_or(|min| price >= min)
-                && price_max.is_none_or(|max| price <= max)
+                && price_min.is_none_or(|min| price >= f64::from(min as f32))
+                && price_max.is_none_or(|max| price <= f64::from(max as f32))
         };
         let all = 0..products.len() as u32;
         let expected: Vec<u32> = all.clone().filter(|row| passes(*row)).collect();
