@@ -59,7 +59,6 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let model = fit(&builder.build(), &catalogue, &params, threads, &mut |_| {})?;
     let packed = model.pack(CardExtra {
-        parameters: params,
         evaluation: None,
         probes: 8,
     })?;

@@ -210,8 +210,6 @@ pub struct RankerScores {
 /// What [`crate::Model::pack`] cannot know by itself.
 #[derive(Clone, Debug, Default)]
 pub struct CardExtra {
-    /// What the model was fitted with.
-    pub parameters: FitParams,
     /// How it was evaluated.
     pub evaluation: Option<Evaluation>,
     /// Known users to probe with; up to nine more probes cover an unknown user, a new visitor,

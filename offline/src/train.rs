@@ -71,7 +71,6 @@ pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<
         past
     };
     let extra = CardExtra {
-        parameters: options.params.clone(),
         evaluation: Some(evaluation.card(&options.plan, options.refit)),
         probes: PROBES,
     };

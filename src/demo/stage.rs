@@ -130,7 +130,6 @@ impl Stage {
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let model = fit(&past, &catalogue, &params, threads, &mut |_step| {})?;
             let extra = CardExtra {
-                parameters: params,
                 evaluation: None,
                 probes: PROBES,
             };

@@ -20,7 +20,6 @@ fn packed() -> (ModelCard, Parts) {
 fn packed_with(params: &crate::FitParams) -> (ModelCard, Parts) {
     let model = sample::model(&sample::shop(60, 40), params);
     let extra = CardExtra {
-        parameters: params.clone(),
         evaluation: None,
         probes: 4,
     };
@@ -96,7 +95,6 @@ fn unpacked_model_answers_and_packs_exactly_as_the_fitted_one() {
     assert_eq!(model.products().price(product), Some(5.5));
     assert_eq!(model.products().brand(product), None);
     let extra = CardExtra {
-        parameters: card.parameters.clone(),
         evaluation: None,
         probes: 4,
     };

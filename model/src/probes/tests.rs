@@ -13,7 +13,6 @@ use crate::{CardExtra, IndexChoice, Packed, Reason, sample};
 fn packed() -> Packed {
     let model = sample::model(&sample::shop(60, 40), &sample::params_without_content(8));
     let extra = CardExtra {
-        parameters: sample::params_without_content(8),
         evaluation: None,
         probes: 5,
     };

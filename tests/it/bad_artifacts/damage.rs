@@ -1,6 +1,6 @@
 //! How versions are damaged so that one check alone can find it.
 
-use hotshelf_model::{CardExtra, FitParams, Model};
+use hotshelf_model::{CardExtra, Model};
 
 use crate::harness::{Parts, Published, Season, Shop, factors_of};
 
@@ -140,7 +140,6 @@ fn permuted(good: &Parts) -> Parts {
 
 fn packed(model: &Model, name: &str) -> Vec<u8> {
     let extra = CardExtra {
-        parameters: FitParams::default(),
         evaluation: None,
         probes: 1,
     };

@@ -111,7 +111,6 @@ impl Shop {
     async fn publish_fitted(&self, season: Season, parameters: FitParams) -> Published {
         let model = fitted(season, &parameters);
         let extra = CardExtra {
-            parameters,
             evaluation: None,
             probes: 16,
         };
