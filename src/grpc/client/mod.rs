@@ -93,6 +93,11 @@ impl Client {
     }
 }
 
+/// RFC 3339; empty where the server left it out.
+fn instant(at: Option<prost_types::Timestamp>) -> String {
+    at.map(|at| at.to_string()).unwrap_or_default()
+}
+
 /// `STRATEGY_HYBRID` as people write it.
 fn word(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_lowercase()

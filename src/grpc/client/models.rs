@@ -1,6 +1,6 @@
 //! Calls of the admin listener.
 
-use super::{Client, ClientError, word};
+use super::{Client, ClientError, instant, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::{
     Arm, GetModelStatusRequest, GetModelStatusResponse, LoadFailure, Phase, ReloadModelRequest,
@@ -195,10 +195,7 @@ impl From<Rollout> for RolloutInfo {
             arms: rollout.arms.into_iter().map(arm).collect(),
             author: rollout.author,
             reason: rollout.reason,
-            created_at: rollout
-                .created_at
-                .map(|at| at.to_string())
-                .unwrap_or_default(),
+            created_at: instant(rollout.created_at),
         }
     }
 }

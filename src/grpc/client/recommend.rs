@@ -1,6 +1,7 @@
 //! `Recommend`, and what it shares with `SimilarProducts`.
 
-use super::{Client, ClientError, word};
+use super::{Client, ClientError, instant, word};
+use crate::grpc::calls::wire_strategy;
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
     DebugInfo, PriceRange, ProductFilter, RecommendRequest, RecommendResponse, RecommendedItem,
@@ -152,12 +153,9 @@ impl FilterAsk {
 
 impl RecommendAsk {
     fn into_wire(self) -> RecommendRequest {
-        let strategy = match self.strategy {
-            None => WireStrategy::Unspecified,
-            Some(Strategy::Hybrid) => WireStrategy::Hybrid,
-            Some(Strategy::Collaborative) => WireStrategy::Collaborative,
-            Some(Strategy::Content) => WireStrategy::Content,
-        };
+        let strategy = self
+            .strategy
+            .map_or(WireStrategy::Unspecified, wire_strategy);
         RecommendRequest {
             user_id: self.user_id,
             model: self.model,
@@ -212,10 +210,7 @@ impl From<RecommendResponse> for RecommendationList {
             version: answer.version,
             rollout: answer.rollout,
             arm: answer.arm,
-            generated_at: answer
-                .generated_at
-                .map(|at| at.to_string())
-                .unwrap_or_default(),
+            generated_at: instant(answer.generated_at),
             cache_hit: answer.cache_hit,
             debug: answer.debug.map(Into::into),
             items: answer.items.into_iter().map(Into::into).collect(),

@@ -1,7 +1,8 @@
 //! `SimilarProducts`.
 
 use super::recommend::{Explanation, FilterAsk};
-use super::{Client, ClientError, word};
+use super::{Client, ClientError, instant, word};
+use crate::grpc::calls::wire_basis;
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
     SimilarProduct, SimilarProductsRequest, SimilarProductsResponse, SimilarityBasis,
@@ -77,11 +78,7 @@ impl Client {
     /// # Errors
     /// `Refused` by the server or the transport.
     pub async fn similar(&self, ask: SimilarAsk) -> Result<SimilarList, ClientError> {
-        let basis = match ask.basis {
-            None => SimilarityBasis::Unspecified,
-            Some(Basis::Content) => SimilarityBasis::Content,
-            Some(Basis::Collaborative) => SimilarityBasis::Collaborative,
-        };
+        let basis = ask.basis.map_or(SimilarityBasis::Unspecified, wire_basis);
         let request = SimilarProductsRequest {
             product_id: ask.product_id,
             model: ask.model,
@@ -119,10 +116,7 @@ impl From<SimilarProductsResponse> for SimilarList {
             version: answer.version,
             rollout: answer.rollout,
             arm: answer.arm,
-            generated_at: answer
-                .generated_at
-                .map(|at| at.to_string())
-                .unwrap_or_default(),
+            generated_at: instant(answer.generated_at),
             cache_hit: answer.cache_hit,
             debug: answer.debug.map(Into::into),
             items: answer.items.into_iter().map(Into::into).collect(),
