@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use hotshelf_model::{Query, Strategy};
+use hotshelf_model::{IndexChoice, Query, Strategy};
 use serde_json::{Value, json};
 
 use crate::harness::{CATEGORIES, MODEL, Season, Server, Shop, catalogue, ranked};
@@ -286,4 +286,37 @@ async fn safetensors_and_pyarrow_alone_recompute_what_the_server_answers() {
         }
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_implementation_in_numpy_gives_every_answer() {
+    let Some(python) = tools::python() else {
+        return;
+    };
+    for index in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {
+        let shop = Shop::new();
+        let version = shop.publish_indexed(Season::Spring, index).await.version;
+        let server = Server::serving(&shop, version, &[]).await;
+        let (root, address) = (shop.root().display().to_string(), server.data.to_string());
+        let args = [
+            "--registry",
+            &root,
+            "--model",
+            MODEL,
+            "--version",
+            "1",
+            "--address",
+            &address,
+            "--people",
+            "120",
+            "--products",
+            "60",
+        ];
+        let report = script(&python, "verify_answers.py", &args);
+        assert_eq!(report["is_good"], true, "{index:?}: {report:#}");
+        let answers = report["answers"].as_object().unwrap().values();
+        let answers: u64 = answers.map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(answers, 120 + 2 + 60, "{report:#}");
+        server.stop().await;
+    }
 }

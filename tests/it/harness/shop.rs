@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hotshelf_model::{
-    AlsParams, CardExtra, ContentParams, FitParams, InteractionsBuilder, Model, ModelCard, Query,
-    Scratch, fit,
+    AlsParams, CardExtra, ContentParams, FitParams, IndexChoice, InteractionsBuilder, Model,
+    ModelCard, Query, Scratch, fit,
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
@@ -93,6 +93,15 @@ impl Shop {
     /// Fits a season and publishes it.
     pub(crate) async fn publish(&self, season: Season) -> Published {
         self.publish_fitted(season, parameters(8)).await
+    }
+
+    /// The same with this choice for every index.
+    pub(crate) async fn publish_indexed(&self, season: Season, index: IndexChoice) -> Published {
+        let parameters = FitParams {
+            index,
+            ..parameters(8)
+        };
+        self.publish_fitted(season, parameters).await
     }
 
     /// The same without content parts, as versions were before there were any.
