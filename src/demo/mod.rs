@@ -10,6 +10,7 @@
 mod report;
 mod shop;
 mod stage;
+mod tour;
 mod traffic;
 
 use crate::app::App;
@@ -132,10 +133,12 @@ async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         .await?;
     let after = recommend(&data, &shopper).await?;
     story.show(&stage, &after)?;
+    let told = tour::tour(&data, &stage, &after).await?;
+    say!(story, "{told}");
     story.conclude(&report)?;
 
     if !args.once && !args.json {
-        story.stay(addresses, &shopper).await?;
+        story.stay(addresses, &after).await?;
     }
     drop(stop);
     server.await.context("the server's task")??;
@@ -213,16 +216,7 @@ impl Story<'_> {
             list.user_segment,
             list.version
         );
-        for item in &list.items {
-            let product = stage.describe(&item.product_id);
-            say!(
-                self,
-                "  {:2}. {product:54} {:7.4}  {}",
-                item.rank,
-                item.score,
-                item.reason
-            );
-        }
+        say!(self, "{}", tour::lines(stage, list).trim_end());
         Ok(())
     }
 
@@ -236,7 +230,12 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn stay(&mut self, at: crate::app::Addresses, user: &str) -> anyhow::Result<()> {
+    async fn stay(
+        &mut self,
+        at: crate::app::Addresses,
+        list: &RecommendationList,
+    ) -> anyhow::Result<()> {
+        let user = &list.user_id;
         say!(
             self,
             "\nThe server stays up; Ctrl-C ends it. To look around, copy:"
@@ -248,6 +247,15 @@ impl Story<'_> {
              hotshelf.v1.RecommendationService/Recommend",
             at.data
         );
+        if let Some(item) = list.items.first() {
+            say!(
+                self,
+                "  grpcurl -plaintext -d '{{\"product_id\": \"{}\", \"n\": 5}}' {} \
+                 hotshelf.v1.RecommendationService/SimilarProducts",
+                item.product_id,
+                at.data
+            );
+        }
         say!(
             self,
             "  grpcurl -plaintext {} hotshelf.v1.ModelService/GetModelStatus",

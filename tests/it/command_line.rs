@@ -243,6 +243,38 @@ async fn every_flag_of_recommend_reaches_the_server() {
 }
 
 #[test]
+fn demo_shows_likeness_a_new_visitor_and_a_filter() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let size = ["--products", "200", "--users", "300", "--rate", "50"];
+    let run = hotshelf(
+        &[
+            &["demo", "--once", "--dir", &place, "--seconds", "1"],
+            &size[..],
+        ]
+        .concat(),
+    );
+    let told = run.text();
+    let after = |mark: &str| {
+        told.split_once(mark)
+            .unwrap_or_else(|| panic!("{mark}: {told}"))
+            .1
+    };
+    assert!(after("\nLike ").contains("  5. "), "{told}");
+    let shown = after("and is shown at once:");
+    assert!(
+        shown.contains("fold_in") || shown.contains("hybrid"),
+        "{told}"
+    );
+    let (list, _) = after(", only \"").split_once("\n\n").unwrap();
+    let (category, list) = list.split_once("\":\n").unwrap();
+    assert!(
+        !list.is_empty() && list.lines().all(|line| line.contains(category)),
+        "{told}"
+    );
+}
+
+#[test]
 fn demo_swaps_without_a_failed_request_and_says_so_in_one_json_object() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display().to_string();

@@ -1,0 +1,90 @@
+//! A look around the live version, asked over the wire like everything in the demo: what resembles a
+//! product, what a visitor nobody has seen before gets after three clicks, and the same behind a filter.
+
+use super::stage::Stage;
+use crate::grpc::client::{
+    Client, FilterAsk, RecommendAsk, RecommendationList, SimilarAsk, SimilarList,
+};
+use std::fmt::Write as _;
+
+/// Products in each list.
+const SHOWN: u32 = 5;
+/// What the visitor looks at before asking.
+const CLICKS: usize = 3;
+
+/// Asks in the three ways, starting from a list's first product, and tells what came back.
+///
+/// # Errors
+/// A call was refused, or a list is empty that must not be.
+pub(super) async fn tour(
+    data: &Client,
+    stage: &Stage,
+    from: &RecommendationList,
+) -> anyhow::Result<String> {
+    let mut told = String::new();
+    let first = from.items.first();
+    let Some(first) = first.map(|item| item.product_id.clone()) else {
+        anyhow::bail!("{} got no products", from.user_id);
+    };
+    let ask = SimilarAsk {
+        product_id: first,
+        n: Some(SHOWN),
+        ..SimilarAsk::default()
+    };
+    let similar = data.similar(ask).await?;
+    anyhow::ensure!(similar.items.len() >= CLICKS, "nothing is similar");
+    write_similar(&mut told, stage, &similar)?;
+
+    let clicked = similar.items.iter().take(CLICKS);
+    let clicked: Vec<String> = clicked.map(|item| item.product_id.clone()).collect();
+    writeln!(told, "\nA new visitor clicks on")?;
+    for product in &clicked {
+        writeln!(told, "      {}", stage.describe(product))?;
+    }
+    let visitor = RecommendAsk {
+        n: Some(SHOWN),
+        recent_product_ids: clicked,
+        ..RecommendAsk::default()
+    };
+    let list = data.recommend(visitor.clone()).await?;
+    anyhow::ensure!(!list.items.is_empty(), "a new visitor got no products");
+    writeln!(told, "  and is shown at once:")?;
+    told.push_str(&lines(stage, &list));
+
+    let category = similar.items[0].category.clone();
+    writeln!(told, "\nThe same visitor, only {category:?}:")?;
+    let filter = FilterAsk {
+        categories: vec![category],
+        ..FilterAsk::default()
+    };
+    let list = data.recommend(RecommendAsk { filter, ..visitor }).await?;
+    told.push_str(&lines(stage, &list));
+    Ok(told)
+}
+
+/// A list, a line a product: rank, name, score, and why it is there.
+pub(super) fn lines(stage: &Stage, list: &RecommendationList) -> String {
+    let line = |item: &crate::grpc::client::Recommendation| {
+        format!(
+            "  {:2}. {:54} {:7.4}  {}\n",
+            item.rank,
+            stage.describe(&item.product_id),
+            item.score,
+            item.reason
+        )
+    };
+    list.items.iter().map(line).collect()
+}
+
+fn write_similar(told: &mut String, stage: &Stage, list: &SimilarList) -> std::fmt::Result {
+    writeln!(told, "\nLike {}:", stage.describe(&list.product_id))?;
+    for item in &list.items {
+        let product = stage.describe(&item.product_id);
+        writeln!(
+            told,
+            "  {:2}. {product:54} {:7.4}",
+            item.rank, item.similarity_score
+        )?;
+    }
+    Ok(())
+}
