@@ -51,10 +51,12 @@ pub(super) async fn tour(
     writeln!(told, "  and is shown at once:")?;
     told.push_str(&lines(stage, &list));
 
-    let category = similar.items[0].category.clone();
-    writeln!(told, "\nThe same visitor, only {category:?}:")?;
+    let prices = similar.items.iter().filter_map(|item| item.price);
+    let most = prices.fold(f32::INFINITY, f32::min);
+    anyhow::ensure!(most.is_finite(), "no similar product has a price");
+    writeln!(told, "\nThe same visitor, nothing above {most:.2}:")?;
     let filter = FilterAsk {
-        categories: vec![category],
+        price_max: Some(f64::from(most)),
         ..FilterAsk::default()
     };
     let list = data.recommend(RecommendAsk { filter, ..visitor }).await?;
