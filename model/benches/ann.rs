@@ -187,6 +187,10 @@ fn filtered(vectors: &Vectors, category: &[u32], index: &ItemIndex) -> Vec<Value
     let mut results = Vec::new();
     for limit in LIMITS {
         let admits = |row: u32| category[row as usize] < limit;
+        // A small set may have nothing to find here, and so no recall.
+        if !(0..rows as u32).any(admits) {
+            continue;
+        }
         let truth: Vec<Vec<u32>> = (0..vectors.queries.rows())
             .map(|at| plain(&vectors.rows, vectors.queries.row(at), 10, admits))
             .collect();
