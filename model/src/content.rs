@@ -5,15 +5,14 @@
 //! nothing to embed belong to no group. This module must not know how embeddings are made.
 
 use crate::{
-    Breathe, card::ContentCard, column::Column, ids::ProductRow, index::ItemIndex, matrix::Matrix,
+    Breathe,
+    card::ContentCard,
+    column::Column,
+    grouped::{Grouped, NO_GROUP},
+    ids::ProductRow,
+    index::ItemIndex,
+    matrix::Matrix,
 };
-
-/// What stands in the group column for a product with nothing to embed, and behind the last
-/// neighbour of a group that has fewer than the others.
-pub(crate) const NO_GROUP: u32 = u32::MAX;
-
-/// Products counted or placed between two breaths. Chosen: 256 KiB of group numbers.
-const BREATH_PRODUCTS: usize = 64 << 10;
 
 /// Groups, their embeddings, nearest neighbours and index.
 #[derive(Clone, Debug)]
@@ -22,10 +21,8 @@ pub struct Content {
     pub(crate) index: ItemIndex,
     /// Group of each product, [`NO_GROUP`] for none `[I]`.
     pub(crate) groups: Column<u32>,
-    /// Products by group, ascending within each: group `g` has
-    /// `members[member_offsets[g]..member_offsets[g + 1]]`. Computed from `groups`.
-    member_offsets: Vec<u32>,
-    members: Vec<u32>,
+    /// Products by group, ascending within each. Computed from `groups`.
+    members: Grouped,
     pub(crate) neighbours: Neighbours,
     pub(crate) card: ContentCard,
 }
@@ -49,23 +46,11 @@ impl Content {
         (neighbours, card): (Neighbours, ContentCard),
         breathe: Breathe<'_>,
     ) -> Self {
-        let mut member_offsets = vec![0u32; index.rows().rows() + 1];
-        each_grouped(groups.as_slice(), breathe, |_, group| {
-            member_offsets[group + 1] += 1;
-        });
-        for at in 1..member_offsets.len() {
-            member_offsets[at] += member_offsets[at - 1];
-        }
-        let mut next = member_offsets.clone();
-        let mut members = vec![0; next[next.len() - 1] as usize];
-        each_grouped(groups.as_slice(), breathe, |product, group| {
-            members[next[group] as usize] = product;
-            next[group] += 1;
-        });
+        let products = 0..groups.as_slice().len() as u32;
+        let members = Grouped::of((groups.as_slice(), index.rows().rows()), products, breathe);
         Self {
             index,
             groups,
-            member_offsets,
             members,
             neighbours,
             card,
@@ -97,9 +82,7 @@ impl Content {
     /// If there is no such group.
     #[must_use]
     pub fn members(&self, group: u32) -> &[u32] {
-        let group = group as usize;
-        let (start, end) = (self.member_offsets[group], self.member_offsets[group + 1]);
-        &self.members[start as usize..end as usize]
+        self.members.rows(group)
     }
 
     /// The nearest other groups, nearest first, and their cosines.
@@ -133,25 +116,9 @@ impl Content {
         self.embeddings().as_bytes().len()
             + self.index.bytes()
             + self.groups.as_bytes().len()
-            + size_of_val(&self.member_offsets[..])
-            + size_of_val(&self.members[..])
+            + self.members.bytes()
             + self.neighbours.groups.as_bytes().len()
             + self.neighbours.cosines.as_bytes().len()
             + self.card.terms.iter().map(String::len).sum::<usize>()
-    }
-}
-
-/// Calls `visit` with every product that has a group, ascending.
-fn each_grouped(groups: &[u32], breathe: Breathe<'_>, mut visit: impl FnMut(u32, usize)) {
-    for (start, groups) in (0..)
-        .step_by(BREATH_PRODUCTS)
-        .zip(groups.chunks(BREATH_PRODUCTS))
-    {
-        for (product, group) in (start..).zip(groups) {
-            if *group != NO_GROUP {
-                visit(product, *group as usize);
-            }
-        }
-        breathe(size_of_val(groups));
     }
 }

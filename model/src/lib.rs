@@ -61,6 +61,7 @@ mod facets;
 mod factor_cosines;
 mod fit;
 mod fold_in;
+mod grouped;
 mod history;
 mod ids;
 pub mod index;

@@ -6,12 +6,8 @@ use std::num::NonZeroUsize;
 
 use crate::{
     AlsParams, Content, ContentCard, ContentParams, FitParams, IndexChoice, Interactions,
-    InteractionsBuilder, Matrix, Model, ProductInfo, SegmentParams,
-    column::Column,
-    content::{NO_GROUP, Neighbours},
-    dot::dot,
-    fit,
-    index::ItemIndex,
+    InteractionsBuilder, Matrix, Model, ProductInfo, SegmentParams, column::Column,
+    content::Neighbours, dot::dot, fit, grouped::NO_GROUP, index::ItemIndex,
 };
 
 /// A checkerboard: user `u` likes products of its own parity and has all but one of them, the one

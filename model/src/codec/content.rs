@@ -13,11 +13,8 @@ use super::{
     index,
 };
 use crate::{
-    Breathe, Content, Matrix, ModelCard,
-    card::ContentCard,
-    column::Column,
-    content::{NO_GROUP, Neighbours},
-    index::norm,
+    Breathe, Content, Matrix, ModelCard, card::ContentCard, column::Column, content::Neighbours,
+    grouped::NO_GROUP, index::norm,
 };
 
 /// Longest embedding read: the longest vocabulary that a fit takes, and the price.

@@ -6,11 +6,9 @@ use arrow_array::StringArray;
 
 use crate::{
     Breathe,
+    grouped::{Grouped, NO_GROUP},
     pace::{self, Pace},
 };
-
-/// Code of a product without a name in the column.
-const NONE: u32 = u32::MAX;
 
 /// Names sorted between two breaths. Chosen: a run of texts takes a few milliseconds.
 const RUN_LEN: usize = 4 << 10;
@@ -19,13 +17,12 @@ const RUN_LEN: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct Facet {
     names: StringArray,
-    /// Code of each product.
+    /// Code of each product, [`NO_GROUP`] without a name.
     codes: Vec<u32>,
     /// A product of each code: where the code's name is read.
     samples: Vec<u32>,
-    /// Products of code `c` are `rows[offsets[c]..offsets[c + 1]]`, most popular first.
-    offsets: Vec<u32>,
-    rows: Vec<u32>,
+    /// Products of each code, most popular first.
+    products: Grouped,
 }
 
 impl Facet {
@@ -46,26 +43,12 @@ impl Facet {
         for (code, number) in by_name.iter().enumerate() {
             renumbered[*number as usize] = code as u32;
         }
-        let mut offsets = vec![0; first.len() + 1];
-        for code in codes.iter_mut().filter(|code| **code != NONE) {
+        for code in codes.iter_mut().filter(|code| **code != NO_GROUP) {
             *code = renumbered[*code as usize];
-            offsets[*code as usize + 1] += 1;
             pace.did(size_of::<u32>());
         }
-        for at in 1..offsets.len() {
-            offsets[at] += offsets[at - 1];
-        }
-        let mut next = offsets.clone();
-        let mut rows = vec![0; offsets.last().map_or(0, |end| *end as usize)];
-        for row in popular {
-            let code = codes[*row as usize];
-            if code != NONE {
-                let place = &mut next[code as usize];
-                rows[*place as usize] = *row;
-                *place += 1;
-            }
-            pace.did(size_of::<u32>());
-        }
+        let popular = popular.iter().copied();
+        let products = Grouped::of((&codes, first.len()), popular, breathe);
         Self {
             names: names.clone(),
             codes,
@@ -73,8 +56,7 @@ impl Facet {
                 .iter()
                 .map(|number| first[*number as usize])
                 .collect(),
-            offsets,
-            rows,
+            products,
         }
     }
 
@@ -93,19 +75,19 @@ impl Facet {
     /// The code of a product.
     pub(crate) fn code(&self, row: u32) -> Option<u32> {
         let code = self.codes[row as usize];
-        (code != NONE).then_some(code)
+        (code != NO_GROUP).then_some(code)
     }
 
     /// The products of a code, most popular first.
     pub(crate) fn products(&self, code: u32) -> &[u32] {
-        let code = code as usize;
-        &self.rows[self.offsets[code] as usize..self.offsets[code + 1] as usize]
+        self.products.rows(code)
     }
 
     /// Bytes held beside the column.
     pub(super) fn bytes(&self) -> usize {
-        let columns = [&self.codes, &self.samples, &self.offsets, &self.rows];
-        columns.map(|column| size_of_val(&column[..])).iter().sum()
+        let columns = [&self.codes, &self.samples];
+        let columns = columns.map(|column| size_of_val(&column[..]));
+        columns.iter().sum::<usize>() + self.products.bytes()
     }
 }
 
@@ -118,7 +100,7 @@ fn numbered(names: &StringArray, breathe: Breathe<'_>) -> (Vec<u32>, Vec<u32>) {
     let codes = names.iter().zip(0u32..).map(|(name, row)| {
         let Some(name) = name else {
             pace.did(size_of::<u32>());
-            return NONE;
+            return NO_GROUP;
         };
         pace.did(name.len() + size_of::<u32>());
         *numbers.entry(name).or_insert_with(|| {

@@ -22,7 +22,7 @@ mod words;
 
 pub(super) use self::vocabulary::NGRAM_MAX;
 use super::{FitError, als::Machine, assemble::Catalogue};
-use crate::{Content, ContentCard, FitParams, Matrix, content::NO_GROUP, index::Build};
+use crate::{Content, ContentCard, FitParams, Matrix, grouped::NO_GROUP, index::Build};
 
 /// Embeds the products; `None` where the parameters or the catalogue give nothing to embed.
 ///

@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use crate::{Matrix, column::Column, content::NO_GROUP};
+use crate::{Matrix, column::Column, grouped::NO_GROUP};
 
 /// Collects rows product by product; equal rows are kept once and numbered by their first
 /// product.

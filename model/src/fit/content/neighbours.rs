@@ -13,8 +13,9 @@ use super::postings::{Postings, numbers, products};
 use crate::{
     Matrix,
     column::Column,
-    content::{NO_GROUP, Neighbours},
+    content::Neighbours,
     dot::scores_into_on,
+    grouped::NO_GROUP,
     index::{ItemIndex, Search, SearchScratch},
     lanes::{CpuPath, LANES, Line},
     topk::TopK,
