@@ -5,10 +5,9 @@
 //! ICDM 2008, section 4). This file must not know where the products come from.
 
 use crate::{
-    Als, FACTOR_NORM_MAX, ProductRow,
-    index::norm,
+    Als, ProductRow,
     lanes::{CpuPath, LANES, Line},
-    normal::{RowSolver, robust},
+    normal::{RowSolver, is_usable, robust},
 };
 
 /// What an occurrence of a product weighs.
@@ -103,12 +102,6 @@ impl FoldIn {
             *factor = x as f32;
         }
     }
-}
-
-/// Whether the index may be asked with them: finite, and short enough that no score overflows.
-fn is_usable(factors: &[Line]) -> bool {
-    // Written so that NaN fails, too.
-    norm(bytemuck::cast_slice(factors)) <= f64::from(FACTOR_NORM_MAX)
 }
 
 #[cfg(test)]

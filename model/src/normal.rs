@@ -9,7 +9,17 @@ mod row;
 
 pub(crate) use self::row::RowSolver;
 
-use crate::lanes::{Kernel, LANES, Lanes, Line};
+use crate::{
+    FACTOR_NORM_MAX,
+    index::norm,
+    lanes::{Kernel, LANES, Lanes, Line},
+};
+
+/// Whether factors that were solved may be kept: finite, and short enough that no score overflows.
+pub(crate) fn is_usable(row: &[Line]) -> bool {
+    // Written so that NaN fails, too.
+    norm(bytemuck::cast_slice(row)) <= f64::from(FACTOR_NORM_MAX)
+}
 
 /// Matrix rows that accumulate side by side. Chosen: eight independent chains hide the latency of
 /// a multiply-add on AVX-512; they are all sixteen registers of AVX2.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     lanes::{CpuPath, Line},
-    normal::{RowSolver, robust},
+    normal::{RowSolver, is_usable, robust},
 };
 
 /// What a row is solved against.
@@ -114,10 +114,4 @@ impl System<'_> {
             *out = x as f32;
         }
     }
-}
-
-fn is_usable(row: &[Line]) -> bool {
-    let norm = crate::index::norm(bytemuck::cast_slice(row));
-    // Written so that NaN fails, too.
-    norm <= f64::from(crate::FACTOR_NORM_MAX)
 }
