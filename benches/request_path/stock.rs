@@ -6,7 +6,9 @@ use bytes::Bytes;
 use hotshelf_model::{
     AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, fit,
 };
-use hotshelf_registry::{Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft};
+use hotshelf_registry::{
+    Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft, S3Options,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::num::NonZeroUsize;
@@ -100,7 +102,8 @@ fn go_live(folder: &Path, packed: Packed) -> anyhow::Result<()> {
         lineage: Lineage::default(),
         author: "bench".to_owned(),
     };
-    let registry = Registry::open(&format!("file://{}", folder.join("registry").display()))?;
+    let url = format!("file://{}", folder.join("registry").display());
+    let registry = Registry::open(&url, &S3Options::default())?;
     let name: ModelName = "default".parse()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -38,6 +38,7 @@ mod random;
 mod registry;
 mod rollout;
 mod rollout_log;
+mod s3;
 mod seal;
 mod store;
 mod versions;
@@ -55,6 +56,7 @@ pub use publish::{NewPart, NewVersion};
 pub use registry::{Options, Registry};
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
+pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region};
 pub use seal::LocalParts;
 pub use versions::{VersionEntry, VersionState};
 
