@@ -4,6 +4,7 @@
 mod artifact;
 mod calls;
 mod catalogue;
+mod held;
 mod program;
 mod raw_call;
 mod refusal;
@@ -15,6 +16,7 @@ mod wait;
 
 pub(crate) use artifact::Parts;
 pub(crate) use catalogue::{BRANDS, CATEGORIES, catalogue};
+pub(crate) use held::Held;
 pub(crate) use program::{Run, hotshelf, hotshelf_in};
 pub(crate) use raw_call::RawConnection;
 pub(crate) use refusal::{error_kind, error_reason, violations};

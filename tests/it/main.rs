@@ -21,4 +21,5 @@ mod seed;
 mod shutdown;
 mod similar;
 mod swap;
+mod swap_stress;
 mod tools;

@@ -95,6 +95,11 @@ impl Shop {
         self.publish_fitted(season, parameters(8)).await
     }
 
+    /// The same with this many factors.
+    pub(crate) async fn publish_sized(&self, season: Season, factors: usize) -> Published {
+        self.publish_fitted(season, parameters(factors)).await
+    }
+
     /// The same with this choice for every index.
     pub(crate) async fn publish_indexed(&self, season: Season, index: IndexChoice) -> Published {
         let parameters = FitParams {
