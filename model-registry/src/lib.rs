@@ -24,6 +24,7 @@ mod clock;
 mod create_only;
 mod error;
 mod fetch;
+mod history;
 mod ids;
 mod json;
 mod layout;
@@ -39,12 +40,14 @@ mod registry;
 mod rollout;
 mod rollout_log;
 mod seal;
+mod split;
 mod store;
 mod versions;
 
 pub use cache::{CacheDir, Evicted};
 pub use clock::Clock;
 pub use error::{Cause, Error};
+pub use history::{End, History};
 pub use ids::{Nonce, Sha256Digest, UploadId};
 pub use limits::{FetchLimits, Limits, RetryLimits};
 pub use manifest::{Input, Lineage, Manifest, PartEntry, Tombstone};
@@ -56,6 +59,7 @@ pub use registry::{Options, Registry};
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
 pub use seal::LocalParts;
+pub use split::bucket;
 pub use versions::{VersionEntry, VersionState};
 
 /// The newest stored format that this release reads, and the one it writes.
