@@ -81,7 +81,7 @@ impl App {
     /// # Errors
     /// See [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
-        let registry = Registry::open(&config.registry).map_err(AppError::Registry)?;
+        let registry = Registry::open(&config.registry, &config.s3).map_err(AppError::Registry)?;
         let cache = CacheDir::open(&config.cache_dir).map_err(AppError::Cache)?;
         let models = Models::new(&config.models).ok_or(AppError::NoModel)?;
         let metrics = Metrics::new().expect("the families have distinct names; a test makes them");

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use hotshelf_model::{
     AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, fit,
 };
-use hotshelf_registry::{Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft, Version};
+use hotshelf_registry::{
+    Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft, S3Options, Version,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::num::NonZeroUsize;
@@ -134,7 +136,7 @@ fn new_version(packed: Packed) -> anyhow::Result<NewVersion> {
 
 fn registry(folder: &Path) -> anyhow::Result<Registry> {
     let url = format!("file://{}", folder.join("registry").display());
-    Ok(Registry::open(&url)?)
+    Ok(Registry::open(&url, &S3Options::default())?)
 }
 
 fn name() -> anyhow::Result<ModelName> {

@@ -131,10 +131,13 @@ impl Load {
             is_retryable: true,
         })?;
         runtime.block_on(async {
-            let manifest = source.registry.manifest(&self.model, self.version).await;
+            // The runtime ends with the load, and with it the connections that it opened.
+            let registry = source.registry.detached();
+            let registry = registry.map_err(|error| registry_error(&error))?;
+            let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = manifest.map_err(|error| registry_error(&error))?;
             self.make_room(source, &manifest);
-            let local = source.registry.fetch(&manifest, &source.cache).await;
+            let local = registry.fetch(&manifest, &source.cache).await;
             Ok((manifest, local.map_err(|error| registry_error(&error))?))
         })
     }

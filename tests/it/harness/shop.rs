@@ -12,7 +12,7 @@ use hotshelf_model::{
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
-    RolloutDraft, Version,
+    RolloutDraft, S3Options, Version,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ impl Shop {
         let url = format!("file://{}", folder.path().join("registry").display());
         Self {
             folder,
-            registry: Registry::open(&url).unwrap(),
+            registry: Registry::open(&url, &S3Options::default()).unwrap(),
             model: MODEL.parse().unwrap(),
         }
     }
