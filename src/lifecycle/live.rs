@@ -3,7 +3,7 @@
 use crate::metrics::VersionMetrics;
 use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
-use hotshelf_registry::{ModelName, RolloutRecord, UploadId, Version};
+use hotshelf_registry::{Manifest, ModelName, RolloutRecord, Version};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -16,8 +16,8 @@ const SHARE_TOTAL_BP: u64 = 10_000;
 pub struct LoadedVersion {
     /// Its number.
     pub version: Version,
-    /// Where its parts are, in the registry and in the cache.
-    pub upload: UploadId,
+    /// What it was loaded by; written down for a start without the registry.
+    pub manifest: Arc<Manifest>,
     /// What answers.
     pub model: Model,
     /// What its publisher says of it.
