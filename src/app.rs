@@ -97,16 +97,18 @@ impl App {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(AppError::Randomness)?;
         let jitter = ChaCha8Rng::from_seed(seed);
+        let source = Source {
+            registry,
+            origin: config.registry.as_str().into(),
+            cache: Arc::new(cache),
+            metrics: Arc::new(metrics),
+        };
         Ok(Self {
             config,
             addresses,
             listeners: [data, admin, http],
             models: Arc::new(models),
-            source: Source {
-                registry,
-                cache: Arc::new(cache),
-                metrics: Arc::new(metrics),
-            },
+            source,
             jitter,
         })
     }

@@ -18,6 +18,7 @@
 //! - [`Manifest`] and [`RolloutRecord`]: what is stored.
 //! - [`RolloutLog`]: which record is the desired state.
 //! - [`CacheDir`] and [`LocalParts`]: from the store into this process's own memory.
+//! - [`LiveSet`]: what was live last, for a start without the store.
 
 mod cache;
 mod clock;
@@ -45,7 +46,7 @@ mod split;
 mod store;
 mod versions;
 
-pub use cache::{CacheDir, Evicted};
+pub use cache::{CacheDir, Evicted, LiveSet};
 pub use clock::Clock;
 pub use error::{Cause, Error};
 pub use history::{End, History};

@@ -3,7 +3,7 @@
 use crate::metrics::VersionMetrics;
 use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
-use hotshelf_registry::{ModelName, RolloutRecord, UploadId, Version, bucket};
+use hotshelf_registry::{Manifest, ModelName, RolloutRecord, Version, bucket};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -12,8 +12,8 @@ use std::sync::{Arc, OnceLock};
 pub struct LoadedVersion {
     /// Its number.
     pub version: Version,
-    /// Where its parts are, in the registry and in the cache.
-    pub upload: UploadId,
+    /// What it was loaded by; written down for a start without the registry.
+    pub manifest: Arc<Manifest>,
     /// What answers.
     pub model: Model,
     /// What its publisher says of it.
