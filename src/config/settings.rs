@@ -130,6 +130,12 @@ pub const SETTINGS: &[Setting] = &[
         "Calls under way at once on one listener; more are turned away",
     ),
     setting(
+        "wait_max_ms",
+        Some("10"),
+        Kind::Number(1, DAY_MS),
+        "Longest line of calls before a core, once it lasts; more are turned away, in ms",
+    ),
+    setting(
         "call_timeout_ms",
         Some("10000"),
         Kind::Number(10, DAY_MS),
@@ -165,6 +171,25 @@ pub const SETTINGS: &[Setting] = &[
         Some("5000"),
         Kind::Number(10, DAY_MS),
         "Time for a new connection to begin speaking HTTP/2, in ms",
+    ),
+    setting(
+        "frame_timeout_ms",
+        Some("10000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a frame or the headers of a request to arrive whole, in ms",
+    ),
+    setting(
+        "unread_timeout_ms",
+        Some("20000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a peer to read on in what it was answered, in ms",
+    ),
+    setting(
+        "idle_timeout_ms",
+        // Above the pauses of callers that ask once a minute.
+        Some("120000"),
+        Kind::Number(10, DAY_MS),
+        "Time without a request after which a peer is asked to leave, in ms",
     ),
     setting(
         "keepalive_ms",
