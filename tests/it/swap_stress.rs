@@ -4,10 +4,16 @@
 use crate::harness::{Held, Season, Server, Shop, Traffic, until};
 
 /// Odd, as is [`FIRST_COUNTED`], so that the same version is live after both.
-const SWAPS: u64 = 61;
+const SWAPS: u64 = 101;
 const FIRST_COUNTED: u64 = 5;
 /// Factors of the larger version; the smaller one has 8.
-const FACTORS: usize = 96;
+const FACTORS: usize = 200;
+/// What an allocator may hold at one moment and not at another (measured: up to 8 MiB between swaps
+/// that leak nothing). Fifty larger versions left behind are some 40 MiB.
+const SLACK_BYTES: u64 = 10 << 20;
+/// Threads that the runtime's pool for blocking calls may have more of at one moment than at another
+/// (measured: 6). A thread left behind by every swap would be 96.
+const THREADS_SLACK: usize = 16;
 /// Requests per second.
 const RATE: u32 = 300;
 
@@ -44,15 +50,15 @@ async fn has_one_version(server: &Server) -> Option<()> {
     (scrape.value("hotshelf_resident_versions", &[]) == Some(1.0)).then_some(())
 }
 
-/// Waits until the process holds no more than it did then, within a twentieth for memory. A leak never
-/// comes back; what an allocator or a closing connection still holds does.
+/// Waits until the process holds no more than it did then, but for the slack above. A leak never
+/// comes back; what a closing connection still holds does.
 async fn comes_back_to(server: &Server, then: Held) {
     let mut now = then;
     until(&format!("no more than {then:?}"), async || {
         now = server.held();
-        let is_back = now.anonymous <= then.anonymous + then.anonymous / 20
+        let is_back = now.anonymous <= then.anonymous + SLACK_BYTES
             && now.descriptors <= then.descriptors
-            && now.threads <= then.threads;
+            && now.threads <= then.threads + THREADS_SLACK;
         is_back.then_some(())
     })
     .await;
