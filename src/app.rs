@@ -81,7 +81,7 @@ impl App {
     /// # Errors
     /// See [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
-        let registry = Registry::open(&config.registry).map_err(AppError::Registry)?;
+        let registry = Registry::open(&config.registry, &config.s3).map_err(AppError::Registry)?;
         let cache = CacheDir::open(&config.cache_dir).map_err(AppError::Cache)?;
         let models = Models::new(&config.models).ok_or(AppError::NoModel)?;
         let metrics = Metrics::new().expect("the families have distinct names; a test makes them");
@@ -97,16 +97,18 @@ impl App {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(AppError::Randomness)?;
         let jitter = ChaCha8Rng::from_seed(seed);
+        let source = Source {
+            registry,
+            origin: config.registry.as_str().into(),
+            cache: Arc::new(cache),
+            metrics: Arc::new(metrics),
+        };
         Ok(Self {
             config,
             addresses,
             listeners: [data, admin, http],
             models: Arc::new(models),
-            source: Source {
-                registry,
-                cache: Arc::new(cache),
-                metrics: Arc::new(metrics),
-            },
+            source,
             jitter,
         })
     }

@@ -4,6 +4,7 @@ mod asking;
 mod models;
 mod recommend;
 mod reload;
+mod s3_args;
 mod serve;
 mod similar;
 mod status;

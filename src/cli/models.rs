@@ -1,6 +1,8 @@
 //! `hotshelf models list | show | verify`: looks at a registry without a server.
 
+use super::s3_args::S3Args;
 use super::{Output, block_on, table, write_json};
+use crate::config::variables;
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -23,14 +25,23 @@ pub(super) enum ModelsCommand {
 /// Which model of which registry.
 #[derive(Args)]
 pub(super) struct Place {
-    /// Where versions are: file:///folder
+    /// Where versions are: file:///folder or s3://bucket/prefix
     #[arg(long)]
     registry: String,
+    #[command(flatten)]
+    s3: S3Args,
     /// Model
     #[arg(long, default_value = "default")]
     model: ModelName,
     #[command(flatten)]
     output: Output,
+}
+
+impl Place {
+    fn open(&self) -> anyhow::Result<Registry> {
+        let layers = self.s3.layers(variables());
+        Ok(Registry::open(&self.registry, &layers.s3(&self.registry)?)?)
+    }
 }
 
 /// Which version.
@@ -107,7 +118,7 @@ impl Listed {
 }
 
 fn list(place: &Place, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = Registry::open(&place.registry)?;
+    let registry = place.open()?;
     let listed = block_on(async {
         let mut listed = Vec::new();
         for version in registry
@@ -164,7 +175,7 @@ async fn manifest(one: &OneVersion, registry: &Registry) -> anyhow::Result<Manif
 }
 
 fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = Registry::open(&one.place.registry)?;
+    let registry = one.place.open()?;
     let manifest = block_on(manifest(one, &registry))?;
     if one.place.output.json {
         return write_json(out, &manifest);
@@ -305,7 +316,7 @@ struct Verdict {
 }
 
 fn verify(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = Registry::open(&one.place.registry)?;
+    let registry = one.place.open()?;
     let folder = tempfile::tempdir()?;
     let cache = CacheDir::open(folder.path())?;
     let manifest = block_on(manifest(one, &registry))?;

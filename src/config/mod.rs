@@ -1,13 +1,15 @@
 //! The configuration of `hotshelf serve`, and the only place that reads the environment.
 
 mod layers;
+mod s3;
 mod settings;
 
 pub use layers::{Layers, Problems};
+pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
 use crate::lifecycle::Gate;
-use hotshelf_registry::ModelName;
+use hotshelf_registry::{ModelName, S3Options};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use std::time::Duration;
 #[allow(missing_docs, reason = "SETTINGS documents every one of them")]
 pub struct Config {
     pub registry: String,
+    pub s3: S3Options,
     pub cache_dir: PathBuf,
     pub models: Vec<ModelName>,
     pub data_addr: SocketAddr,
@@ -61,6 +64,7 @@ impl Config {
         let small = |key| u32::try_from(resolved.number(key)).unwrap_or(u32::MAX);
         let size = |key| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
         Ok(Self {
+            s3: layers.s3(resolved.text("registry"))?,
             registry: resolved.text("registry").to_owned(),
             cache_dir: PathBuf::from(resolved.text("cache_dir")),
             models: resolved.models(),
@@ -106,14 +110,16 @@ fn threads(asked: usize) -> usize {
     }
 }
 
-/// The process's variables that begin with `HOTSHELF_`.
+/// The process's variables that begin with `HOTSHELF_`, and the usual ones of S3 clients.
 #[allow(
     clippy::disallowed_methods,
     reason = "the configuration is the one reader"
 )]
 pub fn variables() -> BTreeMap<String, String> {
     std::env::vars()
-        .filter(|(name, _)| name.starts_with("HOTSHELF_"))
+        .filter(|(name, _)| {
+            name.starts_with("HOTSHELF_") || S3Options::VARIABLES.contains(&name.as_str())
+        })
         .collect()
 }
 

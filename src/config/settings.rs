@@ -14,6 +14,8 @@ pub enum Kind {
     Models,
     /// The URL of a registry.
     Registry,
+    /// What a bucket is reached with, or nothing.
+    S3,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -53,7 +55,25 @@ pub const SETTINGS: &[Setting] = &[
         "registry",
         None,
         Kind::Registry,
-        "Where versions are: file:///folder or memory:///",
+        "Where versions are: file:///folder, s3://bucket/prefix or memory:///",
+    ),
+    setting(
+        "s3_endpoint",
+        Some(""),
+        Kind::S3,
+        "S3 service, such as http://127.0.0.1:9000; empty = as AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL say, else Amazon's",
+    ),
+    setting(
+        "s3_region",
+        Some(""),
+        Kind::S3,
+        "Region of the bucket; empty = as AWS_REGION and AWS_DEFAULT_REGION say, else us-east-1",
+    ),
+    setting(
+        "s3_path_style",
+        Some("auto"),
+        Kind::S3,
+        "Whether the bucket's name stands in the path: always, never, or auto = where there is an endpoint",
     ),
     setting(
         "cache_dir",

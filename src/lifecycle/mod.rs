@@ -9,6 +9,9 @@
 //!                                                                                 snapshot each
 //! ```
 //!
+//! Driver ──▶ the cache folder: what is live is written down there, and asked for by a server that starts
+//! while the registry cannot be read.
+//!
 //! Knows neither gRPC nor sockets.
 
 mod driver;
@@ -23,7 +26,7 @@ mod status;
 mod watch;
 
 pub use driver::{Input, ModelHandle};
-pub use event::{Proposal, Reply};
+pub use event::{Proposal, Remembered, Reply, Supply};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
 pub use loader::{Source, card, probe, unpack};
 pub(crate) use manager::main_version;

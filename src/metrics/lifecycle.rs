@@ -23,6 +23,8 @@ pub struct LifecycleMetrics {
     pub degraded: IntGaugeVec,
     /// Attempts to read the registry that failed.
     pub registry_errors: IntCounterVec,
+    /// Attempts to remember on disk what is live that failed.
+    pub keep_errors: IntCounterVec,
     /// Rollout records passed over.
     pub rollouts_skipped: IntCounterVec,
 }
@@ -69,6 +71,10 @@ impl LifecycleMetrics {
             registry_errors: counter(
                 "hotshelf_registry_errors_total",
                 "Attempts to read the registry that failed.",
+            )?,
+            keep_errors: counter(
+                "hotshelf_remember_errors_total",
+                "Attempts to remember on disk what is live that failed.",
             )?,
             rollouts_skipped: counter(
                 "hotshelf_rollouts_skipped_total",

@@ -10,7 +10,7 @@ use crate::harness::frames::{
     CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE,
     call, call_headers, frame,
 };
-use crate::harness::{FramePeer, Holding, Scrape, Season, Server, Shop, until};
+use crate::harness::{FramePeer, Held, Scrape, Season, Server, Shop, until};
 
 const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
 /// Frames of each flood: far more than any of them is allowed.
@@ -84,7 +84,7 @@ async fn withstands(
     (name, reasons): (&str, &[&str]),
     (first, bytes): (Vec<u8>, impl Fn(u32) -> Vec<u8> + Clone + Send + 'static),
 ) {
-    let before: Holding = server.holding();
+    let before: Held = server.held();
     let counted = refused(&server.scrape().await, reasons);
     let healthy = Healthy::start(server).await;
     let mut floods = tokio::task::JoinSet::new();

@@ -22,5 +22,6 @@ mod seed;
 mod shutdown;
 mod similar;
 mod swap;
+mod swap_stress;
 mod tools;
 mod unlucky;

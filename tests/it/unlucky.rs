@@ -114,7 +114,7 @@ async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
     let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
     let server = server(&settings).await;
     server.recommend("u0001").await.unwrap();
-    let before = server.holding();
+    let before = server.held();
     let initial_window_size = 4;
     for (closed, window) in [(1.0, 0), (2.0, 1), (3.0, 65_535)] {
         let mut peer = FramePeer::open(server.data, &[(initial_window_size, window)]).await;
@@ -137,7 +137,7 @@ async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
 #[tokio::test]
 async fn impatient_calls_are_answered_once_each_and_leave_nothing_behind() {
     let server = server(&[("calls-max", "64")]).await;
-    let before = server.holding();
+    let before = server.held();
     let mut client = server.recommender().await;
     let mut codes = Vec::new();
     for turn in 0..500 {
@@ -188,13 +188,13 @@ async fn compressed_and_overlong_messages_are_refused_before_they_are_unpacked()
     let server = server(&[]).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     // Four gigabytes are announced, and none is made room for.
-    let before = server.holding().anonymous_bytes;
+    let before = server.held().anonymous;
     let open = frame(HEADERS, END_HEADERS, 3, &call_headers(RECOMMEND));
     let announced = frame(DATA, 0, 3, &[0, 0xff, 0xff, 0xff, 0xff]);
     peer.send(&[open, announced].concat()).await.unwrap();
     let refused = peer.read.find(|frame| frame.stream == 3).await;
     assert_eq!(refused.kind, HEADERS);
-    assert!(server.holding().anonymous_bytes < before + (24 << 20));
+    assert!(server.held().anonymous < before + (24 << 20));
     let labels = [("listener", "data"), ("code", "OUT_OF_RANGE")];
     let scrape = server.scrape().await;
     assert_eq!(scrape.sum("hotshelf_grpc_calls_total", &labels), 1.0);

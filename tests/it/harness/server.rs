@@ -141,7 +141,8 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Of the process.
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 

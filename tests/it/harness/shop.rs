@@ -12,7 +12,7 @@ use hotshelf_model::{
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
-    RolloutDraft, Version,
+    RolloutDraft, S3Options, Version,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ impl Shop {
         let url = format!("file://{}", folder.path().join("registry").display());
         Self {
             folder,
-            registry: Registry::open(&url).unwrap(),
+            registry: Registry::open(&url, &S3Options::default()).unwrap(),
             model: MODEL.parse().unwrap(),
         }
     }
@@ -93,6 +93,11 @@ impl Shop {
     /// Fits a season and publishes it.
     pub(crate) async fn publish(&self, season: Season) -> Published {
         self.publish_fitted(season, parameters(8)).await
+    }
+
+    /// The same with this many factors.
+    pub(crate) async fn publish_sized(&self, season: Season, factors: usize) -> Published {
+        self.publish_fitted(season, parameters(factors)).await
     }
 
     /// The same with this choice for every index.
