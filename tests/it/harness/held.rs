@@ -1,6 +1,7 @@
 //! What a server's process holds, as the kernel counts it.
 
 use super::server::Server;
+use super::wait::until;
 
 /// Memory, descriptors and threads of a process.
 #[derive(Clone, Copy, Debug)]
@@ -30,5 +31,16 @@ impl Server {
             descriptors: count("fd"),
             threads: count("task"),
         }
+    }
+
+    /// Waits until as few descriptors are open as then, and memory is within `slack` bytes of it.
+    pub(crate) async fn until_back_to(&self, then: Held, slack: u64) {
+        until("memory and descriptors as before", async || {
+            let now = self.held();
+            let is_back =
+                now.descriptors <= then.descriptors && now.anonymous <= then.anonymous + slack;
+            is_back.then_some(())
+        })
+        .await;
     }
 }
