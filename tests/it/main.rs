@@ -12,6 +12,7 @@ mod config;
 mod connections;
 mod harness;
 mod lifecycle;
+mod memory_budget;
 mod metrics;
 mod proto;
 mod recommended;
