@@ -1,10 +1,12 @@
 //! The configuration of `hotshelf serve`, and the only place that reads the environment.
 
 mod layers;
+mod machine;
 mod s3;
 mod settings;
 
 pub use layers::{Layers, Problems};
+pub use machine::memory_budget_bytes;
 pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
@@ -48,6 +50,7 @@ pub struct Config {
     pub reload_timeout: Duration,
     pub retry_first: Duration,
     pub retry_max: Duration,
+    pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
     pub log_format: String,
     pub log_level: String,
@@ -93,6 +96,7 @@ impl Config {
             reload_timeout: millis("reload_timeout_ms"),
             retry_first: millis("retry_first_ms"),
             retry_max: millis("retry_max_ms"),
+            memory_bytes_max: resolved.number("memory_bytes_max"),
             gate_at_start: match resolved.text("gate_at_start") {
                 "refuse" => Gate::Refuse,
                 _ => Gate::Serve,

@@ -240,6 +240,14 @@ pub const SETTINGS: &[Setting] = &[
         "Longest wait between attempts at a load, in ms",
     ),
     setting(
+        "memory_bytes_max",
+        Some("0"),
+        // Up to 16 TiB.
+        Kind::Number(0, 16 * 1024 * 1024 * MIB),
+        "Bytes that the versions of all models may hold, old and new ones during a swap; 0 = 80 % of the \
+         cgroup's limit or of the machine's memory",
+    ),
+    setting(
         "gate_at_start",
         Some("serve"),
         Kind::Word(&["serve", "refuse"]),

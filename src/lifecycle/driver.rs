@@ -109,6 +109,7 @@ impl Driver {
 
     /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        let mut freed = self.source.budget.freed();
         loop {
             while let Some(action) = self.manager.next_action(self.now()) {
                 self.perform(action);
@@ -120,6 +121,7 @@ impl Driver {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
                 Some(input) = inputs.recv() => self.take(input),
+                Ok(()) = freed.changed() => self.take(Input::Event(Event::MemoryFreed)),
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Brings one version from the registry into memory, on a thread of its own.
 //!
 //! ```text
-//! manifest ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
+//! manifest ─▶ reserve memory ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
 //! ```
 //!
 //! Whatever goes wrong ends here as a [`LoadError`]: a decoder's panic too.
 
+use super::budget::{MemoryBudget, Need, Reservation};
 use super::event::Supply;
 use super::live::LoadedVersion;
 use super::pacing::Pacer;
@@ -14,7 +15,7 @@ use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
 use hotshelf_registry::{
-    CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
+    CacheDir, LiveSet, LocalParts, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ pub struct Source {
     pub origin: Arc<str>,
     /// This process's own folder.
     pub cache: Arc<CacheDir>,
+    /// What all versions of the process may hold.
+    pub budget: Arc<MemoryBudget>,
     /// Where loads are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -121,7 +124,11 @@ impl Load {
     ) -> Result<(Arc<LoadedVersion>, LoadedInfo), LoadError> {
         let mut pacer = Pacer::begin(self.is_paced);
         let mut breathe = |_bytes: usize| pacer.breathe();
-        let (manifest, local) = steps.run("fetch", || match self.supply {
+        let Fetched {
+            manifest,
+            local,
+            mut reservation,
+        } = steps.run("fetch", || match self.supply {
             Supply::Registry => self.fetch(source),
             Supply::Cache => self.held(source),
         })?;
@@ -139,8 +146,12 @@ impl Load {
             warm_up(&model, &mut scratch, &mut breathe);
             Ok(())
         })?;
+        let resident_bytes = model.heap_bytes();
+        // A part stays in memory as a whole, its header too.
+        let held_bytes = parts_bytes(&manifest).max(resident_bytes as u64);
+        reservation.settle(self.version, held_bytes)?;
         let info = LoadedInfo {
-            resident_bytes: model.heap_bytes(),
+            resident_bytes,
             probe_failure,
         };
         let metrics = OnceLock::new();
@@ -150,14 +161,12 @@ impl Load {
             model,
             card,
             metrics,
+            reservation,
         };
         Ok((Arc::new(loaded), info))
     }
 
-    fn fetch(
-        &self,
-        source: &Source,
-    ) -> Result<(Manifest, hotshelf_registry::LocalParts), LoadError> {
+    fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
         // A runtime of its own: fetching never takes a turn from requests.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -173,17 +182,20 @@ impl Load {
             let registry = registry.map_err(|error| registry_error(&error))?;
             let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = manifest.map_err(|error| registry_error(&error))?;
+            let reservation = self.reserve(source, &manifest)?;
             self.make_room(source, &manifest);
             let local = registry.fetch(&manifest, &source.cache).await;
-            Ok((manifest, local.map_err(|error| registry_error(&error))?))
+            let local = local.map_err(|error| registry_error(&error))?;
+            Ok(Fetched {
+                manifest,
+                local,
+                reservation,
+            })
         })
     }
 
     /// From the cache alone, by what is remembered there.
-    fn held(
-        &self,
-        source: &Source,
-    ) -> Result<(Manifest, hotshelf_registry::LocalParts), LoadError> {
+    fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
         let set = source.recall(&self.model).map_err(|message| LoadError {
             kind: "cache",
             message,
@@ -195,8 +207,23 @@ impl Load {
             message: format!("version {} is no longer remembered on disk", self.version),
             is_retryable: true,
         })?;
+        let reservation = self.reserve(source, &manifest)?;
         let held = source.cache.held(&manifest);
-        Ok((manifest, held.map_err(|error| registry_error(&error))?))
+        let local = held.map_err(|error| registry_error(&error))?;
+        Ok(Fetched {
+            manifest,
+            local,
+            reservation,
+        })
+    }
+
+    /// By the manifest alone: nothing is fetched or allocated for a version that would not fit.
+    fn reserve(&self, source: &Source, manifest: &Manifest) -> Result<Reservation, LoadError> {
+        let need = Need {
+            parts_bytes: parts_bytes(manifest),
+            working_bytes: card(manifest)?.working_bytes(),
+        };
+        source.budget.reserve(self.version, need)
     }
 
     /// Removes what the cache holds of other versions, so that it does not grow with every reload.
@@ -217,6 +244,18 @@ impl Load {
             }
         }
     }
+}
+
+/// A version on disk, and the memory that it will take.
+struct Fetched {
+    manifest: Manifest,
+    local: LocalParts,
+    reservation: Reservation,
+}
+
+fn parts_bytes(manifest: &Manifest) -> u64 {
+    let sizes = manifest.parts.iter().map(|part| part.size_bytes);
+    sizes.fold(0, u64::saturating_add)
 }
 
 struct Steps {

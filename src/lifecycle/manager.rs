@@ -140,6 +140,7 @@ impl ModelManager {
                 self.entry(version).add(phase);
                 self.recorded(version, outcome);
             }
+            Event::MemoryFreed => self.memory_freed(now),
             Event::Freed { version } => self.freed(version),
         }
     }

@@ -14,6 +14,7 @@
 //!
 //! Knows neither gRPC nor sockets.
 
+mod budget;
 mod driver;
 mod event;
 mod live;
@@ -25,6 +26,7 @@ mod state;
 mod status;
 mod watch;
 
+pub use budget::{MemoryBudget, Reservation};
 pub use driver::{Input, ModelHandle};
 pub use event::{Proposal, Remembered, Reply, Supply};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};

@@ -13,6 +13,7 @@ mod connections;
 mod floods;
 mod harness;
 mod lifecycle;
+mod memory_budget;
 mod metrics;
 mod proto;
 mod recommended;

@@ -25,7 +25,7 @@ pub(crate) struct Server {
     log: Arc<Mutex<Vec<Value>>>,
     reader: Option<JoinHandle<()>>,
     /// Removed with the server.
-    _cache: TempDir,
+    own_cache: TempDir,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -88,7 +88,7 @@ impl Server {
             child,
             log,
             reader: Some(reader),
-            _cache: cache,
+            own_cache: cache,
             data,
             admin,
             http,
@@ -144,6 +144,19 @@ impl Server {
     /// Of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The cache folder, where the settings name no other.
+    pub(crate) fn cache(&self) -> &Path {
+        self.own_cache.path()
+    }
+
+    /// The most that was in memory at once so far.
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        kibibytes.parse::<u64>().unwrap() * 1024
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
