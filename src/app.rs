@@ -201,6 +201,7 @@ impl App {
         Answers {
             models: Arc::clone(&self.models),
             cache,
+            may_pin: self.config.may_pin,
         }
     }
 

@@ -52,6 +52,7 @@ pub struct Config {
     pub retry_max: Duration,
     pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
+    pub may_pin: bool,
     pub log_format: String,
     pub log_level: String,
 }
@@ -101,6 +102,7 @@ impl Config {
                 "refuse" => Gate::Refuse,
                 _ => Gate::Serve,
             },
+            may_pin: resolved.text("version_pin") == "allow",
             log_format: resolved.text("log_format").to_owned(),
             log_level: resolved.text("log_level").to_owned(),
         })

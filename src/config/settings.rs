@@ -254,6 +254,13 @@ pub const SETTINGS: &[Setting] = &[
         "What to do with a version whose probes alone fail while nothing is live",
     ),
     setting(
+        "version_pin",
+        // Only what is live can be named, and those who debug a canary need it.
+        Some("allow"),
+        Kind::Word(&["allow", "refuse"]),
+        "Whether a caller's x-hotshelf-version metadata chooses among the live versions",
+    ),
+    setting(
         "log_format",
         Some("auto"),
         Kind::Word(&["auto", "json", "text"]),

@@ -15,6 +15,7 @@ mod harness;
 mod lifecycle;
 mod memory_budget;
 mod metrics;
+mod pinned;
 mod proto;
 mod recommended;
 mod repository;
