@@ -130,6 +130,12 @@ pub const SETTINGS: &[Setting] = &[
         "Calls under way at once on one listener; more are turned away",
     ),
     setting(
+        "wait_max_ms",
+        Some("10"),
+        Kind::Number(1, DAY_MS),
+        "Longest line of calls before a core, once it lasts; more are turned away, in ms",
+    ),
+    setting(
         "call_timeout_ms",
         Some("10000"),
         Kind::Number(10, DAY_MS),
@@ -165,6 +171,25 @@ pub const SETTINGS: &[Setting] = &[
         Some("5000"),
         Kind::Number(10, DAY_MS),
         "Time for a new connection to begin speaking HTTP/2, in ms",
+    ),
+    setting(
+        "frame_timeout_ms",
+        Some("10000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a frame or the headers of a request to arrive whole, in ms",
+    ),
+    setting(
+        "unread_timeout_ms",
+        Some("20000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a peer to read on in what it was answered, in ms",
+    ),
+    setting(
+        "idle_timeout_ms",
+        // Above the pauses of callers that ask once a minute.
+        Some("120000"),
+        Kind::Number(10, DAY_MS),
+        "Time without a request after which a peer is asked to leave, in ms",
     ),
     setting(
         "keepalive_ms",
@@ -215,10 +240,25 @@ pub const SETTINGS: &[Setting] = &[
         "Longest wait between attempts at a load, in ms",
     ),
     setting(
+        "memory_bytes_max",
+        Some("0"),
+        // Up to 16 TiB.
+        Kind::Number(0, 16 * 1024 * 1024 * MIB),
+        "Bytes that the versions of all models may hold, old and new ones during a swap; 0 = 80 % of the \
+         cgroup's limit or of the machine's memory",
+    ),
+    setting(
         "gate_at_start",
         Some("serve"),
         Kind::Word(&["serve", "refuse"]),
         "What to do with a version whose probes alone fail while nothing is live",
+    ),
+    setting(
+        "version_pin",
+        // Only what is live can be named, and those who debug a canary need it.
+        Some("allow"),
+        Kind::Word(&["allow", "refuse"]),
+        "Whether a caller's x-hotshelf-version metadata chooses among the live versions",
     ),
     setting(
         "log_format",
