@@ -23,6 +23,7 @@ mod rpc_surface;
 mod seed;
 mod shutdown;
 mod similar;
+mod store_outage;
 mod swap;
 mod swap_stress;
 mod tools;
