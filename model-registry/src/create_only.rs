@@ -40,14 +40,14 @@ impl Registry {
     async fn test_create_only(&self) -> Result<Verdict, Error> {
         let path = self.probe_path()?;
         let mut verdict = self.create_twice(&path).await;
-        self.clear(&path).await;
+        self.clear(&path, &verdict).await;
         for _ in 0..self.limits().race_rounds {
             if !matches!(verdict, Ok(Ok(()))) {
                 break;
             }
             let path = self.probe_path()?;
             verdict = self.race(&path).await;
-            self.clear(&path).await;
+            self.clear(&path, &verdict).await;
         }
         verdict
     }
@@ -57,7 +57,11 @@ impl Registry {
         Ok(self.layout().create_only_probe(nonce))
     }
 
-    async fn clear(&self, path: &Path) {
+    /// A store that failed or refused is not asked for more.
+    async fn clear(&self, path: &Path, verdict: &Result<Verdict, Error>) {
+        if verdict.is_err() {
+            return;
+        }
         if let Err(error) = self.store().delete("the self-test's object", path).await {
             // Writing may be allowed where deleting is not; the object harms nobody.
             tracing::warn!(error = error.in_full(), %path, "the self-test's object stays");

@@ -11,7 +11,9 @@ use hotshelf_model::{Model, UserRow};
 use tempfile::TempDir;
 use tonic::Code;
 
-use crate::harness::{BUCKET, MODEL, Season, Server, Shop, Traffic, error_reason, until};
+use crate::harness::{
+    BUCKET, MODEL, Season, Server, Shop, Traffic, error_reason, hotshelf_in, until,
+};
 use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
 
@@ -195,6 +197,41 @@ async fn writable(server: &Server) -> Option<f64> {
         .scrape()
         .await
         .value("hotshelf_registry_writable", &[])
+}
+
+/// The commands that look at a registry themselves are told the way by flags and variables alike.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_is_listed_shown_and_verified_from_the_command_line() {
+    let Some(store) = Store::new().await else {
+        return;
+    };
+    let published = store.shop.publish(Season::Spring).await;
+    let variables = store.shop.variables();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let (url, endpoint) = (store.shop.url(), store.s3.endpoint());
+    let place = ["--registry", &url, "--model", MODEL, "--json"];
+    let run = |variables: &[(&str, &str)], args: &[&str]| {
+        hotshelf_in(store.folder.path(), variables, &[args, &place].concat())
+    };
+    let listed = run(&variables, &["models", "list"]).json();
+    assert_eq!(listed[0]["version"], published.version);
+    assert_eq!(run(&variables, &["models", "show"]).json()["model"], MODEL);
+    assert_eq!(
+        run(&variables, &["models", "verify"]).json()["is_good"],
+        true
+    );
+    // The flag goes over the variable, which leads nowhere.
+    let nowhere = [
+        &variables[1..],
+        &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")],
+    ]
+    .concat();
+    let said = run(&nowhere, &["models", "list"]);
+    assert!(said.refusal(1).contains("the store failed"), "{said:?}");
+    let listed = run(&nowhere, &["models", "list", "--s3-endpoint", &endpoint]).json();
+    assert_eq!(listed[0]["version"], published.version);
+    let said = run(&[], &["models", "list", "--s3-endpoint", &endpoint]);
+    assert!(said.refusal(2).contains("AWS_ACCESS_KEY_ID"), "{said:?}");
 }
 
 /// Nobody may write here, or whoever writes wins: each is told, and reading goes on.

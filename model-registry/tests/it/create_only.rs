@@ -89,7 +89,7 @@ async fn credentials_that_may_only_read_only_read() {
 #[tokio::test]
 async fn a_store_that_cannot_be_reached_is_tested_again() {
     let store = FaultStore::new(used_store().await, |call, _, _| match call {
-        0..2 => Fault::Fail,
+        0 => Fault::Fail,
         _ => Fault::None,
     });
     let registry = over(store, 1);

@@ -16,6 +16,7 @@ mod rollouts;
 #[allow(dead_code, reason = "shared with the server's tests")]
 #[path = "../../../tests/it/tools/rule.rs"]
 mod rule;
+mod s3_credentials;
 mod s3_faults;
 mod s3_map;
 #[allow(dead_code, reason = "shared with the server's tests")]
