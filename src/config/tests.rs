@@ -92,3 +92,15 @@ fn the_response_cache_can_be_sized_and_turned_off() {
         assert!(said.contains(problem), "{problem:?} is missing in:\n{said}");
     }
 }
+
+#[test]
+fn the_end_takes_no_longer_than_its_steps_and_the_page_for_clients_tells_the_default() {
+    let config = Config::build(&layers(&[], &[], "registry = \"file:///r\"")).unwrap();
+    assert_eq!(
+        config.shutdown_max(),
+        Duration::from_millis(1_000 + 2_000 + 20_000)
+    );
+    let page = include_str!("../../docs/clients.md");
+    let said = format!("with defaults {} s", config.shutdown_max().as_secs());
+    assert!(page.contains(&said), "{said}");
+}

@@ -17,6 +17,7 @@ mod metrics;
 mod proto;
 mod recommended;
 mod repository;
+mod rolling_restart;
 mod rpc_surface;
 mod seed;
 mod shutdown;
