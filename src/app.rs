@@ -7,7 +7,7 @@ use crate::grpc::{
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
-use crate::net::{self, ConnectionLimits, Plane, PlaneConfig};
+use crate::net::{self, ConnectionLimits, LineLimits, Plane, PlaneConfig};
 use hotshelf_registry::{CacheDir, Registry};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -81,7 +81,7 @@ impl App {
     /// # Errors
     /// See [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
-        let registry = Registry::open(&config.registry).map_err(AppError::Registry)?;
+        let registry = Registry::open(&config.registry, &config.s3).map_err(AppError::Registry)?;
         let cache = CacheDir::open(&config.cache_dir).map_err(AppError::Cache)?;
         let models = Models::new(&config.models).ok_or(AppError::NoModel)?;
         let metrics = Metrics::new().expect("the families have distinct names; a test makes them");
@@ -201,6 +201,7 @@ impl App {
         Answers {
             models: Arc::clone(&self.models),
             cache,
+            may_pin: self.config.may_pin,
         }
     }
 
@@ -272,11 +273,17 @@ impl Starter<'_> {
             connections_max: config.connections_max,
             limits: ConnectionLimits {
                 preface_timeout: config.preface_timeout,
+                frame_timeout: config.frame_timeout,
+                unread_timeout: config.unread_timeout,
+                idle_timeout: config.idle_timeout,
                 streams_max: config.streams_max,
                 header_list_bytes_max: config.header_bytes_max,
                 keepalive: config.keepalive,
                 age: config.connection_age,
                 grace: config.drain_timeout,
+            },
+            line: LineLimits {
+                wait_max: config.wait_max,
             },
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
         };

@@ -92,7 +92,10 @@ impl Load {
             is_retryable: true,
         })?;
         runtime.block_on(async {
-            let manifest = source.registry.manifest(&self.model, self.version).await;
+            // The runtime ends with the load, and with it the connections that it opened.
+            let registry = source.registry.detached();
+            let registry = registry.map_err(|error| registry_error(&error))?;
+            let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = match manifest {
                 Ok(manifest) => manifest,
                 // A manifest never changes: the one that is remembered is as good.
@@ -103,7 +106,7 @@ impl Load {
             };
             let reservation = self.reserve(source, &manifest)?;
             self.make_room(source, &manifest);
-            let local = source.registry.fetch(&manifest, &source.cache).await;
+            let local = registry.fetch(&manifest, &source.cache).await;
             let local = local.map_err(|error| registry_error(&error))?;
             Ok(Fetched {
                 manifest,

@@ -111,7 +111,7 @@ fn limit_files(server: &Server, bytes_max: Option<u64>) {
         current: bytes_max,
         maximum: None,
     };
-    let pid = Pid::from_raw(server.pid().try_into().unwrap());
+    let pid = Pid::from_raw(server.id().try_into().unwrap());
     prlimit(pid, Resource::Fsize, limit).unwrap();
 }
 
