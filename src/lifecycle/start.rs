@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 const INPUTS_MAX: usize = 256;
 
 /// Longest wait for watches and drivers to end; they wait for nothing once told to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the lifecycle needs.
 pub struct LifecycleConfig {

@@ -19,6 +19,7 @@ mod pinned;
 mod proto;
 mod recommended;
 mod repository;
+mod rolling_restart;
 mod rpc_surface;
 mod seed;
 mod shutdown;
