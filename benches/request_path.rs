@@ -13,12 +13,14 @@ mod baseline;
 mod load;
 #[path = "request_path/process.rs"]
 mod process;
-#[path = "request_path/stock.rs"]
-mod stock;
+#[path = "serving/mod.rs"]
+mod serving;
 
 use anyhow::Context;
 use hotshelf_model::Strategy;
-use process::Server;
+use process::Constant;
+use serving::server;
+use serving::stock::{self, Stock};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,6 +61,9 @@ const MODES: [Mode; 3] = [
         is_cached: true,
     },
 ];
+
+/// Products in the catalogue.
+const PRODUCTS: usize = 20_000;
 
 /// People of the cached rows: so few that every answer is kept before the first one is measured.
 const CACHED_USERS: usize = 1_000;
@@ -103,7 +108,14 @@ fn main() -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for (norms, skew) in [("skewed", 1.0), ("mild", 0.0)] {
         let folder = tempfile::tempdir()?;
-        let users = stock::publish(folder.path(), skew)?;
+        let stock = Stock {
+            products: PRODUCTS,
+            users: 4_000,
+            skew,
+        };
+        let version = stock::publish(folder.path(), stock)?;
+        stock::go_live(folder.path(), version)?;
+        let users = stock.people();
         for mode in &MODES {
             rows.extend(compare((norms, mode), (folder.path(), &users), effort)?);
         }
@@ -125,9 +137,14 @@ fn compare(
         users: users.to_vec(),
         strategy: mode.strategy,
     });
-    let hotshelf = Server::hotshelf(folder, mode.is_cached)?;
+    let serving = process::hotshelf(folder, mode.is_cached)?;
+    let hotshelf = process::Measured {
+        process: serving.id(),
+        address: serving.data,
+    };
     let answer = load::one_answer(hotshelf.address, &asked)?;
-    let constant = Server::constant(folder, &answer.message)?;
+    let repeating = Constant::start(folder, &answer.message)?;
+    let constant = repeating.measured();
     let mut rows = Vec::new();
     for shape in SHAPES {
         let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -174,13 +191,13 @@ fn report(rows: &[Row], is_json: bool) -> anyhow::Result<()> {
     writeln!(
         out,
         "{}, {cores} cores; median of {} rounds",
-        process::cpu_kind(),
+        server::cpu_kind(),
         rows[0].rounds
     )?;
     writeln!(
         out,
         "{} products, {} factors, some {} seen, n = 10; processor time of the server per request",
-        stock::PRODUCTS,
+        PRODUCTS,
         stock::FACTORS,
         stock::EVENTS_PER_USER
     )?;

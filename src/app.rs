@@ -1,13 +1,13 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until told to stop.
 
-use crate::config::Config;
+use crate::config::{Config, memory_budget_bytes};
 use crate::grpc::{
     AnswerCache, Answers, CacheLimits, Health, Limits, Operations, Plane as Services, Stack,
 };
-use crate::lifecycle::{Lifecycle, LifecycleConfig, Models, Policy, Source};
+use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
-use crate::net::{self, ConnectionLimits, Plane, PlaneConfig};
+use crate::net::{self, ConnectionLimits, LineLimits, Plane, PlaneConfig};
 use hotshelf_registry::{CacheDir, Registry};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -81,7 +81,7 @@ impl App {
     /// # Errors
     /// See [`AppError`].
     pub async fn bind(config: Config) -> Result<Self, AppError> {
-        let registry = Registry::open(&config.registry).map_err(AppError::Registry)?;
+        let registry = Registry::open(&config.registry, &config.s3).map_err(AppError::Registry)?;
         let cache = CacheDir::open(&config.cache_dir).map_err(AppError::Cache)?;
         let models = Models::new(&config.models).ok_or(AppError::NoModel)?;
         let metrics = Metrics::new().expect("the families have distinct names; a test makes them");
@@ -97,16 +97,20 @@ impl App {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(AppError::Randomness)?;
         let jitter = ChaCha8Rng::from_seed(seed);
+        let budget = budget(&config, &metrics);
+        let source = Source {
+            registry,
+            origin: config.registry.as_str().into(),
+            cache: Arc::new(cache),
+            budget,
+            metrics: Arc::new(metrics),
+        };
         Ok(Self {
             config,
             addresses,
             listeners: [data, admin, http],
             models: Arc::new(models),
-            source: Source {
-                registry,
-                cache: Arc::new(cache),
-                metrics: Arc::new(metrics),
-            },
+            source,
             jitter,
         })
     }
@@ -197,6 +201,7 @@ impl App {
         Answers {
             models: Arc::clone(&self.models),
             cache,
+            may_pin: self.config.may_pin,
         }
     }
 
@@ -222,6 +227,14 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, AppEr
         address,
         source,
     })
+}
+
+fn budget(config: &Config, metrics: &Metrics) -> Arc<MemoryBudget> {
+    let limit_bytes = memory_budget_bytes(config.memory_bytes_max);
+    let lifecycle = &metrics.lifecycle;
+    let shown = i64::try_from(limit_bytes).unwrap_or(i64::MAX);
+    lifecycle.memory_budget_bytes.set(shown);
+    MemoryBudget::new(limit_bytes, lifecycle.memory_reserved_bytes.clone())
 }
 
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
@@ -260,11 +273,17 @@ impl Starter<'_> {
             connections_max: config.connections_max,
             limits: ConnectionLimits {
                 preface_timeout: config.preface_timeout,
+                frame_timeout: config.frame_timeout,
+                unread_timeout: config.unread_timeout,
+                idle_timeout: config.idle_timeout,
                 streams_max: config.streams_max,
                 header_list_bytes_max: config.header_bytes_max,
                 keepalive: config.keepalive,
                 age: config.connection_age,
                 grace: config.drain_timeout,
+            },
+            line: LineLimits {
+                wait_max: config.wait_max,
             },
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
         };

@@ -1,4 +1,5 @@
-//! The private folder that parts are downloaded into: `<dir>/<model>/<upload>/<part>`.
+//! The private folder that parts are downloaded into: `<dir>/<model>/<upload>/<part>`. Beside the
+//! uploads of a model stands what was live last, `<dir>/<model>/live-set`.
 //!
 //! Uploads never change, so that a complete file is good for ever; whether its bytes are right is
 //! found out when it is sealed. Files under way are named apart and carry a lock that dies with
@@ -12,8 +13,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod live_set;
 mod partial;
 
+pub use live_set::LiveSet;
 pub(crate) use partial::Partial;
 use partial::{is_partial, remove_if_dead};
 
@@ -55,8 +58,9 @@ impl CacheDir {
         &self.path
     }
 
-    /// Removes every upload of `model` but those named. For callers who have sealed what they
-    /// serve: a fetch that is under way in a removed folder fails and can be retried.
+    /// Removes every upload of `model` but those named and those that are remembered as live. For
+    /// callers who have sealed what they serve: a fetch that is under way in a removed folder fails
+    /// and can be retried.
     ///
     /// # Errors
     /// [`Error::Cache`]; what was removed before stays removed.
@@ -66,10 +70,11 @@ impl CacheDir {
         uploads: &BTreeSet<UploadId>,
     ) -> Result<Evicted, Error> {
         let mut evicted = Evicted::default();
+        let remembered = self.remembered_uploads(model);
         for folder in entries(&self.path.join(model.as_str()))? {
             let name = folder.file_name().to_string_lossy().into_owned();
             match name.parse::<UploadId>() {
-                Ok(upload) if !uploads.contains(&upload) => {
+                Ok(upload) if !uploads.contains(&upload) && !remembered.contains(&upload) => {
                     evicted.bytes += remove_upload(&folder.path())?;
                     evicted.uploads += 1;
                 }
@@ -99,9 +104,12 @@ impl CacheDir {
         };
         let top = entries(&self.path)?;
         let probes: Vec<PathBuf> = top.iter().map(fs::DirEntry::path).collect();
-        let parts = below(below(top)?)?;
+        let uploads = below(top)?;
+        let live_sets: Vec<PathBuf> = uploads.iter().map(fs::DirEntry::path).collect();
+        let parts = below(uploads)?;
         for path in probes
             .into_iter()
+            .chain(live_sets)
             .chain(parts.iter().map(fs::DirEntry::path))
         {
             if is_partial(&path) {

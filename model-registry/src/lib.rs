@@ -18,12 +18,14 @@
 //! - [`Manifest`] and [`RolloutRecord`]: what is stored.
 //! - [`RolloutLog`]: which record is the desired state.
 //! - [`CacheDir`] and [`LocalParts`]: from the store into this process's own memory.
+//! - [`LiveSet`]: what was live last, for a start without the store.
 
 mod cache;
 mod clock;
 mod create_only;
 mod error;
 mod fetch;
+mod history;
 mod ids;
 mod json;
 mod layout;
@@ -38,13 +40,16 @@ mod random;
 mod registry;
 mod rollout;
 mod rollout_log;
+mod s3;
 mod seal;
+mod split;
 mod store;
 mod versions;
 
-pub use cache::{CacheDir, Evicted};
+pub use cache::{CacheDir, Evicted, LiveSet};
 pub use clock::Clock;
 pub use error::{Cause, Error};
+pub use history::{End, History};
 pub use ids::{Nonce, Sha256Digest, UploadId};
 pub use limits::{FetchLimits, Limits, RetryLimits};
 pub use manifest::{Input, Lineage, Manifest, PartEntry, Tombstone};
@@ -55,7 +60,9 @@ pub use publish::{NewPart, NewVersion};
 pub use registry::{Options, Registry};
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
+pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region};
 pub use seal::LocalParts;
+pub use split::bucket;
 pub use versions::{VersionEntry, VersionState};
 
 /// The newest stored format that this release reads, and the one it writes.

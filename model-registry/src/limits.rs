@@ -5,14 +5,15 @@ use std::time::Duration;
 /// How often and how long a store is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryLimits {
-    /// Tries of one call in all. Default 4 (chosen; the S3 client below retries on its own too).
+    /// Tries of one call in all; the S3 client below makes one of each. Default 4 (chosen).
     pub tries: u32,
     /// Mean wait before the second try; doubles with each further one, jittered by a half either
     /// way. Default 100 ms (chosen).
     pub backoff: Duration,
     /// Longest mean wait between two tries. Default 2 s (chosen).
     pub backoff_max: Duration,
-    /// Time for one try of a small call. Default 30 s (inherited from the S3 client's own).
+    /// Time for one try of a small call, and of a piece of a large object; the S3 client below has
+    /// no limit of its own but for connecting. Default 30 s (inherited from that client's default).
     pub call_timeout: Duration,
 }
 

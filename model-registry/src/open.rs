@@ -1,6 +1,7 @@
-//! From a registry's URL to a store and a root. No file or folder is touched here: the root folder
-//! of `file://` appears with the first write.
+//! From a registry's URL to a store and a root. No file, folder or server is touched here: the root
+//! folder of `file://` appears with the first write, and a bucket is first asked by the first call.
 
+use crate::s3::{S3Options, bucket_of_url, without_userinfo};
 use crate::store::Backend;
 use crate::{Error, layout};
 use object_store::local::LocalFileSystem;
@@ -8,30 +9,56 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use std::sync::Arc;
 
-const SUPPORTED: &str = "file:///absolute/path or memory:///";
+const SUPPORTED: &str = "file:///absolute/path, s3://bucket/prefix or memory:///";
+
+/// What a URL says, found well-formed.
+enum Place<'a> {
+    Disk(Path),
+    Memory(Path),
+    Bucket(&'a str, Path),
+}
 
 /// The store behind `url`, and the root within it.
-pub(crate) fn open(url: &str) -> Result<(Backend, Path), Error> {
-    let refused = |limit: String| Error::invalid("registry URL", url, limit);
+pub(crate) fn open(url: &str, s3: &S3Options) -> Result<(Backend, Path), Error> {
+    Ok(match place(url)? {
+        // Rooted at `/` and not at the folder, which need not exist yet.
+        Place::Disk(root) => (Backend::disk(LocalFileSystem::new()), root),
+        Place::Memory(root) => (Backend::other(Arc::new(InMemory::new())), root),
+        Place::Bucket(bucket, root) => (Backend::bucket(bucket, s3)?, root),
+    })
+}
+
+/// Whether `url` is well-formed.
+pub(crate) fn check(url: &str) -> Result<(), Error> {
+    place(url).map(drop)
+}
+
+fn place(url: &str) -> Result<Place<'_>, Error> {
+    let refused = |limit: String| Error::invalid("registry URL", without_userinfo(url), limit);
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(refused(format!("supported are {SUPPORTED}")));
     };
-    let root = || layout::root_of_url(rest);
     match scheme {
-        "file" => match root().filter(|root| !root.is_root()) {
-            // Rooted at `/` and not at the folder, which need not exist yet.
-            Some(root) => Ok((Backend::disk(LocalFileSystem::new()), root)),
+        "file" => match layout::root_of_url(rest).filter(|root| !root.is_root()) {
+            Some(root) => Ok(Place::Disk(root)),
             None => Err(refused(
                 "an absolute path without dot segments: file:///a/folder".into(),
             )),
         },
-        "memory" => match root() {
-            Some(root) => Ok((Backend::other(Arc::new(InMemory::new())), root)),
+        "memory" => match layout::root_of_url(rest) {
+            Some(root) => Ok(Place::Memory(root)),
             None => Err(refused("memory:///, a path may follow".into())),
         },
-        "s3" => Err(refused(format!(
-            "s3:// is not built into this release; supported are {SUPPORTED}"
-        ))),
+        "s3" => {
+            let (bucket, path) = bucket_of_url(rest)?;
+            let path = if path.is_empty() { "/" } else { path };
+            match layout::root_of_url(path) {
+                Some(root) => Ok(Place::Bucket(bucket, root)),
+                None => Err(refused(
+                    "a prefix without dot segments: s3://bucket/prefix".into(),
+                )),
+            }
+        }
         _ => Err(refused(format!("supported are {SUPPORTED}"))),
     }
 }
@@ -50,22 +77,38 @@ mod tests {
             "file",
             "FILE:///x",
         ] {
-            let error = open(url).map(|_| ()).unwrap_err();
-            assert!(
-                error
-                    .to_string()
-                    .contains("file:///absolute/path or memory:///"),
-                "{error}"
-            );
+            let error = check(url).unwrap_err();
+            assert!(error.to_string().contains(SUPPORTED), "{error}");
         }
-        let error = open("s3://bucket/root")
-            .map(|_| ())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("s3:// is not built into this release"),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn buckets_have_names_and_prefixes_no_dot_segments() {
+        for url in [
+            "s3://",
+            "s3:///prefix",
+            "s3://ab",
+            "s3://Bucket/prefix",
+            "s3://bucket..name",
+            "s3://-bucket",
+            "s3://bucket?x=1",
+            "s3://bucket/a/../b",
+            "s3://bucket/a//b",
+        ] {
+            assert!(check(url).is_err(), "{url}");
+        }
+        for (url, root) in [
+            ("s3://bucket", ""),
+            ("s3://my.bucket-1/", ""),
+            ("s3://bucket/a/b/", "a/b"),
+        ] {
+            let Place::Bucket(_, found) = place(url).unwrap() else {
+                panic!("{url}")
+            };
+            assert_eq!(found.as_ref(), root, "{url}");
+        }
+        let said = check("s3://key:secret@bucket/x").unwrap_err().to_string();
+        assert!(!said.contains("secret"), "{said}");
     }
 
     #[test]
@@ -77,9 +120,9 @@ mod tests {
             "file:///a/%2e%2e/b",
             "file:///a//b",
         ] {
-            assert!(open(url).is_err(), "{url}");
+            assert!(check(url).is_err(), "{url}");
         }
-        let (_, root) = open("file:///var/my%20shop/").unwrap();
+        let (_, root) = open("file:///var/my%20shop/", &S3Options::default()).unwrap();
         assert_eq!(root.as_ref(), "var/my shop");
     }
 }

@@ -3,7 +3,7 @@
 use crate::layout::Layout;
 use crate::random::Random;
 use crate::store::{Backend, Store};
-use crate::{Clock, Error, Limits, ModelName, open};
+use crate::{Clock, Error, Limits, ModelName, S3Options, open};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use std::sync::Arc;
@@ -58,14 +58,44 @@ struct Inner {
 }
 
 impl Registry {
-    /// Opens `file:///absolute/path` or `memory:///`; touches nothing yet. A folder that does not
-    /// exist is an empty registry and appears with the first write.
+    /// Opens `file:///absolute/path`, `s3://bucket/prefix` or `memory:///`; touches nothing yet. A
+    /// folder that does not exist is an empty registry and appears with the first write; a bucket
+    /// has to exist. The options are those of `s3://` and say nothing to the others.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for any other URL.
-    pub fn open(url: &str) -> Result<Self, Error> {
-        let (backend, root) = open::open(url)?;
+    /// [`Error::Invalid`] for any other URL, and for `s3://` without credentials;
+    /// [`Error::Unavailable`] where the system has no TLS certificates to trust.
+    pub fn open(url: &str, s3: &S3Options) -> Result<Self, Error> {
+        let (backend, root) = open::open(url, s3)?;
         Ok(Self::assemble(backend, root, Options::default()))
+    }
+
+    /// Whether `url` is well-formed; looks at nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn check_url(url: &str) -> Result<(), Error> {
+        open::check(url)
+    }
+
+    /// The same registry over connections of its own. A connection is driven by the runtime that
+    /// opened it, so whoever calls from a runtime that others outlive takes such a handle: no
+    /// call of theirs then ends with that runtime. The proof of create-only is made anew.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn detached(&self) -> Result<Self, Error> {
+        let backend = self.inner.store.backend.reopened()?;
+        let options = Options {
+            limits: self.inner.limits.clone(),
+            seed: None,
+            clock: self.inner.clock.clone(),
+        };
+        Ok(Self::assemble(
+            backend,
+            self.inner.layout.root().clone(),
+            options,
+        ))
     }
 
     /// Over a store that the caller made, below `root` in it.

@@ -165,7 +165,7 @@ impl RolloutRecord {
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         check_arms(&self.arms)?;
         json::check_text("salt", &self.salt, SALT_BYTES_MAX)?;
         json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;

@@ -8,7 +8,7 @@
 //! never taken back: a store that fails or shows nothing leaves the head where it is.
 
 use crate::limits::{CHAIN_MAX, POLL_MAX, ROLLOUT_BYTES_MAX, SKIPPED_MAX};
-use crate::rollout::described;
+use crate::rollout::{Parent, described};
 use crate::{Error, ModelName, Registry, RolloutNumber, RolloutRecord};
 
 /// The rollouts of one model, as far as they have been read.
@@ -166,20 +166,12 @@ impl RolloutLog {
                 chain.extend(self.chain[at..].iter().take(room).cloned());
                 break;
             }
-            let broken = match self.read(parent.number).await {
-                Ok(Some(record)) if record.as_parent() == parent => {
+            let broken = match self.read_parent(parent).await? {
+                Ok(record) => {
                     chain.push(record);
                     continue;
                 }
-                Ok(Some(record)) => {
-                    format!(
-                        "is stored with sha256 {}, not {}",
-                        record.sha256, parent.sha256
-                    )
-                }
-                Ok(None) => "does not exist".to_owned(),
-                Err(error) if error.is_of_the_object() => error.in_full(),
-                Err(error) => return Err(error),
+                Err(why) => why,
             };
             let what = described(&self.model, number);
             let why = format!(
@@ -189,6 +181,23 @@ impl RolloutLog {
             return Ok(Some(Err(why)));
         }
         Ok(Some(Ok(chain)))
+    }
+
+    /// The record that a child names; `Ok(Err(why))` if it is missing, unreadable or another one.
+    pub(crate) async fn read_parent(
+        &self,
+        parent: Parent,
+    ) -> Result<Result<RolloutRecord, String>, Error> {
+        match self.read(parent.number).await {
+            Ok(Some(record)) if record.as_parent() == parent => Ok(Ok(record)),
+            Ok(Some(record)) => Ok(Err(format!(
+                "is stored with sha256 {}, not {}",
+                record.sha256, parent.sha256
+            ))),
+            Ok(None) => Ok(Err("does not exist".to_owned())),
+            Err(error) if error.is_of_the_object() => Ok(Err(error.in_full())),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read(&self, number: RolloutNumber) -> Result<Option<RolloutRecord>, Error> {

@@ -6,45 +6,21 @@ use crate::random::Random;
 use crate::{Error, numbers};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt,
-    PutMode, PutOptions,
+    Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectStoreExt, PutMode,
+    PutOptions,
 };
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
+mod backend;
 mod meaning;
 mod upload;
 
+pub(crate) use backend::Backend;
 use meaning::{Failure, is_final, read_error, write_error};
-
-/// A store and what only some stores have.
-#[derive(Clone, Debug)]
-pub(crate) struct Backend {
-    objects: Arc<dyn ObjectStore>,
-    /// Set for local disk, whose writes are made durable by syncing.
-    disk: Option<LocalFileSystem>,
-}
-
-impl Backend {
-    pub(crate) fn disk(disk: LocalFileSystem) -> Self {
-        Self {
-            objects: Arc::new(disk.clone()),
-            disk: Some(disk),
-        }
-    }
-
-    pub(crate) fn other(objects: Arc<dyn ObjectStore>) -> Self {
-        Self {
-            objects,
-            disk: None,
-        }
-    }
-}
 
 /// How a create-only write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

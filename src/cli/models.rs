@@ -1,11 +1,12 @@
 //! `hotshelf models list | show | verify`: looks at a registry without a server.
 
-use super::{Output, block_on, table, write_json};
+use super::place::Place;
+use super::{block_on, table, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use hotshelf_model::{Evaluation, IndexCard, ModelCard, Scratch};
-use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
+use hotshelf_registry::{CacheDir, Manifest, Registry, Version};
 use serde::Serialize;
 use std::io::Write;
 
@@ -18,19 +19,6 @@ pub(super) enum ModelsCommand {
     Show(OneVersion),
     /// Fetch a version and put it through every check that a server makes
     Verify(OneVersion),
-}
-
-/// Which model of which registry.
-#[derive(Args)]
-pub(super) struct Place {
-    /// Where versions are: file:///folder
-    #[arg(long)]
-    registry: String,
-    /// Model
-    #[arg(long, default_value = "default")]
-    model: ModelName,
-    #[command(flatten)]
-    output: Output,
 }
 
 /// Which version.
@@ -107,7 +95,7 @@ impl Listed {
 }
 
 fn list(place: &Place, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = Registry::open(&place.registry)?;
+    let registry = place.open()?;
     let listed = block_on(async {
         let mut listed = Vec::new();
         for version in registry
@@ -164,7 +152,7 @@ async fn manifest(one: &OneVersion, registry: &Registry) -> anyhow::Result<Manif
 }
 
 fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = Registry::open(&one.place.registry)?;
+    let registry = one.place.open()?;
     let manifest = block_on(manifest(one, &registry))?;
     if one.place.output.json {
         return write_json(out, &manifest);
@@ -305,7 +293,7 @@ struct Verdict {
 }
 
 fn verify(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = Registry::open(&one.place.registry)?;
+    let registry = one.place.open()?;
     let folder = tempfile::tempdir()?;
     let cache = CacheDir::open(folder.path())?;
     let manifest = block_on(manifest(one, &registry))?;

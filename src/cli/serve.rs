@@ -1,7 +1,7 @@
 //! `hotshelf serve`.
 
 use crate::app::App;
-use crate::config::{Config, Layers, SETTINGS, variables};
+use crate::config::{Config, Layers, SETTINGS, Setting, variables};
 use crate::telemetry;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use std::path::PathBuf;
@@ -48,26 +48,29 @@ impl Args for ServeArgs {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("TOML file with any of the settings below, names with underscores");
-        let settings = SETTINGS.iter().map(|setting| {
-            let default = match setting.default {
-                Some(default) => format!("default {default}"),
-                None => "required".to_owned(),
-            };
-            Arg::new(setting.key)
-                .long(setting.flag())
-                .value_name("VALUE")
-                .help(format!(
-                    "{} [{default}; {}]",
-                    setting.help,
-                    setting.variable()
-                ))
-        });
-        command.arg(config).args(settings)
+        command.arg(config).args(SETTINGS.iter().map(argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// A setting as a flag.
+pub(super) fn argument(setting: &Setting) -> Arg {
+    let default = match setting.default {
+        Some("") => "default empty".to_owned(),
+        Some(default) => format!("default {default}"),
+        None => "required".to_owned(),
+    };
+    Arg::new(setting.key)
+        .long(setting.flag())
+        .value_name("VALUE")
+        .help(format!(
+            "{} [{default}; {}]",
+            setting.help,
+            setting.variable()
+        ))
 }
 
 /// Serves until SIGTERM or SIGINT; a second signal ends the process at once.

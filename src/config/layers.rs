@@ -1,5 +1,6 @@
 //! Where a setting's text comes from: flag over environment over TOML file over default.
 
+use super::s3;
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
 use hotshelf_registry::{ModelName, Registry};
@@ -53,7 +54,7 @@ impl std::error::Error for Problems {}
 pub struct Layers {
     /// As typed.
     pub flags: BTreeMap<String, String>,
-    /// Variables beginning with `HOTSHELF_`.
+    /// Variables beginning with `HOTSHELF_`, and those of [`hotshelf_registry::S3Options`].
     pub variables: BTreeMap<String, String>,
     /// Path and text of the file.
     pub file: Option<(String, String)>,
@@ -80,16 +81,20 @@ impl Layers {
         let mut problems = Problems::default();
         let file = self.file_values(&mut problems);
         for name in self.variables.keys() {
-            if !SETTINGS.iter().any(|setting| setting.variable() == *name) {
+            let is_known = SETTINGS.iter().any(|setting| setting.variable() == *name);
+            if name.starts_with("HOTSHELF_") && !is_known {
                 problems.0.push(format!("{name}: no such setting"));
             }
         }
         let mut resolved = Resolved(BTreeMap::new());
         for setting in SETTINGS {
             match self.find(setting, &file) {
-                Some((text, origin)) => match check(setting.kind, &text) {
+                Some((text, origin)) => match check(setting, &text) {
                     Ok(()) => drop(resolved.0.insert(setting.key, text)),
-                    Err(why) => problems.0.push(format!("{origin}: {text:?} {why}")),
+                    Err(why) => {
+                        let shown = shown(setting.kind, &text);
+                        problems.0.push(format!("{origin}: {shown:?} {why}"));
+                    }
                 },
                 None => problems.0.push(format!(
                     "{}: has to be given, as --{}, {} or in the file",
@@ -104,6 +109,22 @@ impl Layers {
         } else {
             Err(problems)
         }
+    }
+
+    /// The winning texts of these keys and where they were found, without a look at their form. A
+    /// file that is no TOML has none.
+    pub(super) fn of_keys<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+    ) -> impl Iterator<Item = (&'static str, String, Origin)> + 'a {
+        let file = self.file_values(&mut Problems::default());
+        let settings = SETTINGS
+            .iter()
+            .filter(|setting| keys.contains(&setting.key));
+        settings.filter_map(move |setting| {
+            let (text, origin) = self.find(setting, &file)?;
+            Some((setting.key, text, origin))
+        })
     }
 
     fn find(
@@ -157,8 +178,16 @@ impl Layers {
     }
 }
 
-fn check(kind: Kind, text: &str) -> Result<(), String> {
+/// Where a URL belongs, what stands before `@` may be a password.
+fn shown(kind: Kind, text: &str) -> &str {
     match kind {
+        Kind::Registry | Kind::S3 => text.rsplit_once('@').map_or(text, |(_, rest)| rest),
+        _ => text,
+    }
+}
+
+fn check(setting: &Setting, text: &str) -> Result<(), String> {
+    match setting.kind {
         Kind::Text if text.trim().is_empty() => Err("must not be empty".to_owned()),
         Kind::Text => Ok(()),
         Kind::Address => match text.parse::<SocketAddr>() {
@@ -170,8 +199,9 @@ fn check(kind: Kind, text: &str) -> Result<(), String> {
             _ => Err(format!("is not a whole number within {min} to {max}")),
         },
         Kind::Models => model_names(text).map(drop),
-        Kind::Registry => match Registry::open(text) {
-            Ok(_) => Ok(()),
+        Kind::S3 => s3::check(setting.key, text),
+        Kind::Registry => match Registry::check_url(text) {
+            Ok(()) => Ok(()),
             Err(error) => Err(format!("is no registry: {}", with_causes(&error))),
         },
         Kind::Word(words) if words.contains(&text) => Ok(()),

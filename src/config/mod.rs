@@ -1,13 +1,17 @@
 //! The configuration of `hotshelf serve`, and the only place that reads the environment.
 
 mod layers;
+mod machine;
+mod s3;
 mod settings;
 
 pub use layers::{Layers, Problems};
+pub use machine::memory_budget_bytes;
+pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
 use crate::lifecycle::Gate;
-use hotshelf_registry::ModelName;
+use hotshelf_registry::{ModelName, S3Options};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +22,7 @@ use std::time::Duration;
 #[allow(missing_docs, reason = "SETTINGS documents every one of them")]
 pub struct Config {
     pub registry: String,
+    pub s3: S3Options,
     pub cache_dir: PathBuf,
     pub models: Vec<ModelName>,
     pub data_addr: SocketAddr,
@@ -27,12 +32,16 @@ pub struct Config {
     pub connections_max: usize,
     pub streams_max: u32,
     pub calls_max: usize,
+    pub wait_max: Duration,
     pub call_timeout: Duration,
     pub message_bytes_max: usize,
     pub cache_bytes_max: u64,
     pub cache_ttl: Duration,
     pub header_bytes_max: u32,
     pub preface_timeout: Duration,
+    pub frame_timeout: Duration,
+    pub unread_timeout: Duration,
+    pub idle_timeout: Duration,
     pub keepalive: Duration,
     pub connection_age: Duration,
     pub drain_delay: Duration,
@@ -41,7 +50,9 @@ pub struct Config {
     pub reload_timeout: Duration,
     pub retry_first: Duration,
     pub retry_max: Duration,
+    pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
+    pub may_pin: bool,
     pub log_format: String,
     pub log_level: String,
 }
@@ -57,6 +68,7 @@ impl Config {
         let small = |key| u32::try_from(resolved.number(key)).unwrap_or(u32::MAX);
         let size = |key| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
         Ok(Self {
+            s3: layers.s3(resolved.text("registry"))?,
             registry: resolved.text("registry").to_owned(),
             cache_dir: PathBuf::from(resolved.text("cache_dir")),
             models: resolved.models(),
@@ -67,12 +79,16 @@ impl Config {
             connections_max: size("connections_max"),
             streams_max: small("streams_max"),
             calls_max: size("calls_max"),
+            wait_max: millis("wait_max_ms"),
             call_timeout: millis("call_timeout_ms"),
             message_bytes_max: size("message_bytes_max"),
             cache_bytes_max: resolved.number("cache_bytes_max"),
             cache_ttl: millis("cache_ttl_ms"),
             header_bytes_max: small("header_bytes_max"),
             preface_timeout: millis("preface_timeout_ms"),
+            frame_timeout: millis("frame_timeout_ms"),
+            unread_timeout: millis("unread_timeout_ms"),
+            idle_timeout: millis("idle_timeout_ms"),
             keepalive: millis("keepalive_ms"),
             connection_age: millis("connection_age_ms"),
             drain_delay: millis("drain_delay_ms"),
@@ -81,10 +97,12 @@ impl Config {
             reload_timeout: millis("reload_timeout_ms"),
             retry_first: millis("retry_first_ms"),
             retry_max: millis("retry_max_ms"),
+            memory_bytes_max: resolved.number("memory_bytes_max"),
             gate_at_start: match resolved.text("gate_at_start") {
                 "refuse" => Gate::Refuse,
                 _ => Gate::Serve,
             },
+            may_pin: resolved.text("version_pin") == "allow",
             log_format: resolved.text("log_format").to_owned(),
             log_level: resolved.text("log_level").to_owned(),
         })
@@ -98,14 +116,16 @@ fn threads(asked: usize) -> usize {
     }
 }
 
-/// The process's variables that begin with `HOTSHELF_`.
+/// The process's variables that begin with `HOTSHELF_`, and the usual ones of S3 clients.
 #[allow(
     clippy::disallowed_methods,
     reason = "the configuration is the one reader"
 )]
 pub fn variables() -> BTreeMap<String, String> {
     std::env::vars()
-        .filter(|(name, _)| name.starts_with("HOTSHELF_"))
+        .filter(|(name, _)| {
+            name.starts_with("HOTSHELF_") || S3Options::VARIABLES.contains(&name.as_str())
+        })
         .collect()
 }
 

@@ -14,6 +14,8 @@ pub enum Kind {
     Models,
     /// The URL of a registry.
     Registry,
+    /// What a bucket is reached with, or nothing.
+    S3,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -53,7 +55,25 @@ pub const SETTINGS: &[Setting] = &[
         "registry",
         None,
         Kind::Registry,
-        "Where versions are: file:///folder or memory:///",
+        "Where versions are: file:///folder, s3://bucket/prefix or memory:///",
+    ),
+    setting(
+        "s3_endpoint",
+        Some(""),
+        Kind::S3,
+        "S3 service, such as http://127.0.0.1:9000; empty = as AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL say, else Amazon's",
+    ),
+    setting(
+        "s3_region",
+        Some(""),
+        Kind::S3,
+        "Region of the bucket; empty = as AWS_REGION and AWS_DEFAULT_REGION say, else us-east-1",
+    ),
+    setting(
+        "s3_path_style",
+        Some("auto"),
+        Kind::S3,
+        "Whether the bucket's name stands in the path: always, never, or auto = where there is an endpoint",
     ),
     setting(
         "cache_dir",
@@ -110,6 +130,12 @@ pub const SETTINGS: &[Setting] = &[
         "Calls under way at once on one listener; more are turned away",
     ),
     setting(
+        "wait_max_ms",
+        Some("10"),
+        Kind::Number(1, DAY_MS),
+        "Longest line of calls before a core, once it lasts; more are turned away, in ms",
+    ),
+    setting(
         "call_timeout_ms",
         Some("10000"),
         Kind::Number(10, DAY_MS),
@@ -145,6 +171,25 @@ pub const SETTINGS: &[Setting] = &[
         Some("5000"),
         Kind::Number(10, DAY_MS),
         "Time for a new connection to begin speaking HTTP/2, in ms",
+    ),
+    setting(
+        "frame_timeout_ms",
+        Some("10000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a frame or the headers of a request to arrive whole, in ms",
+    ),
+    setting(
+        "unread_timeout_ms",
+        Some("20000"),
+        Kind::Number(10, DAY_MS),
+        "Time for a peer to read on in what it was answered, in ms",
+    ),
+    setting(
+        "idle_timeout_ms",
+        // Above the pauses of callers that ask once a minute.
+        Some("120000"),
+        Kind::Number(10, DAY_MS),
+        "Time without a request after which a peer is asked to leave, in ms",
     ),
     setting(
         "keepalive_ms",
@@ -195,10 +240,25 @@ pub const SETTINGS: &[Setting] = &[
         "Longest wait between attempts at a load, in ms",
     ),
     setting(
+        "memory_bytes_max",
+        Some("0"),
+        // Up to 16 TiB.
+        Kind::Number(0, 16 * 1024 * 1024 * MIB),
+        "Bytes that the versions of all models may hold, old and new ones during a swap; 0 = 80 % of the \
+         cgroup's limit or of the machine's memory",
+    ),
+    setting(
         "gate_at_start",
         Some("serve"),
         Kind::Word(&["serve", "refuse"]),
         "What to do with a version whose probes alone fail while nothing is live",
+    ),
+    setting(
+        "version_pin",
+        // Only what is live can be named, and those who debug a canary need it.
+        Some("allow"),
+        Kind::Word(&["allow", "refuse"]),
+        "Whether a caller's x-hotshelf-version metadata chooses among the live versions",
     ),
     setting(
         "log_format",

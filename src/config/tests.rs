@@ -92,3 +92,63 @@ fn the_response_cache_can_be_sized_and_turned_off() {
         assert!(said.contains(problem), "{problem:?} is missing in:\n{said}");
     }
 }
+
+#[test]
+fn a_setting_goes_over_the_usual_variables_of_s3_clients() {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "who"),
+        ("AWS_SECRET_ACCESS_KEY", "hush"),
+        ("AWS_ENDPOINT_URL_S3", "http://usual:1"),
+        ("AWS_REGION", "usual-1"),
+        ("HOTSHELF_S3_REGION", "own-1"),
+    ];
+    let file =
+        "registry = \"s3://shelf/x\"\ns3_endpoint = \"http://file:1\"\ns3_region = \"file-1\"";
+    let config = Config::build(&layers(&[("s3_path_style", "never")], &variables, file)).unwrap();
+    let (endpoint, region) = (config.s3.endpoint.unwrap(), config.s3.region.unwrap());
+    assert_eq!(endpoint.to_string(), "http://file:1");
+    assert_eq!(region.to_string(), "own-1");
+    assert_eq!(config.s3.path_style, hotshelf_registry::PathStyle::Never);
+}
+
+#[test]
+fn variables_of_s3_clients_say_nothing_to_other_registries() {
+    let variables = [
+        ("AWS_REGION", "Not One"),
+        ("AWS_SECRET_ACCESS_KEY", "alone"),
+    ];
+    let build = |registry| Config::build(&layers(&[("registry", registry)], &variables, ""));
+    assert!(build("memory:///").is_ok());
+    let said = build("s3://shelf/x").unwrap_err().to_string();
+    assert!(said.contains("AWS_REGION \"Not One\" is refused"), "{said}");
+    assert!(said.contains("AWS_ACCESS_KEY_ID"), "{said}");
+}
+
+#[test]
+fn what_a_bucket_is_reached_with_is_checked_and_shows_no_password() {
+    let wrong = [
+        ("registry", "s3://key:hush@shelf/x"),
+        ("s3_endpoint", "http://key:hush@host/x"),
+        ("s3_region", "EU"),
+        ("s3_path_style", "maybe"),
+    ];
+    let said = Config::build(&layers(&wrong, &[], ""))
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "--s3-endpoint: \"host/x\" is not http://host or https://host",
+        "--s3-region: \"EU\" is not 1 to 63 of",
+        "--s3-path-style: \"maybe\" is not auto, always or never",
+        "--registry: \"shelf/x\" is no registry",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in:\n{said}");
+    }
+    assert!(!said.contains("hush"), "{said}");
+}
+
+#[test]
+fn a_bucket_without_credentials_is_a_problem_of_the_configuration() {
+    let said = Config::build(&layers(&[("registry", "s3://shelf/x")], &[], ""));
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("registry: AWS_ACCESS_KEY_ID"), "{said}");
+}

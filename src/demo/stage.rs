@@ -5,7 +5,7 @@ use super::shop::{EventKind, Shop, ShopSpec, generate};
 use anyhow::Context;
 use bytes::Bytes;
 use hotshelf_model::{CardExtra, FitParams, Interactions, InteractionsBuilder, ProductInfo, fit};
-use hotshelf_registry::{Input, Lineage, ModelName, NewPart, NewVersion, Registry};
+use hotshelf_registry::{Input, Lineage, ModelName, NewPart, NewVersion, Registry, S3Options};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -101,7 +101,10 @@ impl Stage {
             interactions: Arc::new(builder.build()),
             catalogue: Arc::new(shop.products().iter().map(info).collect()),
             names: shop.products().iter().map(described).collect(),
-            registry: Registry::open(&format!("file://{}", registry.display()))?,
+            registry: Registry::open(
+                &format!("file://{}", registry.display()),
+                &S3Options::default(),
+            )?,
             shop: Arc::new(shop),
         })
     }

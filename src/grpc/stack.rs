@@ -5,7 +5,8 @@ use super::dispatch::{Dispatch, Route};
 use super::encoded::RecommendationServer;
 use super::health::Health;
 use super::layers::{
-    AdmissionLayer, CallLayer, CallMetrics, DeadlineLayer, DetailsLayer, PanicLayer,
+    AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService, DeadlineLayer,
+    DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
 };
 use super::models::{ModelOperator, Operations};
 use super::proto::DESCRIPTORS;
@@ -13,7 +14,7 @@ use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommender::Recommender;
 use crate::lifecycle::Models;
 use crate::metrics::Metrics;
-use crate::net::HttpService;
+use crate::net::{Line, Services};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -23,7 +24,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::{self, HealthServer};
 use tower::util::BoxCloneSyncService;
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder};
 
 /// Full names of the two reflection services, as they list themselves.
 const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
@@ -47,6 +48,8 @@ pub struct Answers {
     pub models: Arc<Models>,
     /// `None`: every answer is computed.
     pub cache: Option<Arc<AnswerCache>>,
+    /// Whether callers may name the version that answers.
+    pub may_pin: bool,
 }
 
 /// Which services a listener has beside health and reflection.
@@ -75,44 +78,38 @@ pub struct Stack {
     limits: Limits,
     metrics: Arc<Metrics>,
     calls: Arc<CallMetrics>,
-    admission: AdmissionLayer,
+    places: Arc<Places>,
 }
 
 impl Stack {
     /// The parts of one listener.
     pub fn new(plane: Plane, health: Health, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let calls = CallMetrics::new(&metrics, plane.name());
-        let admission = AdmissionLayer::new(limits.calls_max, Arc::clone(&metrics));
+        let places = Places::new(limits.calls_max, Arc::clone(&metrics));
         Self {
             plane,
             health,
             limits,
             metrics,
             calls,
-            admission,
+            places,
         }
     }
 
     /// Services and layers for one core.
-    pub fn build(&self) -> impl HttpService + use<> {
+    pub fn build(&self) -> impl Services + use<> {
         let bytes_max = self.limits.message_bytes_max;
         let (name, service) = match &self.plane {
             Plane::Data(answers) => {
                 let models = Arc::clone(&answers.models);
-                let recommender = Recommender::new(models, answers.cache.clone());
+                let recommender = Recommender::new(models, answers.cache.clone(), answers.may_pin);
                 let service = RecommendationServer::new(recommender, bytes_max);
-                (
-                    RecommendationServer::NAME,
-                    route(self.admission.layer(service)),
-                )
+                named(service)
             }
             Plane::Admin(operations) => {
                 let service = ModelServiceServer::new(ModelOperator(operations.clone()))
                     .max_decoding_message_size(bytes_max);
-                (
-                    model_service_server::SERVICE_NAME,
-                    route(self.admission.layer(service)),
-                )
+                (model_service_server::SERVICE_NAME, route(service))
             }
         };
         let health = HealthServer::new(self.health.service()).max_decoding_message_size(bytes_max);
@@ -125,14 +122,41 @@ impl Stack {
         routes.push(named(v1.expect(decodes)));
         let v1alpha = reflection(&[name, REFLECTION_V1ALPHA]).build_v1alpha();
         routes.push(named(v1alpha.expect(decodes)));
-        ServiceBuilder::new()
-            .layer(CallLayer::new(Arc::clone(&self.calls)))
-            .layer(DetailsLayer)
-            .layer(PanicLayer::new(Arc::clone(&self.metrics)))
-            .layer(DeadlineLayer {
+        CoreServices {
+            services: Dispatch::new(routes),
+            deadlines: DeadlineLayer {
                 default: self.limits.call_timeout,
-            })
-            .service(Dispatch::new(routes))
+            },
+            panics: PanicLayer::new(Arc::clone(&self.metrics)),
+            calls: CallLayer::new(Arc::clone(&self.calls)),
+            places: Arc::clone(&self.places),
+        }
+    }
+}
+
+/// What one core serves its connections with.
+struct CoreServices {
+    services: Dispatch,
+    deadlines: DeadlineLayer,
+    panics: PanicLayer,
+    calls: CallLayer,
+    places: Arc<Places>,
+}
+
+/// The layers of `super::layers`, from the outside in.
+type Layered<S> = CallService<AdmissionService<DetailsService<PanicService<DeadlineService<S>>>>>;
+
+impl Services for CoreServices {
+    type Service = Layered<Dispatch>;
+
+    fn connect(&self, line: Line) -> Self::Service {
+        ServiceBuilder::new()
+            .layer(self.calls.clone())
+            .layer(AdmissionLayer::new(Arc::clone(&self.places), line))
+            .layer(DetailsLayer)
+            .layer(self.panics.clone())
+            .layer(self.deadlines)
+            .service(self.services.clone())
     }
 }
 

@@ -3,7 +3,9 @@
 //! The driver owns every resident version. A request only ever borrows a snapshot, so the last
 //! reference is always the driver's, and memory is given back on a thread that serves nobody.
 
-use super::event::{Action, Event, Proposal, Reply, Ticket};
+mod disk;
+
+use super::event::{Action, Event, Proposal, Reply, Supply, Ticket};
 use super::live::{Live, LoadedVersion, ModelSlot};
 use super::loader::{Load, LoadResult, Source};
 use super::manager::{ModelManager, Now};
@@ -107,6 +109,7 @@ impl Driver {
 
     /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        let mut freed = self.source.budget.freed();
         loop {
             while let Some(action) = self.manager.next_action(self.now()) {
                 self.perform(action);
@@ -118,6 +121,7 @@ impl Driver {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
                 Some(input) = inputs.recv() => self.take(input),
+                Ok(()) = freed.changed() => self.take(Input::Event(Event::MemoryFreed)),
             }
         }
     }
@@ -151,7 +155,13 @@ impl Driver {
                 }
                 self.manager.handle(event, now);
             }
-            Input::Report(report) => self.report = report,
+            Input::Report(report) => {
+                if !report.registry_error.is_empty() {
+                    let why = report.registry_error.clone();
+                    self.manager.handle(Event::Unreadable { why }, now);
+                }
+                self.report = report;
+            }
             Input::Loaded(version, result) => {
                 self.count_load(&result);
                 let outcome = result.outcome.map(|(loaded, info)| {
@@ -179,7 +189,13 @@ impl Driver {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Load { version, is_paced } => self.load(version, is_paced),
+            Action::Load {
+                version,
+                is_paced,
+                supply,
+            } => self.load(version, is_paced, supply),
+            Action::Recall => self.recall(),
+            Action::Keep { record } => self.keep(record),
             Action::Activate { record } => {
                 match Live::assemble(record, &self.resident) {
                     Some(live) => self.activate(Arc::new(live)),
@@ -250,15 +266,20 @@ impl Driver {
         let _ = self.is_live.send(true);
     }
 
-    fn load(&mut self, version: Version, is_paced: bool) {
+    fn load(&mut self, version: Version, is_paced: bool, supply: Supply) {
         let load = Load {
             model: self.handle.slot.name.clone(),
             version,
             is_paced,
-            kept: self.resident.values().map(|loaded| loaded.upload).collect(),
+            supply,
+            kept: self
+                .resident
+                .values()
+                .map(|loaded| loaded.manifest.upload)
+                .collect(),
         };
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
-        tracing::info!(model = %load.model, %version, is_paced, "loading");
+        tracing::info!(model = %load.model, %version, is_paced, ?supply, "loading");
         let started = self.spawn("loader", move || {
             let mut progress = |state: VersionState| {
                 let _ = inputs.blocking_send(Input::Event(Event::Progress { version, state }));
@@ -352,6 +373,7 @@ impl Driver {
 
     fn publish(&self) {
         let manager = self.manager.status();
+        self.log_degradation(&manager.degraded);
         let held = self.resident.len() + self.draining.len() + self.freeing;
         let model = self.handle.slot.name.as_str();
         manager.show(&self.metrics.lifecycle, model, held as u64);
@@ -360,5 +382,19 @@ impl Driver {
             registry_error: self.report.registry_error.clone(),
             skipped_rollouts: self.report.skipped.clone(),
         }));
+    }
+
+    /// Every change of what the model does without, once.
+    fn log_degradation(&self, degraded: &str) {
+        let before = self.handle.status.load();
+        if before.manager.degraded == degraded {
+            return;
+        }
+        let model = &self.handle.slot.name;
+        if degraded.is_empty() {
+            tracing::info!(%model, "degraded no more");
+        } else {
+            tracing::warn!(%model, degraded, "degraded");
+        }
     }
 }

@@ -22,6 +22,24 @@ pub struct Proposal {
     pub reason: String,
 }
 
+/// Where a loader takes a version from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// The registry; parts that are in the cache are not fetched again.
+    Registry,
+    /// The cache alone, by the manifests that are remembered there. The store is not asked.
+    Cache,
+}
+
+/// What was live here before, as it is remembered on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remembered {
+    /// The record.
+    pub record: RolloutRecord,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
 /// How an attempt to write a rollout record ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RecordOutcome {
@@ -45,6 +63,23 @@ pub enum Event {
     Desired {
         /// Every record's parent is the next one.
         chain: Vec<RolloutRecord>,
+    },
+    /// The registry could not be read.
+    Unreadable {
+        /// For people.
+        why: String,
+    },
+    /// The disk was asked what was live here before.
+    Recalled {
+        /// `None`: nothing. An error says why what is there cannot be used.
+        outcome: Result<Option<Remembered>, String>,
+    },
+    /// The attempt to write down what is live is over.
+    Kept {
+        /// The rollout.
+        rollout: RolloutNumber,
+        /// How it ended.
+        outcome: Result<(), String>,
     },
     /// A loader went one step further.
     Progress {
@@ -73,6 +108,8 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// Some version of this process gave memory back.
+    MemoryFreed,
     /// The memory of a retired version is free.
     Freed {
         /// Which version.
@@ -89,6 +126,15 @@ pub(super) enum Action {
         version: Version,
         /// Something is live, so go gently.
         is_paced: bool,
+        /// From where.
+        supply: Supply,
+    },
+    /// Ask the disk what was live here before; answer with `Recalled`.
+    Recall,
+    /// Write down that this record is live; answer with `Kept`.
+    Keep {
+        /// The live record.
+        record: RolloutRecord,
     },
     /// Write a rollout record with this one version at 100 %; answer with `Recorded`.
     Record {

@@ -1,29 +1,28 @@
 //! What requests see: one immutable snapshot per model, swapped as a whole.
 
+use super::budget::Reservation;
 use crate::metrics::VersionMetrics;
 use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
-use hotshelf_registry::{ModelName, RolloutRecord, UploadId, Version};
-use sha2::{Digest, Sha256};
+use hotshelf_registry::{Manifest, ModelName, RolloutRecord, Version, bucket};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-
-/// Shares are hundredths of a percent.
-const SHARE_TOTAL_BP: u64 = 10_000;
 
 /// A version in memory, verified and warm. Its last reference is dropped by the driver, never by a
 /// request.
 pub struct LoadedVersion {
     /// Its number.
     pub version: Version,
-    /// Where its parts are, in the registry and in the cache.
-    pub upload: UploadId,
+    /// What it was loaded by; written down for a start without the registry.
+    pub manifest: Arc<Manifest>,
     /// What answers.
     pub model: Model,
     /// What its publisher says of it.
     pub card: ModelCard,
     /// Metric handles, made when it first goes live; their series end when this is dropped.
     pub metrics: OnceLock<VersionMetrics>,
+    /// What it holds of the memory budget; declared last, so that it is given back when the rest is free.
+    pub reservation: Reservation,
 }
 
 /// One arm of a live rollout.
@@ -33,7 +32,7 @@ pub struct LiveArm {
     /// The version that answers.
     pub loaded: Arc<LoadedVersion>,
     /// The arm owns the buckets below this and above the arm before it.
-    end_bp: u64,
+    end_bp: u16,
 }
 
 /// A rollout record with all its arms loaded.
@@ -52,7 +51,7 @@ impl Live {
         let mut end_bp = 0;
         let mut arms = Vec::with_capacity(record.arms.len());
         for arm in &record.arms {
-            end_bp += u64::from(arm.share_bp);
+            end_bp += arm.share_bp;
             let loaded = Arc::clone(resident.get(&arm.version)?);
             arms.push(LiveArm {
                 name: arm.name.to_string(),
@@ -82,19 +81,6 @@ impl Live {
     pub fn arms(&self) -> &[LiveArm] {
         &self.arms
     }
-}
-
-/// The first 8 bytes, big-endian, of sha256(salt ‖ 0x00 ‖ key), modulo 10,000.
-fn bucket(salt: &str, key: &str) -> u64 {
-    let digest = Sha256::new()
-        .chain_update(salt)
-        .chain_update([0])
-        .chain_update(key)
-        .finalize();
-    let (head, _) = digest.split_at(8);
-    head.iter()
-        .fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
-        % SHARE_TOTAL_BP
 }
 
 /// The place where one model's snapshot stands.
@@ -138,17 +124,5 @@ impl Models {
     /// Every slot, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ModelSlot>> {
         self.slots.values()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bucket;
-
-    #[test]
-    fn bucket_is_the_documented_hash() {
-        // sha256("salt" 00 "user-1") computed independently with Python's hashlib.
-        assert_eq!(bucket("salt", "user-1"), 2642);
-        assert_eq!(bucket("", ""), 3192);
     }
 }

@@ -1,18 +1,22 @@
 //! Brings one version from the registry into memory, on a thread of its own.
 //!
 //! ```text
-//! manifest ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
+//! manifest ─▶ reserve memory ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
 //! ```
 //!
 //! Whatever goes wrong ends here as a [`LoadError`]: a decoder's panic too.
 
+use super::budget::{MemoryBudget, Need, Reservation};
+use super::event::Supply;
 use super::live::LoadedVersion;
 use super::pacing::Pacer;
 use super::state::{LoadError, LoadedInfo, Phase, VersionState};
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
-use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, UploadId, Version};
+use hotshelf_registry::{
+    CacheDir, LiveSet, LocalParts, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
+};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,10 +32,41 @@ const WARM_UP_QUERIES: usize = 200;
 pub struct Source {
     /// The registry.
     pub registry: Registry,
+    /// Its URL: what is remembered of one registry is not served under another.
+    pub origin: Arc<str>,
     /// This process's own folder.
     pub cache: Arc<CacheDir>,
+    /// What all versions of the process may hold.
+    pub budget: Arc<MemoryBudget>,
     /// Where loads are counted.
     pub metrics: Arc<Metrics>,
+}
+
+impl Source {
+    /// What was live here before, if it came from this registry. BLOCKS for one read.
+    pub(super) fn recall(&self, model: &ModelName) -> Result<Option<LiveSet>, String> {
+        let recalled = self.cache.recall(model);
+        let recalled = recalled.map_err(|error| crate::error::with_causes(&error))?;
+        match recalled {
+            Some(set) if *set.origin != *self.origin => Err(format!(
+                "rollout {} is remembered of registry {}, not of {}",
+                set.record.number, set.origin, self.origin
+            )),
+            recalled => Ok(recalled),
+        }
+    }
+
+    /// Writes down what is live. BLOCKS for one small write and its sync.
+    pub(super) fn keep(
+        &self,
+        record: RolloutRecord,
+        manifests: Vec<Manifest>,
+    ) -> Result<(), String> {
+        let saved_at = jiff::Timestamp::now().to_string();
+        let set = LiveSet::new((self.origin.to_string(), saved_at), record, manifests);
+        set.and_then(|set| self.cache.remember(&set))
+            .map_err(|error| crate::error::with_causes(&error))
+    }
 }
 
 /// What a loader hands over.
@@ -50,6 +85,8 @@ pub(super) struct Load {
     pub version: Version,
     /// Something is live beside it.
     pub is_paced: bool,
+    /// From where.
+    pub supply: Supply,
     /// Uploads whose files stay in the cache: those of versions in memory, for a restart.
     pub kept: BTreeSet<UploadId>,
 }
@@ -87,7 +124,14 @@ impl Load {
     ) -> Result<(Arc<LoadedVersion>, LoadedInfo), LoadError> {
         let mut pacer = Pacer::begin(self.is_paced);
         let mut breathe = |_bytes: usize| pacer.breathe();
-        let (manifest, local) = steps.run("fetch", || self.fetch(source))?;
+        let Fetched {
+            manifest,
+            local,
+            mut reservation,
+        } = steps.run("fetch", || match self.supply {
+            Supply::Registry => self.fetch(source),
+            Supply::Cache => self.held(source),
+        })?;
         progress(VersionState::Verifying);
         let parts = steps.run("verify", || {
             local
@@ -102,25 +146,27 @@ impl Load {
             warm_up(&model, &mut scratch, &mut breathe);
             Ok(())
         })?;
+        let resident_bytes = model.heap_bytes();
+        // A part stays in memory as a whole, its header too.
+        let held_bytes = parts_bytes(&manifest).max(resident_bytes as u64);
+        reservation.settle(self.version, held_bytes)?;
         let info = LoadedInfo {
-            resident_bytes: model.heap_bytes(),
+            resident_bytes,
             probe_failure,
         };
         let metrics = OnceLock::new();
         let loaded = LoadedVersion {
             version: self.version,
-            upload: manifest.upload,
+            manifest: Arc::new(manifest),
             model,
             card,
             metrics,
+            reservation,
         };
         Ok((Arc::new(loaded), info))
     }
 
-    fn fetch(
-        &self,
-        source: &Source,
-    ) -> Result<(Manifest, hotshelf_registry::LocalParts), LoadError> {
+    fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
         // A runtime of its own: fetching never takes a turn from requests.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -131,12 +177,53 @@ impl Load {
             is_retryable: true,
         })?;
         runtime.block_on(async {
-            let manifest = source.registry.manifest(&self.model, self.version).await;
+            // The runtime ends with the load, and with it the connections that it opened.
+            let registry = source.registry.detached();
+            let registry = registry.map_err(|error| registry_error(&error))?;
+            let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = manifest.map_err(|error| registry_error(&error))?;
+            let reservation = self.reserve(source, &manifest)?;
             self.make_room(source, &manifest);
-            let local = source.registry.fetch(&manifest, &source.cache).await;
-            Ok((manifest, local.map_err(|error| registry_error(&error))?))
+            let local = registry.fetch(&manifest, &source.cache).await;
+            let local = local.map_err(|error| registry_error(&error))?;
+            Ok(Fetched {
+                manifest,
+                local,
+                reservation,
+            })
         })
+    }
+
+    /// From the cache alone, by what is remembered there.
+    fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
+        let set = source.recall(&self.model).map_err(|message| LoadError {
+            kind: "cache",
+            message,
+            is_retryable: true,
+        })?;
+        let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
+        let manifest = manifest.cloned().ok_or_else(|| LoadError {
+            kind: "cache",
+            message: format!("version {} is no longer remembered on disk", self.version),
+            is_retryable: true,
+        })?;
+        let reservation = self.reserve(source, &manifest)?;
+        let held = source.cache.held(&manifest);
+        let local = held.map_err(|error| registry_error(&error))?;
+        Ok(Fetched {
+            manifest,
+            local,
+            reservation,
+        })
+    }
+
+    /// By the manifest alone: nothing is fetched or allocated for a version that would not fit.
+    fn reserve(&self, source: &Source, manifest: &Manifest) -> Result<Reservation, LoadError> {
+        let need = Need {
+            parts_bytes: parts_bytes(manifest),
+            working_bytes: card(manifest)?.working_bytes(),
+        };
+        source.budget.reserve(self.version, need)
     }
 
     /// Removes what the cache holds of other versions, so that it does not grow with every reload.
@@ -157,6 +244,18 @@ impl Load {
             }
         }
     }
+}
+
+/// A version on disk, and the memory that it will take.
+struct Fetched {
+    manifest: Manifest,
+    local: LocalParts,
+    reservation: Reservation,
+}
+
+fn parts_bytes(manifest: &Manifest) -> u64 {
+    let sizes = manifest.parts.iter().map(|part| part.size_bytes);
+    sizes.fold(0, u64::saturating_add)
 }
 
 struct Steps {

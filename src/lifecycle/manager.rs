@@ -8,12 +8,16 @@
 //! 2. free what nobody may begin with any more;
 //! 3. activate the newest rollout whose versions are all in memory;
 //! 4. write the record of a proposal whose version is in memory;
-//! 5. load one version: a proposal's first, then the newest rollout's.
+//! 5. load one version: a proposal's first, then the newest rollout's;
+//! 6. write down what is live, or ask the disk what was (see `memory`).
 //!
 //! With nothing live, rules 3 and 5 walk back to the newest rollout that can be served. With something
-//! live they look at the newest rollout only: a replica that cannot follow stays where it is.
+//! live they look at the newest rollout only: a replica that cannot follow stays where it is. While no
+//! rollout of the registry is known, the one they look at is the one remembered on disk.
 
+mod memory;
 mod proposals;
+mod retries;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +25,7 @@ use super::event::{Action, Event, Proposal, Reply, Ticket};
 use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
 use super::status::ManagerStatus;
 use hotshelf_registry::{RolloutRecord, Version};
+use memory::Memory;
 use proposals::Waiting;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -67,6 +72,7 @@ pub(super) struct ModelManager {
     /// Desired state, newest first; empty until the registry was read or while it has no rollout.
     chain: Vec<RolloutRecord>,
     has_heard: bool,
+    memory: Memory,
     live: Option<RolloutRecord>,
     versions: BTreeMap<Version, VersionEntry>,
     waiting: Vec<Waiting>,
@@ -86,6 +92,7 @@ impl ModelManager {
             policy,
             chain: Vec::new(),
             has_heard: false,
+            memory: Memory::default(),
             live: None,
             versions: BTreeMap::new(),
             waiting: Vec::new(),
@@ -101,6 +108,9 @@ impl ModelManager {
     pub(super) fn handle(&mut self, event: Event, now: Now) {
         match event {
             Event::Desired { chain } => self.hear(chain),
+            Event::Unreadable { why } => self.memory.unreadable = why,
+            Event::Recalled { outcome } => self.recalled(outcome, now),
+            Event::Kept { rollout, outcome } => self.kept(rollout, outcome, now),
             Event::Progress { version, state } => self.progress(version, state),
             Event::Loaded {
                 version,
@@ -110,6 +120,10 @@ impl ModelManager {
                 self.entry(version).phases = phases;
                 match outcome {
                     Ok(info) => self.loaded(version, info, now),
+                    // What the cache lacks says nothing of what the registry has.
+                    Err(_) if self.is_overtaken(version) => {
+                        self.entry(version).state = VersionState::Discovered;
+                    }
                     Err(error) => self.failed(version, error, now),
                 }
             }
@@ -126,6 +140,7 @@ impl ModelManager {
                 self.entry(version).add(phase);
                 self.recorded(version, outcome);
             }
+            Event::MemoryFreed => self.memory_freed(now),
             Event::Freed { version } => self.freed(version),
         }
     }
@@ -158,12 +173,23 @@ impl ModelManager {
             self.entry(version).state = VersionState::Draining;
             return Some(self.retire(version));
         }
-        let version = self.next_load(now)?;
+        if let Some(version) = self.next_load(now) {
+            return Some(self.load(version));
+        }
+        self.next_memory(now)
+    }
+
+    fn load(&mut self, version: Version) -> Action {
         let is_paced = self.live.is_some();
+        let supply = self.supply(version);
         let entry = self.entry(version);
         entry.state = VersionState::Loading;
         entry.phases.clear();
-        Some(Action::Load { version, is_paced })
+        Action::Load {
+            version,
+            is_paced,
+            supply,
+        }
     }
 
     /// Adds a step that the driver took for this version.
@@ -171,26 +197,12 @@ impl ModelManager {
         self.entry(version).add(phase);
     }
 
-    /// When a retry falls due, on the monotonic clock. `None` while a load is under way: its end is
-    /// an event.
-    pub(crate) fn next_wakeup(&self) -> Option<Duration> {
-        if self.is_loading() {
-            return None;
-        }
-        let wanted = self.candidates().flat_map(|record| &record.arms);
-        let failed = wanted.filter(|arm| self.state(arm.version) == Some(VersionState::Failed));
-        failed
-            .filter_map(|arm| self.failure(arm.version)?.next_try)
-            .min()
-    }
-
-    fn is_loading(&self) -> bool {
-        self.versions.values().any(|entry| entry.state.is_loading())
-    }
-
     /// What `GetModelStatus` shows.
     pub(super) fn status(&self) -> ManagerStatus {
-        ManagerStatus::describe(self.live.as_ref(), self.chain.first(), &self.versions)
+        let mut status =
+            ManagerStatus::describe(self.live.as_ref(), self.chain.first(), &self.versions);
+        status.without(self.said_of_memory());
+        status
     }
 
     fn hear(&mut self, chain: Vec<RolloutRecord>) {
@@ -201,6 +213,9 @@ impl ModelManager {
             (None, _) => false,
         };
         if is_newer {
+            if self.chain.is_empty() {
+                self.try_again_from_the_registry();
+            }
             self.chain = chain;
             self.chain.truncate(CHAIN_MAX);
         }
@@ -248,24 +263,6 @@ impl ModelManager {
         }
     }
 
-    fn failed(&mut self, version: Version, error: LoadError, now: Now) {
-        let attempts = 1 + self.failure(version).map_or(0, |failure| failure.attempts);
-        let can_retry = error.is_retryable && self.is_desired(version);
-        let wait = can_retry.then(|| self.backoff(attempts));
-        let entry = self.entry(version);
-        entry.state = VersionState::Failed;
-        entry.resident_bytes = 0;
-        entry.failure = Some(Failure {
-            error: error.clone(),
-            failed_at: now.wall,
-            attempts,
-            next_try: wait.map(|wait| now.monotonic + wait),
-            next_try_at: wait.map(|wait| now.wall + wait),
-        });
-        self.answer(version, &Reply::Refused(error));
-        self.forget_past();
-    }
-
     fn freed(&mut self, version: Version) {
         self.freeing.remove(&version);
         let entry = self.entry(version);
@@ -296,16 +293,20 @@ impl ModelManager {
         })
     }
 
+    /// Rollouts that could be live instead of the one that is, the most wanted first.
     fn candidates(&self) -> impl Iterator<Item = &RolloutRecord> {
         let depth = if self.live.is_some() { 1 } else { CHAIN_MAX };
-        let live = self.live.as_ref().map(|record| record.number);
+        // A number alone does not tell a record of this registry from one remembered of another.
+        let live = self.live.as_ref().map(RolloutRecord::as_parent);
         self.chain
             .iter()
+            .chain(self.stand_in())
             .take(depth)
-            .take_while(move |record| Some(record.number) != live)
+            .take_while(move |record| Some(record.as_parent()) != live)
     }
 
     fn activate(&mut self, record: &RolloutRecord) {
+        self.note_live(record);
         let past = self.live.replace(record.clone());
         for arm in past.iter().flat_map(|past| &past.arms) {
             if !record.arms.iter().any(|new| new.version == arm.version) {
@@ -343,9 +344,9 @@ impl ModelManager {
     }
 
     fn needed(&self, now: Now) -> BTreeSet<Version> {
-        let newest = self
-            .chain
-            .first()
+        let newest = self.chain.first();
+        let newest = newest
+            .or_else(|| self.stand_in())
             .filter(|record| record.arms.iter().all(|arm| !self.is_hopeless(arm.version)));
         let records = self.live.iter().chain(self.target(now)).chain(newest);
         let arms = records
@@ -376,30 +377,6 @@ impl ModelManager {
         self.candidates()
             .flat_map(|record| &record.arms)
             .any(|arm| arm.version == version)
-    }
-
-    /// Failed, and no attempt is due.
-    fn is_blocked(&self, version: Version, now: Now) -> bool {
-        self.state(version) == Some(VersionState::Failed)
-            && self
-                .failure(version)
-                .is_some_and(|failure| failure.next_try.is_none_or(|due| due > now.monotonic))
-    }
-
-    /// Failed for good.
-    fn is_hopeless(&self, version: Version) -> bool {
-        self.state(version) == Some(VersionState::Failed)
-            && self
-                .failure(version)
-                .is_some_and(|failure| failure.next_try.is_none())
-    }
-
-    fn backoff(&self, attempts: u32) -> Duration {
-        let doubled = self
-            .policy
-            .retry_first
-            .saturating_mul(1 << (attempts - 1).min(20));
-        doubled.min(self.policy.retry_max)
     }
 
     fn forget_past(&mut self) {

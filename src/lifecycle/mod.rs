@@ -9,8 +9,12 @@
 //!                                                                                 snapshot each
 //! ```
 //!
+//! Driver ──▶ the cache folder: what is live is written down there, and asked for by a server that starts
+//! while the registry cannot be read.
+//!
 //! Knows neither gRPC nor sockets.
 
+mod budget;
 mod driver;
 mod event;
 mod live;
@@ -22,8 +26,9 @@ mod state;
 mod status;
 mod watch;
 
+pub use budget::{MemoryBudget, Reservation};
 pub use driver::{Input, ModelHandle};
-pub use event::{Proposal, Reply};
+pub use event::{Proposal, Remembered, Reply, Supply};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
 pub use loader::{Source, card, probe, unpack};
 pub(crate) use manager::main_version;

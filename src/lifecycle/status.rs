@@ -49,6 +49,14 @@ impl ManagerStatus {
         }
     }
 
+    /// Adds sentences on what the server does without.
+    pub(super) fn without(&mut self, said: Vec<String>) {
+        let known = std::mem::take(&mut self.degraded);
+        let all = std::iter::once(known).chain(said);
+        let all: Vec<String> = all.filter(|sentence| !sentence.is_empty()).collect();
+        self.degraded = all.join("; ");
+    }
+
     /// Sets the gauges of this model. `held` versions are in memory, draining ones included.
     pub(crate) fn show(&self, metrics: &LifecycleMetrics, model: &str, held: u64) {
         let number = |record: Option<&RolloutRecord>| record.map_or(0, |r| r.number.get());

@@ -12,6 +12,7 @@ use hotshelf_registry::{
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -19,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Skipped records remembered for status.
 const SKIPPED_MAX: usize = 16;
+
+/// Wait for the first answer before the registry counts as one that cannot be read (chosen: a store
+/// that stalls must not keep a server from what it has on disk; a slow one answers well within).
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// A rollout record to be written.
 #[derive(Debug)]
@@ -96,7 +101,11 @@ impl Watch {
     async fn look(&self, log: &mut Option<RolloutLog>, report: &mut WatchReport) -> bool {
         let is_first = log.is_none();
         let before = report.registry_error.clone();
-        let news = self.read(log).await;
+        let news = if is_first && before.is_empty() {
+            self.read_or_complain(log, report).await
+        } else {
+            self.read(log).await
+        };
         let mut is_new = is_first;
         match news {
             Ok(seen) => {
@@ -136,6 +145,26 @@ impl Watch {
             }
         }
         is_readable
+    }
+
+    /// Reads on for as long as it takes, and says so when the first answer is late.
+    async fn read_or_complain(
+        &self,
+        log: &mut Option<RolloutLog>,
+        report: &WatchReport,
+    ) -> Result<Vec<Seen>, hotshelf_registry::Error> {
+        let mut read = pin!(self.read(log));
+        if let Ok(news) = tokio::time::timeout(FIRST_ANSWER, read.as_mut()).await {
+            return news;
+        }
+        let registry_error = format!("no answer within {} s", FIRST_ANSWER.as_secs());
+        tracing::warn!(model = %self.model, error = registry_error, "cannot read the registry's rollouts");
+        let late = WatchReport {
+            registry_error,
+            ..report.clone()
+        };
+        self.send(Input::Report(late)).await;
+        read.await
     }
 
     async fn read(

@@ -11,7 +11,9 @@
 //! poll 3: read = send the buffer, then read the socket
 //! ```
 
-use bytes::{Buf, Bytes, BytesMut};
+use super::frames::kind;
+use super::guard::{Flooded, Guard};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use pin_project_lite::pin_project;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -22,24 +24,29 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const SEND_AT_BYTES: usize = 16 * 1024;
 /// Above this many bytes a write waits for the socket (chosen: four times that).
 const HOLD_BYTES_MAX: usize = 64 * 1024;
+/// GOAWAY's code for a peer that makes too much work (RFC 9113, section 7).
+const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 pin_project! {
-    /// A stream with gathered writes, and bytes that were read ahead of it.
+    /// A stream with gathered writes, bytes that were read ahead of it, and a guard that sees both
+    /// ways.
     pub struct GatherIo<T> {
         #[pin]
         inner: T,
         read_ahead: Bytes,
         gathered: BytesMut,
+        guard: Guard,
     }
 }
 
 impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
-    /// Wraps `inner`, from which `read_ahead` was read already.
-    pub(super) fn new(inner: T, read_ahead: Bytes) -> Self {
+    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that.
+    pub(super) fn new(inner: T, read_ahead: Bytes, guard: Guard) -> Self {
         Self {
             inner,
             read_ahead,
             gathered: BytesMut::new(),
+            guard,
         }
     }
 
@@ -47,13 +54,28 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     fn poll_send(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
         while !this.gathered.is_empty() {
-            let sent = ready!(this.inner.as_mut().poll_write(cx, this.gathered))?;
+            let Poll::Ready(sent) = this.inner.as_mut().poll_write(cx, this.gathered)? else {
+                this.guard.sent(0, this.gathered.len());
+                return Poll::Pending;
+            };
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             this.gathered.advance(sent);
+            this.guard.sent(sent, this.gathered.len());
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Says why, as far as the socket takes it at once, and breaks off.
+    fn refuse(mut self: Pin<&mut Self>, cx: &mut Context<'_>, flooded: Flooded) -> io::Error {
+        let goodbye = self.as_mut().project().gathered;
+        goodbye.put_slice(&[0, 0, 8, kind::GOAWAY, 0, 0, 0, 0, 0]);
+        goodbye.put_u32(flooded.last_stream);
+        goodbye.put_u32(ENHANCE_YOUR_CALM);
+        // A peer that does not read need not be told.
+        let _ = self.poll_send(cx);
+        io::Error::other("the peer's frames make work and ask for nothing")
     }
 
     /// Makes room for one more write.
@@ -75,13 +97,16 @@ impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
         if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
             return Poll::Ready(Err(error));
         }
-        let this = self.project();
+        let this = self.as_mut().project();
         if !this.read_ahead.is_empty() {
             let len = this.read_ahead.len().min(buf.remaining());
             buf.put_slice(&this.read_ahead.split_to(len));
             return Poll::Ready(Ok(()));
         }
-        this.inner.poll_read(cx, buf)
+        let known = buf.filled().len();
+        ready!(this.inner.poll_read(cx, buf))?;
+        let read = this.guard.read(&buf.filled()[known..]);
+        Poll::Ready(read.map_err(|flooded| self.refuse(cx, flooded)))
     }
 }
 
@@ -92,7 +117,9 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.as_mut().poll_room(cx))?;
-        self.project().gathered.extend_from_slice(data);
+        let this = self.project();
+        this.guard.write(data);
+        this.gathered.extend_from_slice(data);
         Poll::Ready(Ok(data.len()))
     }
 
@@ -104,6 +131,7 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
         ready!(self.as_mut().poll_room(cx))?;
         let this = self.project();
         for slice in slices {
+            this.guard.write(slice);
             this.gathered.extend_from_slice(slice);
         }
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
@@ -131,13 +159,19 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::guard::Notes;
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &'static [u8]) -> GatherIo<T> {
+        let guard = Guard::new(Notes::default());
+        GatherIo::new(inner, Bytes::from_static(read_ahead), guard)
+    }
 
     #[tokio::test]
     async fn writes_go_out_with_the_next_read_in_their_order() {
         let (near, mut far) = duplex(1 << 20);
-        let mut io = GatherIo::new(near, Bytes::new());
+        let mut io = gathering(near, b"");
         io.write_all(b"one ").await.unwrap();
         io.flush().await.unwrap();
         io.write_all(b"two").await.unwrap();
@@ -155,7 +189,7 @@ mod tests {
     async fn bytes_read_ahead_come_first() {
         let (near, mut far) = duplex(64);
         far.write_all(b"tail").await.unwrap();
-        let mut io = GatherIo::new(near, Bytes::from_static(b"head "));
+        let mut io = gathering(near, b"head ");
         let mut got = [0; 9];
         io.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"head tail");
@@ -164,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn shutdown_sends_what_was_gathered() {
         let (near, mut far) = duplex(64);
-        let mut io = GatherIo::new(near, Bytes::new());
+        let mut io = gathering(near, b"");
         io.write_all(b"bye").await.unwrap();
         io.shutdown().await.unwrap();
         let mut got = Vec::new();
@@ -175,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_stalls_stops_the_writer_and_loses_nothing() {
         let (near, mut far) = duplex(1024);
-        let mut io = GatherIo::new(near, Bytes::new());
+        let mut io = gathering(near, b"");
         let sent: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
         let copy = sent.clone();
         let writer = tokio::spawn(async move {

@@ -1,13 +1,19 @@
 //! Sockets, connections and the threads that serve them. Knows HTTP/2 but neither gRPC nor models:
 //! the services come in as arguments.
 
+mod calls;
 mod connection;
+mod frames;
 mod gather;
+mod guard;
 pub mod http_plane;
 mod plane;
+mod turns;
 
-pub use connection::{BoxError, ConnectionLimits, HttpService};
-pub use plane::{Plane, PlaneConfig};
+pub use calls::{BoxError, Decided, HttpService};
+pub use connection::ConnectionLimits;
+pub use plane::{Plane, PlaneConfig, Services};
+pub use turns::{Line, LineLimits};
 
 use std::io;
 use std::net::SocketAddr;

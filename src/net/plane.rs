@@ -8,7 +8,9 @@
 //!
 //! A connection stays on its core: no locks between cores, no migration of tasks.
 
-use super::connection::{ConnectionLimits, End, HttpService, Stages, serve};
+use super::calls::HttpService;
+use super::connection::{ConnectionLimits, Stages, serve};
+use super::turns::{self, Line, LineLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
@@ -26,6 +28,19 @@ const HANDOVER_MAX: usize = 1024;
 /// Pause after an accept that failed, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Runs of tasks between two looks at the sockets (chosen: with the runtime's own 61, a request that
+/// comes while others are computed would not be read for milliseconds).
+const LOOK_AFTER_TASKS: u32 = 16;
+
+/// What a core serves with, once it has been made there.
+pub trait Services: 'static {
+    /// What a connection is served with.
+    type Service: HttpService;
+
+    /// A new connection's service, and its place in the core's line of calls.
+    fn connect(&self, line: Line) -> Self::Service;
+}
+
 /// A plane before it runs.
 pub struct PlaneConfig {
     /// Label of metrics and threads: `data` or `admin`.
@@ -38,6 +53,8 @@ pub struct PlaneConfig {
     pub connections_max: usize,
     /// Of each connection; `age` is the mean, spread by a tenth either way.
     pub limits: ConnectionLimits,
+    /// Of each core's line of calls.
+    pub line: LineLimits,
     /// Spreads ages.
     pub jitter: ChaCha8Rng,
 }
@@ -60,6 +77,7 @@ struct Core {
 struct CoreConfig {
     name: &'static str,
     limits: ConnectionLimits,
+    line: LineLimits,
     stages: Stages,
     metrics: Arc<Metrics>,
     jitter: ChaCha8Rng,
@@ -70,7 +88,7 @@ impl Plane {
     ///
     /// # Errors
     /// The system refuses a thread or a runtime.
-    pub fn start<S: HttpService>(
+    pub fn start<S: Services>(
         config: PlaneConfig,
         metrics: &Arc<Metrics>,
         services: impl Fn() -> S + Send + Sync + 'static,
@@ -84,6 +102,7 @@ impl Plane {
             let core = CoreConfig {
                 name: config.name,
                 limits: config.limits.clone(),
+                line: config.line,
                 stages: stages.clone(),
                 metrics: Arc::clone(metrics),
                 jitter: fork(&mut jitter),
@@ -157,7 +176,7 @@ async fn accept(config: PlaneConfig, cores: Vec<Core>, stages: Stages, metrics: 
     }
 }
 
-fn start_core<S: HttpService>(
+fn start_core<S: Services>(
     index: usize,
     config: CoreConfig,
     services: Arc<impl Fn() -> S + Send + Sync + 'static>,
@@ -165,6 +184,7 @@ fn start_core<S: HttpService>(
 ) -> io::Result<Core> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(LOOK_AFTER_TASKS)
         .build()?;
     let connections = Arc::new(AtomicUsize::new(0));
     let (inbox, outbox) = mpsc::channel(HANDOVER_MAX);
@@ -178,13 +198,14 @@ fn start_core<S: HttpService>(
     Ok(Core { connections, inbox })
 }
 
-async fn run_core<S: HttpService>(
+async fn run_core<S: Services>(
     mut config: CoreConfig,
-    service: S,
+    services: S,
     mut outbox: mpsc::Receiver<TcpStream>,
     connections: Arc<AtomicUsize>,
 ) {
     let tracker = TaskTracker::new();
+    let core = turns::Core::new(config.line);
     let open = config
         .metrics
         .traffic
@@ -200,7 +221,9 @@ async fn run_core<S: HttpService>(
             age: config.age(),
             ..config.limits.clone()
         };
-        let (service, stages) = (service.clone(), config.stages.clone());
+        let line = Line::new(&core);
+        let service = (services.connect(line.clone()), line);
+        let stages = config.stages.clone();
         let (open, connections) = (open.clone(), Arc::clone(&connections));
         let (metrics, name) = (Arc::clone(&config.metrics), config.name);
         open.inc();
@@ -208,12 +231,8 @@ async fn run_core<S: HttpService>(
             let end = serve(stream, service, limits, stages).await;
             open.dec();
             connections.fetch_sub(1, Ordering::Relaxed);
-            let reason = match end {
-                End::Closed => return,
-                End::PrefaceTimeout => "preface_timeout",
-                End::NotHttp2 => "not_http2",
-                End::Overstayed => "overstayed",
-                End::Killed => "drain_timeout",
+            let Some(reason) = end.reason() else {
+                return;
             };
             metrics
                 .traffic

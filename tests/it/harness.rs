@@ -4,6 +4,8 @@
 mod artifact;
 mod calls;
 mod catalogue;
+pub(crate) mod frames;
+mod held;
 mod program;
 mod raw_call;
 mod refusal;
@@ -15,6 +17,8 @@ mod wait;
 
 pub(crate) use artifact::Parts;
 pub(crate) use catalogue::{BRANDS, CATEGORIES, catalogue};
+pub(crate) use frames::FramePeer;
+pub(crate) use held::Held;
 pub(crate) use program::{Run, hotshelf, hotshelf_in};
 pub(crate) use raw_call::RawConnection;
 pub(crate) use refusal::{error_kind, error_reason, violations};

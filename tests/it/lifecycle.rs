@@ -5,4 +5,5 @@ mod following;
 mod listing;
 mod racing;
 mod reloading;
+mod remembered;
 mod starting;

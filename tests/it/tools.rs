@@ -7,10 +7,16 @@
 //! let Some(grpcurl) = tools::tool("grpcurl") else { return };
 //! ```
 
-use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
+
+#[allow(dead_code, reason = "shared with the registry's tests")]
+mod rule;
+#[allow(dead_code, reason = "shared with the registry's tests")]
+pub(crate) mod s3_server;
+
+use rule::{Without, found_or_skipped, in_ci, own_tools};
 
 /// The tool of this name, in `.tools/bin` or else on PATH. Without it None, and a line that says
 /// which test was skipped.
@@ -18,14 +24,7 @@ use std::thread;
 /// # Panics
 /// Under CI=true where the tool is missing.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
-    let path = variable("PATH").unwrap_or_default();
-    let folders = [own_tools().join("bin")]
-        .into_iter()
-        .chain(env::split_paths(&path));
-    let found = folders
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file());
-    found_or_skipped(found, name, in_ci(), &mut io::stderr())
+    rule::find(name, Without::InstalledByCi)
 }
 
 /// The interpreter of the virtual environment that holds the Python packages of `.ci/tools.sh`.
@@ -68,39 +67,6 @@ pub(crate) fn public_shop(name: &str) -> Option<PathBuf> {
     )
     .ok();
     None
-}
-
-fn own_tools() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools")
-}
-
-fn in_ci() -> bool {
-    variable("CI").is_some_and(|value| value == "true")
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the tests' one look at the environment"
-)]
-fn variable(name: &str) -> Option<std::ffi::OsString> {
-    env::var_os(name)
-}
-
-/// Writes past the capture of the test runner, so that a skip is seen though its test passes.
-fn found_or_skipped(
-    found: Option<PathBuf>,
-    tool: &str,
-    in_ci: bool,
-    told: &mut impl Write,
-) -> Option<PathBuf> {
-    if found.is_none() {
-        let thread = thread::current();
-        let test = thread.name().unwrap_or("a test");
-        let line = format!("skipped: {test}: {tool} not found (run .ci/tools.sh)\n");
-        assert!(!in_ci, "{line}");
-        told.write_all(line.as_bytes()).ok();
-    }
-    found
 }
 
 #[test]

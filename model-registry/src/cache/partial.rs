@@ -6,7 +6,7 @@
 use super::failed;
 use crate::{Error, Nonce};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, SeekFrom};
+use std::io::{self, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
@@ -77,6 +77,21 @@ impl Partial {
         self.is_finished = true;
         Ok(())
     }
+
+    /// The whole file at once: written, durable, named, and the name durable too. BLOCKS.
+    pub(crate) fn finish_with(mut self, bytes: &[u8]) -> Result<(), Error> {
+        let finish = || {
+            // The lock is held by the first handle all the while.
+            let mut file = OpenOptions::new().write(true).open(&self.path)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&self.path, &self.target)?;
+            self.target.parent().map_or(Ok(()), sync_folder)
+        };
+        finish().map_err(|source| failed("writing", &self.target, source))?;
+        self.is_finished = true;
+        Ok(())
+    }
 }
 
 impl Drop for Partial {
@@ -109,6 +124,17 @@ pub(super) fn remove_if_dead(path: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere folders cannot be opened as files.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether the open file still has a name.

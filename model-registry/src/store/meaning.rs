@@ -19,10 +19,10 @@ impl Failure {
 
     /// Something is there already; servers say it in two ways.
     pub(super) fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. })
-        )
+        match self {
+            Self::Store(error) => is_conflict(error),
+            Self::TimedOut(_) => false,
+        }
     }
 
     pub(super) fn is_final(&self) -> bool {
@@ -33,16 +33,30 @@ impl Failure {
     }
 }
 
+fn is_conflict(error: &StoreError) -> bool {
+    match error {
+        StoreError::Precondition { .. } => true,
+        StoreError::AlreadyExists { source, .. } => !is_undecided(source.as_ref()),
+        _ => false,
+    }
+}
+
+/// S3 answers 409 where another conditional write of the object is under way: neither has won yet,
+/// and the other may still fail. The client takes that for an object that exists, and hides its
+/// type for failed requests, so that only the text tells.
+fn is_undecided(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<StoreError>().is_none() && cause.to_string().contains(": 409 Conflict")
+}
+
 /// The same call would get the same answer.
 pub(super) fn is_final(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::NotFound { .. }
-            | StoreError::AlreadyExists { .. }
-            | StoreError::Precondition { .. }
             | StoreError::NotModified { .. }
             | StoreError::InvalidPath { .. }
-    ) || is_refusal(error)
+    ) || is_conflict(error)
+        || is_refusal(error)
 }
 
 /// The store does not allow it, or cannot do it at all.

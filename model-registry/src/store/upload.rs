@@ -1,11 +1,22 @@
 //! Writing objects that nobody else writes: parts under a fresh upload id.
+//!
+//! A bucket takes a large one in pieces, each with tries of its own:
+//!
+//! ```text
+//! create ─▶ piece 0, 1, 2, … four at once ─▶ complete ─▶ there
+//!                    │ fails for good           │ the answer is lost: there, if the size says so
+//!                    └──────────▶ abort ◀───────┘
+//! ```
 
+use super::backend::Kind;
 use super::meaning::{Failure, write_error};
 use super::{Error, Store};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{Error as StoreError, ObjectStoreExt};
+use object_store::{Error as StoreError, MultipartId, ObjectStoreExt};
+use std::time::Duration;
 
 /// Objects up to this size are written by one call (chosen: half a second at 32 MiB/s).
 const SINGLE_BYTES_MAX: usize = 16 << 20;
@@ -13,6 +24,8 @@ const SINGLE_BYTES_MAX: usize = 16 << 20;
 const PIECE_BYTES: usize = 8 << 20;
 /// Pieces under way at once (chosen).
 const PIECES_PARALLEL: usize = 4;
+/// Calls' time that completing may take (chosen: servers copy all pieces before they answer).
+const COMPLETE_CALLS: u32 = 4;
 /// A part, its upload's folder, the folder of all uploads, the model's: each may be new.
 const SYNC_LEVELS: usize = 4;
 
@@ -24,45 +37,89 @@ impl Store {
         path: &Path,
         bytes: &Bytes,
     ) -> Result<(), Error> {
-        let written = if bytes.len() <= SINGLE_BYTES_MAX {
-            let call = || self.backend.objects.put(path, bytes.clone().into());
-            self.tried(self.retry.call_timeout, call).await.map(|_| ())
-        } else {
-            let pieces = u32::try_from(bytes.len().div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX);
-            let call = || self.write_pieces(path, bytes);
-            self.tried(self.retry.call_timeout.saturating_mul(pieces), call)
-                .await
+        let written = match self.backend.pieces() {
+            Some(store) if bytes.len() > SINGLE_BYTES_MAX => {
+                self.write_pieces(store, path, bytes).await
+            }
+            _ => {
+                let call = || self.backend.objects.put(path, bytes.clone().into());
+                self.tried(self.write_timeout(bytes), call).await.map(drop)
+            }
         };
         written.map_err(|failure| write_error(format!("writing {what}"), failure))?;
         self.sync(what, path).await
     }
 
-    async fn write_pieces(&self, path: &Path, bytes: &Bytes) -> Result<(), StoreError> {
-        let mut upload = self.backend.objects.put_multipart(path).await?;
-        let starts = (0..bytes.len()).step_by(PIECE_BYTES);
-        let sent = {
-            let pieces = starts.map(|start| {
-                let end = bytes.len().min(start + PIECE_BYTES);
-                let piece = upload.put_part(bytes.slice(start..end).into());
-                tokio::time::timeout(self.retry.call_timeout, piece)
-            });
-            let sent = futures::stream::iter(pieces).buffer_unordered(PIECES_PARALLEL);
-            let sent = sent.map(|sent| sent.unwrap_or_else(|elapsed| Err(late(elapsed))));
-            sent.try_collect::<Vec<()>>().await
+    /// For as many calls as the object would have pieces.
+    fn write_timeout(&self, bytes: &Bytes) -> Duration {
+        let pieces = bytes.len().div_ceil(PIECE_BYTES).max(1);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        self.retry.call_timeout.saturating_mul(pieces)
+    }
+
+    async fn write_pieces(
+        &self,
+        store: &dyn MultipartStore,
+        path: &Path,
+        bytes: &Bytes,
+    ) -> Result<(), Failure> {
+        let timeout = self.retry.call_timeout;
+        let id = self.tried(timeout, || store.create_multipart(path)).await?;
+        let sent = self.send_pieces(store, (path, &id), bytes).await;
+        let completed = match sent {
+            Ok(parts) => self.complete(store, (path, &id), parts, bytes.len()).await,
+            Err(failure) => Err(failure),
         };
-        match sent {
-            Ok(_) => upload.complete().await.map(|_| ()),
-            Err(error) => {
-                // The store sweeps what cannot be aborted; the first failure is the one to tell.
-                let _aborted = tokio::time::timeout(self.retry.call_timeout, upload.abort()).await;
-                Err(error)
-            }
+        if completed.is_err() {
+            // What cannot be aborted is left to the bucket's own rule for unfinished uploads; the
+            // first failure is the one to tell.
+            let _aborted = tokio::time::timeout(timeout, store.abort_multipart(path, &id)).await;
+        }
+        completed
+    }
+
+    async fn send_pieces(
+        &self,
+        store: &dyn MultipartStore,
+        (path, id): (&Path, &MultipartId),
+        bytes: &Bytes,
+    ) -> Result<Vec<PartId>, Failure> {
+        let starts = (0..bytes.len()).step_by(PIECE_BYTES);
+        let sent = starts.enumerate().map(|(index, start)| async move {
+            let piece = bytes.slice(start..bytes.len().min(start + PIECE_BYTES));
+            let call = || store.put_part(path, id, index, piece.clone().into());
+            self.tried(self.retry.call_timeout, call).await
+        });
+        let sent = futures::stream::iter(sent).buffered(PIECES_PARALLEL);
+        sent.try_collect().await
+    }
+
+    /// A completion whose answer is lost finds no upload when it is tried again. Under this path
+    /// there is nothing but what this upload makes, so an object of the right size is it.
+    async fn complete(
+        &self,
+        store: &dyn MultipartStore,
+        (path, id): (&Path, &MultipartId),
+        parts: Vec<PartId>,
+        len: usize,
+    ) -> Result<(), Failure> {
+        let timeout = self.retry.call_timeout.saturating_mul(COMPLETE_CALLS);
+        let call = || store.complete_multipart(path, id, parts.clone());
+        let Err(failure) = self.tried(timeout, call).await else {
+            return Ok(());
+        };
+        let found = self
+            .tried(timeout, || self.backend.objects.head(path))
+            .await;
+        match found {
+            Ok(meta) if meta.size == len as u64 => Ok(()),
+            _ => Err(failure),
         }
     }
 
     /// On local disk: the object and its name outlive a power cut. Elsewhere the store's promise.
     pub(super) async fn sync(&self, what: &str, path: &Path) -> Result<(), Error> {
-        let Some(disk) = &self.backend.disk else {
+        let Kind::Disk(disk) = &self.backend.kind else {
             return Ok(());
         };
         let synced = async {
@@ -75,13 +132,6 @@ impl Store {
         };
         let synced: Result<(), StoreError> = synced.await;
         synced.map_err(|error| write_error(format!("syncing {what}"), Failure::Store(error)))
-    }
-}
-
-fn late(elapsed: tokio::time::error::Elapsed) -> StoreError {
-    StoreError::Generic {
-        store: "registry",
-        source: Box::new(elapsed),
     }
 }
 

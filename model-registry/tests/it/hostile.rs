@@ -5,7 +5,7 @@ mod mutants;
 mod specimen;
 
 use crate::shop::{load, model, new_version, options, over, version};
-use hotshelf_registry::{CacheDir, Error, Options, Registry};
+use hotshelf_registry::{CacheDir, Error, Options, Registry, S3Options};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -106,7 +106,7 @@ async fn an_oversized_manifest_is_not_read() {
 async fn a_large_part_goes_up_in_pieces_and_comes_down_whole() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}/registry", folder.path().display());
-    let registry = Registry::open(&url)
+    let registry = Registry::open(&url, &S3Options::default())
         .unwrap()
         .with_options(Options::default());
     let mut new = new_version("ann");

@@ -3,7 +3,7 @@
 
 use crate::fault_store::{Fault, FaultStore};
 use crate::shop::{authors_of_complete_versions, load, model, new_version, options, version};
-use hotshelf_registry::{CacheDir, Registry};
+use hotshelf_registry::{CacheDir, Registry, S3Options};
 use object_store::local::LocalFileSystem;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn url(folder: &Path) -> String {
 }
 
 fn registry(folder: &Path) -> Registry {
-    Registry::open(&url(folder))
+    Registry::open(&url(folder), &S3Options::default())
         .unwrap()
         .with_options(options(1))
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod backends;
 mod cache;
 mod contract;
 mod crash;
@@ -11,5 +12,11 @@ mod hostile;
 mod kill;
 mod reading;
 mod rollouts;
+#[allow(dead_code, reason = "shared with the server's tests")]
+#[path = "../../../tests/it/tools/rule.rs"]
+mod rule;
+#[allow(dead_code, reason = "shared with the server's tests")]
+#[path = "../../../tests/it/tools/s3_server.rs"]
+mod s3_server;
 mod seed;
 mod shop;

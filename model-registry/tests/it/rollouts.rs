@@ -1,12 +1,16 @@
 //! The rollout log beyond the contract: depth, broken forebears, what is read how often.
 
 use crate::fault_store::{Fault, FaultStore};
-use crate::shop::{model, over, version};
-use hotshelf_registry::{Proposed, Registry, RolloutDraft, RolloutRecord, Seen};
+use crate::shop::{model, options, over, version};
+use hotshelf_registry::{
+    Clock, End, Options, Proposed, Registry, RolloutDraft, RolloutRecord, Seen,
+};
+use jiff::Timestamp;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 async fn propose_many(registry: &Registry, count: u64) -> Vec<RolloutRecord> {
     let mut log = registry.rollouts(&model()).await.unwrap();
@@ -39,6 +43,53 @@ async fn a_long_chain_is_verified_to_a_bounded_depth() {
     assert_eq!(log.chain().len(), 32);
     assert_eq!(log.head(), records.last());
     assert!(counted.calls() <= 32 + 2, "{} calls", counted.calls());
+}
+
+#[tokio::test]
+async fn history_goes_back_to_the_first_rollout_to_a_limit_or_to_what_is_broken() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let registry = over(store.clone(), 1);
+    let none = registry.history(&model(), 10).await.unwrap();
+    assert_eq!((none.records.len(), none.end), (0, End::First));
+    let mut records = propose_many(&registry, 50).await;
+    records.reverse();
+    let all = registry.history(&model(), 100).await.unwrap();
+    assert_eq!((&all.records, &all.end), (&records, &End::First));
+    let some = registry.history(&model(), 40).await.unwrap();
+    assert_eq!(
+        (some.records.as_slice(), some.end),
+        (&records[..40], End::Limit)
+    );
+    store.delete(&path(5)).await.unwrap();
+    let broken = registry.history(&model(), 100).await.unwrap();
+    assert_eq!(broken.records, records[..45]);
+    let why = "its forebear 5 does not exist".to_owned();
+    assert_eq!(broken.end, End::Broken(why));
+}
+
+#[tokio::test]
+async fn what_was_desired_at_a_time_is_the_newest_record_written_by_then() {
+    let seconds = Arc::new(AtomicI64::new(100));
+    let now = Arc::clone(&seconds);
+    let clock = Clock::from_fn(move || {
+        Timestamp::from_second(now.fetch_add(10, Ordering::Relaxed)).unwrap()
+    });
+    let options = Options {
+        clock,
+        ..options(1)
+    };
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let registry = over(store, 1).with_options(options);
+    propose_many(&registry, 3).await;
+    let history = registry.history(&model(), 10).await.unwrap();
+    let at = |second| {
+        let time = Timestamp::from_second(second).unwrap();
+        history.desired_at(time).map(|record| record.number.get())
+    };
+    assert_eq!(
+        [99, 100, 109, 110, 119, 120, 1_000].map(at),
+        [None, Some(1), Some(1), Some(2), Some(2), Some(3), Some(3)]
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The golden registry in `seed/`: format 1 as it was first written.
 
 use crate::shop::load;
-use hotshelf_registry::{CacheDir, Registry, Sha256Digest, VersionState};
+use hotshelf_registry::{CacheDir, Registry, S3Options, Sha256Digest, VersionState};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,11 @@ fn no_file_of_the_seed_was_ever_changed() {
 
 #[tokio::test]
 async fn every_version_of_the_seed_still_loads() {
-    let registry = Registry::open(&format!("file://{}", seed().display())).unwrap();
+    let registry = Registry::open(
+        &format!("file://{}", seed().display()),
+        &S3Options::default(),
+    )
+    .unwrap();
     let models = registry.models().await.unwrap();
     assert_eq!(models.len(), 1);
     let folder = tempfile::tempdir().unwrap();

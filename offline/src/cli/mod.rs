@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod publish;
+mod registry_args;
 mod report;
 mod shop_args;
 mod train;

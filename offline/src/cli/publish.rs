@@ -9,6 +9,7 @@ use hotshelf_registry::{ModelName, Registry};
 use serde::Serialize;
 
 use super::json;
+use super::registry_args::RegistryArgs;
 use crate::error::Error;
 use crate::packed::PackedModel;
 use crate::publish::{Target, publish};
@@ -19,9 +20,11 @@ pub(super) struct PublishArgs {
     /// Folder that `train --out` wrote
     #[arg(value_name = "DIR")]
     packed: PathBuf,
-    /// Registry to publish into, such as file:///srv/registry
+    /// Registry to publish into, such as file:///srv/registry or s3://bucket/prefix
     #[arg(long, value_name = "URL")]
     registry: String,
+    #[command(flatten)]
+    place: RegistryArgs,
     /// Name of the model in the registry
     #[arg(long, value_name = "NAME")]
     model: String,
@@ -41,7 +44,7 @@ pub(super) struct AuthorArgs {
 
 impl PublishArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
-        let publisher = Publisher::open(&self.registry, &self.model, &self.author)?;
+        let publisher = Publisher::open((&self.registry, &self.place), &self.model, &self.author)?;
         let published = publisher.publish(PackedModel::read(&self.packed)?)?;
         if self.json {
             json(&published)
@@ -60,11 +63,15 @@ pub(super) struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    pub(super) fn open(url: &'a str, model: &str, author: &'a AuthorArgs) -> Result<Self, Error> {
+    pub(super) fn open(
+        (url, place): (&'a str, &RegistryArgs),
+        model: &str,
+        author: &'a AuthorArgs,
+    ) -> Result<Self, Error> {
         let refuse = |error: hotshelf_registry::Error| Error::Argument(error.to_string());
         Ok(Self {
             url,
-            registry: Registry::open(url).map_err(refuse)?,
+            registry: place.open(url)?,
             model: model.parse().map_err(refuse)?,
             author: &author.author,
         })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::publish::{AuthorArgs, Publisher};
+use super::registry_args::RegistryArgs;
 use super::report::{Report, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
@@ -18,12 +19,14 @@ pub(super) struct TrainArgs {
     /// Write the packed model into this new folder
     #[arg(long, value_name = "DIR", required_unless_present = "publish")]
     out: Option<PathBuf>,
-    /// Publish the model into this registry, such as file:///srv/registry
+    /// Publish the model into this registry, such as file:///srv/registry or s3://bucket/prefix
     #[arg(long, value_name = "URL", requires = "model_name")]
     publish: Option<String>,
     /// Name of the model in the registry
     #[arg(long = "model", value_name = "NAME", requires = "publish")]
     model_name: Option<String>,
+    #[command(flatten)]
+    place: RegistryArgs,
     #[command(flatten)]
     author: AuthorArgs,
     /// Keep the model that was evaluated instead of fitting again on all events
@@ -79,7 +82,9 @@ impl TrainArgs {
     /// Opened before anything is read, so that a mistyped name costs no training.
     fn publisher(&self) -> Result<Option<Publisher<'_>>, Error> {
         match (&self.publish, &self.model_name) {
-            (Some(url), Some(model)) => Publisher::open(url, model, &self.author).map(Some),
+            (Some(url), Some(model)) => {
+                Publisher::open((url, &self.place), model, &self.author).map(Some)
+            }
             _ => Ok(None),
         }
     }

@@ -1,19 +1,20 @@
-//! Turns calls away at once when too many are under way: a caller that is told so within
+//! Turns calls away at once when too many are under way or wait: a caller that is told so within
 //! microseconds can go elsewhere, one that queues cannot.
 //!
-//! One counter per listener, shared by its cores. tower's own limit waits for a place and its
-//! load shedding reports an error that no service here may have, so a place is taken or refused in
-//! one step instead.
+//! Calls under way are counted per listener, those that wait per core (`crate::net::Line`), and in
+//! both nobody takes more places than are left to others. The decision falls when the headers are
+//! there, before the message is read; the refusal is made once and copied.
 
 use crate::error::CallError;
 use crate::metrics::Metrics;
-use http::{Request, Response};
+use crate::net::{Decided, Line};
+use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -21,20 +22,73 @@ use tower::{Layer, Service};
 /// When a caller that was turned away should come back (chosen: some hundred answers later).
 const PUSHBACK_MS: u32 = 50;
 
-/// Wraps services in [`AdmissionService`].
-#[derive(Clone)]
-pub(crate) struct AdmissionLayer {
-    places: Arc<Semaphore>,
+/// Services that answer under overload too: health, for whoever decides where traffic goes, and
+/// reflection.
+const ALWAYS: &str = "/grpc.";
+
+/// The places of one listener.
+pub(crate) struct Places {
+    max: usize,
+    taken: AtomicUsize,
+    refusal: HeaderMap,
     metrics: Arc<Metrics>,
 }
 
-impl AdmissionLayer {
-    /// Every service wrapped by one layer or its clones takes from the same places.
-    pub(crate) fn new(places: usize, metrics: Arc<Metrics>) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(places)),
+impl Places {
+    /// So many calls may be under way.
+    pub(crate) fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        let refused = CallError::Overloaded {
+            pushback_ms: PUSHBACK_MS,
+        };
+        let refusal: Response<Body> = Status::from(refused).into_http();
+        Arc::new(Self {
+            max,
+            taken: AtomicUsize::new(0),
+            refusal: refusal.into_parts().0.headers,
             metrics,
+        })
+    }
+
+    fn refusal(&self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.headers_mut() = self.refusal.clone();
+        response
+    }
+}
+
+/// Wraps the services of one connection in [`AdmissionService`].
+#[derive(Clone)]
+pub(crate) struct AdmissionLayer {
+    places: Arc<Places>,
+    line: Line,
+    own: Arc<AtomicUsize>,
+}
+
+impl AdmissionLayer {
+    /// A new connection's.
+    pub(crate) fn new(places: Arc<Places>, line: Line) -> Self {
+        Self {
+            places,
+            line,
+            own: Arc::default(),
         }
+    }
+
+    fn take(&self) -> Option<Place> {
+        // Other cores may take the last places at the same moment: then a few more are taken.
+        let left = self
+            .places
+            .max
+            .saturating_sub(self.places.taken.load(Relaxed));
+        if self.own.load(Relaxed) >= left || !self.line.has_room() {
+            return None;
+        }
+        self.places.taken.fetch_add(1, Relaxed);
+        self.own.fetch_add(1, Relaxed);
+        Some(Place {
+            places: Arc::clone(&self.places),
+            own: Arc::clone(&self.own),
+        })
     }
 }
 
@@ -69,27 +123,51 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match Arc::clone(&self.layer.places).try_acquire_owned() {
-            Ok(place) => AdmissionFuture::Admitted {
+        if request.uri().path().starts_with(ALWAYS) {
+            return AdmissionFuture::Admitted {
+                call: self.inner.call(request),
+                place: None,
+            };
+        }
+        match self.layer.take() {
+            None => AdmissionFuture::TurnedAway {
+                places: Arc::clone(&self.layer.places),
+            },
+            place => AdmissionFuture::Admitted {
                 call: self.inner.call(request),
                 place,
             },
-            Err(_) => {
-                self.layer.metrics.traffic.shed.inc();
-                AdmissionFuture::TurnedAway
-            }
         }
     }
 }
 
+/// A call's place, given back when it is dropped.
+pub(crate) struct Place {
+    places: Arc<Places>,
+    own: Arc<AtomicUsize>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.taken.fetch_sub(1, Relaxed);
+        self.own.fetch_sub(1, Relaxed);
+    }
+}
+
 pin_project! {
-    /// A call that has a place, or the refusal.
+    /// A call that has a place or needs none, or the refusal.
     #[project = Projected]
     pub(crate) enum AdmissionFuture<F> {
         /// The place is given back with the future.
-        Admitted { #[pin] call: F, place: OwnedSemaphorePermit },
+        Admitted { #[pin] call: F, place: Option<Place> },
         /// No place.
-        TurnedAway,
+        TurnedAway { places: Arc<Places> },
+    }
+}
+
+impl<F> Decided for AdmissionFuture<F> {
+    fn is_decided(&self) -> bool {
+        matches!(self, Self::TurnedAway { .. })
     }
 }
 
@@ -102,11 +180,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             Projected::Admitted { call, .. } => call.poll(cx),
-            Projected::TurnedAway => {
-                let refused = CallError::Overloaded {
-                    pushback_ms: PUSHBACK_MS,
-                };
-                Poll::Ready(Ok(Status::from(refused).into_http()))
+            Projected::TurnedAway { places } => {
+                places.metrics.traffic.shed.inc();
+                Poll::Ready(Ok(places.refusal()))
             }
         }
     }
@@ -116,24 +192,60 @@ where
 mod tests {
     use super::*;
     use std::convert::Infallible;
+    use tonic_types::StatusExt;
+
+    async fn answer(_: Request<()>) -> Result<Response<Body>, Infallible> {
+        tokio::task::yield_now().await;
+        Ok(Response::new(Body::empty()))
+    }
+
+    fn asking(path: &str) -> Request<()> {
+        Request::builder().uri(path).body(()).unwrap()
+    }
 
     #[tokio::test]
     async fn the_call_beyond_the_limit_is_turned_away_and_places_come_back() {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let layer = AdmissionLayer::new(1, Arc::clone(&metrics));
-        let answer = |_: Request<()>| async {
-            tokio::task::yield_now().await;
-            Ok::<_, Infallible>(Response::new(Body::empty()))
-        };
-        let mut one = layer.layer(tower::service_fn(answer));
-        let mut other = layer.layer(tower::service_fn(answer));
-        let under_way = one.call(Request::new(()));
-        let refused = other.call(Request::new(())).await.unwrap();
+        let places = Places::new(1, Arc::clone(&metrics));
+        let connection = || AdmissionLayer::new(Arc::clone(&places), Line::alone());
+        let mut one = connection().layer(tower::service_fn(answer));
+        let mut other = connection().layer(tower::service_fn(answer));
+        let under_way = one.call(asking("/a.B/C"));
+        let turned_away = other.call(asking("/a.B/C"));
+        assert!(turned_away.is_decided() && !under_way.is_decided());
+        let refused = turned_away.await.unwrap();
         assert_eq!(refused.headers()["grpc-status"], "14");
         assert_eq!(refused.headers()["grpc-retry-pushback-ms"], "50");
+        let status = Status::from_header_map(refused.headers()).unwrap();
+        assert_eq!(
+            status.get_details_error_info().unwrap().reason,
+            "OVERLOADED"
+        );
         assert_eq!(metrics.traffic.shed.get(), 1);
+        let health = other.call(asking("/grpc.health.v1.Health/Check"));
+        assert!(!health.is_decided());
         under_way.await.unwrap();
-        let admitted = other.call(Request::new(())).await.unwrap();
+        let admitted = other.call(asking("/a.B/C")).await.unwrap();
         assert!(!admitted.headers().contains_key("grpc-status"));
+    }
+
+    #[test]
+    fn nobody_takes_more_places_than_are_left_to_others() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let places = Places::new(100, metrics);
+        let connections: Vec<_> = (0..4)
+            .map(|_| AdmissionLayer::new(Arc::clone(&places), Line::alone()))
+            .collect();
+        let mut taken: Vec<_> = std::iter::from_fn(|| connections[0].take()).collect();
+        assert_eq!(taken.len(), 50);
+        taken.extend(std::iter::from_fn(|| connections[1].take()));
+        taken.extend(std::iter::from_fn(|| connections[2].take()));
+        assert!(connections[0].take().is_none());
+        assert!(
+            connections[3].take().is_some(),
+            "there is room for one more"
+        );
+        drop(taken);
+        assert_eq!(places.taken.load(Relaxed), 0);
     }
 }

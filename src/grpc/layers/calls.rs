@@ -4,6 +4,7 @@
 
 use crate::error::code_name;
 use crate::metrics::Metrics;
+use crate::net::Decided;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use prometheus::{Histogram, IntCounter};
@@ -130,6 +131,12 @@ pin_project! {
         metrics: Arc<CallMetrics>,
         method: usize,
         began: Instant,
+    }
+}
+
+impl<F: Decided> Decided for CallFuture<F> {
+    fn is_decided(&self) -> bool {
+        self.call.is_decided()
     }
 }
 

@@ -57,16 +57,17 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some(left) = timeout(request.headers()) else {
             let call = tokio::time::timeout(self.default, self.inner.call(request));
-            return DeadlineFuture::Limited { call };
+            let begin_by = None;
+            return DeadlineFuture::Limited { call, begin_by };
         };
         if left.is_zero() {
             return DeadlineFuture::Over;
         }
-        request
-            .extensions_mut()
-            .insert(Deadline(Instant::now() + left));
+        let deadline = Instant::now() + left;
+        request.extensions_mut().insert(Deadline(deadline));
         let call = tokio::time::timeout(left, self.inner.call(request));
-        DeadlineFuture::Limited { call }
+        let begin_by = Some(deadline);
+        DeadlineFuture::Limited { call, begin_by }
     }
 }
 
@@ -74,8 +75,8 @@ pin_project! {
     /// The call, or the deadline, whichever comes first.
     #[project = Projected]
     pub(crate) enum DeadlineFuture<F> {
-        /// The caller waits so long.
-        Limited { #[pin] call: tokio::time::Timeout<F> },
+        /// The caller waits so long. What has not begun by then is not computed for nobody.
+        Limited { #[pin] call: tokio::time::Timeout<F>, begin_by: Option<Instant> },
         /// It was too late when the call came.
         Over,
     }
@@ -89,7 +90,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project() {
-            Projected::Limited { call } => ready!(call.poll(cx)).unwrap_or_else(|_| Ok(over())),
+            Projected::Limited { call, begin_by } => {
+                let is_late = |by| Instant::now() >= by;
+                if begin_by.take().is_some_and(is_late) {
+                    return Poll::Ready(Ok(over()));
+                }
+                ready!(call.poll(cx)).unwrap_or_else(|_| Ok(over()))
+            }
             Projected::Over => Ok(over()),
         })
     }
@@ -122,6 +129,8 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn timeouts_are_read_as_the_protocol_writes_them() {
@@ -142,6 +151,26 @@ mod tests {
             headers.insert("grpc-timeout", text.parse().unwrap());
             assert_eq!(timeout(&headers), expected, "{text:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_deadline_passed_before_its_turn_is_not_begun() {
+        let begun = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&begun);
+        let service = tower::service_fn(move |_: Request<()>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                seen.store(true, Ordering::Relaxed);
+                Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+            }
+        });
+        let default = Duration::from_secs(9);
+        let mut service = DeadlineLayer { default }.layer(service);
+        let request = Request::builder().header("grpc-timeout", "1n").body(());
+        let call = service.call(request.unwrap());
+        let response = call.await.unwrap();
+        assert_eq!(response.headers()["grpc-status"], "4");
+        assert!(!begun.load(Ordering::Relaxed));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,11 @@
 //! Tower layers that both gRPC listeners share, from the outside in:
 //!
 //! ```text
-//! calls (count, time, log) ─▶ details ─▶ catch panics ─▶ deadline ─▶ dispatch ─▶ admission ─▶ service
+//! calls (count, time, log) ─▶ admission ─▶ details ─▶ catch panics ─▶ deadline ─▶ dispatch ─▶ service
 //! ```
 //!
-//! Admission stands behind dispatch, so that health and reflection answer under overload too.
+//! Admission decides as soon as a request's headers are read, so that a refusal costs little more
+//! than they do.
 
 mod admission;
 mod calls;
@@ -12,8 +13,8 @@ mod deadline;
 mod details;
 mod panics;
 
-pub(crate) use admission::AdmissionLayer;
-pub(crate) use calls::{CallLayer, CallMetrics};
-pub(crate) use deadline::{Deadline, DeadlineLayer};
-pub(crate) use details::DetailsLayer;
-pub(crate) use panics::PanicLayer;
+pub(crate) use admission::{AdmissionLayer, AdmissionService, Places};
+pub(crate) use calls::{CallLayer, CallMetrics, CallService};
+pub(crate) use deadline::{Deadline, DeadlineLayer, DeadlineService};
+pub(crate) use details::{DetailsLayer, DetailsService};
+pub(crate) use panics::{PanicLayer, PanicService};

@@ -1,8 +1,9 @@
+mod memory;
 mod proposals;
 mod sequences;
 
 use super::*;
-use crate::lifecycle::event::{Proposal, RecordOutcome};
+use crate::lifecycle::event::{Proposal, RecordOutcome, Supply};
 use hotshelf_registry::{Arm, RolloutNumber};
 use std::time::UNIX_EPOCH;
 
@@ -60,17 +61,27 @@ fn bad(kind: &'static str, is_retryable: bool) -> Result<LoadedInfo, LoadError> 
     })
 }
 
-/// A manager and everything it asked for.
+/// A manager, and a disk whose errands most tests do not look at.
 struct Stage {
     manager: ModelManager,
     now: Now,
+    /// What was asked of the disk.
+    errands: Vec<Action>,
+    /// What the disk says to a write.
+    disk: Result<(), String>,
 }
 
 impl Stage {
     fn new() -> Self {
+        Self::with(policy())
+    }
+
+    fn with(policy: Policy) -> Self {
         Self {
-            manager: ModelManager::new(policy()),
+            manager: ModelManager::new(policy),
             now: at(0),
+            errands: Vec::new(),
+            disk: Ok(()),
         }
     }
 
@@ -80,16 +91,28 @@ impl Stage {
     }
 
     fn actions(&mut self) -> Vec<Action> {
-        let mut actions: Vec<Action> =
-            std::iter::from_fn(|| self.manager.next_action(self.now)).collect();
-        for action in &mut actions {
-            if let Action::Reply {
-                reply: Reply::Changed { phases, .. },
-                ..
-            } = action
-            {
-                phases.clear();
+        let mut actions = Vec::new();
+        while let Some(mut action) = self.manager.next_action(self.now) {
+            match &mut action {
+                Action::Keep { record } => {
+                    let rollout = record.number;
+                    self.errands.push(action);
+                    let outcome = self.disk.clone();
+                    let kept = Event::Kept { rollout, outcome };
+                    self.manager.handle(kept, self.now);
+                    continue;
+                }
+                Action::Recall => {
+                    self.errands.push(action);
+                    continue;
+                }
+                Action::Reply {
+                    reply: Reply::Changed { phases, .. },
+                    ..
+                } => phases.clear(),
+                _ => {}
             }
+            actions.push(action);
         }
         actions
     }
@@ -149,6 +172,7 @@ fn load(version: u64, is_paced: bool) -> Action {
     Action::Load {
         version: v(version),
         is_paced,
+        supply: Supply::Registry,
     }
 }
 
@@ -245,6 +269,25 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
 }
 
 #[test]
+fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    stage.loaded(2, bad("memory_budget", true));
+    assert_eq!(stage.actions(), []);
+    assert_eq!(stage.tell(Event::MemoryFreed), [load(2, true)]);
+    stage.loaded(2, bad("unavailable", true));
+    assert_eq!(
+        stage.tell(Event::MemoryFreed),
+        [],
+        "other failures wait for their time"
+    );
+    stage.now = at(10);
+    assert_eq!(stage.actions(), [load(2, true)]);
+    stage.loaded(2, bad("memory_budget", false));
+    assert_eq!(stage.tell(Event::MemoryFreed), [], "it would never fit");
+}
+
+#[test]
 fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
@@ -323,10 +366,7 @@ fn probes_alone_do_not_keep_a_cold_server_from_serving() {
         gate_at_start: Gate::Refuse,
         ..policy()
     };
-    let mut stage = Stage {
-        manager: ModelManager::new(strict),
-        now: at(0),
-    };
+    let mut stage = Stage::with(strict);
     stage.desired(&[rollout(1, &[1])]);
     assert_eq!(stage.loaded(1, odd()), [retire(1)]);
     assert_eq!(stage.live(), None);

@@ -39,12 +39,18 @@ impl RawConnection {
 
     /// Sends a call's headers.
     pub(crate) async fn begin(&mut self, path: &str, timeout: Option<&str>) -> OpenCall {
-        let mut request = Request::post(format!("http://localhost{path}"))
+        let timeout = timeout.map(|timeout| ("grpc-timeout", timeout));
+        self.begin_with(path, timeout.as_slice()).await
+    }
+
+    /// The same with these headers beside those that every call has.
+    pub(crate) async fn begin_with(&mut self, path: &str, headers: &[(&str, &str)]) -> OpenCall {
+        let request = Request::post(format!("http://localhost{path}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
-        if let Some(timeout) = timeout {
-            request = request.header("grpc-timeout", timeout);
-        }
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         let mut requests = self.requests.clone().ready().await.unwrap();
         let (response, body) = requests
             .send_request(request.body(()).unwrap(), false)

@@ -25,7 +25,7 @@ pub(crate) struct Server {
     log: Arc<Mutex<Vec<Value>>>,
     reader: Option<JoinHandle<()>>,
     /// Removed with the server.
-    _cache: TempDir,
+    own_cache: TempDir,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -65,6 +65,9 @@ impl Server {
             ("drain-delay-ms", "0".to_owned()),
             // Longer than any test on however busy a machine; those about age set their own.
             ("connection-age-ms", "3600000".to_owned()),
+            // A debug build on a busy machine is overloaded by what is little to others; those about
+            // overload set their own.
+            ("wait-max-ms", "60000".to_owned()),
             ("log-format", "json".to_owned()),
         ]);
         flags.extend(
@@ -85,7 +88,7 @@ impl Server {
             child,
             log,
             reader: Some(reader),
-            _cache: cache,
+            own_cache: cache,
             data,
             admin,
             http,
@@ -136,6 +139,24 @@ impl Server {
     /// All lines so far.
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The cache folder, where the settings name no other.
+    pub(crate) fn cache(&self) -> &Path {
+        self.own_cache.path()
+    }
+
+    /// The most that was in memory at once so far.
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        kibibytes.parse::<u64>().unwrap() * 1024
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -12,7 +12,7 @@ use hotshelf_model::{
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
-    RolloutDraft, Version,
+    RolloutDraft, RolloutRecord, S3Options, Version,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ impl Shop {
         let url = format!("file://{}", folder.path().join("registry").display());
         Self {
             folder,
-            registry: Registry::open(&url).unwrap(),
+            registry: Registry::open(&url, &S3Options::default()).unwrap(),
             model: MODEL.parse().unwrap(),
         }
     }
@@ -93,6 +93,11 @@ impl Shop {
     /// Fits a season and publishes it.
     pub(crate) async fn publish(&self, season: Season) -> Published {
         self.publish_fitted(season, parameters(8)).await
+    }
+
+    /// The same with this many factors.
+    pub(crate) async fn publish_sized(&self, season: Season, factors: usize) -> Published {
+        self.publish_fitted(season, parameters(factors)).await
     }
 
     /// The same with this choice for every index.
@@ -202,6 +207,13 @@ impl Shop {
         let log = self.registry.rollouts(&self.model).await.unwrap();
         let proposed = self.registry.propose(&log, draft).await.unwrap();
         assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+    }
+
+    /// A stored rollout record.
+    pub(crate) fn rollout(&self, number: u64) -> RolloutRecord {
+        let folder = self.root().join(self.model.as_str()).join("rollouts");
+        let bytes = std::fs::read(folder.join(format!("{number:06}.json"))).unwrap();
+        RolloutRecord::parse(&bytes).unwrap()
     }
 
     /// Of 10,000, by the format's own words: the first 8 bytes, big-endian, of

@@ -1,6 +1,6 @@
 //! The laws of rollouts, run against every backend.
 
-use super::Fresh;
+use crate::backends::Fresh;
 use crate::fault_store::{Fault, FaultStore, Op};
 use crate::shop::{model, options, version};
 use futures::future::join_all;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lifecycle::event::Remembered;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -14,7 +15,10 @@ fn no_sequence_of_events_takes_the_last_version_down() {
         let (mut answered, mut asked) = (Vec::new(), 0);
         for step in 0..60 {
             stage.now = at(step);
-            let actions = match roll(6) {
+            stage.disk = [Ok(()), Err("full".to_owned())][roll(2) as usize].clone();
+            let actions = match roll(8) {
+                6 => stage.tell(Event::Unreadable { why: "down".into() }),
+                7 => disk_answers(&mut stage, &mut roll),
                 0 => {
                     newest += 1;
                     stage.desired(&[rollout(newest, &[1 + roll(5)])])
@@ -54,7 +58,7 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                         actions.extend(stage.tell(Event::Freed { version }));
                     }
                     Action::Reply { ticket, .. } => answered.push(ticket),
-                    Action::Activate { .. } => {}
+                    Action::Activate { .. } | Action::Keep { .. } | Action::Recall => {}
                 }
             }
             let is_live = stage.live().is_some();
@@ -69,5 +73,21 @@ fn no_sequence_of_events_takes_the_last_version_down() {
         answered.sort_unstable();
         answered.dedup();
         assert_eq!(answered.len(), total, "seed {seed}: answered twice");
+    }
+}
+
+/// What the disk says once it was asked: a record, nothing, or that what it has is damaged.
+fn disk_answers(stage: &mut Stage, roll: &mut impl FnMut(u32) -> u64) -> Vec<Action> {
+    let record = rollout(1 + roll(3), &[1 + roll(5)]);
+    let since = String::new();
+    let outcome = match roll(3) {
+        0 => Ok(Some(Remembered { record, since })),
+        1 => Ok(None),
+        _ => Err("damaged".to_owned()),
+    };
+    if stage.errands.pop() == Some(Action::Recall) {
+        stage.tell(Event::Recalled { outcome })
+    } else {
+        stage.actions()
     }
 }

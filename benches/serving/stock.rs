@@ -1,23 +1,26 @@
-//! What the measured server serves: 20,000 products with texts and prices, and people with some fifty
-//! of them each, fitted from made-up interactions whose popularity is skewed or even.
+//! What the measured server serves: products with texts and prices, and people with some fifty of them
+//! each, fitted from made-up interactions whose popularity is skewed or even.
+
+#![allow(
+    dead_code,
+    reason = "each bench uses what it measures of this; the compiler sees one bench at a time"
+)]
 
 use anyhow::Context;
 use bytes::Bytes;
 use hotshelf_model::{
     AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, fit,
 };
-use hotshelf_registry::{Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft};
+use hotshelf_registry::{
+    Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft, S3Options, Version,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 
-/// Products in the catalogue.
-pub(crate) const PRODUCTS: usize = 20_000;
 /// ALS factors.
 pub(crate) const FACTORS: usize = 64;
-const USERS: usize = 4_000;
 /// Products that a person has, but for those that were bought twice.
 pub(crate) const EVENTS_PER_USER: usize = 50;
 /// Groups of taste; a person buys from one of them four times out of five.
@@ -26,27 +29,43 @@ const TASTES: usize = 40;
 const WORDS: usize = 400;
 const BRANDS: usize = 100;
 
-/// Publishes a version and makes it live; returns all users.
-pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String>>> {
+/// A made-up shop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stock {
+    pub(crate) products: usize,
+    pub(crate) users: usize,
+    /// 0: every product sells alike; 1: few of them sell most.
+    pub(crate) skew: f64,
+}
+
+impl Stock {
+    /// All its people, whichever shop it is.
+    pub(crate) fn people(self) -> Vec<String> {
+        (0..self.users).map(|row| format!("u{row:05}")).collect()
+    }
+}
+
+/// Fits the shop and publishes it as the next version of model `default`.
+pub(crate) fn publish(folder: &Path, stock: Stock) -> anyhow::Result<Version> {
     let mut dice = ChaCha8Rng::seed_from_u64(7);
     let mut roll = || f64::from(dice.next_u32()) / f64::from(u32::MAX);
     let mut builder = InteractionsBuilder::new();
-    (0..PRODUCTS).for_each(|row| builder.add_product(&id(row)));
-    let users: Vec<String> = (0..USERS).map(|row| format!("u{row:05}")).collect();
-    for (row, user) in users.iter().enumerate() {
+    let products = stock.products;
+    (0..products).for_each(|row| builder.add_product(&id(row)));
+    for (row, user) in stock.people().iter().enumerate() {
         for event in 0..EVENTS_PER_USER {
             // A power of a uniform number piles up at its low end: few products, many sales.
-            let rank = (roll().powf(1.0 + 3.0 * skew) * PRODUCTS as f64) as usize % PRODUCTS;
+            let rank = (roll().powf(1.0 + 3.0 * stock.skew) * products as f64) as usize % products;
             let is_to_taste = roll() < 0.8;
             let product = if is_to_taste {
                 rank - rank % TASTES + row % TASTES
             } else {
                 rank
             };
-            builder.add(user, &id(product % PRODUCTS), 1.0, event as i64);
+            builder.add(user, &id(product % products), 1.0, event as i64);
         }
     }
-    let catalogue: Vec<ProductInfo> = (0..PRODUCTS).map(|row| described(row, &mut roll)).collect();
+    let catalogue: Vec<ProductInfo> = (0..products).map(|row| described(row, &mut roll)).collect();
     let als = AlsParams {
         factors: FACTORS,
         iterations: 5,
@@ -62,8 +81,22 @@ pub(crate) fn publish(folder: &Path, skew: f64) -> anyhow::Result<Arc<Vec<String
         evaluation: None,
         probes: 8,
     })?;
-    go_live(folder, packed)?;
-    Ok(Arc::new(users))
+    let new = new_version(packed)?;
+    blocking(async {
+        let published = registry(folder)?.publish(&name()?, new).await;
+        Ok(published.context("publishing")?.version)
+    })
+}
+
+/// Gives a version all traffic, past any server.
+pub(crate) fn go_live(folder: &Path, version: Version) -> anyhow::Result<()> {
+    blocking(async {
+        let (registry, name) = (registry(folder)?, name()?);
+        let log = registry.rollouts(&name).await?;
+        let draft = RolloutDraft::all_to(version, "bench", "measured");
+        registry.propose(&log, draft).await?;
+        Ok(())
+    })
 }
 
 /// A product whose texts tell its taste and little else.
@@ -85,7 +118,7 @@ fn id(row: usize) -> String {
     format!("p{row:05}")
 }
 
-fn go_live(folder: &Path, packed: Packed) -> anyhow::Result<()> {
+fn new_version(packed: Packed) -> anyhow::Result<NewVersion> {
     let mut parts = Vec::new();
     for part in packed.parts {
         parts.push(NewPart {
@@ -93,26 +126,26 @@ fn go_live(folder: &Path, packed: Packed) -> anyhow::Result<()> {
             bytes: Bytes::from(part.bytes),
         });
     }
-    let card = serde_json::to_value(&packed.card)?;
-    let new = NewVersion {
+    Ok(NewVersion {
         parts,
-        card,
+        card: serde_json::to_value(&packed.card)?,
         lineage: Lineage::default(),
         author: "bench".to_owned(),
-    };
-    let registry = Registry::open(&format!("file://{}", folder.join("registry").display()))?;
-    let name: ModelName = "default".parse()?;
+    })
+}
+
+fn registry(folder: &Path) -> anyhow::Result<Registry> {
+    let url = format!("file://{}", folder.join("registry").display());
+    Ok(Registry::open(&url, &S3Options::default())?)
+}
+
+fn name() -> anyhow::Result<ModelName> {
+    Ok("default".parse()?)
+}
+
+fn blocking<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime
-        .block_on(async {
-            let version = registry.publish(&name, new).await?.version;
-            let log = registry.rollouts(&name).await?;
-            registry
-                .propose(&log, RolloutDraft::all_to(version, "bench", "measured"))
-                .await?;
-            anyhow::Ok(())
-        })
-        .context("publishing the measured version")
+    runtime.block_on(work)
 }

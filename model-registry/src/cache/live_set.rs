@@ -1,0 +1,237 @@
+//! What a process has live, kept beside its parts for a start without the store:
+//! `<dir>/<model>/live-set`.
+//!
+//! ```text
+//! hotshelf-live-set 1 <sha256 of every byte after this line>
+//! {"origin": …, "saved_at": …, "record": …, "record_sha256": …, "manifests": […]}
+//! ```
+//! The file is written beside and renamed, so that it is a whole one or the one before; its own
+//! checksum finds out whatever else happened to it. It says which parts belong together and no more:
+//! their bytes are proved by sealing them, as ever.
+
+use super::{CacheDir, Partial, failed};
+use crate::manifest::described;
+use crate::random::Random;
+use crate::seal::{LocalPart, LocalParts};
+use crate::{Error, Manifest, ModelName, RolloutRecord, Sha256Digest, UploadId, Version};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+/// The name of the file; no upload id is spelled like it.
+const NAME: &str = "live-set";
+/// How its first line begins.
+const MARK: &str = "hotshelf-live-set";
+/// The one format there is.
+const FORMAT: u32 = 1;
+/// Largest file that is read (chosen: eight arms whose manifests are as large as they may be).
+const BYTES_MAX: u64 = 136 << 20;
+
+/// A rollout record with the manifests of its arms, and where both came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveSet {
+    /// The URL of the registry that they were read from.
+    pub origin: String,
+    /// Since when it is remembered, RFC 3339.
+    pub saved_at: String,
+    /// What was live.
+    pub record: RolloutRecord,
+    /// Of the record's stored bytes; see [`RolloutRecord::sha256`].
+    record_sha256: Sha256Digest,
+    /// One for each arm, in the order of the record.
+    manifests: Vec<Manifest>,
+}
+
+impl LiveSet {
+    /// Puts a record and the manifests of its arms together.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the manifests are not exactly those of the arms, in their order.
+    pub fn new(
+        (origin, saved_at): (String, String),
+        record: RolloutRecord,
+        manifests: Vec<Manifest>,
+    ) -> Result<Self, Error> {
+        let record_sha256 = record.sha256;
+        let set = Self {
+            origin,
+            saved_at,
+            record,
+            record_sha256,
+            manifests,
+        };
+        set.check()?;
+        Ok(set)
+    }
+
+    /// The manifest of one arm's version.
+    #[must_use]
+    pub fn manifest(&self, version: Version) -> Option<&Manifest> {
+        let mut manifests = self.manifests.iter();
+        manifests.find(|manifest| manifest.version == version)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.record.check()?;
+        let arms = self.record.arms.iter().map(|arm| arm.version);
+        let held = self.manifests.iter().map(|manifest| manifest.version);
+        let is_of_model = |manifest: &Manifest| manifest.model == self.record.model;
+        if !arms.eq(held) || !self.manifests.iter().all(is_of_model) {
+            let number = self.record.number.to_string();
+            let limit = "one manifest for each arm of the rollout, in its order";
+            return Err(Error::invalid("manifests of rollout", &number, limit));
+        }
+        self.manifests
+            .iter()
+            .try_for_each(|manifest| manifest.check(u64::MAX))
+    }
+}
+
+impl CacheDir {
+    /// Writes down what is live, in place of what was. BLOCKS for one small write and its sync.
+    ///
+    /// # Errors
+    /// [`Error::Cache`]; what was remembered before still is.
+    pub fn remember(&self, set: &LiveSet) -> Result<(), Error> {
+        let path = self.live_set(&set.record.model);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| failed("creating", folder, source))?;
+        }
+        let body = crate::json::write(set);
+        let digest = Sha256Digest::of(&body);
+        let bytes = [
+            format!("{MARK} {FORMAT} {digest}\n").as_bytes(),
+            body.as_ref(),
+        ]
+        .concat();
+        Partial::create(&path, Random::new(None).nonce()?)?.finish_with(&bytes)
+    }
+
+    /// What was remembered last of this model; `None` where nothing ever was. BLOCKS for one read.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a file that was altered, cut short or written by hand;
+    /// [`Error::UnsupportedFormat`], [`Error::TooLarge`], [`Error::Cache`].
+    pub fn recall(&self, model: &ModelName) -> Result<Option<LiveSet>, Error> {
+        let path = self.live_set(model);
+        let what = format!("what is remembered in {}", path.display());
+        let size = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found
+                .map_err(|source| failed("reading", &path, source))?
+                .len(),
+        };
+        if size > BYTES_MAX {
+            let what = format!("size of {what}");
+            return Err(Error::TooLarge {
+                what,
+                found: size,
+                limit: BYTES_MAX,
+            });
+        }
+        let bytes = fs::read(&path).map_err(|source| failed("reading", &path, source))?;
+        let set = parse(&what, &bytes)?;
+        if set.record.model != *model {
+            return Err(Error::corrupt(
+                what,
+                format!("it is of model {}", set.record.model),
+            ));
+        }
+        Ok(Some(set))
+    }
+
+    /// The parts of a version that are in this folder already, for a load that may ask no store.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] naming the first part that is missing or has another size;
+    /// [`Error::Cache`]. Both can be retried: the parts may come back with the store.
+    pub fn held(&self, manifest: &Manifest) -> Result<LocalParts, Error> {
+        let version = described(&manifest.model, manifest.version);
+        let folder = self.upload_folder(manifest);
+        let mut parts = Vec::with_capacity(manifest.parts.len());
+        for entry in &manifest.parts {
+            let path = folder.join(entry.name.as_str());
+            let why = match fs::metadata(&path) {
+                Ok(found) if found.is_file() && found.len() == entry.size_bytes => {
+                    parts.push(LocalPart {
+                        entry: entry.clone(),
+                        path,
+                        is_reused: true,
+                    });
+                    continue;
+                }
+                Ok(found) => format!(
+                    "expected {} bytes, the cache folder has {}",
+                    entry.size_bytes,
+                    found.len()
+                ),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    "it is not in the cache folder".to_owned()
+                }
+                Err(source) => return Err(failed("reading", &path, source)),
+            };
+            return Err(Error::Corrupt {
+                what: format!("part {} of {version}", entry.name),
+                why,
+                is_refetchable: true,
+                source: None,
+            });
+        }
+        Ok(LocalParts { version, parts })
+    }
+
+    /// The uploads that a start without the store would need. A file that cannot be used needs none.
+    pub(super) fn remembered_uploads(&self, model: &ModelName) -> BTreeSet<UploadId> {
+        match self.recall(model) {
+            Ok(Some(set)) => set
+                .manifests
+                .iter()
+                .map(|manifest| manifest.upload)
+                .collect(),
+            Ok(None) | Err(_) => BTreeSet::new(),
+        }
+    }
+
+    fn live_set(&self, model: &ModelName) -> PathBuf {
+        self.path.join(model.as_str()).join(NAME)
+    }
+}
+
+fn parse(what: &str, bytes: &[u8]) -> Result<LiveSet, Error> {
+    let no_head = || Error::corrupt(what, "its first line is not that of a live set");
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    let (head, body) = bytes.split_at(end.ok_or_else(no_head)? + 1);
+    let head = std::str::from_utf8(head).map_err(|_| no_head())?;
+    let words: Vec<&str> = head.split_whitespace().collect();
+    let [MARK, format, digest] = words[..] else {
+        return Err(no_head());
+    };
+    let found: u32 = format.parse().map_err(|_| no_head())?;
+    if found != FORMAT {
+        return Err(Error::UnsupportedFormat {
+            what: what.to_owned(),
+            found,
+            supported: FORMAT,
+        });
+    }
+    let expected: Sha256Digest = digest.parse().map_err(|_| no_head())?;
+    let found = Sha256Digest::of(body);
+    if found != expected {
+        let why = format!("expected sha256 {expected}, found {found}");
+        return Err(Error::corrupt(what, why));
+    }
+    let mut set: LiveSet = serde_json::from_slice(body).map_err(|source| Error::Corrupt {
+        what: what.to_owned(),
+        why: "it is not a record of this kind".to_owned(),
+        is_refetchable: false,
+        source: Some(Box::new(source)),
+    })?;
+    set.record.sha256 = set.record_sha256;
+    set.check().map_err(|error| error.in_stored(what))?;
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests;

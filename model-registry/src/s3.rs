@@ -1,0 +1,214 @@
+//! What an `s3://` registry is reached with: plain data, parsed from texts that others found. The
+//! environment is read by nobody here.
+
+use crate::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+mod client;
+mod variables;
+
+pub(crate) use client::{bucket_of_url, client};
+
+/// Where the service is and who asks. A default one says nothing: Amazon's own service, in
+/// `us-east-1`, without credentials, with which no bucket can be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct S3Options {
+    /// The service, where it is not Amazon's own.
+    pub endpoint: Option<S3Endpoint>,
+    /// Where the bucket is; `us-east-1` if `None`.
+    pub region: Option<S3Region>,
+    /// Where the bucket's name stands.
+    pub path_style: PathStyle,
+    /// Who asks.
+    pub credentials: Option<S3Credentials>,
+}
+
+/// `http://host:port` or `https://host:port`, without a path. Traffic to an `http://` one can be
+/// read and altered on the way; no other service is ever spoken to without TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Endpoint {
+    is_http: bool,
+    host: String,
+}
+
+impl FromStr for S3Endpoint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse("S3 endpoint", text)
+    }
+}
+
+impl S3Endpoint {
+    fn parse(field: &'static str, text: &str) -> Result<Self, Error> {
+        let refused = || {
+            Error::invalid(
+                field,
+                without_userinfo(text),
+                "http://host or https://host, a port may follow",
+            )
+        };
+        let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+        let is_host = host.chars().all(is_plain)
+            && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+        match scheme {
+            "http" | "https" if is_host => Ok(Self {
+                is_http: scheme == "http",
+                host: host.to_owned(),
+            }),
+            _ => Err(refused()),
+        }
+    }
+
+    const fn scheme(&self) -> &'static str {
+        if self.is_http { "http" } else { "https" }
+    }
+}
+
+impl fmt::Display for S3Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme(), self.host)
+    }
+}
+
+/// `eu-central-1`: lower-case letters, digits and dashes, at most 63.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Region(String);
+
+impl FromStr for S3Region {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse("S3 region", text)
+    }
+}
+
+impl S3Region {
+    fn parse(field: &'static str, text: &str) -> Result<Self, Error> {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if (1..=63).contains(&text.len()) && text.chars().all(is_plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::invalid(field, text, "1 to 63 of a-z, 0-9 and -"))
+        }
+    }
+}
+
+impl fmt::Display for S3Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether the bucket's name stands in the path (`host/bucket`) or in the host's name
+/// (`bucket.host`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathStyle {
+    /// In the path where an endpoint is given, in the host's name otherwise.
+    #[default]
+    Auto,
+    /// In the path.
+    Always,
+    /// In the host's name.
+    Never,
+}
+
+impl PathStyle {
+    /// How the styles are written.
+    pub const WORDS: &'static [&'static str] = &["auto", "always", "never"];
+}
+
+impl FromStr for PathStyle {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(Error::invalid(
+                "S3 path style",
+                text,
+                "auto, always or never",
+            )),
+        }
+    }
+}
+
+/// Where credentials come from. The metadata service of a machine is none of them: it is reached by
+/// every process of the machine, and where there is none, asking hangs.
+#[derive(Clone, PartialEq, Eq)]
+pub enum S3Credentials {
+    /// Given as they are.
+    Keys {
+        /// Who.
+        access_key_id: String,
+        /// Its proof.
+        secret_access_key: String,
+        /// Of temporary keys.
+        session_token: Option<String>,
+    },
+    /// A role is taken by a token that lies in a file and is read again before it runs out: EKS
+    /// service accounts.
+    WebIdentity {
+        /// The role.
+        role_arn: String,
+        /// The token's file.
+        token_file: PathBuf,
+        /// The session's name in audit logs.
+        session_name: Option<String>,
+    },
+    /// Asked of the container's agent: a path on ECS.
+    ContainerRelative {
+        /// The path.
+        uri: String,
+    },
+    /// Asked of the container's agent: EKS pod identities.
+    ContainerFull {
+        /// Where.
+        uri: String,
+        /// The file with the token that is shown.
+        token_file: PathBuf,
+    },
+}
+
+impl fmt::Debug for S3Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys { access_key_id, .. } => f
+                .debug_struct("Keys")
+                .field("access_key_id", access_key_id)
+                .finish_non_exhaustive(),
+            Self::WebIdentity {
+                role_arn,
+                token_file,
+                ..
+            } => f
+                .debug_struct("WebIdentity")
+                .field("role_arn", role_arn)
+                .field("token_file", token_file)
+                .finish_non_exhaustive(),
+            Self::ContainerRelative { uri } => f
+                .debug_struct("ContainerRelative")
+                .field("uri", uri)
+                .finish(),
+            Self::ContainerFull { uri, token_file } => f
+                .debug_struct("ContainerFull")
+                .field("uri", uri)
+                .field("token_file", token_file)
+                .finish(),
+        }
+    }
+}
+
+/// A URL as a message may show it: what stands before `@` may be a password.
+pub(crate) fn without_userinfo(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, rest)| rest)
+}
+
+#[cfg(test)]
+mod tests;

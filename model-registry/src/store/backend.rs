@@ -1,0 +1,77 @@
+//! A store, and what only some stores have.
+
+use crate::Error;
+use crate::s3::{self, S3Options};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
+use std::sync::Arc;
+
+/// Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// Writes are made durable by syncing.
+    Disk(LocalFileSystem),
+    /// Large objects go up in pieces.
+    Bucket(Arc<Bucket>),
+    Other,
+}
+
+/// A bucket, and what its client was made of.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    name: String,
+    options: S3Options,
+    client: Arc<object_store::aws::AmazonS3>,
+}
+
+impl Backend {
+    pub(crate) fn disk(disk: LocalFileSystem) -> Self {
+        Self {
+            objects: Arc::new(disk.clone()),
+            kind: Kind::Disk(disk),
+        }
+    }
+
+    pub(crate) fn bucket(name: &str, options: &S3Options) -> Result<Self, Error> {
+        let client = Arc::new(s3::client(name, options)?);
+        let bucket = Bucket {
+            name: name.to_owned(),
+            options: options.clone(),
+            client: Arc::clone(&client),
+        };
+        Ok(Self {
+            objects: client,
+            kind: Kind::Bucket(Arc::new(bucket)),
+        })
+    }
+
+    pub(crate) fn other(objects: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects,
+            kind: Kind::Other,
+        }
+    }
+
+    /// The same store, where it has connections, over connections of its own.
+    pub(crate) fn reopened(&self) -> Result<Self, Error> {
+        match &self.kind {
+            Kind::Bucket(bucket) => Self::bucket(&bucket.name, &bucket.options),
+            Kind::Disk(_) | Kind::Other => Ok(self.clone()),
+        }
+    }
+
+    /// Where this store takes large objects in pieces.
+    pub(super) fn pieces(&self) -> Option<&dyn MultipartStore> {
+        match &self.kind {
+            Kind::Bucket(bucket) => Some(bucket.client.as_ref()),
+            Kind::Disk(_) | Kind::Other => None,
+        }
+    }
+}

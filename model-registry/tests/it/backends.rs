@@ -1,0 +1,164 @@
+//! Fresh, empty registries on every backend that the contract is held against.
+//!
+//! The three servers outside of this process are each started once, by the first test that asks; each
+//! registry lies below a prefix of its own in one bucket.
+
+use crate::fault_store::{Fault, FaultStore};
+use crate::rule::{self, Without};
+use crate::s3_server::{KEY, Kind, S3Server, SECRET};
+use crate::shop::{options, over};
+use hotshelf_registry::{Registry, S3Credentials, S3Options};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::signer::Signer;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// The one bucket of a shared server.
+const BUCKET: &str = "contract";
+
+static VERSITYGW: OnceCell<Option<S3Server>> = OnceCell::const_new();
+static MOTO: OnceCell<Option<S3Server>> = OnceCell::const_new();
+static MINIO: OnceCell<Option<S3Server>> = OnceCell::const_new();
+
+/// A fresh registry, and the store below it for tests that write what the registry would not.
+pub(crate) struct Fresh {
+    pub(crate) registry: Registry,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) root: Path,
+    pub(crate) folder: Option<TempDir>,
+}
+
+impl Fresh {
+    pub(crate) async fn memory() -> Option<Self> {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        Some(Self {
+            registry: over(store.clone(), 1),
+            store,
+            root: Path::from("root"),
+            folder: None,
+        })
+    }
+
+    pub(crate) async fn disk() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/registry");
+        let url = format!("file://{}", path.display());
+        let registry = Registry::open(&url, &S3Options::default()).unwrap();
+        let root = Path::from_absolute_path(&path).unwrap();
+        Some(Self {
+            registry: registry.with_options(options(1)),
+            store: Arc::new(object_store::local::LocalFileSystem::new()),
+            root,
+            folder: Some(folder),
+        })
+    }
+
+    pub(crate) async fn rough() -> Option<Self> {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let rough = FaultStore::new(store.clone(), |call, _, _| match call % 6 {
+            1 => Fault::Fail,
+            4 => Fault::LoseAnswer,
+            _ => Fault::None,
+        });
+        Some(Self {
+            registry: over(rough, 30),
+            store,
+            root: Path::from("root"),
+            folder: None,
+        })
+    }
+
+    pub(crate) async fn versitygw() -> Option<Self> {
+        let find = || rule::find("versitygw", Without::InstalledByCi);
+        Self::on_server(&VERSITYGW, Kind::Versitygw, find).await
+    }
+
+    pub(crate) async fn moto() -> Option<Self> {
+        let find = || rule::find("moto_server", Without::InstalledByCi);
+        Self::on_server(&MOTO, Kind::Moto, find).await
+    }
+
+    pub(crate) async fn minio() -> Option<Self> {
+        let find = || rule::find("minio", Without::Extra);
+        Self::on_server(&MINIO, Kind::Minio, find).await
+    }
+
+    async fn on_server(
+        shared: &'static OnceCell<Option<S3Server>>,
+        kind: Kind,
+        find: impl Fn() -> Option<PathBuf>,
+    ) -> Option<Self> {
+        // Every test that is skipped says so, and not only the first.
+        let program = find()?;
+        let start = || async {
+            let server = S3Server::shared(kind, program).await;
+            create_bucket(&server, BUCKET).await;
+            Some(server)
+        };
+        let server = shared.get_or_init(start).await.as_ref()?;
+        Some(Self::in_bucket(&server.endpoint(), BUCKET))
+    }
+
+    /// Below a prefix that no other registry of this process has.
+    pub(crate) fn in_bucket(endpoint: &str, bucket: &str) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let root = format!("registry-{}/root", NEXT.fetch_add(1, Ordering::Relaxed));
+        let url = format!("s3://{bucket}/{root}");
+        let registry = Registry::open(&url, &s3_options(endpoint)).unwrap();
+        Self {
+            registry: registry.with_options(options(4)),
+            store: Arc::new(bucket_client(endpoint, bucket)),
+            root: Path::from(root),
+            folder: None,
+        }
+    }
+
+    /// Writes below the model's folder past the registry.
+    pub(crate) async fn put(&self, path: &str, text: &str) {
+        let path = Path::parse(format!("{}/shop/{path}", self.root)).unwrap();
+        self.store.put(&path, text.to_owned().into()).await.unwrap();
+    }
+}
+
+/// What the registry is told of a test's server.
+pub(crate) fn s3_options(endpoint: &str) -> S3Options {
+    S3Options {
+        endpoint: Some(endpoint.parse().unwrap()),
+        credentials: Some(S3Credentials::Keys {
+            access_key_id: KEY.to_owned(),
+            secret_access_key: SECRET.to_owned(),
+            session_token: None,
+        }),
+        ..S3Options::default()
+    }
+}
+
+/// A client beside the registry's own, with its library's defaults.
+pub(crate) fn bucket_client(endpoint: &str, bucket: &str) -> AmazonS3 {
+    AmazonS3Builder::new()
+        .with_endpoint(endpoint)
+        .with_allow_http(true)
+        .with_bucket_name(bucket)
+        .with_access_key_id(KEY)
+        .with_secret_access_key(SECRET)
+        .build()
+        .unwrap()
+}
+
+async fn create_bucket(server: &S3Server, bucket: &str) {
+    let client = bucket_client(&server.endpoint(), bucket);
+    let root = Path::default();
+    let signed = client.signed_url("PUT".parse().unwrap(), &root, Duration::from_secs(60));
+    let signed = signed.await.unwrap();
+    let query = signed.query().unwrap();
+    let status = server.ask(&format!("PUT {}?{query} HTTP/1.1\r\n", signed.path()));
+    let status = status.unwrap();
+    assert!(status.contains(" 200 "), "creating the bucket: {status}");
+}

@@ -1,0 +1,86 @@
+//! When a failed load is tried again.
+
+use super::{ModelManager, Now};
+use crate::lifecycle::budget;
+use crate::lifecycle::event::Reply;
+use crate::lifecycle::state::{Failure, LoadError, VersionState};
+use hotshelf_registry::Version;
+use std::time::Duration;
+
+impl ModelManager {
+    pub(super) fn failed(&mut self, version: Version, error: LoadError, now: Now) {
+        let attempts = 1 + self.failure(version).map_or(0, |failure| failure.attempts);
+        let can_retry = error.is_retryable && self.is_desired(version);
+        let wait = can_retry.then(|| self.backoff(attempts));
+        let entry = self.entry(version);
+        entry.state = VersionState::Failed;
+        entry.resident_bytes = 0;
+        entry.failure = Some(Failure {
+            error: error.clone(),
+            failed_at: now.wall,
+            attempts,
+            next_try: wait.map(|wait| now.monotonic + wait),
+            next_try_at: wait.map(|wait| now.wall + wait),
+        });
+        self.answer(version, &Reply::Refused(error));
+        self.forget_past();
+    }
+
+    /// What was refused for want of memory is tried again at once.
+    pub(super) fn memory_freed(&mut self, now: Now) {
+        let failures = self.versions.values_mut();
+        let failures = failures.filter(|entry| entry.state == VersionState::Failed);
+        for failure in failures.filter_map(|entry| entry.failure.as_mut()) {
+            if failure.error.kind == budget::KIND && failure.next_try.is_some() {
+                failure.next_try = Some(now.monotonic);
+                failure.next_try_at = Some(now.wall);
+            }
+        }
+    }
+
+    /// When a retry falls due, on the monotonic clock.
+    pub(in crate::lifecycle) fn next_wakeup(&self) -> Option<Duration> {
+        let loads = self.load_wakeup().into_iter();
+        loads.chain(self.memory_wakeup()).min()
+    }
+
+    /// `None` while a load is under way: its end is an event.
+    fn load_wakeup(&self) -> Option<Duration> {
+        if self.is_loading() {
+            return None;
+        }
+        let wanted = self.candidates().flat_map(|record| &record.arms);
+        let failed = wanted.filter(|arm| self.state(arm.version) == Some(VersionState::Failed));
+        failed
+            .filter_map(|arm| self.failure(arm.version)?.next_try)
+            .min()
+    }
+
+    pub(super) fn is_loading(&self) -> bool {
+        self.versions.values().any(|entry| entry.state.is_loading())
+    }
+
+    /// Failed, and no attempt is due.
+    pub(super) fn is_blocked(&self, version: Version, now: Now) -> bool {
+        self.state(version) == Some(VersionState::Failed)
+            && self
+                .failure(version)
+                .is_some_and(|failure| failure.next_try.is_none_or(|due| due > now.monotonic))
+    }
+
+    /// Failed for good.
+    pub(super) fn is_hopeless(&self, version: Version) -> bool {
+        self.state(version) == Some(VersionState::Failed)
+            && self
+                .failure(version)
+                .is_some_and(|failure| failure.next_try.is_none())
+    }
+
+    pub(super) fn backoff(&self, attempts: u32) -> Duration {
+        let doubled = self
+            .policy
+            .retry_first
+            .saturating_mul(1 << (attempts - 1).min(20));
+        doubled.min(self.policy.retry_max)
+    }
+}

@@ -1,0 +1,147 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const PATIENCE: Patience = Patience {
+    frame: SECOND,
+    unread: SECOND,
+    idle: Duration::from_secs(10),
+};
+
+fn frame(kind: u8, flags: u8, stream: u32, len: usize) -> Vec<u8> {
+    let mut bytes = u32::try_from(len).unwrap().to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.resize(9 + len, 0);
+    bytes
+}
+
+fn guarded() -> (Guard, Watch, Instant) {
+    let (notes, now) = (Notes::default(), Instant::now());
+    let watch = Watch::new(notes.clone(), PATIENCE, now);
+    (Guard::new(notes), watch, now)
+}
+
+/// Reads so many times what `round` makes, and says how many were read before the budget was spent.
+fn survived(rounds: u32, mut round: impl FnMut(u32) -> Vec<u8>) -> Option<u32> {
+    let (mut guard, _, _) = guarded();
+    (0..rounds).find(|turn| guard.read(&round(*turn)).is_err())
+}
+
+#[test]
+fn frames_without_requests_spend_the_budget() {
+    for (kind, name) in [
+        (2, "PRIORITY"),
+        (4, "SETTINGS"),
+        (6, "PING"),
+        (8, "WINDOW_UPDATE"),
+        (9, "CONTINUATION"),
+        (0x77, "unknown"),
+        (0, "empty DATA"),
+    ] {
+        let end = survived(100_000, |_| frame(kind, 0x4 * u8::from(kind == 9), 1, 0));
+        assert!(end.is_some_and(|end| end < 50_000), "{name}: {end:?}");
+    }
+}
+
+#[test]
+fn requests_that_are_taken_back_spend_the_budget_and_others_never_do() {
+    let request = |turn: u32| frame(1, 0x5, 2 * turn + 1, 20);
+    let taken_back = |turn: u32| [request(turn), frame(3, 0, 2 * turn + 1, 4)].concat();
+    assert!(survived(400_000, taken_back).is_some());
+    let half_taken_back = |turn: u32| match turn % 2 {
+        0 => taken_back(turn),
+        _ => request(turn),
+    };
+    assert_eq!(survived(100_000, half_taken_back), None);
+    let busy = |turn: u32| {
+        let ping = frame(6, 0, 0, 8);
+        let update = frame(8, 0, 0, 4);
+        [request(turn), ping, update.clone(), update].concat()
+    };
+    assert_eq!(survived(100_000, busy), None);
+    let large = |_| frame(0, 0, 1, 16_384);
+    assert_eq!(survived(10_000, large), None);
+}
+
+#[test]
+fn the_budget_comes_back_with_time() {
+    let (mut guard, _, _) = guarded();
+    let ping = frame(6, 0, 0, 8);
+    let spent = (0..200_000).find(|_| guard.read(&ping).is_err());
+    assert!(spent.is_some());
+    assert_eq!(guard.notes.end(), Some(End::FrameFlood));
+    guard.refilled -= 2 * SECOND;
+    assert!((0..500).all(|_| guard.read(&ping).is_ok()));
+}
+
+#[test]
+fn a_frame_that_drips_ends_the_connection_and_one_that_flows_does_not() {
+    let (mut guard, mut watch, now) = guarded();
+    guard.read(&frame(1, 0x4, 1, 40)[..20]).unwrap();
+    assert_eq!(watch.judge(now + SECOND / 2, 0), None);
+    guard.read(&[0]).unwrap();
+    assert_eq!(
+        watch.judge(Instant::now() + SECOND, 0),
+        Some(End::FrameTimeout)
+    );
+
+    let (mut guard, mut watch, now) = guarded();
+    guard.read(&frame(1, 0, 1, 1)).unwrap();
+    for _ in 0..10 {
+        guard.read(&frame(9, 0, 1, 1)).unwrap();
+    }
+    let judged = watch.judge(now + SECOND * 2, 0);
+    assert_eq!(judged, Some(End::FrameTimeout), "a header block that drips");
+    guard.read(&frame(9, 0x4, 1, 1)).unwrap();
+    assert_eq!(watch.judge(now + SECOND * 2, 0), None);
+}
+
+#[test]
+fn answers_that_nobody_takes_end_the_connection() {
+    let (mut guard, mut watch, now) = guarded();
+    watch.notes.answered(1000);
+    assert_eq!(watch.judge(now, 1), None);
+    guard.write(&frame(0, 0, 1, 400));
+    assert_eq!(watch.judge(now + SECOND, 1), Some(End::UnreadAnswers));
+
+    let (mut guard, mut watch, now) = guarded();
+    watch.notes.answered(1000);
+    assert_eq!(watch.judge(now, 1), None);
+    guard.write(&frame(0, 0, 1, 1000));
+    guard.sent(0, 1009);
+    assert_eq!(watch.judge(now + SECOND, 1), None, "on its way");
+    assert_eq!(
+        watch.judge(now + SECOND * 2, 1),
+        Some(End::UnreadAnswers),
+        "the socket takes nothing"
+    );
+    guard.sent(1009, 0);
+    assert_eq!(watch.judge(now + SECOND * 3, 1), None);
+}
+
+#[test]
+fn a_slow_reader_is_one_and_a_call_taken_back_owes_nothing() {
+    let (mut guard, mut watch, now) = guarded();
+    watch.notes.answered(1_000_000);
+    for turn in 0..10 {
+        assert_eq!(watch.judge(now + SECOND * turn, 1), None);
+        guard.write(&frame(0, 0, 1, 16_000));
+        guard.write(&frame(0, 0, 1, 64_000));
+    }
+    let (mut guard, mut watch, now) = guarded();
+    watch.notes.answered(1000);
+    assert_eq!(watch.judge(now, 1), None);
+    guard.read(&frame(3, 0, 1, 4)).unwrap();
+    assert_eq!(watch.judge(now + SECOND * 2, 1), None);
+}
+
+#[test]
+fn only_a_connection_without_calls_and_requests_is_idle() {
+    let (mut guard, mut watch, now) = guarded();
+    assert_eq!(watch.judge(now + 9 * SECOND, 0), None);
+    guard.read(&frame(1, 0x5, 1, 20)).unwrap();
+    assert_eq!(watch.judge(now + 10 * SECOND, 0), None);
+    assert_eq!(watch.judge(now + 19 * SECOND, 1), None, "a call under way");
+    assert_eq!(watch.judge(now + 28 * SECOND, 0), None);
+    assert_eq!(watch.judge(now + 29 * SECOND, 0), Some(End::Idle));
+}

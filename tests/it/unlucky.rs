@@ -1,0 +1,251 @@
+//! Peers that are slow, silent or impatient, of bad will or by bad luck.
+
+use std::time::Duration;
+
+use hotshelf::grpc::proto::{RecommendRequest, RecommendResponse};
+use tonic::{Code, Status};
+
+use crate::harness::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, call,
+    call_headers, frame, header, message,
+};
+use crate::harness::{FramePeer, RawConnection, Season, Server, Shop, error_reason, until};
+
+const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
+
+async fn server(settings: &[(&str, &str)]) -> Server {
+    let shop = Shop::new();
+    let version = shop.publish(Season::Spring).await.version;
+    Server::serving(&shop, version, settings).await
+}
+
+async fn until_closed_for(server: &Server, reason: &str, count: f64) {
+    until(reason, async || {
+        let labels = [("listener", "data"), ("reason", reason)];
+        let name = "hotshelf_net_connections_refused_total";
+        (server.scrape().await.value(name, &labels) == Some(count)).then_some(())
+    })
+    .await;
+}
+
+fn somebody() -> RecommendRequest {
+    RecommendRequest {
+        user_id: "u0001".to_owned(),
+        ..RecommendRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn headers_that_drip_end_their_connection_in_time() {
+    let server = server(&[("frame-timeout-ms", "1000")]).await;
+    let whole = frame(HEADERS, END_HEADERS, 1, &call_headers(RECOMMEND));
+    let apart = Duration::from_millis(100);
+    let peer = FramePeer::open(server.data, &[]).await;
+    assert!(peer.drip(&whole, apart).await, "a frame byte by byte");
+    until_closed_for(&server, "frame_timeout", 1.0).await;
+    // Every frame is there at once, and the block that they make never ends.
+    let begin = frame(HEADERS, 0, 1, &call_headers(RECOMMEND));
+    let more = frame(CONTINUATION, 0, 1, &[]);
+    let mut peer = FramePeer::open(server.data, &[]).await;
+    peer.send(&[begin, more].concat()).await.unwrap();
+    peer.read.until_closed().await;
+    until_closed_for(&server, "frame_timeout", 2.0).await;
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_drips_ends_with_its_call_and_not_with_its_connection() {
+    let server = server(&[("call-timeout-ms", "1000"), ("calls-max", "1")]).await;
+    let mut peer = FramePeer::open(server.data, &[]).await;
+    let open = frame(HEADERS, END_HEADERS, 1, &call_headers(RECOMMEND));
+    let body = message(&somebody());
+    let first = frame(DATA, 0, 1, &body[..1]);
+    peer.send(&[open, first].concat()).await.unwrap();
+    let refused = peer.read.find(|frame| frame.stream == 1).await;
+    assert_eq!((refused.kind, refused.flags), (HEADERS, 5), "{refused:?}");
+    peer.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]))
+        .await
+        .unwrap();
+    // The only place is free again, on this connection too.
+    peer.send(&call(3, RECOMMEND, &somebody())).await.unwrap();
+    let answer = peer.read.find(|frame| frame.stream == 3).await;
+    assert_eq!((answer.kind, answer.flags), (HEADERS, END_HEADERS));
+    let labels = [("listener", "data"), ("code", "DEADLINE_EXCEEDED")];
+    let late = server
+        .scrape()
+        .await
+        .sum("hotshelf_grpc_calls_total", &labels);
+    assert_eq!(late, 1.0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not() {
+    let server = server(&[("idle-timeout-ms", "1000")]).await;
+    let mut watch = server.watch_health().await;
+    watch.message().await.unwrap().unwrap();
+    // Nothing was ever asked on this one.
+    let mut silent = FramePeer::open(server.data, &[]).await;
+    let goodbye = silent.read.find(|frame| frame.kind == GOAWAY).await;
+    assert_eq!(goodbye.payload[4..8], [0; 4], "NO_ERROR");
+    let ping = silent.read.find(|frame| frame.kind == PING).await;
+    silent
+        .send(&frame(PING, 1, 0, &ping.payload))
+        .await
+        .unwrap();
+    silent.read.until_closed().await;
+    let asked_once = RawConnection::open(server.data).await;
+    until("GOAWAY", async || {
+        asked_once.is_going_away().await.then_some(())
+    })
+    .await;
+    asked_once.ended().await;
+    until_closed_for(&server, "idle", 2.0).await;
+    let open = server.scrape().await;
+    let open = open.value("hotshelf_net_connections", &[("listener", "data")]);
+    assert_eq!(open, Some(1.0), "the watcher's");
+    drop(watch);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
+    let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
+    let server = server(&settings).await;
+    server.recommend("u0001").await.unwrap();
+    let before = server.held();
+    let initial_window_size = 4;
+    for (closed, window) in [(1.0, 0), (2.0, 1), (3.0, 65_535)] {
+        let mut peer = FramePeer::open(server.data, &[(initial_window_size, window)]).await;
+        // The connection's own window is spent before these are all answered.
+        let many = RecommendRequest {
+            n: Some(100),
+            ..somebody()
+        };
+        let ids = (0..100).map(|turn| 2 * turn + 1);
+        let calls: Vec<u8> = ids.flat_map(|id| call(id, RECOMMEND, &many)).collect();
+        peer.send(&calls).await.unwrap();
+        until_closed_for(&server, "unread_answers", closed).await;
+        peer.read.until_closed().await;
+        server.until_back_to(before, 24 << 20).await;
+    }
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn impatient_calls_are_answered_once_each_and_leave_nothing_behind() {
+    let server = server(&[("calls-max", "64")]).await;
+    let before = server.held();
+    let mut client = server.recommender().await;
+    let mut codes = Vec::new();
+    for turn in 0..500 {
+        let mut request = tonic::Request::new(RecommendRequest {
+            user_id: format!("u{:04}", turn % 200),
+            ..RecommendRequest::default()
+        });
+        request.set_timeout(Duration::from_millis(1));
+        let outcome = client.recommend(request).await;
+        codes.push(outcome.map_or_else(|status| status.code(), |_| Code::Ok));
+    }
+    // A client's own clock may cancel what the server was about to refuse.
+    let known = [Code::Ok, Code::DeadlineExceeded, Code::Cancelled];
+    assert!(codes.iter().all(|code| known.contains(code)), "{codes:?}");
+    // Messages that never come: the server alone keeps these deadlines.
+    let mut connection = RawConnection::open(server.data).await;
+    for _ in 0..200 {
+        let call = connection.begin(RECOMMEND, Some("1m")).await;
+        let late = call.answer::<RecommendResponse>().await.unwrap_err();
+        assert_eq!(late["grpc-status"], "4", "{late:?}");
+    }
+    drop((client, connection));
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
+    server.until_back_to(before, 24 << 20).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_over_is_said_and_nothing_is_computed() {
+    let server = server(&[]).await;
+    let mut connection = RawConnection::open(server.data).await;
+    let computed = async || {
+        let scrape = server.scrape().await;
+        scrape.sum("hotshelf_version_requests_total", &[])
+    };
+    let before = computed().await;
+    for timeout in ["0n", "1n", "0H"] {
+        let call = connection.begin(RECOMMEND, Some(timeout)).await;
+        let late = call.finish::<RecommendResponse>(&somebody()).await;
+        assert_eq!(late.unwrap_err()["grpc-status"], "4", "{timeout}");
+    }
+    assert_eq!(computed().await, before);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn compressed_and_overlong_messages_are_refused_before_they_are_unpacked() {
+    let server = server(&[]).await;
+    let mut peer = FramePeer::open(server.data, &[]).await;
+    // Four gigabytes are announced, and none is made room for.
+    let before = server.held().anonymous;
+    let open = frame(HEADERS, END_HEADERS, 3, &call_headers(RECOMMEND));
+    let announced = frame(DATA, 0, 3, &[0, 0xff, 0xff, 0xff, 0xff]);
+    peer.send(&[open, announced].concat()).await.unwrap();
+    let refused = peer.read.find(|frame| frame.stream == 3).await;
+    assert_eq!(refused.kind, HEADERS);
+    assert!(server.held().anonymous < before + (24 << 20));
+    let labels = [("listener", "data"), ("code", "OUT_OF_RANGE")];
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("hotshelf_grpc_calls_total", &labels), 1.0);
+    let mut connection = RawConnection::open(server.data).await;
+    let gzip = [("grpc-encoding", "gzip")];
+    let compressed = connection.begin_with(RECOMMEND, &gzip).await;
+    let refused = compressed.finish::<RecommendResponse>(&somebody()).await;
+    let refused = Status::from_header_map(&refused.unwrap_err()).unwrap();
+    assert_eq!(refused.code(), Code::Unimplemented);
+    assert_eq!(error_reason(&refused), "UNIMPLEMENTED");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn strange_headers_cost_their_call_or_their_connection_and_no_other() {
+    let server = server(&[]).await;
+    let twice = ["grpc-timeout", "content-type", "te", "user-agent"];
+    let twice = twice.map(|name| [header(name, "1S"), header(name, "\t~")].concat());
+    let mut large = header("x-large", &"v".repeat(4_000)).repeat(5);
+    large.truncate(16_384 - 200);
+    let huge = header("x-huge", &"v".repeat(15_000));
+    for (name, more) in [
+        ("twice", twice.concat()),
+        ("four thousand", header("x", "y").repeat(2_000)),
+        ("no text", vec![0, 1, b'x', 3, 0xff, 0x80, 0xfe]),
+        ("upper case", header("X-Upper", "y")),
+        ("a line break", header("x-break", "a\r\nb: c")),
+        ("connection", header("connection", "close")),
+        ("too large", [huge.clone(), huge].concat()),
+    ] {
+        let mut peer = FramePeer::open(server.data, &[]).await;
+        let block = [call_headers(RECOMMEND), more].concat();
+        let mut frames = Vec::new();
+        let pieces: Vec<_> = block.chunks(16_000).collect();
+        for (place, piece) in pieces.iter().enumerate() {
+            let kind = if place == 0 { HEADERS } else { CONTINUATION };
+            let is_last = place + 1 == pieces.len();
+            frames.extend(frame(kind, END_HEADERS * u8::from(is_last), 1, piece));
+        }
+        let body = frame(DATA, END_STREAM, 1, &message(&somebody()));
+        peer.send(&[frames, body].concat()).await.unwrap();
+        // An answer, a reset or a goodbye: whatever it is, it comes.
+        let said = peer
+            .read
+            .find(|frame| frame.stream == 1 || frame.kind == GOAWAY);
+        said.await;
+        assert_eq!(
+            server.recommend("u0001").await.unwrap().version,
+            1,
+            "{name}"
+        );
+    }
+    server.stop().await;
+}
