@@ -80,6 +80,9 @@ impl Default for Limits {
 
 /// Largest manifest or tombstone, in bytes (fixed by format 1).
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+/// Most values in the JSON of one record (chosen: twenty times what a card of 10,000 terms and 256
+/// probes has; 64 MiB as a list, some 320 MiB as the smallest objects).
+pub(crate) const JSON_VALUES_MAX: usize = 500_000;
 /// Most parts of one version (fixed by format 1).
 pub(crate) const PARTS_MAX: usize = 64;
 /// Most inputs of one lineage (fixed by format 1).
