@@ -7,6 +7,7 @@ mod asked;
 mod bad_artifacts;
 mod bad_input;
 mod cached;
+mod callers_text;
 mod command_line;
 mod config;
 mod connections;

@@ -114,10 +114,13 @@ where
             .position(|known| *known == path)
             .unwrap_or(other);
         let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
+        let is_told = method == other && tracing::enabled!(tracing::Level::DEBUG);
+        let path = is_told.then(|| path.into());
         CallFuture {
             call: self.inner.call(request),
             metrics,
             method,
+            path,
             began,
         }
     }
@@ -130,6 +133,8 @@ pin_project! {
         call: F,
         metrics: Arc<CallMetrics>,
         method: usize,
+        // Of a method that is none, where that is logged.
+        path: Option<Box<str>>,
         began: Instant,
     }
 }
@@ -156,6 +161,7 @@ where
         series.codes[code].inc();
         tracing::debug!(
             method = METHODS[*this.method],
+            path = this.path.as_deref(),
             code = code_name(code),
             ?took,
             "call"
