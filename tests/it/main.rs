@@ -12,6 +12,7 @@ mod command_line;
 mod config;
 mod connections;
 mod floods;
+mod h2spec;
 mod harness;
 mod lifecycle;
 mod metrics;

@@ -173,6 +173,10 @@ where
 /// The code of an answer. A refusal has it in its headers; an answer that begins with a message ends
 /// with OK in its trailers unless a stream breaks later.
 fn status_of<C>(response: &Response<C>) -> usize {
+    // What was asked was no call.
+    if !response.status().is_success() {
+        return tonic::Code::Unimplemented as usize;
+    }
     let Some(status) = response.headers().get("grpc-status") else {
         return 0;
     };
