@@ -252,6 +252,7 @@ impl Driver {
         }
         tracing::info!(model = %self.handle.slot.name, rollout = %live.record.number,
             versions = ?live.arms().iter().map(|arm| arm.loaded.version.get()).collect::<Vec<_>>(),
+            author = live.record.author, reason = live.record.reason,
             "rollout is live");
         let versions: Vec<Version> = live.arms().iter().map(|arm| arm.loaded.version).collect();
         let past = self.handle.slot.live.swap(Some(live));
