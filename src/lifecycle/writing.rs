@@ -20,7 +20,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// What is known of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Writing {
-    /// The store has not been reached yet.
+    /// The store has not been reached yet, or has no model in it.
     #[default]
     Unproven,
     /// Rollouts can be recorded.
@@ -53,10 +53,12 @@ impl Proof {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut pause = PAUSE_FIRST;
         loop {
-            let proved = stop.run_until_cancelled(self.registry.prove_create_only());
-            let Some(outcome) = proved.await else { return };
+            let Some(outcome) = stop.run_until_cancelled(self.prove()).await else {
+                return;
+            };
             let (now, is_settled) = match outcome {
-                Ok(()) => (Writing::Proven, true),
+                Ok(true) => (Writing::Proven, true),
+                Ok(false) => (Writing::Unproven, false),
                 Err(error) if error.is_retryable() => (Writing::Unproven, false),
                 Err(error) => {
                     let is_settled = matches!(error, hotshelf_registry::Error::NoCreateOnly { .. });
@@ -75,6 +77,16 @@ impl Proof {
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// False while the registry has no model. There is no rollout to record in an empty one, and a
+    /// folder that is away for the moment must not be made anew by looking at it.
+    async fn prove(&self) -> Result<bool, hotshelf_registry::Error> {
+        if self.registry.models().await?.is_empty() {
+            return Ok(false);
+        }
+        self.registry.prove_create_only().await?;
+        Ok(true)
     }
 
     /// Once for each change; the words of a refusal differ from try to try.
