@@ -25,6 +25,7 @@ mod start;
 mod state;
 mod status;
 mod watch;
+mod writing;
 
 pub use budget::{MemoryBudget, Reservation};
 pub use driver::{Input, ModelHandle};
@@ -36,3 +37,4 @@ pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};
 pub use status::ModelStatus;
+pub use writing::Writing;

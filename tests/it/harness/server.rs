@@ -92,7 +92,7 @@ impl Server {
                 .iter()
                 .map(|(key, value)| (*key, (*value).to_owned())),
         );
-        command.env_clear().arg("serve");
+        command.env_clear().envs(shop.variables()).arg("serve");
         for (key, value) in flags {
             command.arg(format!("--{key}")).arg(value);
         }
