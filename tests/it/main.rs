@@ -12,6 +12,7 @@ mod config;
 mod connections;
 mod floods;
 mod harness;
+mod kubernetes;
 mod lifecycle;
 mod memory_budget;
 mod metrics;
