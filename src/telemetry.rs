@@ -1,5 +1,8 @@
 //! Logs: JSON lines for machines, readable ones on a terminal, always on standard error.
 
+mod line;
+
+use line::Line;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
@@ -14,17 +17,12 @@ pub fn start(format: &str, level: &str) {
     };
     // The transports log every frame at debug level; their own mistakes are enough.
     let filter = EnvFilter::new(format!("{level},h2=warn,hyper=warn,tower=warn"));
-    let logs = tracing_subscriber::fmt()
+    let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = if is_json {
-        logs.json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init()
-    } else {
-        logs.with_ansi(std::io::stderr().is_terminal()).try_init()
-    };
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .event_format(Line { is_json })
+        .try_init();
     // A test process starts several servers; the first one's choice holds.
     drop(started);
     std::panic::set_hook(Box::new(|panic| {

@@ -10,7 +10,7 @@ pub use machine::memory_budget_bytes;
 pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
-use crate::lifecycle::Gate;
+use crate::lifecycle::{Gate, STOP_TIMEOUT};
 use hotshelf_registry::{ModelName, S3Options};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -106,6 +106,14 @@ impl Config {
             log_format: resolved.text("log_format").to_owned(),
             log_level: resolved.text("log_level").to_owned(),
         })
+    }
+}
+
+impl Config {
+    /// Longest time from the first signal to the end of the process: a supervisor that kills has to wait
+    /// longer.
+    pub fn shutdown_max(&self) -> Duration {
+        self.drain_delay + STOP_TIMEOUT + self.drain_timeout
     }
 }
 

@@ -1,7 +1,10 @@
 //! Finds the service of a call by the first segment of its path.
 
 use crate::error::CallError;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
@@ -40,6 +43,9 @@ impl Service<Request<Incoming>> for Dispatch {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if request.method() != Method::POST {
+            return Box::pin(std::future::ready(Ok(not_a_call())));
+        }
         let mut segments = request.uri().path().split('/');
         let service = segments.nth(1).unwrap_or_default();
         match self.routes.iter().find(|(name, _)| *name == service) {
@@ -47,6 +53,17 @@ impl Service<Request<Incoming>> for Dispatch {
             None => Box::pin(std::future::ready(Ok(unknown()))),
         }
     }
+}
+
+/// For browsers and tools that speak HTTP alone. A CONNECT that went well would be a tunnel.
+fn not_a_call() -> Response<Body> {
+    let text = Bytes::from_static(b"gRPC calls are POST requests\n");
+    let mut response = Response::new(Body::new(Full::new(text)));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
 }
 
 fn unknown() -> Response<Body> {

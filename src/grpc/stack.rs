@@ -195,3 +195,6 @@ fn reflection<'a>(services: &[&'a str]) -> tonic_reflection::server::Builder<'a>
         builder.with_service_name(service)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use super::pacing::Pacer;
 use super::state::{LoadError, Phase, VersionState};
 use super::status::ModelStatus;
 use super::watch::{RecordRequest, WatchReport};
+use super::writing::Writing;
 use crate::metrics::{Metrics, VersionMetrics};
 use arc_swap::ArcSwap;
 use hotshelf_model::UNKNOWN_SEGMENT;
@@ -51,6 +52,8 @@ pub struct ModelHandle {
     pub inputs: mpsc::Sender<Input>,
     /// The newest status, replaced as a whole.
     pub status: Arc<ArcSwap<ModelStatus>>,
+    /// Whether rollouts can be recorded; the same for all models.
+    pub writing: watch::Receiver<Writing>,
 }
 
 /// One model's driver.
@@ -249,6 +252,7 @@ impl Driver {
         }
         tracing::info!(model = %self.handle.slot.name, rollout = %live.record.number,
             versions = ?live.arms().iter().map(|arm| arm.loaded.version.get()).collect::<Vec<_>>(),
+            author = live.record.author, reason = live.record.reason,
             "rollout is live");
         let versions: Vec<Version> = live.arms().iter().map(|arm| arm.loaded.version).collect();
         let past = self.handle.slot.live.swap(Some(live));

@@ -6,7 +6,9 @@
 //!
 //! Whatever goes wrong ends here as a [`LoadError`]: a decoder's panic too.
 
-use super::budget::{MemoryBudget, Need, Reservation};
+mod obtain;
+
+use super::budget::MemoryBudget;
 use super::event::Supply;
 use super::live::LoadedVersion;
 use super::pacing::Pacer;
@@ -15,8 +17,9 @@ use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
 use hotshelf_registry::{
-    CacheDir, LiveSet, LocalParts, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
+    CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
 };
+use obtain::{Obtained, parts_bytes};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -124,20 +127,11 @@ impl Load {
     ) -> Result<(Arc<LoadedVersion>, LoadedInfo), LoadError> {
         let mut pacer = Pacer::begin(self.is_paced);
         let mut breathe = |_bytes: usize| pacer.breathe();
-        let Fetched {
+        let Obtained {
             manifest,
-            local,
+            parts,
             mut reservation,
-        } = steps.run("fetch", || match self.supply {
-            Supply::Registry => self.fetch(source),
-            Supply::Cache => self.held(source),
-        })?;
-        progress(VersionState::Verifying);
-        let parts = steps.run("verify", || {
-            local
-                .seal(&mut breathe)
-                .map_err(|error| registry_error(&error))
-        })?;
+        } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
         let probe_failure = steps.run("probe", || Ok(probe(&card, &model, &mut scratch)))?;
@@ -165,97 +159,6 @@ impl Load {
         };
         Ok((Arc::new(loaded), info))
     }
-
-    fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
-        // A runtime of its own: fetching never takes a turn from requests.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| LoadError {
-            kind: "resources",
-            message: format!("cannot start the loader's runtime: {error}"),
-            is_retryable: true,
-        })?;
-        runtime.block_on(async {
-            // The runtime ends with the load, and with it the connections that it opened.
-            let registry = source.registry.detached();
-            let registry = registry.map_err(|error| registry_error(&error))?;
-            let manifest = registry.manifest(&self.model, self.version).await;
-            let manifest = manifest.map_err(|error| registry_error(&error))?;
-            let reservation = self.reserve(source, &manifest)?;
-            self.make_room(source, &manifest);
-            let local = registry.fetch(&manifest, &source.cache).await;
-            let local = local.map_err(|error| registry_error(&error))?;
-            Ok(Fetched {
-                manifest,
-                local,
-                reservation,
-            })
-        })
-    }
-
-    /// From the cache alone, by what is remembered there.
-    fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
-        let set = source.recall(&self.model).map_err(|message| LoadError {
-            kind: "cache",
-            message,
-            is_retryable: true,
-        })?;
-        let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
-        let manifest = manifest.cloned().ok_or_else(|| LoadError {
-            kind: "cache",
-            message: format!("version {} is no longer remembered on disk", self.version),
-            is_retryable: true,
-        })?;
-        let reservation = self.reserve(source, &manifest)?;
-        let held = source.cache.held(&manifest);
-        let local = held.map_err(|error| registry_error(&error))?;
-        Ok(Fetched {
-            manifest,
-            local,
-            reservation,
-        })
-    }
-
-    /// By the manifest alone: nothing is fetched or allocated for a version that would not fit.
-    fn reserve(&self, source: &Source, manifest: &Manifest) -> Result<Reservation, LoadError> {
-        let need = Need {
-            parts_bytes: parts_bytes(manifest),
-            working_bytes: card(manifest)?.working_bytes(),
-        };
-        source.budget.reserve(self.version, need)
-    }
-
-    /// Removes what the cache holds of other versions, so that it does not grow with every reload.
-    /// One load of a model runs at a time, so nothing is removed under another one.
-    fn make_room(&self, source: &Source, manifest: &Manifest) {
-        let mut kept = self.kept.clone();
-        kept.insert(manifest.upload);
-        match source.cache.keep_only(&self.model, &kept) {
-            Ok(evicted) if evicted.uploads == 0 => {}
-            Ok(evicted) => {
-                let (uploads, bytes) = (evicted.uploads, evicted.bytes);
-                tracing::info!(model = %self.model, uploads, bytes, "removed from the cache");
-            }
-            // A cache that cannot be cleared may still take this version; if not, fetch says so.
-            Err(error) => {
-                let error = crate::error::with_causes(&error);
-                tracing::warn!(model = %self.model, error, "cannot clear the cache");
-            }
-        }
-    }
-}
-
-/// A version on disk, and the memory that it will take.
-struct Fetched {
-    manifest: Manifest,
-    local: LocalParts,
-    reservation: Reservation,
-}
-
-fn parts_bytes(manifest: &Manifest) -> u64 {
-    let sizes = manifest.parts.iter().map(|part| part.size_bytes);
-    sizes.fold(0, u64::saturating_add)
 }
 
 struct Steps {
@@ -271,10 +174,11 @@ impl Steps {
     ) -> Result<T, LoadError> {
         self.began = Instant::now();
         let outcome = step();
-        self.phases.push(Phase {
-            name,
-            duration: self.began.elapsed(),
-        });
+        let duration = self.began.elapsed();
+        match self.phases.iter_mut().find(|phase| phase.name == name) {
+            Some(again) => again.duration += duration,
+            None => self.phases.push(Phase { name, duration }),
+        }
         outcome
     }
 }

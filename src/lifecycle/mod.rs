@@ -25,6 +25,7 @@ mod start;
 mod state;
 mod status;
 mod watch;
+mod writing;
 
 pub use budget::{MemoryBudget, Reservation};
 pub use driver::{Input, ModelHandle};
@@ -33,6 +34,7 @@ pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
 pub use loader::{Source, card, probe, unpack};
 pub(crate) use manager::main_version;
 pub use manager::{Gate, Policy};
-pub use start::{Lifecycle, LifecycleConfig};
+pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};
 pub use status::ModelStatus;
+pub use writing::Writing;

@@ -27,6 +27,8 @@ pub struct LifecycleMetrics {
     pub degraded: IntGaugeVec,
     /// Attempts to read the registry that failed.
     pub registry_errors: IntCounterVec,
+    /// 1 where this server may record rollouts; without labels.
+    pub registry_writable: IntGaugeVec,
     /// Attempts to remember on disk what is live that failed.
     pub keep_errors: IntCounterVec,
     /// Rollout records passed over.
@@ -83,6 +85,11 @@ impl LifecycleMetrics {
             registry_errors: counter(
                 "hotshelf_registry_errors_total",
                 "Attempts to read the registry that failed.",
+            )?,
+            registry_writable: families.gauges(
+                "hotshelf_registry_writable",
+                "1 where create-only writes are proved; 0 or absent = not yet, or refused.",
+                &[],
             )?,
             keep_errors: counter(
                 "hotshelf_remember_errors_total",

@@ -228,6 +228,8 @@ async fn preface(mut stream: TcpStream, limits: &ConnectionLimits) -> Result<Tcp
                 Ok(more) => len += more,
             }
             if first[..len] != PREFACE[..len] {
+                // What stays unread would turn the end into a reset.
+                let _ = stream.try_read(&mut [0; 1024]);
                 return Err(End::NotHttp2);
             }
         }

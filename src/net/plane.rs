@@ -9,7 +9,7 @@
 //! A connection stays on its core: no locks between cores, no migration of tasks.
 
 use super::calls::HttpService;
-use super::connection::{ConnectionLimits, Stages, serve};
+use super::connection::{ConnectionLimits, End, Stages, serve};
 use super::turns::{self, Line, LineLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
@@ -206,11 +206,6 @@ async fn run_core<S: Services>(
 ) {
     let tracker = TaskTracker::new();
     let core = turns::Core::new(config.line);
-    let open = config
-        .metrics
-        .traffic
-        .connections
-        .with_label_values(&[config.name]);
     // The accept loop drops its end of the channel when the drain begins.
     while let Some(stream) = outbox.recv().await {
         let Some(stream) = adopt(stream) else {
@@ -224,25 +219,53 @@ async fn run_core<S: Services>(
         let line = Line::new(&core);
         let service = (services.connect(line.clone()), line);
         let stages = config.stages.clone();
-        let (open, connections) = (open.clone(), Arc::clone(&connections));
-        let (metrics, name) = (Arc::clone(&config.metrics), config.name);
-        open.inc();
+        let open = Open::new(&config, Arc::clone(&connections));
         tracker.spawn(async move {
             let end = serve(stream, service, limits, stages).await;
-            open.dec();
-            connections.fetch_sub(1, Ordering::Relaxed);
-            let Some(reason) = end.reason() else {
-                return;
-            };
-            metrics
-                .traffic
-                .connections_refused
-                .with_label_values(&[name, reason])
-                .inc();
+            open.ended(end);
         });
     }
     tracker.close();
     tracker.wait().await;
+}
+
+/// Counts a connection for as long as it is open, and then why it was closed.
+struct Open {
+    name: &'static str,
+    metrics: Arc<Metrics>,
+    connections: Arc<AtomicUsize>,
+    /// Until its task ends in another way: then `None` where all was in good order.
+    end: Option<&'static str>,
+}
+
+impl Open {
+    fn new(config: &CoreConfig, connections: Arc<AtomicUsize>) -> Self {
+        let (name, metrics) = (config.name, Arc::clone(&config.metrics));
+        let open = &metrics.traffic.connections;
+        open.with_label_values(&[name]).inc();
+        Self {
+            name,
+            metrics,
+            connections,
+            end: Some("panicked"),
+        }
+    }
+
+    fn ended(mut self, end: End) {
+        self.end = end.reason();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let traffic = &self.metrics.traffic;
+        traffic.connections.with_label_values(&[self.name]).dec();
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(reason) = self.end {
+            let refused = &traffic.connections_refused;
+            refused.with_label_values(&[self.name, reason]).inc();
+        }
+    }
 }
 
 impl CoreConfig {
@@ -262,3 +285,6 @@ fn adopt(stream: TcpStream) -> Option<TcpStream> {
         .inspect_err(|error| tracing::debug!(%error, "connection lost at hand-over"))
         .ok()
 }
+
+#[cfg(test)]
+mod tests;

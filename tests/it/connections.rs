@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use hotshelf::grpc::proto::{ProductFilter, RecommendRequest, RecommendResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tonic::Code;
+use tonic::{Code, Status};
 
-use crate::harness::{RawConnection, Season, Server, Shop, until};
+use crate::harness::frames::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call_headers, frame, message,
+};
+use crate::harness::{FramePeer, RawConnection, Season, Server, Shop, error_reason, until};
 
 async fn server(shop: &Shop, settings: &[(&str, &str)]) -> Server {
     let version = shop.publish(Season::Spring).await.version;
@@ -191,23 +194,51 @@ async fn calls_beyond_the_limit_are_turned_away_at_once_and_told_when_to_come_ba
 }
 
 #[tokio::test]
-async fn services_of_the_other_listener_are_not_served() {
+async fn what_a_listener_does_not_have_is_refused_in_the_same_words_on_both() {
     let shop = Shop::new();
     let server = server(&shop, &[]).await;
-    let mut connection = RawConnection::open(server.data).await;
     let paths = [
-        "/hotshelf.v1.ModelService/ReloadModel",
+        "/hotshelf.v1.ModelService/Nothing",
         "/hotshelf.v1.RecommendationService/Nothing",
+        "/grpc.health.v1.Health/Nothing",
         "/x",
         "/",
     ];
-    for path in paths {
-        let call = connection.begin(path, None).await;
-        let headers = call
-            .finish::<RecommendResponse>(&RecommendRequest::default())
-            .await
-            .unwrap_err();
-        assert_eq!(headers["grpc-status"], "12", "{path}: {headers:?}");
+    for (listener, other) in [
+        (server.data, "/hotshelf.v1.ModelService/ReloadModel"),
+        (server.admin, "/hotshelf.v1.RecommendationService/Recommend"),
+    ] {
+        let mut connection = RawConnection::open(listener).await;
+        for path in paths.into_iter().chain([other]) {
+            let call = connection.begin(path, None).await;
+            let nothing = RecommendRequest::default();
+            let headers = call.finish::<RecommendResponse>(&nothing).await;
+            let refused = Status::from_header_map(&headers.unwrap_err()).unwrap();
+            assert_eq!(refused.code(), Code::Unimplemented, "{path}");
+            assert_eq!(error_reason(&refused), "NOT_SERVED_YET", "{path}");
+            assert!(refused.message().ends_with("is not served by this release"));
+        }
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_are_refused_and_the_connection_serves_on() {
+    let shop = Shop::new();
+    let server = server(&shop, &[("streams-max", "4")]).await;
+    let mut peer = FramePeer::open(server.data, &[]).await;
+    let path = "/hotshelf.v1.RecommendationService/Recommend";
+    // Calls whose message is still to come: they stay open.
+    let opened = |stream| frame(HEADERS, END_HEADERS, stream, &call_headers(path));
+    let five: Vec<u8> = [1, 3, 5, 7, 9].into_iter().flat_map(opened).collect();
+    peer.send(&five).await.unwrap();
+    let refused = peer.read.find(|frame| frame.kind == RST_STREAM).await;
+    let refused_stream = 7;
+    assert_eq!((refused.stream, refused.payload[3]), (9, refused_stream));
+    let body = message(&RecommendRequest::default());
+    let finished = frame(DATA, END_STREAM, 1, &body);
+    peer.send(&finished).await.unwrap();
+    let answer = peer.read.find(|frame| frame.kind == HEADERS).await;
+    assert_eq!(answer.stream, 1);
     server.stop().await;
 }

@@ -114,10 +114,13 @@ where
             .position(|known| *known == path)
             .unwrap_or(other);
         let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
+        let is_told = method == other && tracing::enabled!(tracing::Level::DEBUG);
+        let path = is_told.then(|| path.into());
         CallFuture {
             call: self.inner.call(request),
             metrics,
             method,
+            path,
             began,
         }
     }
@@ -130,6 +133,8 @@ pin_project! {
         call: F,
         metrics: Arc<CallMetrics>,
         method: usize,
+        // Of a method that is none, where that is logged.
+        path: Option<Box<str>>,
         began: Instant,
     }
 }
@@ -156,6 +161,7 @@ where
         series.codes[code].inc();
         tracing::debug!(
             method = METHODS[*this.method],
+            path = this.path.as_deref(),
             code = code_name(code),
             ?took,
             "call"
@@ -167,6 +173,10 @@ where
 /// The code of an answer. A refusal has it in its headers; an answer that begins with a message ends
 /// with OK in its trailers unless a stream breaks later.
 fn status_of<C>(response: &Response<C>) -> usize {
+    // What was asked was no call.
+    if !response.status().is_success() {
+        return tonic::Code::Unimplemented as usize;
+    }
     let Some(status) = response.headers().get("grpc-status") else {
         return 0;
     };

@@ -1,12 +1,12 @@
 //! Gives refusals that come from below our services, such as an over-long message or an unknown method,
 //! the one ErrorInfo that every other refusal has.
 
-use crate::error::explained;
+use crate::error::{CallError, explained};
 use futures::future::{FutureExt, Map};
 use http::{Request, Response};
 use std::task::{Context, Poll};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 /// Wraps services in [`DetailsService`].
@@ -54,7 +54,11 @@ fn detailed(response: Response<Body>) -> Response<Body> {
         return response;
     }
     match Status::from_header_map(headers) {
-        Some(status) if status.code() != tonic::Code::Ok => explained(&status).into_http(),
+        // So the generated services say that they have no such method.
+        Some(status) if status.code() == Code::Unimplemented && status.message().is_empty() => {
+            Status::from(CallError::NotServed("this call")).into_http()
+        }
+        Some(status) if status.code() != Code::Ok => explained(&status).into_http(),
         _ => response,
     }
 }

@@ -22,6 +22,10 @@ impl ModelManager {
             next_try: wait.map(|wait| now.monotonic + wait),
             next_try_at: wait.map(|wait| now.wall + wait),
         });
+        if error.kind == "not_found" && !self.is_desired(version) {
+            // A caller's slip of the pen is no version.
+            self.versions.remove(&version);
+        }
         self.answer(version, &Reply::Refused(error));
         self.forget_past();
     }

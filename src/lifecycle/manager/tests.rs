@@ -329,6 +329,21 @@ fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
 }
 
 #[test]
+fn a_cold_start_does_not_walk_back_past_a_rollout_that_is_on_its_way() {
+    let mut stage = Stage::new();
+    stage.propose(7, 1, None);
+    let second = rollout(2, &[2]);
+    let chain = [second, rollout(1, &[1])];
+    assert_eq!(stage.desired(&chain), [load(1, false)], "the proposal's");
+    let actions = stage.loaded(1, good());
+    assert!(
+        matches!(actions[..], [Action::Record { .. }, Action::Load { .. }]),
+        "{actions:?}"
+    );
+    assert_eq!(stage.live(), None);
+}
+
+#[test]
 fn a_running_replica_that_cannot_follow_stays_where_it_is() {
     let mut stage = Stage::with_one_live();
     let chain = [rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])];

@@ -60,11 +60,16 @@ fn length(bytes: &mut Vec<u8>, len: usize) {
 
 /// The header block of a call.
 pub(crate) fn call_headers(path: &str) -> Vec<u8> {
+    call_headers_at(path, "localhost")
+}
+
+/// The same to a host of this name.
+pub(crate) fn call_headers_at(path: &str, authority: &str) -> Vec<u8> {
     [
         header(":method", "POST"),
         header(":scheme", "http"),
         header(":path", path),
-        header(":authority", "localhost"),
+        header(":authority", authority),
         header("content-type", "application/grpc"),
         header("te", "trailers"),
     ]

@@ -67,6 +67,11 @@ impl Scrape {
         Self { series, types }
     }
 
+    /// How many series there are.
+    pub(crate) fn len(&self) -> usize {
+        self.series.len()
+    }
+
     /// The one series of this name whose labels include these; None where there is none.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found: Vec<_> = self.matching(name, labels).collect();

@@ -41,6 +41,15 @@ impl Server {
 
     /// The same, as a user who may not write into the registry, even where the tests run as root.
     pub(crate) async fn start_without_rights(shop: &Shop, place: &Path) -> Self {
+        Self::start_unprivileged(shop, place, &[]).await
+    }
+
+    /// The same with settings.
+    pub(crate) async fn start_unprivileged(
+        shop: &Shop,
+        place: &Path,
+        settings: &[(&str, &str)],
+    ) -> Self {
         // Folders above the build's may be closed to others.
         let binary = place.join("hotshelf");
         std::fs::copy(env!("CARGO_BIN_EXE_hotshelf"), &binary).unwrap();
@@ -48,7 +57,15 @@ impl Server {
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        Self::start_binary(&mut command, shop, &[]).await
+        Self::start_binary(&mut command, shop, settings).await
+    }
+
+    /// The same, so that a write beyond a limit set from outside fails and does not end the process.
+    pub(crate) async fn start_with_failing_writes(shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
+        command.arg(env!("CARGO_BIN_EXE_hotshelf"));
+        Self::start_binary(&mut command, shop, settings).await
     }
 
     async fn start_binary(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> Self {
@@ -75,7 +92,7 @@ impl Server {
                 .iter()
                 .map(|(key, value)| (*key, (*value).to_owned())),
         );
-        command.env_clear().arg("serve");
+        command.env_clear().envs(shop.variables()).arg("serve");
         for (key, value) in flags {
             command.arg(format!("--{key}")).arg(value);
         }

@@ -1,0 +1,99 @@
+use super::super::calls::Decided;
+use super::*;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use rand_core::SeedableRng;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+/// Panics in the connection's own task, where it is asked to.
+#[derive(Clone, Copy)]
+struct Fragile;
+
+impl<T> Decided for Ready<T> {
+    fn is_decided(&self) -> bool {
+        false
+    }
+}
+
+impl tower::Service<Request<Incoming>> for Fragile {
+    type Response = Response<Empty<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        assert_ne!(request.uri().path(), "/panic");
+        ready(Ok(Response::new(Empty::new())))
+    }
+}
+
+impl Services for Fragile {
+    type Service = Self;
+
+    fn connect(&self, _line: Line) -> Self {
+        *self
+    }
+}
+
+fn config(listener: TcpListener) -> PlaneConfig {
+    let hour = Duration::from_secs(3600);
+    PlaneConfig {
+        name: "data",
+        listener,
+        cores: 1,
+        connections_max: 2,
+        limits: ConnectionLimits {
+            preface_timeout: hour,
+            frame_timeout: hour,
+            unread_timeout: hour,
+            idle_timeout: hour,
+            streams_max: 100,
+            header_list_bytes_max: 16_384,
+            keepalive: hour,
+            age: hour,
+            grace: hour,
+        },
+        line: LineLimits { wait_max: hour },
+        jitter: ChaCha8Rng::seed_from_u64(1),
+    }
+}
+
+/// One GET on a connection of its own; `None` where that was closed instead.
+async fn get(to: SocketAddr, path: &str) -> Option<http::StatusCode> {
+    let stream = TcpStream::connect(to).await.unwrap();
+    let (mut requests, connection) = h2::client::handshake(stream).await.ok()?;
+    let driver = tokio::spawn(connection);
+    let request = Request::get(format!("http://localhost{path}")).body(());
+    let (answer, _) = requests.send_request(request.unwrap(), true).ok()?;
+    let answer = answer.await.ok().map(|response| response.status());
+    drop(requests);
+    // However it ended, it has: nothing of it is left to be counted.
+    let _ = driver.await;
+    answer
+}
+
+#[tokio::test]
+async fn a_panic_in_a_connections_task_ends_that_connection_and_frees_its_place() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let plane = Plane::start(config(listener), &metrics, || Fragile).unwrap();
+    // More often than there are places for connections.
+    for _ in 0..5 {
+        assert_eq!(get(plane.address, "/panic").await, None);
+    }
+    assert_eq!(get(plane.address, "/").await, Some(http::StatusCode::OK));
+    let refused = &metrics.traffic.connections_refused;
+    let panicked = refused.with_label_values(&["data", "panicked"]);
+    assert_eq!(panicked.get(), 5);
+    plane.stages.drain.cancel();
+    plane.ended().await;
+    let open = metrics.traffic.connections.with_label_values(&["data"]);
+    assert_eq!(open.get(), 0);
+}
