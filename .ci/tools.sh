@@ -4,7 +4,7 @@
 # .tools/ but the package managers' own caches. What is there already at its version is left alone,
 # so a second run takes no time.
 #
-#   .tools/bin/     grpcurl, versitygw, buf, cargo-deny, moto_server
+#   .tools/bin/     grpcurl, h2spec, versitygw, buf, cargo-deny, moto_server
 #   .tools/python/  a virtual environment for the Python clients and readers
 #   .tools/moto/    another one for the S3 simulator, which brings much of its own
 #   .tools/stamps/  one file per finished install, with the version that it installed
