@@ -1,10 +1,10 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until told to stop.
 
-use crate::config::Config;
+use crate::config::{Config, memory_budget_bytes};
 use crate::grpc::{
     AnswerCache, Answers, CacheLimits, Health, Limits, Operations, Plane as Services, Stack,
 };
-use crate::lifecycle::{Lifecycle, LifecycleConfig, Models, Policy, Source};
+use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
 use crate::net::{self, ConnectionLimits, LineLimits, Plane, PlaneConfig};
@@ -97,10 +97,12 @@ impl App {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(AppError::Randomness)?;
         let jitter = ChaCha8Rng::from_seed(seed);
+        let budget = budget(&config, &metrics);
         let source = Source {
             registry,
             origin: config.registry.as_str().into(),
             cache: Arc::new(cache),
+            budget,
             metrics: Arc::new(metrics),
         };
         Ok(Self {
@@ -199,6 +201,7 @@ impl App {
         Answers {
             models: Arc::clone(&self.models),
             cache,
+            may_pin: self.config.may_pin,
         }
     }
 
@@ -224,6 +227,14 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, AppEr
         address,
         source,
     })
+}
+
+fn budget(config: &Config, metrics: &Metrics) -> Arc<MemoryBudget> {
+    let limit_bytes = memory_budget_bytes(config.memory_bytes_max);
+    let lifecycle = &metrics.lifecycle;
+    let shown = i64::try_from(limit_bytes).unwrap_or(i64::MAX);
+    lifecycle.memory_budget_bytes.set(shown);
+    MemoryBudget::new(limit_bytes, lifecycle.memory_reserved_bytes.clone())
 }
 
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {

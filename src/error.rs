@@ -41,6 +41,15 @@ pub enum CallError {
     },
     /// No version of the model is live yet.
     NotLive(String),
+    /// This server lets nobody name the version that answers.
+    PinRefused,
+    /// The caller named a version that does not answer here.
+    VersionNotLive {
+        /// As named.
+        version: u64,
+        /// Those that answer.
+        live: Vec<u64>,
+    },
     /// The live version lacks the parts that content needs.
     NeedsContent(u64),
     /// The version was refused; the old one serves on.
@@ -109,6 +118,8 @@ impl CallError {
                 Code::NotFound
             }
             Self::NeedsContent(_)
+            | Self::PinRefused
+            | Self::VersionNotLive { .. }
             | Self::VersionRefused { .. }
             | Self::RolloutNotExpected(_)
             | Self::StoreReadOnly(_) => Code::FailedPrecondition,
@@ -132,6 +143,8 @@ impl CallError {
             Self::UnknownProduct { .. } => "UNKNOWN_PRODUCT",
             Self::NotLive(_) => "MODEL_NOT_LIVE",
             Self::NeedsContent(_) => "NO_CONTENT_PARTS",
+            Self::PinRefused => "VERSION_PIN_REFUSED",
+            Self::VersionNotLive { .. } => "VERSION_NOT_LIVE",
             Self::VersionRefused { .. } => "VERSION_REFUSED",
             Self::RolloutNotExpected(_) => "ROLLOUT_NOT_EXPECTED",
             Self::RolloutLost(_) => "ROLLOUT_LOST",
@@ -159,6 +172,13 @@ impl CallError {
             Self::NeedsContent(version) => {
                 format!("content was asked for, and version {version} has no content parts")
             }
+            Self::PinRefused => {
+                "metadata x-hotshelf-version: this server lets no caller name the version that answers (setting version_pin)".to_owned()
+            }
+            Self::VersionNotLive { version, live } => format!(
+                "metadata x-hotshelf-version: version {version} is not live here; live are {}",
+                live.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+            ),
             Self::UnknownProduct {
                 product_id,
                 version,
@@ -249,6 +269,14 @@ mod tests {
             (unknown_product(), Code::NotFound),
             (CallError::NotLive("x".into()), Code::Unavailable),
             (CallError::NeedsContent(3), Code::FailedPrecondition),
+            (CallError::PinRefused, Code::FailedPrecondition),
+            (
+                CallError::VersionNotLive {
+                    version: 9,
+                    live: vec![3],
+                },
+                Code::FailedPrecondition,
+            ),
             (
                 CallError::VersionRefused {
                     kind: "corrupt",

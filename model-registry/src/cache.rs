@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 mod live_set;
 mod partial;
+pub(crate) mod space;
 
 pub use live_set::LiveSet;
 pub(crate) use partial::Partial;

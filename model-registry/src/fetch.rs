@@ -3,7 +3,7 @@
 //! Each range has tries and a time budget of its own: a store that stalls on one connection costs
 //! one range again and not the download.
 
-use crate::cache::{Partial, failed};
+use crate::cache::{Partial, failed, space};
 use crate::manifest::described;
 use crate::seal::{LocalPart, LocalParts};
 use crate::{CacheDir, Error, FetchLimits, Manifest, PartEntry, Registry};
@@ -29,33 +29,40 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Corrupt`] if a part is missing or its size is not the manifest's;
-    /// [`Error::Unavailable`], [`Error::Cache`]: can be retried, complete parts are kept.
+    /// [`Error::Unavailable`], [`Error::Cache`] (a file system without room among them, told before the
+    /// first byte where that can be seen): can be retried, complete parts are kept.
     pub async fn fetch(&self, manifest: &Manifest, cache: &CacheDir) -> Result<LocalParts, Error> {
         manifest.check(self.limits().part_bytes_max)?;
         let folder = cache.upload_folder(manifest);
         let created = tokio::fs::create_dir_all(&folder).await;
         created.map_err(|source| failed("creating", &folder, source))?;
+        let version = described(&manifest.model, manifest.version);
         let mut parts = Vec::with_capacity(manifest.parts.len());
-        let mut downloads = Vec::new();
         for part in &manifest.parts {
             let path = folder.join(part.name.as_str());
             let is_reused = has_size(&path, part.size_bytes).await?;
-            if !is_reused {
-                let file = Partial::create(&path, self.store().random.nonce()?)?;
-                downloads.push(Some(Download {
-                    part,
-                    file,
-                    missing_bytes: part.size_bytes,
-                }));
-            }
             parts.push(LocalPart {
                 entry: part.clone(),
                 path,
                 is_reused,
             });
         }
+        let missing = parts.iter().filter(|part| !part.is_reused);
+        let sizes = missing.clone().map(|part| part.entry.size_bytes);
+        space::check(&folder, sizes.fold(0, u64::saturating_add), &version)?;
+        let mut downloads = Vec::new();
+        for LocalPart {
+            entry: part, path, ..
+        } in missing
+        {
+            let file = Partial::create(path, self.store().random.nonce()?)?;
+            downloads.push(Some(Download {
+                part,
+                file,
+                missing_bytes: part.size_bytes,
+            }));
+        }
         self.download(manifest, &mut downloads).await?;
-        let version = described(&manifest.model, manifest.version);
         Ok(LocalParts { version, parts })
     }
 

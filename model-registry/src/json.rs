@@ -1,10 +1,13 @@
 //! JSON of the registry's records: the format number first, then the rest, and always the same
 //! bytes for the same record.
 
-use crate::{Error, FORMAT};
+use crate::{Cause, Error, FORMAT, limits::JSON_VALUES_MAX};
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+
+/// Longest text of a parser's complaint, in bytes; it may repeat a whole value (chosen: three lines).
+const COMPLAINT_BYTES_MAX: usize = 256;
 
 /// What every record begins its parse with.
 #[derive(Deserialize)]
@@ -16,6 +19,7 @@ struct Envelope {
 /// Whether the record is a tombstone. Errs on what is not JSON, has no format or a newer one: a
 /// newer format may mean anything by its other fields, so that they are not looked at.
 pub(crate) fn is_tombstone(what: &str, bytes: &[u8]) -> Result<bool, Error> {
+    check_values(what, bytes)?;
     let envelope: Envelope = typed(what, bytes)?;
     match u32::try_from(envelope.format).unwrap_or(u32::MAX) {
         0 => Err(Error::corrupt(what, "format 0 does not exist")),
@@ -26,6 +30,21 @@ pub(crate) fn is_tombstone(what: &str, bytes: &[u8]) -> Result<bool, Error> {
             supported: FORMAT,
         }),
     }
+}
+
+/// Counts what begins a value. A parsed tree takes up to 640 bytes for each, so that 16 MiB of
+/// `{"":0}` would come to 1.5 GiB. Those inside texts count too: an honest record has few.
+fn check_values(what: &str, bytes: &[u8]) -> Result<(), Error> {
+    let is_start = |byte: &&u8| matches!(**byte, b',' | b'[' | b'{');
+    let found = bytes.iter().filter(is_start).count();
+    if found <= JSON_VALUES_MAX {
+        return Ok(());
+    }
+    Err(Error::TooLarge {
+        what: format!("number of JSON values of {what}"),
+        found: found as u64,
+        limit: JSON_VALUES_MAX as u64,
+    })
 }
 
 /// A record of this format.
@@ -39,8 +58,19 @@ fn typed<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Error> {
         what: what.to_owned(),
         why: "it is not a record of this kind".to_owned(),
         is_refetchable: false,
-        source: Some(Box::new(source)),
+        source: Some(complaint(source)),
     })
+}
+
+/// The parser's words, cut where they repeat a value of a megabyte.
+fn complaint(error: serde_json::Error) -> Cause {
+    let text = error.to_string();
+    if text.len() <= COMPLAINT_BYTES_MAX {
+        return error.into();
+    }
+    let end = text.floor_char_boundary(COMPLAINT_BYTES_MAX);
+    let place = format!("line {} column {}", error.line(), error.column());
+    format!("{}… at {place}", &text[..end]).into()
 }
 
 /// The stored bytes of a record, indented for people.
@@ -60,6 +90,17 @@ pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
         return Err(Error::invalid(field, text, limit));
     }
     Ok(())
+}
+
+/// The beginning of a text that nobody checked, its control characters replaced.
+pub(crate) fn presentable(text: &str, bytes_max: usize) -> String {
+    let plain = |c: char| match c.is_control() && c != '\n' && c != '\t' {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
+    };
+    let end = text.floor_char_boundary(bytes_max);
+    let cut = if end < text.len() { "…" } else { "" };
+    text[..end].chars().map(plain).chain(cut.chars()).collect()
 }
 
 /// An RFC 3339 time.

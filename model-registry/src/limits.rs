@@ -60,6 +60,11 @@ pub struct Limits {
     pub retry: RetryLimits,
     /// How parts are downloaded.
     pub fetch: FetchLimits,
+    /// Races of the self-test of create-only, see [`crate::Registry::prove_create_only`]. Default 8
+    /// (measured over loopback: a server that writes 100 µs after it checked is found out in 20 of
+    /// 20 self-tests, one that writes a turn of its scheduler later in 19; one race of eight found
+    /// that in 3 of 50).
+    pub race_rounds: u32,
 }
 
 impl Default for Limits {
@@ -68,12 +73,16 @@ impl Default for Limits {
             part_bytes_max: 8 << 30,
             retry: RetryLimits::default(),
             fetch: FetchLimits::default(),
+            race_rounds: 8,
         }
     }
 }
 
 /// Largest manifest or tombstone, in bytes (fixed by format 1).
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+/// Most values in the JSON of one record (chosen: twenty times what a card of 10,000 terms and 256
+/// probes has; 64 MiB as a list, some 320 MiB as the smallest objects).
+pub(crate) const JSON_VALUES_MAX: usize = 500_000;
 /// Most parts of one version (fixed by format 1).
 pub(crate) const PARTS_MAX: usize = 64;
 /// Most inputs of one lineage (fixed by format 1).

@@ -1,6 +1,6 @@
 //! The manifest: what a version is, and the proof that it was published whole.
 
-use crate::limits::{AUTHOR_BYTES_MAX, INPUTS_MAX, PARTS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{AUTHOR_BYTES_MAX, INPUTS_MAX, PARTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::{Error, ModelName, Nonce, PartName, Sha256Digest, UploadId, Version, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -85,6 +85,19 @@ pub struct Tombstone {
     pub why: String,
 }
 
+impl Tombstone {
+    /// The same with its texts cut and without control characters: a removal holds whatever is wrong
+    /// with its words, and these go into messages.
+    fn presentable(self) -> Self {
+        let Self { at, by, why } = self;
+        Self {
+            at: json::presentable(&at, AUTHOR_BYTES_MAX),
+            by: json::presentable(&by, AUTHOR_BYTES_MAX),
+            why: json::presentable(&why, REASON_BYTES_MAX),
+        }
+    }
+}
+
 /// A stored tombstone.
 #[derive(Deserialize)]
 struct TombstoneRecord {
@@ -109,7 +122,7 @@ pub(crate) fn parse(
     if json::is_tombstone(&what, bytes)? {
         let record: TombstoneRecord = json::parse(&what, bytes)?;
         check_identity(&what, (&record.model, record.version), (model, version))?;
-        return Ok(VersionRecord::Removed(record.removed));
+        return Ok(VersionRecord::Removed(record.removed.presentable()));
     }
     let manifest: Manifest = json::parse(&what, bytes)?;
     check_identity(&what, (&manifest.model, manifest.version), (model, version))?;
@@ -152,7 +165,7 @@ impl Manifest {
                 format!("1 to {PARTS_MAX}"),
             ));
         }
-        let mut names = BTreeSet::new();
+        let (mut names, mut sum) = (BTreeSet::new(), 0u64);
         for part in &self.parts {
             if !names.insert(&part.name) {
                 return Err(Error::invalid(
@@ -172,6 +185,14 @@ impl Manifest {
                     limit: part_bytes_max,
                 });
             }
+            // Whoever adds sizes up later need not fear for the sum.
+            sum = sum
+                .checked_add(part.size_bytes)
+                .ok_or_else(|| Error::TooLarge {
+                    what: format!("size of {}", described(&self.model, self.version)),
+                    found: u64::MAX,
+                    limit: u64::MAX - 1,
+                })?;
         }
         Ok(())
     }

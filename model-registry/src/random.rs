@@ -66,3 +66,27 @@ fn system_seed() -> Result<[u8; 32], Error> {
     })?;
     Ok(seed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_spread_by_a_half_either_way() {
+        let random = Random::new(Some([7; 32]));
+        let mean = Duration::from_millis(100);
+        let waits: Vec<Duration> = (0..200).map(|_| random.around(mean)).collect();
+        assert!(
+            waits
+                .iter()
+                .all(|wait| (mean / 2..mean * 3 / 2).contains(wait))
+        );
+        let distinct: std::collections::BTreeSet<_> = waits.iter().collect();
+        assert!(distinct.len() > 100, "{} distinct waits", distinct.len());
+        let average = waits.iter().sum::<Duration>() / 200;
+        assert!(
+            (mean * 9 / 10..mean * 11 / 10).contains(&average),
+            "{average:?}"
+        );
+    }
+}

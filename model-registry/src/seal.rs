@@ -62,13 +62,25 @@ impl LocalParts {
     ///
     /// # Errors
     /// [`Error::Corrupt`] naming the part, what was expected and what was found; the file is
-    /// deleted by then, and the error can be retried where the file was an old one of the cache.
+    /// deleted by then, and the error can be retried where the file was an old one of the cache. All
+    /// other damaged files are deleted with it, so that one more fetch is enough.
     /// [`Error::Cache`] if the file cannot be read or there is no memory for it.
     pub fn seal(self, breathe: &mut dyn FnMut(usize)) -> Result<BTreeMap<String, Bytes>, Error> {
         let mut sealed = BTreeMap::new();
-        for part in &self.parts {
-            let bytes = self.seal_part(part, breathe)?;
-            sealed.insert(part.entry.name.to_string(), bytes);
+        let mut parts = self.parts.iter();
+        while let Some(part) = parts.next() {
+            match self.seal_part(part, breathe) {
+                Ok(bytes) => drop(sealed.insert(part.entry.name.to_string(), bytes)),
+                Err(error) if error.is_retryable() => {
+                    drop(sealed);
+                    for part in parts {
+                        // Their errors say nothing that this one does not.
+                        let _sealed = self.seal_part(part, breathe);
+                    }
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(sealed)
     }

@@ -212,7 +212,7 @@ pub struct RankerScores {
 pub struct CardExtra {
     /// How it was evaluated.
     pub evaluation: Option<Evaluation>,
-    /// Known users to probe with; up to nine more probes cover an unknown user, a new visitor,
+    /// Known users to probe with, at most 247 are; up to nine more probes cover an unknown user, a new visitor,
     /// exclusions, seen products, a filter, and each side by itself where there is content.
     pub probes: usize,
 }

@@ -16,6 +16,7 @@
 //! and every number and id that scoring relies on is looked at. What cannot be seen this way,
 //! factors in the wrong rows for instance, is what probes are for.
 
+mod card;
 mod check;
 mod container;
 mod content;
@@ -31,7 +32,7 @@ use bytes::Bytes;
 
 pub use self::error::UnpackError;
 use crate::{
-    Breathe, FACTORS_MAX, Model,
+    Breathe, Model,
     card::{CardExtra, Dimensions, ModelCard, Sizes},
     probes,
     recommender::Pieces,
@@ -167,7 +168,7 @@ impl Model {
         parts: &BTreeMap<String, Bytes>,
         breathe: Breathe<'_>,
     ) -> Result<Self, UnpackError> {
-        check_card(card)?;
+        card::check(card)?;
         let [als, als_index, history, products, users] = find_parts(parts)?;
         let users = tables::unpack_users(users, card.sizes.users, breathe)?;
         let products = tables::unpack_products(products, card.sizes.products, breathe)?;
@@ -200,47 +201,12 @@ impl Model {
     }
 }
 
-fn check_card(card: &ModelCard) -> Result<(), UnpackError> {
-    let refuse = |what, value: String, expected: String| {
-        Err(UnpackError::Card {
-            what,
-            value,
-            expected,
-        })
-    };
-    let sizes = [
-        ("sizes.users", card.sizes.users),
-        ("sizes.products", card.sizes.products),
-    ];
-    if let Some((what, size)) = sizes
-        .into_iter()
-        .find(|(_, size)| *size > i32::MAX as usize)
-    {
-        return refuse(what, size.to_string(), format!("at most {}", i32::MAX));
-    }
-    let factors = card.dimensions.factors;
-    if !(1..=FACTORS_MAX).contains(&factors) {
-        return refuse(
-            "dimensions.factors",
-            factors.to_string(),
-            format!("1 to {FACTORS_MAX}"),
-        );
-    }
-    if card.index.contains_key(ALS_INDEX_KEY) {
-        return content::check_card(card);
-    }
-    refuse(
-        "index.als.plan",
-        "absent".to_owned(),
-        "exact or hnsw".to_owned(),
-    )
-}
-
 /// The parts in the order of [`PARTS`], none missing and none beside them.
 fn find_parts(parts: &BTreeMap<String, Bytes>) -> Result<[&Bytes; 5], UnpackError> {
     let is_known = |name: &str| PARTS.contains(&name) || CONTENT_PARTS.contains(&name);
     if let Some(part) = parts.keys().find(|name| !is_known(name)) {
-        return Err(UnpackError::UnknownPart { part: part.clone() });
+        let part = error::excerpt(part.as_str());
+        return Err(UnpackError::UnknownPart { part });
     }
     let find = |part| parts.get(part).ok_or(UnpackError::MissingPart { part });
     let [als, als_index, history, products, users] = PARTS.map(find);

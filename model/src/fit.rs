@@ -34,7 +34,7 @@ use crate::{
     interactions::{Event, Interactions, ProductInfo},
     lanes::CpuPath,
     matrix::Matrix,
-    params::FitParams,
+    params::{FitParams, RECENT_LIST_MAX, RECENTS_MAX},
     recommender::Pieces,
 };
 
@@ -43,10 +43,6 @@ const ITERATIONS_MAX: usize = 1000;
 
 /// Most terms of a vocabulary. Chosen: rows of 40 kB, twenty times what the default makes.
 const TERMS_MAX: usize = 10_000;
-
-/// Most recent products that a content score sums over. Chosen: five times what is kept of a
-/// user by default.
-const RECENTS_MAX: usize = 100;
 
 /// Time since some fixed moment; this crate has no clock of its own.
 pub type Clock = fn() -> Duration;
@@ -194,7 +190,13 @@ fn check_params(params: &FitParams) -> Result<(), FitError> {
 fn check_content_params(params: &FitParams) -> Result<(), FitError> {
     let (content, scoring) = (&params.content, &params.scoring);
     // Comparisons that NaN fails, too.
-    let checks: [(_, &dyn std::fmt::Display, _, _); 6] = [
+    let checks: [(_, &dyn std::fmt::Display, _, _); 7] = [
+        (
+            "recent_max",
+            &params.recent_max,
+            params.recent_max <= RECENT_LIST_MAX,
+            "0 to 1000",
+        ),
         (
             "terms_max",
             &content.terms_max,

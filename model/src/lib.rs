@@ -69,6 +69,7 @@ mod interactions;
 mod lanes;
 mod matrix;
 pub mod metrics;
+mod need;
 mod normal;
 mod pace;
 mod params;

@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most recent products that a content score sums over. Chosen: five times what is kept of a
+/// user by default.
+pub(crate) const RECENTS_MAX: usize = 100;
+
+/// Most recent products that are kept of a user. Chosen: fifty times the default; a walk over them
+/// is part of every answer.
+pub(crate) const RECENT_LIST_MAX: usize = 1000;
+
 /// Parameters of implicit-feedback ALS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -120,7 +128,7 @@ pub struct FitParams {
     pub als: AlsParams,
     /// User segments.
     pub segments: SegmentParams,
-    /// How many of a user's last distinct products are kept in order.
+    /// How many of a user's last distinct products are kept in order, at most 1,000.
     pub recent_max: usize,
     /// Content embeddings.
     pub content: ContentParams,

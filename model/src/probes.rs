@@ -9,6 +9,16 @@ use crate::{
     card::{ModelCard, Probe, ProbeItem, ProbeReport},
 };
 
+/// Most probes of a card. Chosen: eight times what is published, and seconds of work at most.
+pub(crate) const PROBES_MAX: usize = 256;
+
+/// Most products that a probe may ask for, and longest list in one. Chosen: ten times what a caller
+/// may ask for.
+pub(crate) const PROBE_LIST_MAX: usize = 1000;
+
+/// Probes of special cases, whatever was asked for.
+const PROBES_SPECIAL: usize = 9;
+
 /// Products asked for by every probe.
 const PROBE_N: usize = 10;
 
@@ -31,6 +41,7 @@ const PROBE_RECENTS: usize = 3;
 /// itself and as the hybrid's extreme.
 pub(crate) fn choose(model: &Model, known: usize) -> Vec<Probe> {
     let mut scratch = Scratch::default();
+    let known = known.min(PROBES_MAX - PROBES_SPECIAL);
     let users = spread(model, known.max(1));
     let mut probes: Vec<Probe> = users
         .iter()

@@ -6,7 +6,7 @@
 
 use arrow_array::{Array, Float32Array, StringArray};
 
-use crate::ids::{IdTable, ProductRow};
+use crate::ids::{IdTable, ProductRow, column_bytes};
 
 /// Ids, catalogue fields and popularity of every product of catalogue and events.
 #[derive(Clone, Debug)]
@@ -91,10 +91,10 @@ impl Products {
         ];
         texts
             .into_iter()
-            .map(Array::get_array_memory_size)
+            .map(|text| column_bytes(text))
             .sum::<usize>()
-            + self.prices.get_array_memory_size()
-            + self.popularity.get_array_memory_size()
+            + column_bytes(&self.prices)
+            + column_bytes(&self.popularity)
     }
 }
 

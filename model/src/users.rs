@@ -1,8 +1,8 @@
 //! The users of a model: ids in sorted order and the segment of each.
 
-use arrow_array::{Array, UInt8Array};
+use arrow_array::UInt8Array;
 
-use crate::ids::{IdTable, UserRow};
+use crate::ids::{IdTable, UserRow, column_bytes};
 
 /// Most segments a model may have. Inherited from the format: segments are metric labels, so they
 /// are few.
@@ -65,6 +65,6 @@ impl Users {
 
     /// Bytes held by the columns.
     pub(crate) fn bytes(&self) -> usize {
-        self.ids.column().get_array_memory_size() + self.segments.get_array_memory_size()
+        column_bytes(self.ids.column()) + column_bytes(&self.segments)
     }
 }

@@ -16,6 +16,9 @@ pub(super) struct Asking {
     /// Say how the answer was computed; it is then not taken from the cache
     #[arg(long)]
     pub(super) debug: bool,
+    /// Live version that shall answer, whatever the traffic's split says
+    #[arg(long, value_name = "VERSION")]
+    pub(super) pin: Option<u64>,
 }
 
 /// Which products may come back.

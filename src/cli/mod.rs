@@ -2,8 +2,10 @@
 
 mod asking;
 mod models;
+mod place;
 mod recommend;
 mod reload;
+mod rollouts;
 mod s3_args;
 mod serve;
 mod similar;
@@ -33,6 +35,11 @@ enum Command {
     /// Look at the versions in a registry
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Look at the rollouts in a registry
+    #[command(subcommand)]
+    Rollout(rollouts::RolloutCommand),
+    /// Tell which version answered whom at a time
+    WhoWasLive(rollouts::WhoWasLiveArgs),
     /// Make a version live on a running server
     Reload(reload::ReloadArgs),
     /// Ask a running server for recommendations
@@ -68,6 +75,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => crate::demo::run(&args, &mut out),
         Command::Models(command) => models::run(&command, &mut out),
+        Command::Rollout(command) => rollouts::run(&command, &mut out),
+        Command::WhoWasLive(args) => rollouts::who_was_live(&args, &mut out),
         Command::Reload(args) => reload::run(args, &mut out),
         Command::Recommend(args) => recommend::run(args, &mut out),
         Command::Similar(args) => similar::run(args, &mut out),

@@ -1,13 +1,12 @@
 //! `hotshelf models list | show | verify`: looks at a registry without a server.
 
-use super::s3_args::S3Args;
-use super::{Output, block_on, table, write_json};
-use crate::config::variables;
+use super::place::Place;
+use super::{block_on, table, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use hotshelf_model::{Evaluation, IndexCard, ModelCard, Scratch};
-use hotshelf_registry::{CacheDir, Manifest, ModelName, Registry, Version};
+use hotshelf_registry::{CacheDir, Manifest, Registry, Version};
 use serde::Serialize;
 use std::io::Write;
 
@@ -20,28 +19,6 @@ pub(super) enum ModelsCommand {
     Show(OneVersion),
     /// Fetch a version and put it through every check that a server makes
     Verify(OneVersion),
-}
-
-/// Which model of which registry.
-#[derive(Args)]
-pub(super) struct Place {
-    /// Where versions are: file:///folder or s3://bucket/prefix
-    #[arg(long)]
-    registry: String,
-    #[command(flatten)]
-    s3: S3Args,
-    /// Model
-    #[arg(long, default_value = "default")]
-    model: ModelName,
-    #[command(flatten)]
-    output: Output,
-}
-
-impl Place {
-    fn open(&self) -> anyhow::Result<Registry> {
-        let layers = self.s3.layers(variables());
-        Ok(Registry::open(&self.registry, &layers.s3(&self.registry)?)?)
-    }
 }
 
 /// Which version.

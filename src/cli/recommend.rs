@@ -59,6 +59,7 @@ pub(super) fn run(args: RecommendArgs, out: &mut dyn Write) -> anyhow::Result<()
         filter: args.filter.into_ask(),
         include_seen: args.include_seen,
         debug: args.asking.debug,
+        pin: args.asking.pin,
     };
     let addr = args.asking.addr;
     let list = block_on(async { Ok(Client::connect(&addr).await?.recommend(ask).await?) })?;

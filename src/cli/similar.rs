@@ -44,6 +44,7 @@ pub(super) fn run(args: SimilarArgs, out: &mut dyn Write) -> anyhow::Result<()> 
         }),
         filter: args.filter.into_ask(),
         debug: args.asking.debug,
+        pin: args.asking.pin,
     };
     let addr = args.asking.addr;
     let list = block_on(async { Ok(Client::connect(&addr).await?.similar(ask).await?) })?;

@@ -62,6 +62,9 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     if !status.degraded.is_empty() {
         writeln!(out, "degraded {}", status.degraded)?;
     }
+    if status.registry_writing != "proven" {
+        writeln!(out, "recording rollouts: {}", status.registry_writing)?;
+    }
     if !status.registry_error.is_empty() {
         writeln!(out, "registry {}", status.registry_error)?;
     }

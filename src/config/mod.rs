@@ -1,14 +1,16 @@
 //! The configuration of `hotshelf serve`, and the only place that reads the environment.
 
 mod layers;
+mod machine;
 mod s3;
 mod settings;
 
 pub use layers::{Layers, Problems};
+pub use machine::memory_budget_bytes;
 pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
-use crate::lifecycle::Gate;
+use crate::lifecycle::{Gate, STOP_TIMEOUT};
 use hotshelf_registry::{ModelName, S3Options};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,7 +50,9 @@ pub struct Config {
     pub reload_timeout: Duration,
     pub retry_first: Duration,
     pub retry_max: Duration,
+    pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
+    pub may_pin: bool,
     pub log_format: String,
     pub log_level: String,
 }
@@ -93,13 +97,23 @@ impl Config {
             reload_timeout: millis("reload_timeout_ms"),
             retry_first: millis("retry_first_ms"),
             retry_max: millis("retry_max_ms"),
+            memory_bytes_max: resolved.number("memory_bytes_max"),
             gate_at_start: match resolved.text("gate_at_start") {
                 "refuse" => Gate::Refuse,
                 _ => Gate::Serve,
             },
+            may_pin: resolved.text("version_pin") == "allow",
             log_format: resolved.text("log_format").to_owned(),
             log_level: resolved.text("log_level").to_owned(),
         })
+    }
+}
+
+impl Config {
+    /// Longest time from the first signal to the end of the process: a supervisor that kills has to wait
+    /// longer.
+    pub fn shutdown_max(&self) -> Duration {
+        self.drain_delay + STOP_TIMEOUT + self.drain_timeout
     }
 }
 

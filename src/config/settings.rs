@@ -240,10 +240,25 @@ pub const SETTINGS: &[Setting] = &[
         "Longest wait between attempts at a load, in ms",
     ),
     setting(
+        "memory_bytes_max",
+        Some("0"),
+        // Up to 16 TiB.
+        Kind::Number(0, 16 * 1024 * 1024 * MIB),
+        "Bytes that the versions of all models may hold, old and new ones during a swap; 0 = 80 % of the \
+         cgroup's limit or of the machine's memory",
+    ),
+    setting(
         "gate_at_start",
         Some("serve"),
         Kind::Word(&["serve", "refuse"]),
         "What to do with a version whose probes alone fail while nothing is live",
+    ),
+    setting(
+        "version_pin",
+        // Only what is live can be named, and those who debug a canary need it.
+        Some("allow"),
+        Kind::Word(&["allow", "refuse"]),
+        "Whether a caller's x-hotshelf-version metadata chooses among the live versions",
     ),
     setting(
         "log_format",

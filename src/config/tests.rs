@@ -94,6 +94,18 @@ fn the_response_cache_can_be_sized_and_turned_off() {
 }
 
 #[test]
+fn the_end_takes_no_longer_than_its_steps_and_the_page_for_clients_tells_the_default() {
+    let config = Config::build(&layers(&[], &[], "registry = \"file:///r\"")).unwrap();
+    assert_eq!(
+        config.shutdown_max(),
+        Duration::from_millis(1_000 + 2_000 + 20_000)
+    );
+    let page = include_str!("../../docs/clients.md");
+    let said = format!("with defaults {} s", config.shutdown_max().as_secs());
+    assert!(page.contains(&said), "{said}");
+}
+
+#[test]
 fn a_setting_goes_over_the_usual_variables_of_s3_clients() {
     let variables = [
         ("AWS_ACCESS_KEY_ID", "who"),

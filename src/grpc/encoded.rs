@@ -3,8 +3,8 @@
 
 use super::calls::{RecommendCall, SimilarCall};
 use super::proto::recommendation_service_server::SERVICE_NAME;
-use super::recommender::{Call, Recommender};
-use crate::error::CallError;
+use super::recommender::{Call, Origin, Recommender};
+use crate::error::{BadField, CallError};
 use bytes::{BufMut, Bytes};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Status, codegen::BoxFuture};
 use tonic_prost::ProstDecoder;
@@ -26,6 +27,11 @@ use tower::Service;
 const BUFFER_BYTES: usize = 1024;
 /// What a buffer holds before it is handed on; an answer is always one piece.
 const YIELD_BYTES: usize = 32 * 1024;
+
+/// In a request's metadata: who shall answer. In an answer's: who did.
+pub(super) const VERSION: &str = "x-hotshelf-version";
+/// Of a pin that is none, in the refusal (chosen: more than any number has).
+const PIN_SHOWN_CHARS: usize = 32;
 
 /// The service of the data listener.
 #[derive(Clone)]
@@ -90,9 +96,37 @@ impl<C: Call> UnaryService<C::Request> for Method<C> {
 
     fn call(&mut self, request: tonic::Request<C::Request>) -> Self::Future {
         // Called while the response's future is polled, so that a panic is caught there.
-        let answer = self.0.answer::<C>(request.into_inner());
-        ready(answer.map(tonic::Response::new).map_err(Status::from))
+        let answer = pinned(request.metadata())
+            .and_then(|pinned| self.0.answer::<C>(request.into_inner(), pinned));
+        ready(answer.map(described).map_err(Status::from))
     }
+}
+
+/// The version that the caller wants to be answered by, whatever its arm.
+fn pinned(metadata: &MetadataMap) -> Result<Option<u64>, CallError> {
+    let Some(value) = metadata.get(VERSION) else {
+        return Ok(None);
+    };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    if number.is_some_and(|number| number > 0) {
+        return Ok(number);
+    }
+    let said = String::from_utf8_lossy(value.as_bytes());
+    let said: String = said.chars().take(PIN_SHOWN_CHARS).collect();
+    Err(CallError::BadFields(vec![BadField {
+        field: format!("metadata {VERSION}"),
+        why: format!("{said:?} is not a version, a whole number from 1"),
+    }]))
+}
+
+/// An answer with its origin in its metadata, for callers that do not look into messages.
+fn described((message, origin): (Bytes, Origin)) -> tonic::Response<Bytes> {
+    let mut answer = tonic::Response::new(message);
+    let metadata = answer.metadata_mut();
+    metadata.insert(VERSION, origin.version.into());
+    metadata.insert("x-hotshelf-rollout", origin.rollout.into());
+    metadata.insert("x-hotshelf-arm", origin.arm);
+    answer
 }
 
 /// Messages in, bytes out.

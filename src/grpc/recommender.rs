@@ -19,6 +19,7 @@ use prost::Message;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tonic::metadata::AsciiMetadataValue;
 
 thread_local! {
     static DESK: RefCell<Desk> = RefCell::new(Desk::default());
@@ -31,6 +32,14 @@ struct Desk {
     key: Vec<u8>,
 }
 
+/// What an answer's metadata says of where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) version: u64,
+    pub(super) rollout: u64,
+    pub(super) arm: AsciiMetadataValue,
+}
+
 /// Where an answer comes from.
 pub(super) struct Place<'a> {
     /// The model's name, never empty.
@@ -39,6 +48,16 @@ pub(super) struct Place<'a> {
     pub(super) live: &'a Live,
     /// Who answers.
     pub(super) arm: &'a LiveArm,
+}
+
+impl Place<'_> {
+    fn origin(&self) -> Origin {
+        Origin {
+            version: self.arm.loaded.version.get(),
+            rollout: self.live.record.number.get(),
+            arm: (self.arm.name.parse()).expect("names of arms are a-z, 0-9, '-' and '_'"),
+        }
+    }
 }
 
 /// A checked, canonical call of the data plane.
@@ -75,16 +94,26 @@ pub(super) trait Call: Sized {
 pub(super) struct Recommender {
     models: Arc<Models>,
     cache: Option<Arc<AnswerCache>>,
+    may_pin: bool,
 }
 
 impl Recommender {
-    /// `None`: every answer is computed.
-    pub(super) fn new(models: Arc<Models>, cache: Option<Arc<AnswerCache>>) -> Self {
-        Self { models, cache }
+    /// `cache` is `None`: every answer is computed. `may_pin`: callers may name the version.
+    pub(super) fn new(models: Arc<Models>, cache: Option<Arc<AnswerCache>>, may_pin: bool) -> Self {
+        Self {
+            models,
+            cache,
+            may_pin,
+        }
     }
 
-    /// The answer's message.
-    pub(super) fn answer<C: Call>(&self, request: C::Request) -> Result<Bytes, CallError> {
+    /// The answer's message, and where it comes from. `pinned` is the version that the caller named
+    /// past the split.
+    pub(super) fn answer<C: Call>(
+        &self,
+        request: C::Request,
+        pinned: Option<u64>,
+    ) -> Result<(Bytes, Origin), CallError> {
         let began = Instant::now();
         let call = C::checked(request)?;
         let model = &call.address().model;
@@ -94,12 +123,29 @@ impl Recommender {
         let live = snapshot
             .as_ref()
             .ok_or_else(|| CallError::NotLive(slot.name.to_string()))?;
+        let arm = match pinned {
+            None => live.arm_for(call.sticky_key()),
+            Some(version) => self.pinned_arm(live, version)?,
+        };
         let place = Place {
             model: slot.name.as_str(),
             live,
-            arm: live.arm_for(call.sticky_key()),
+            arm,
         };
-        DESK.with_borrow_mut(|desk| self.answer_at(&place, call, (desk, began)))
+        let message = DESK.with_borrow_mut(|desk| self.answer_at(&place, call, (desk, began)))?;
+        Ok((message, place.origin()))
+    }
+
+    fn pinned_arm<'a>(&self, live: &'a Live, version: u64) -> Result<&'a LiveArm, CallError> {
+        if !self.may_pin {
+            return Err(CallError::PinRefused);
+        }
+        let arms = live.arms();
+        let found = arms.iter().find(|arm| arm.loaded.version.get() == version);
+        found.ok_or_else(|| CallError::VersionNotLive {
+            version,
+            live: arms.iter().map(|arm| arm.loaded.version.get()).collect(),
+        })
     }
 
     fn answer_at<C: Call>(

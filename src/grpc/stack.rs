@@ -48,6 +48,8 @@ pub struct Answers {
     pub models: Arc<Models>,
     /// `None`: every answer is computed.
     pub cache: Option<Arc<AnswerCache>>,
+    /// Whether callers may name the version that answers.
+    pub may_pin: bool,
 }
 
 /// Which services a listener has beside health and reflection.
@@ -100,7 +102,7 @@ impl Stack {
         let (name, service) = match &self.plane {
             Plane::Data(answers) => {
                 let models = Arc::clone(&answers.models);
-                let recommender = Recommender::new(models, answers.cache.clone());
+                let recommender = Recommender::new(models, answers.cache.clone(), answers.may_pin);
                 let service = RecommendationServer::new(recommender, bytes_max);
                 named(service)
             }

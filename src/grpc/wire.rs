@@ -47,6 +47,7 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
             .collect(),
         registry_error: status.registry_error.clone(),
         skipped_rollouts: status.skipped_rollouts.clone(),
+        registry_writing: handle.writing.borrow().to_string(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::pacing::Pacer;
 use super::state::{LoadError, Phase, VersionState};
 use super::status::ModelStatus;
 use super::watch::{RecordRequest, WatchReport};
+use super::writing::Writing;
 use crate::metrics::{Metrics, VersionMetrics};
 use arc_swap::ArcSwap;
 use hotshelf_model::UNKNOWN_SEGMENT;
@@ -51,6 +52,8 @@ pub struct ModelHandle {
     pub inputs: mpsc::Sender<Input>,
     /// The newest status, replaced as a whole.
     pub status: Arc<ArcSwap<ModelStatus>>,
+    /// Whether rollouts can be recorded; the same for all models.
+    pub writing: watch::Receiver<Writing>,
 }
 
 /// One model's driver.
@@ -109,6 +112,7 @@ impl Driver {
 
     /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        let mut freed = self.source.budget.freed();
         loop {
             while let Some(action) = self.manager.next_action(self.now()) {
                 self.perform(action);
@@ -120,6 +124,7 @@ impl Driver {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
                 Some(input) = inputs.recv() => self.take(input),
+                Ok(()) = freed.changed() => self.take(Input::Event(Event::MemoryFreed)),
             }
         }
     }

@@ -108,6 +108,8 @@ pub enum Event {
         /// How long it took.
         took: Duration,
     },
+    /// Some version of this process gave memory back.
+    MemoryFreed,
     /// The memory of a retired version is free.
     Freed {
         /// Which version.

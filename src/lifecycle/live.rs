@@ -1,5 +1,6 @@
 //! What requests see: one immutable snapshot per model, swapped as a whole.
 
+use super::budget::Reservation;
 use crate::metrics::VersionMetrics;
 use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
@@ -20,6 +21,8 @@ pub struct LoadedVersion {
     pub card: ModelCard,
     /// Metric handles, made when it first goes live; their series end when this is dropped.
     pub metrics: OnceLock<VersionMetrics>,
+    /// What it holds of the memory budget; declared last, so that it is given back when the rest is free.
+    pub reservation: Reservation,
 }
 
 /// One arm of a live rollout.

@@ -1,11 +1,14 @@
 //! Brings one version from the registry into memory, on a thread of its own.
 //!
 //! ```text
-//! manifest ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
+//! manifest ─▶ reserve memory ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
 //! ```
 //!
 //! Whatever goes wrong ends here as a [`LoadError`]: a decoder's panic too.
 
+mod obtain;
+
+use super::budget::MemoryBudget;
 use super::event::Supply;
 use super::live::LoadedVersion;
 use super::pacing::Pacer;
@@ -16,6 +19,7 @@ use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
 use hotshelf_registry::{
     CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
 };
+use obtain::{Obtained, parts_bytes};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +39,8 @@ pub struct Source {
     pub origin: Arc<str>,
     /// This process's own folder.
     pub cache: Arc<CacheDir>,
+    /// What all versions of the process may hold.
+    pub budget: Arc<MemoryBudget>,
     /// Where loads are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -121,16 +127,11 @@ impl Load {
     ) -> Result<(Arc<LoadedVersion>, LoadedInfo), LoadError> {
         let mut pacer = Pacer::begin(self.is_paced);
         let mut breathe = |_bytes: usize| pacer.breathe();
-        let (manifest, local) = steps.run("fetch", || match self.supply {
-            Supply::Registry => self.fetch(source),
-            Supply::Cache => self.held(source),
-        })?;
-        progress(VersionState::Verifying);
-        let parts = steps.run("verify", || {
-            local
-                .seal(&mut breathe)
-                .map_err(|error| registry_error(&error))
-        })?;
+        let Obtained {
+            manifest,
+            parts,
+            mut reservation,
+        } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
         let probe_failure = steps.run("probe", || Ok(probe(&card, &model, &mut scratch)))?;
@@ -139,8 +140,12 @@ impl Load {
             warm_up(&model, &mut scratch, &mut breathe);
             Ok(())
         })?;
+        let resident_bytes = model.heap_bytes();
+        // A part stays in memory as a whole, its header too.
+        let held_bytes = parts_bytes(&manifest).max(resident_bytes as u64);
+        reservation.settle(self.version, held_bytes)?;
         let info = LoadedInfo {
-            resident_bytes: model.heap_bytes(),
+            resident_bytes,
             probe_failure,
         };
         let metrics = OnceLock::new();
@@ -150,72 +155,9 @@ impl Load {
             model,
             card,
             metrics,
+            reservation,
         };
         Ok((Arc::new(loaded), info))
-    }
-
-    fn fetch(
-        &self,
-        source: &Source,
-    ) -> Result<(Manifest, hotshelf_registry::LocalParts), LoadError> {
-        // A runtime of its own: fetching never takes a turn from requests.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| LoadError {
-            kind: "resources",
-            message: format!("cannot start the loader's runtime: {error}"),
-            is_retryable: true,
-        })?;
-        runtime.block_on(async {
-            // The runtime ends with the load, and with it the connections that it opened.
-            let registry = source.registry.detached();
-            let registry = registry.map_err(|error| registry_error(&error))?;
-            let manifest = registry.manifest(&self.model, self.version).await;
-            let manifest = manifest.map_err(|error| registry_error(&error))?;
-            self.make_room(source, &manifest);
-            let local = registry.fetch(&manifest, &source.cache).await;
-            Ok((manifest, local.map_err(|error| registry_error(&error))?))
-        })
-    }
-
-    /// From the cache alone, by what is remembered there.
-    fn held(
-        &self,
-        source: &Source,
-    ) -> Result<(Manifest, hotshelf_registry::LocalParts), LoadError> {
-        let set = source.recall(&self.model).map_err(|message| LoadError {
-            kind: "cache",
-            message,
-            is_retryable: true,
-        })?;
-        let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
-        let manifest = manifest.cloned().ok_or_else(|| LoadError {
-            kind: "cache",
-            message: format!("version {} is no longer remembered on disk", self.version),
-            is_retryable: true,
-        })?;
-        let held = source.cache.held(&manifest);
-        Ok((manifest, held.map_err(|error| registry_error(&error))?))
-    }
-
-    /// Removes what the cache holds of other versions, so that it does not grow with every reload.
-    /// One load of a model runs at a time, so nothing is removed under another one.
-    fn make_room(&self, source: &Source, manifest: &Manifest) {
-        let mut kept = self.kept.clone();
-        kept.insert(manifest.upload);
-        match source.cache.keep_only(&self.model, &kept) {
-            Ok(evicted) if evicted.uploads == 0 => {}
-            Ok(evicted) => {
-                let (uploads, bytes) = (evicted.uploads, evicted.bytes);
-                tracing::info!(model = %self.model, uploads, bytes, "removed from the cache");
-            }
-            // A cache that cannot be cleared may still take this version; if not, fetch says so.
-            Err(error) => {
-                let error = crate::error::with_causes(&error);
-                tracing::warn!(model = %self.model, error, "cannot clear the cache");
-            }
-        }
     }
 }
 
@@ -232,10 +174,11 @@ impl Steps {
     ) -> Result<T, LoadError> {
         self.began = Instant::now();
         let outcome = step();
-        self.phases.push(Phase {
-            name,
-            duration: self.began.elapsed(),
-        });
+        let duration = self.began.elapsed();
+        match self.phases.iter_mut().find(|phase| phase.name == name) {
+            Some(again) => again.duration += duration,
+            None => self.phases.push(Phase { name, duration }),
+        }
         outcome
     }
 }

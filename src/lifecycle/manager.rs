@@ -140,6 +140,7 @@ impl ModelManager {
                 self.entry(version).add(phase);
                 self.recorded(version, outcome);
             }
+            Event::MemoryFreed => self.memory_freed(now),
             Event::Freed { version } => self.freed(version),
         }
     }
@@ -272,14 +273,18 @@ impl ModelManager {
         self.forget_past();
     }
 
-    /// The newest rollout that is not live and could be, walking back only while nothing is live.
+    /// The newest rollout that is not live and could be; with nothing live, behind those that were tried
+    /// and failed. One that is on its way is waited for.
     fn activatable(&self) -> Option<&RolloutRecord> {
-        self.candidates().find(|record| {
-            record.arms.iter().all(|arm| {
-                self.state(arm.version)
-                    .is_some_and(VersionState::is_servable)
-            })
-        })
+        let states = |record: &RolloutRecord| {
+            let arms = record.arms.iter();
+            arms.map(|arm| self.state(arm.version)).collect::<Vec<_>>()
+        };
+        let has_failed =
+            |record: &&RolloutRecord| states(record).contains(&Some(VersionState::Failed));
+        let is_loaded = |state: &Option<VersionState>| state.is_some_and(VersionState::is_servable);
+        let first = self.candidates().find(|record| !has_failed(record))?;
+        states(first).iter().all(is_loaded).then_some(first)
     }
 
     /// The newest rollout that is not live and worth loading for.
@@ -316,9 +321,11 @@ impl ModelManager {
         for arm in &record.arms {
             self.entry(arm.version).state = VersionState::Live;
         }
+        // What was walked back to is not what everybody wants, and so no answer to a proposal.
+        let is_newest = self.newest_number() == record.number.get();
         let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|waiting| is_all(record, waiting.proposal.version));
+            .partition(|waiting| is_newest && is_all(record, waiting.proposal.version));
         self.waiting = waiting;
         for waiting in done {
             let reply = Reply::Changed {

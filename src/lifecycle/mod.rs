@@ -14,6 +14,7 @@
 //!
 //! Knows neither gRPC nor sockets.
 
+mod budget;
 mod driver;
 mod event;
 mod live;
@@ -24,13 +25,16 @@ mod start;
 mod state;
 mod status;
 mod watch;
+mod writing;
 
+pub use budget::{MemoryBudget, Reservation};
 pub use driver::{Input, ModelHandle};
 pub use event::{Proposal, Remembered, Reply, Supply};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
 pub use loader::{Source, card, probe, unpack};
 pub(crate) use manager::main_version;
 pub use manager::{Gate, Policy};
-pub use start::{Lifecycle, LifecycleConfig};
+pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};
 pub use status::ModelStatus;
+pub use writing::Writing;

@@ -6,6 +6,7 @@ use super::loader::Source;
 use super::manager::{ModelManager, Policy};
 use super::status::ModelStatus;
 use super::watch::Watch;
+use super::writing::{Proof, Writing};
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use hotshelf_registry::ModelName;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 const INPUTS_MAX: usize = 256;
 
 /// Longest wait for watches and drivers to end; they wait for nothing once told to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the lifecycle needs.
 pub struct LifecycleConfig {
@@ -59,11 +60,19 @@ async fn supervised(model: ModelName, degraded: IntGaugeVec, task: impl Future<O
 }
 
 impl Lifecycle {
-    /// Starts two tasks per model on the current runtime.
+    /// Starts two tasks per model and one for the registry on the current runtime.
     pub fn start(mut config: LifecycleConfig) -> Self {
         let (mut handles, mut lives, mut tasks) = (BTreeMap::new(), Vec::new(), JoinSet::new());
         let stop = CancellationToken::new();
         let metrics = Arc::clone(&config.source.metrics);
+        let (told, writing) = watch::channel(Writing::default());
+        let proof = Proof {
+            registry: config.source.registry.clone(),
+            metrics: Arc::clone(&metrics),
+            told,
+            jitter: ChaCha8Rng::seed_from_u64(config.jitter.next_u64()),
+        };
+        tasks.spawn(proof.run(stop.clone()));
         for slot in config.models.iter() {
             let (inputs, outputs) = mpsc::channel(INPUTS_MAX);
             let (records, requests) = mpsc::channel(1);
@@ -73,6 +82,7 @@ impl Lifecycle {
                 slot: Arc::clone(slot),
                 inputs: inputs.clone(),
                 status,
+                writing: writing.clone(),
             };
             let watch = Watch {
                 model: slot.name.clone(),

@@ -1,7 +1,8 @@
 //! Makes metric families and registers them, and the buckets that they share.
 
 use prometheus::{
-    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Upper bounds in seconds. A cached answer takes some 10 µs, a scan of a million products some
@@ -34,6 +35,12 @@ impl Families<'_> {
         let family = IntCounterVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(family.clone()))?;
         Ok(family)
+    }
+
+    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
+        let gauge = IntGauge::with_opts(Opts::new(name, help))?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
     }
 
     pub(super) fn gauges(

@@ -1,7 +1,7 @@
 //! Versions: loaded, live, retired.
 
 use super::families::{Families, PHASE_BUCKETS};
-use prometheus::{Error, HistogramVec, IntCounterVec, IntGaugeVec};
+use prometheus::{Error, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// The life of versions, by `model`.
 pub struct LifecycleMetrics {
@@ -13,6 +13,10 @@ pub struct LifecycleMetrics {
     pub resident_versions: IntGaugeVec,
     /// Bytes they hold.
     pub resident_bytes: IntGaugeVec,
+    /// What the versions of all models may hold.
+    pub memory_budget_bytes: IntGauge,
+    /// What is set aside for versions in memory and under way.
+    pub memory_reserved_bytes: IntGauge,
     /// The version with the largest share; 0 = none.
     pub live_version: IntGaugeVec,
     /// The rollout that is live; 0 = none.
@@ -23,6 +27,8 @@ pub struct LifecycleMetrics {
     pub degraded: IntGaugeVec,
     /// Attempts to read the registry that failed.
     pub registry_errors: IntCounterVec,
+    /// 1 where this server may record rollouts; without labels.
+    pub registry_writable: IntGaugeVec,
     /// Attempts to remember on disk what is live that failed.
     pub keep_errors: IntCounterVec,
     /// Rollout records passed over.
@@ -52,6 +58,14 @@ impl LifecycleMetrics {
                 "hotshelf_resident_bytes",
                 "Bytes held by versions in memory.",
             )?,
+            memory_budget_bytes: families.gauge(
+                "hotshelf_memory_budget_bytes",
+                "Bytes that the versions of all models may hold.",
+            )?,
+            memory_reserved_bytes: families.gauge(
+                "hotshelf_memory_reserved_bytes",
+                "Bytes set aside for versions in memory and under way.",
+            )?,
             live_version: gauge(
                 "hotshelf_live_version",
                 "The version with the largest share; 0 = none.",
@@ -71,6 +85,11 @@ impl LifecycleMetrics {
             registry_errors: counter(
                 "hotshelf_registry_errors_total",
                 "Attempts to read the registry that failed.",
+            )?,
+            registry_writable: families.gauges(
+                "hotshelf_registry_writable",
+                "1 where create-only writes are proved; 0 or absent = not yet, or refused.",
+                &[],
             )?,
             keep_errors: counter(
                 "hotshelf_remember_errors_total",

@@ -57,6 +57,68 @@ async fn models_are_listed_shown_and_verified_without_a_server() {
 }
 
 #[tokio::test]
+async fn the_past_is_told_from_the_registry_alone() {
+    let shop = Shop::new();
+    for season in [Season::Spring, Season::Autumn] {
+        shop.publish_without_content(season).await;
+    }
+    let url = shop.url();
+    let place = ["--registry", &url, "--model", MODEL];
+    let asked = |command: &[&str], more: &[&str]| {
+        let args: Vec<&str> = [command, &place[..], more].concat();
+        both(&args)
+    };
+    let (text, list) = asked(&["rollout", "history"], &[]);
+    assert_eq!((text.lines().count(), list), (1, json!([])));
+    let before = now();
+    let run = hotshelf(&[&["who-was-live", "--at", &before], &place[..]].concat());
+    assert!(run.refusal(1).contains("toy had no rollout yet"), "{run:?}");
+
+    shop.split([(1, 10_000), (2, 0)], "salt").await;
+    let first = shop.rollout(1).created_at;
+    shop.split([(1, 5_000), (2, 5_000)], "salt").await;
+    let (text, list) = asked(&["rollout", "history"], &[]);
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(
+        text.contains("base 50 %: version 1, candidate 50 %: version 2"),
+        "{text}"
+    );
+    assert_eq!(
+        (&list[0]["rollout"], &list[1]["rollout"]),
+        (&json!(2), &json!(1))
+    );
+    let (text, list) = asked(&["rollout", "history"], &["--limit", "1"]);
+    assert!(text.contains("and older ones"), "{text}");
+    assert_eq!(list.as_array().unwrap().len(), 1);
+
+    let later = now();
+    let (text, live) = asked(&["who-was-live"], &["--at", &later, "--user", "user-1"]);
+    // The documented bucket of "salt" and "user-1".
+    assert!(
+        text.contains("user user-1: bucket 2642 of 10,000, arm base, version 1"),
+        "{text}"
+    );
+    assert_eq!(
+        (&live["rollout"]["rollout"], &live["until"]),
+        (&json!(2), &json!(null))
+    );
+    let (_, live) = asked(&["who-was-live"], &["--at", &later, "--user", "user-2"]);
+    assert_eq!(
+        (&live["user"]["bucket"], &live["user"]["version"]),
+        (&json!(7471), &json!(2))
+    );
+    let (_, live) = asked(&["who-was-live"], &["--at", &first]);
+    assert_eq!(live["rollout"]["rollout"], json!(1));
+    assert_eq!(live["until"], json!(shop.rollout(2).created_at));
+    let run = hotshelf(&[&["who-was-live", "--at", "yesterday"], &place[..]].concat());
+    assert!(run.refusal(2).contains("yesterday"), "{run:?}");
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
+
+#[tokio::test]
 async fn running_server_is_reloaded_and_looked_at() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;

@@ -1,5 +1,6 @@
 //! What a server serves, from its first moment on, and what makes it change that.
 
+mod cache_faults;
 mod cached;
 mod following;
 mod listing;

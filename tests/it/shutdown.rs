@@ -1,9 +1,17 @@
 //! The end of a server: callers hear of it before anything fails, and what is under way is finished.
 
-use hotshelf::grpc::proto::{RecommendRequest, RecommendResponse};
-use rustix::process::Signal;
+use std::path::Path;
 
-use crate::harness::{RawConnection, Season, Server, Shop, Traffic, until};
+use hotshelf::grpc::proto::{RecommendRequest, RecommendResponse, ReloadModelRequest};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Signal;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use crate::harness::{
+    MODEL, RawConnection, Season, Server, Shop, Traffic, error_reason, http_get, until,
+};
 
 const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
 
@@ -107,6 +115,91 @@ async fn second_signal_ends_the_process_without_draining_and_not_well() {
 #[tokio::test]
 async fn server_with_nothing_live_ends_well_too() {
     let mut server = Server::start(&Shop::new(), &[]).await;
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().await.code(), Some(0));
+    server.logged("drained").await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_at_once() {
+    let shop = Shop::new();
+    let mut server = server(&shop, &[("drain-timeout-ms", "86400000")]).await;
+    let mut idle = Vec::new();
+    for at in [server.data, server.data, server.admin] {
+        idle.push(RawConnection::open(at).await);
+    }
+    server.signal(Signal::TERM);
+    for connection in idle {
+        connection.ended().await;
+    }
+    assert_eq!(server.ended().await.code(), Some(0));
+    server.logged("drained").await;
+}
+
+#[tokio::test]
+async fn peer_that_never_reads_is_closed_at_the_drain_deadline() {
+    let shop = Shop::new();
+    let mut server = server(&shop, &[("drain-timeout-ms", "200")]).await;
+    let mut deaf = TcpStream::connect(server.data).await.unwrap();
+    // The preface and an empty SETTINGS frame; nothing that comes back is read or acknowledged.
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    deaf.write_all(hello).await.unwrap();
+    until("its connection", async || {
+        let metrics = server.scrape().await;
+        let open = metrics.value("hotshelf_net_connections", &[("listener", "data")]);
+        (open >= Some(1.0)).then_some(())
+    })
+    .await;
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().await.code(), Some(0));
+    server
+        .logged("drain deadline reached; closing what is left")
+        .await;
+}
+
+/// Puts a pipe in the place of a file: whoever opens it waits for ever.
+fn stall(file: &Path) {
+    std::fs::remove_file(file).unwrap();
+    mknodat(CWD, file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+#[tokio::test]
+async fn reload_under_way_is_answered_that_the_server_is_shutting_down() {
+    let shop = Shop::new();
+    let mut server = server(&shop, &[]).await;
+    let stalled = shop.publish(Season::Autumn).await.version;
+    stall(&shop.root().join(MODEL).join("versions/000002.json"));
+    let mut operator = server.operator().await;
+    let request = ReloadModelRequest {
+        version: Some(stalled),
+        ..ReloadModelRequest::default()
+    };
+    let call = tokio::spawn(async move { operator.reload_model(request).await });
+    until("the load", async || {
+        (server.times_logged("loading") == 2).then_some(())
+    })
+    .await;
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
+    assert!(!call.is_finished());
+    server.signal(Signal::TERM);
+    let refused = call.await.unwrap().unwrap_err();
+    assert_eq!(
+        (refused.code(), error_reason(&refused).as_str()),
+        (Code::Unavailable, "SHUTTING_DOWN")
+    );
+    assert_eq!(server.ended().await.code(), Some(0));
+    server.logged("drained").await;
+}
+
+#[tokio::test]
+async fn server_whose_registry_stalls_at_its_start_ends_well_too() {
+    let shop = Shop::new();
+    let server = server(&shop, &[]).await;
+    server.stop().await;
+    stall(&shop.root().join(MODEL).join("rollouts/000001.json"));
+    let mut server = Server::start(&shop, &[]).await;
+    assert_eq!(http_get(server.http, "/livez").await.0, 200);
+    assert_eq!(http_get(server.http, "/readyz").await.0, 503);
     server.signal(Signal::TERM);
     assert_eq!(server.ended().await.code(), Some(0));
     server.logged("drained").await;

@@ -60,9 +60,10 @@ impl Partial {
             self.file.write_all(bytes).await?;
             self.file.flush().await
         };
-        written
-            .await
-            .map_err(|source| failed("writing", &self.path, source))
+        written.await.map_err(|source| {
+            let doing = format!("writing {} bytes at {start} of", bytes.len());
+            failed(&doing, &self.path, source)
+        })
     }
 
     /// Makes the bytes durable, then gives the file its name.

@@ -130,3 +130,55 @@ fn a_tombstone_says_who_and_why() {
     let other = json!({ "format": 1, "model": "shop", "version": 11, "removed": removed });
     assert!(read(&other).is_err());
 }
+
+#[test]
+fn a_removal_holds_whatever_its_words_are() {
+    let removed = json!({ "at": "?", "by": "bob\u{1b}[2J", "why": "w".repeat(1 << 20) });
+    let value = json!({ "format": 1, "model": "shop", "version": 12, "removed": removed });
+    let Ok(VersionRecord::Removed(stone)) = read(&value) else {
+        panic!("it was removed")
+    };
+    assert_eq!(stone.by, "bob\u{fffd}[2J");
+    assert_eq!((stone.why.len(), stone.why.ends_with("w…")), (1_027, true));
+}
+
+#[test]
+fn sizes_that_leave_the_numbers_are_refused() {
+    let mut value = good();
+    let part =
+        |name: &str| json!({ "name": name, "size_bytes": 1u64 << 63, "sha256": "00".repeat(32) });
+    value["parts"] = json!([part("a.json"), part("b.json")]);
+    let bytes = serde_json::to_vec(&value).unwrap();
+    let error = parse((&model(), Version::new(12).unwrap()), &bytes, u64::MAX).map(|_| ());
+    let said = error.unwrap_err().to_string();
+    assert!(
+        said.starts_with("size of version 12 of shop is 18446744073709551615"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_tree_of_too_many_values_is_not_built() {
+    let mut value = good();
+    value["card"] = json!(vec![json!({}); 200_000]);
+    assert!(read(&value).is_ok());
+    value["card"] = json!(vec![json!({}); 300_000]);
+    let said = read(&value).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        said.starts_with("number of JSON values of version 12 of shop is 6000"),
+        "{said}"
+    );
+    assert!(said.ends_with("the limit is 500000"), "{said}");
+}
+
+#[test]
+fn a_complaint_repeats_a_line_of_the_record_and_no_more() {
+    let mut value = good();
+    value["version"] = json!("x".repeat(1 << 20));
+    let said = read(&value).map(|_| ()).unwrap_err().in_full();
+    assert!(
+        said.contains("xx… at line 1 column") && said.len() < 500,
+        "{} bytes",
+        said.len()
+    );
+}

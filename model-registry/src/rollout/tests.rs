@@ -133,3 +133,53 @@ fn records_that_break_the_format_are_corrupt() {
     let newer = RolloutRecord::parse(br#"{"format": 2, "arms": 7}"#).unwrap_err();
     assert_eq!(newer.kind(), "unsupported_format");
 }
+
+#[test]
+fn hostile_records_are_corrupt_and_say_why() {
+    let nine: Vec<Arm> = (1..=9).map(|n| arm(&format!("a{n}"), n, 1_111)).collect();
+    for (field, value, said) in [
+        (
+            "/arms",
+            json!(nine),
+            "number of arms \"9\" breaks its limit: 1 to 8",
+        ),
+        (
+            "/arms",
+            json!([]),
+            "number of arms \"0\" breaks its limit: 1 to 8",
+        ),
+        (
+            "/arms/0/share_bp",
+            json!(8_999),
+            "sum of shares \"9999\" breaks its limit",
+        ),
+        (
+            "/arms/0/version",
+            json!(8),
+            "version of an arm \"8\" breaks its limit",
+        ),
+        ("/arms/0/version", json!(u64::MAX), "from 1 to 2^53 − 1"),
+        (
+            "/arms/0/version",
+            json!(1e300),
+            "invalid type: floating point",
+        ),
+        (
+            "/arms/0/name",
+            json!("../main"),
+            "arm \"../main\" breaks its limit",
+        ),
+    ] {
+        let mut hostile = good();
+        *hostile.pointer_mut(field).unwrap() = value;
+        let error = RolloutRecord::parse(&serde_json::to_vec(&hostile).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), "corrupt", "{field}");
+        let found = error.in_full();
+        assert!(found.contains(said), "{said:?} in {found:?}");
+    }
+    let nested = format!("{{\"format\":1,\"x\":{}", "[".repeat(60_000));
+    let error = RolloutRecord::parse(nested.as_bytes())
+        .unwrap_err()
+        .in_full();
+    assert!(error.contains("EOF while parsing a list"), "{error}");
+}

@@ -4,6 +4,7 @@
 //! registry lies below a prefix of its own in one bucket.
 
 use crate::fault_store::{Fault, FaultStore};
+use crate::faulty_s3::{Fault as S3Fault, FaultyS3, Op};
 use crate::rule::{self, Without};
 use crate::s3_server::{KEY, Kind, S3Server, SECRET};
 use crate::shop::{options, over};
@@ -33,6 +34,8 @@ pub(crate) struct Fresh {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) root: Path,
     pub(crate) folder: Option<TempDir>,
+    server: Option<FaultyS3>,
+    endpoint: String,
 }
 
 impl Fresh {
@@ -43,6 +46,8 @@ impl Fresh {
             store,
             root: Path::from("root"),
             folder: None,
+            server: None,
+            endpoint: String::new(),
         })
     }
 
@@ -57,6 +62,8 @@ impl Fresh {
             store: Arc::new(object_store::local::LocalFileSystem::new()),
             root,
             folder: Some(folder),
+            server: None,
+            endpoint: String::new(),
         })
     }
 
@@ -72,7 +79,34 @@ impl Fresh {
             store,
             root: Path::from("root"),
             folder: None,
+            server: None,
+            endpoint: String::new(),
         })
+    }
+
+    /// Over HTTP to a server in this process.
+    pub(crate) async fn s3s() -> Option<Self> {
+        let server = FaultyS3::start().await;
+        let fresh = Self::in_bucket(&server.endpoint(), BUCKET);
+        Some(Self {
+            server: Some(server),
+            ..fresh
+        })
+    }
+
+    /// The same; every third call fails, half of them after they were applied.
+    pub(crate) async fn rough_s3s() -> Option<Self> {
+        let fresh = Self::s3s().await?;
+        let server = fresh.server.as_ref()?;
+        server.plan(|calls, call| match (call.op, calls.len() % 6) {
+            // What the tests write past the registry is not tried again.
+            (Op::Put, _) if call.name.ends_with(".json") => S3Fault::None,
+            (_, 1) => S3Fault::Status(503),
+            (_, 4) => S3Fault::LoseAnswer,
+            _ => S3Fault::None,
+        });
+        let registry = fresh.registry.clone().with_options(options(30));
+        Some(Self { registry, ..fresh })
     }
 
     pub(crate) async fn versitygw() -> Option<Self> {
@@ -117,7 +151,19 @@ impl Fresh {
             store: Arc::new(bucket_client(endpoint, bucket)),
             root: Path::from(root),
             folder: None,
+            server: None,
+            endpoint: endpoint.to_owned(),
         }
+    }
+
+    /// The server of [`Fresh::s3s`] and [`Fresh::rough_s3s`].
+    pub(crate) fn server(&self) -> &FaultyS3 {
+        self.server.as_ref().unwrap()
+    }
+
+    /// Of whichever server it is on.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Writes below the model's folder past the registry.

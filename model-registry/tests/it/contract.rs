@@ -22,6 +22,8 @@ macro_rules! on_every_backend {
         on_every_backend!(@ memory: $($law),*);
         on_every_backend!(@ disk: $($law),*);
         on_every_backend!(@ rough: $($law),*);
+        on_every_backend!(@ s3s: $($law),*);
+        on_every_backend!(@ rough_s3s: $($law),*);
         on_every_backend!(@ versitygw: $($law),*);
         on_every_backend!(@ moto: $($law),*);
         on_every_backend!(@ minio: $($law),*);

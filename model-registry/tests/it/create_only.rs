@@ -1,12 +1,16 @@
 //! The self-test: a store that does not keep create-only writes is found out, and reading goes on.
 
+use crate::backends::Fresh;
 use crate::fault_store::{Fault, FaultStore, Op};
+use crate::faulty_s3::{Fault as S3Fault, FaultyS3};
+use crate::s3_map::Careless;
 use crate::shop::{model, new_version, over};
-use hotshelf_registry::{Registry, RolloutDraft};
+use hotshelf_registry::{Error, Options, Registry, RolloutDraft};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A store with one version and one rollout in it.
 async fn used_store() -> Arc<dyn ObjectStore> {
@@ -85,7 +89,7 @@ async fn credentials_that_may_only_read_only_read() {
 #[tokio::test]
 async fn a_store_that_cannot_be_reached_is_tested_again() {
     let store = FaultStore::new(used_store().await, |call, _, _| match call {
-        0..3 => Fault::Fail,
+        0 => Fault::Fail,
         _ => Fault::None,
     });
     let registry = over(store, 1);
@@ -101,7 +105,7 @@ async fn the_proof_is_made_once_and_leaves_nothing() {
     let registry = over(counted.clone(), 1);
     registry.prove_create_only().await.unwrap();
     let calls = counted.calls();
-    assert!(calls <= 16, "{calls} calls");
+    assert!(calls <= 23, "{calls} calls");
     registry.clone().prove_create_only().await.unwrap();
     assert_eq!(counted.calls(), calls, "clones share it");
     let left = store.list_with_delimiter(None).await.unwrap();
@@ -121,4 +125,42 @@ async fn deleting_may_be_forbidden_where_writing_is_not() {
         .unwrap();
     let path = Path::from("root/shop/versions/000001.json");
     assert!(store.head(&path).await.is_ok());
+}
+
+/// What the self-test says, tried `times` times, of a server that keeps no condition.
+async fn found_out_over_http(careless: Careless, times: usize) -> Vec<Error> {
+    let server = FaultyS3::start().await;
+    server.plan(move |_, _| S3Fault::Careless(careless));
+    let mut errors = Vec::new();
+    for _ in 0..times {
+        let registry = Fresh::in_bucket(&server.endpoint(), "careless").registry;
+        let registry = registry.with_options(Options::default());
+        errors.extend(registry.prove_create_only().await.err());
+    }
+    assert!(
+        errors.iter().all(|error| error.kind() == "no_create_only"),
+        "{errors:?}"
+    );
+    errors
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_the_condition_is_found_out_over_http() {
+    assert_eq!(found_out_over_http(Careless::Ignores, 3).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[allow(
+    clippy::print_stdout,
+    reason = "figures, for whoever asks with --nocapture"
+)]
+async fn a_server_that_checks_and_then_writes_is_found_out_over_http() {
+    const TIMES: usize = 10;
+    for window in [0, 100].map(Duration::from_micros) {
+        let found = found_out_over_http(Careless::ChecksFirst(window), TIMES).await;
+        println!("window {window:?}: {} of {TIMES} found out", found.len());
+        if !window.is_zero() {
+            assert_eq!(found.len(), TIMES);
+        }
+    }
 }

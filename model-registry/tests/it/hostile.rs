@@ -1,5 +1,9 @@
 //! Publishers and manifests that break the rules.
 
+mod law;
+mod mutants;
+mod specimen;
+
 use crate::shop::{load, model, new_version, options, over, version};
 use hotshelf_registry::{CacheDir, Error, Options, Registry, S3Options};
 use object_store::memory::InMemory;

@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod create_only;
 mod fault_store;
+mod faulty_s3;
 mod hostile;
 mod kill;
 mod reading;
@@ -15,8 +16,12 @@ mod rollouts;
 #[allow(dead_code, reason = "shared with the server's tests")]
 #[path = "../../../tests/it/tools/rule.rs"]
 mod rule;
+mod s3_credentials;
+mod s3_faults;
+mod s3_map;
 #[allow(dead_code, reason = "shared with the server's tests")]
 #[path = "../../../tests/it/tools/s3_server.rs"]
 mod s3_server;
+mod s3_uploads;
 mod seed;
 mod shop;

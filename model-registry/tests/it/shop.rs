@@ -49,6 +49,7 @@ pub(crate) fn options(tries: u32) -> Options {
     let retry = RetryLimits {
         tries,
         backoff: Duration::from_micros(10),
+        backoff_max: Duration::from_millis(100),
         ..RetryLimits::default()
     };
     let fetch = FetchLimits {
@@ -60,6 +61,8 @@ pub(crate) fn options(tries: u32) -> Options {
         limits: Limits {
             retry,
             fetch,
+            // Tests that race each have a handle of their own, and each handle its self-test.
+            race_rounds: 1,
             ..Limits::default()
         },
         ..Options::default()

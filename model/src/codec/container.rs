@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use bytes::Bytes;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{PackError, UnpackError, into_pack_error};
+use super::{PackError, UnpackError, error::excerpt, into_pack_error};
 use crate::column::Column;
 
 /// Longest header read. Chosen: our containers have at most four tensors; 64 KiB hold hundreds.
@@ -93,10 +93,10 @@ impl<'a> Container<'a> {
         bytes: &'a Bytes,
         names: &[&str],
     ) -> Result<Self, UnpackError> {
-        let broken = |why| UnpackError::Container {
+        let broken = |why: String| UnpackError::Container {
             part,
             container: "safetensors file",
-            why,
+            why: excerpt(why),
         };
         let header = bytes
             .first_chunk()
@@ -107,7 +107,7 @@ impl<'a> Container<'a> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| broken(error.to_string()))?;
         for name in tensors.names() {
             if !names.contains(&name) {
-                return Err(schema(part, name.to_owned(), "present", "absent"));
+                return Err(schema(part, excerpt(name), "present", "absent"));
             }
         }
         Ok(Self {

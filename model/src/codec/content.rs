@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{
     CONTENT, CONTENT_INDEX, CONTENT_INDEX_KEY, CONTENT_NEIGHBOURS, PackError, Part, UnpackError,
+    card::refused,
     check::{self, Place, each_row},
     container::{Container, Tensor, write},
     index,
@@ -63,13 +64,8 @@ pub(super) fn pack(content: &Content) -> Result<Vec<Part>, PackError> {
 /// Looks at what the card says about content, before any part is opened.
 pub(super) fn check_card(card: &ModelCard) -> Result<(), UnpackError> {
     let (dimension, products) = (card.dimensions.content, card.sizes.products);
-    let refuse = |what, value: &dyn std::fmt::Display, expected: String| {
-        Err(UnpackError::Card {
-            what,
-            value: value.to_string(),
-            expected,
-        })
-    };
+    let refuse =
+        |what, value: &dyn std::fmt::Display, expected| Err(refused(what, value, expected));
     let Some(content) = &card.content else {
         return match dimension {
             0 => Ok(()),

@@ -113,6 +113,21 @@ pub enum UnpackError {
     },
 }
 
+/// Longest text of an artifact that a message repeats, in characters. Chosen: an id, and a line of a
+/// log.
+const EXCERPT_CHARS: usize = 256;
+
+/// The beginning of a text that an artifact brought: a message goes into logs and answers, which a
+/// name of a megabyte would burst.
+pub(super) fn excerpt(text: impl Into<String>) -> String {
+    let mut text = text.into();
+    if let Some((end, _)) = text.char_indices().nth(EXCERPT_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 impl UnpackError {
     /// A stable, bounded label for metrics: one word per variant.
     #[must_use]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{
     PackError, UnpackError,
+    card::refused,
     check::{Place, each_row},
     container::{Container, Tensor, write},
 };
@@ -50,14 +51,7 @@ pub(super) fn unpack(
     card: &IndexCard,
     breathe: Breathe<'_>,
 ) -> Result<ItemIndex, UnpackError> {
-    let refuse = |what, value: &str, expected: String| {
-        let value = value.to_owned();
-        Err(UnpackError::Card {
-            what,
-            value,
-            expected,
-        })
-    };
+    let refuse = |what, value: &str, expected| Err(refused(what, &value, expected));
     let names: &[&str] = match card.plan.as_str() {
         EXACT => &["order", "norms"],
         HNSW => &["order", "norms", "edges", "entry", "ef"],

@@ -17,7 +17,7 @@ use arrow_ipc::{
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use bytes::Bytes;
 
-use super::{PackError, UnpackError, into_pack_error};
+use super::{PackError, UnpackError, error::excerpt, into_pack_error};
 
 /// Alignment of every column in the file: one cache line, so that columns read in place are as
 /// well aligned as freshly made ones.
@@ -238,7 +238,7 @@ impl Expected<'_> {
         UnpackError::Container {
             part: self.part,
             container: "Arrow IPC file",
-            why,
+            why: excerpt(why),
         }
     }
 
@@ -246,7 +246,7 @@ impl Expected<'_> {
         UnpackError::Schema {
             part: self.part,
             what,
-            found,
+            found: excerpt(found),
             expected,
         }
     }

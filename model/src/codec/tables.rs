@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::{
     PRODUCTS, PackError, USERS, UnpackError,
     check::{Place, each_row, not_negative},
+    error::excerpt,
     table::{Expected, write},
 };
 use crate::{Breathe, IdTable, Products, SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
@@ -158,7 +159,7 @@ fn segment_names(json: Option<&String>) -> Result<Vec<String>, UnpackError> {
     let refuse = |found: String| UnpackError::Schema {
         part: USERS,
         what: format!("schema metadata {SEGMENTS_KEY:?}"),
-        found,
+        found: excerpt(found),
         expected: format!(
             "a JSON array of 1 to {SEGMENTS_MAX} different names of 1 to {SEGMENT_BYTES_MAX} \
              bytes, none of them {UNKNOWN_SEGMENT:?}"

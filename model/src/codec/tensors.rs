@@ -7,7 +7,7 @@ use super::{
     check::{self, Place, each_row},
     container::{Container, Tensor, write},
 };
-use crate::{Als, Breathe, History, Matrix, Sizes, history::Lists};
+use crate::{Als, Breathe, History, Matrix, Sizes, history::Lists, params::RECENT_LIST_MAX};
 
 pub(super) fn pack_als(als: &Als) -> Result<Vec<u8>, PackError> {
     let tensors = [
@@ -94,6 +94,7 @@ pub(super) fn unpack_history(
     check_rows("products", &history.seen, sizes.products, breathe)?;
     check_rows("recent_products", &history.recent, sizes.products, breathe)?;
     check_ascending(&history.seen, sizes.users, breathe)?;
+    check_lengths(&history.recent, sizes.users, breathe)?;
     Ok(history)
 }
 
@@ -143,6 +144,25 @@ fn check_rows(
             return Ok(());
         }
         Err(place.out_of_range(at, &rows[at], &format!("a product row below {products}")))
+    })
+}
+
+/// Nobody has more recent products than an answer may walk over.
+fn check_lengths(recent: &Lists, users: usize, breathe: Breathe<'_>) -> Result<(), UnpackError> {
+    let place = Place {
+        part: HISTORY,
+        what: "recent_products",
+    };
+    each_row(users, size_of::<u64>(), breathe, |user| {
+        let length = recent.of(crate::UserRow(user as u32)).len();
+        if length <= RECENT_LIST_MAX {
+            return Ok(());
+        }
+        let (found, expected) = (
+            format!("a list of {length}"),
+            format!("at most {RECENT_LIST_MAX} for a user"),
+        );
+        Err(place.out_of_range(user, &found, &expected))
     })
 }
 

@@ -8,8 +8,8 @@ use super::*;
 use crate::{Query, Scratch, sample};
 
 mod content;
+mod hostile;
 mod index;
-mod mutations;
 
 type Parts = BTreeMap<String, Bytes>;
 

@@ -297,6 +297,7 @@ fn parameters_out_of_range_are_refused_by_name() {
         "parameter factors is 0, expected 1 to 1024"
     );
     assert!(refusal(|p| p.als.iterations = 0).contains("iterations"));
+    assert!(refusal(|p| p.recent_max = 1001).contains("recent_max is 1001, expected 0 to 1000"));
     assert!(refusal(|p| p.als.regularization = 0.0).contains("regularization"));
     assert!(refusal(|p| p.als.regularization = f32::NAN).contains("regularization is NaN"));
     assert!(refusal(|p| p.als.confidence = -1.0).contains("confidence is -1"));

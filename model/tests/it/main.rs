@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod hostile;
+
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use bytes::Bytes;

@@ -13,6 +13,7 @@ pub use recommend::{
 };
 pub use similar::{SimilarAsk, SimilarInfo, SimilarList};
 
+use super::encoded::VERSION;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
@@ -91,6 +92,15 @@ impl Client {
             }),
         }
     }
+}
+
+/// The request, with the version that shall answer it in its metadata.
+fn pinned<T>(message: T, version: Option<u64>) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if let Some(version) = version {
+        request.metadata_mut().insert(VERSION, version.into());
+    }
+    request
 }
 
 /// RFC 3339; empty where the server left it out.

@@ -123,6 +123,8 @@ pub struct StatusInfo {
     pub versions: Vec<VersionInfo>,
     /// Why the registry cannot be read.
     pub registry_error: String,
+    /// Whether the server can record rollouts: proven, unproven, or refused and why.
+    pub registry_writing: String,
     /// Records passed over.
     pub skipped_rollouts: Vec<String>,
 }
@@ -232,6 +234,7 @@ impl From<GetModelStatusResponse> for StatusInfo {
             degraded: status.degraded,
             versions: status.versions.into_iter().map(Into::into).collect(),
             registry_error: status.registry_error,
+            registry_writing: status.registry_writing,
             skipped_rollouts: status.skipped_rollouts,
         }
     }

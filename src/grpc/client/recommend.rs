@@ -1,6 +1,6 @@
 //! `Recommend`, and what it shares with `SimilarProducts`.
 
-use super::{Client, ClientError, instant, word};
+use super::{Client, ClientError, instant, pinned, word};
 use crate::grpc::calls::wire_strategy;
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
@@ -46,6 +46,8 @@ pub struct RecommendAsk {
     pub include_seen: bool,
     /// Say how the answer was computed.
     pub debug: bool,
+    /// The live version that shall answer; `None` = as the traffic is split.
+    pub pin: Option<u64>,
 }
 
 /// One product of a list.
@@ -126,8 +128,9 @@ impl Client {
     /// `Refused` by the server or the transport.
     pub async fn recommend(&self, ask: RecommendAsk) -> Result<RecommendationList, ClientError> {
         let mut service = RecommendationServiceClient::new(self.channel.clone());
+        let pin = ask.pin;
         Ok(service
-            .recommend(ask.into_wire())
+            .recommend(pinned(ask.into_wire(), pin))
             .await?
             .into_inner()
             .into())

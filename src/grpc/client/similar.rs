@@ -1,7 +1,7 @@
 //! `SimilarProducts`.
 
 use super::recommend::{Explanation, FilterAsk};
-use super::{Client, ClientError, instant, word};
+use super::{Client, ClientError, instant, pinned, word};
 use crate::grpc::calls::wire_basis;
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
@@ -25,6 +25,8 @@ pub struct SimilarAsk {
     pub filter: FilterAsk,
     /// Say how the answer was computed.
     pub debug: bool,
+    /// The live version that shall answer; `None` = as the traffic is split.
+    pub pin: Option<u64>,
 }
 
 /// One similar product.
@@ -89,7 +91,11 @@ impl Client {
             ..SimilarProductsRequest::default()
         };
         let mut service = RecommendationServiceClient::new(self.channel.clone());
-        Ok(service.similar_products(request).await?.into_inner().into())
+        Ok(service
+            .similar_products(pinned(request, ask.pin))
+            .await?
+            .into_inner()
+            .into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! When a failed load is tried again.
 
 use super::{ModelManager, Now};
+use crate::lifecycle::budget;
 use crate::lifecycle::event::Reply;
 use crate::lifecycle::state::{Failure, LoadError, VersionState};
 use hotshelf_registry::Version;
@@ -21,8 +22,24 @@ impl ModelManager {
             next_try: wait.map(|wait| now.monotonic + wait),
             next_try_at: wait.map(|wait| now.wall + wait),
         });
+        if error.kind == "not_found" && !self.is_desired(version) {
+            // A caller's slip of the pen is no version.
+            self.versions.remove(&version);
+        }
         self.answer(version, &Reply::Refused(error));
         self.forget_past();
+    }
+
+    /// What was refused for want of memory is tried again at once.
+    pub(super) fn memory_freed(&mut self, now: Now) {
+        let failures = self.versions.values_mut();
+        let failures = failures.filter(|entry| entry.state == VersionState::Failed);
+        for failure in failures.filter_map(|entry| entry.failure.as_mut()) {
+            if failure.error.kind == budget::KIND && failure.next_try.is_some() {
+                failure.next_try = Some(now.monotonic);
+                failure.next_try_at = Some(now.wall);
+            }
+        }
     }
 
     /// When a retry falls due, on the monotonic clock.

@@ -269,6 +269,25 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
 }
 
 #[test]
+fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    stage.loaded(2, bad("memory_budget", true));
+    assert_eq!(stage.actions(), []);
+    assert_eq!(stage.tell(Event::MemoryFreed), [load(2, true)]);
+    stage.loaded(2, bad("unavailable", true));
+    assert_eq!(
+        stage.tell(Event::MemoryFreed),
+        [],
+        "other failures wait for their time"
+    );
+    stage.now = at(10);
+    assert_eq!(stage.actions(), [load(2, true)]);
+    stage.loaded(2, bad("memory_budget", false));
+    assert_eq!(stage.tell(Event::MemoryFreed), [], "it would never fit");
+}
+
+#[test]
 fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
@@ -307,6 +326,21 @@ fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
         degraded.contains("version 3 was refused: it is corrupt"),
         "{degraded}"
     );
+}
+
+#[test]
+fn a_cold_start_does_not_walk_back_past_a_rollout_that_is_on_its_way() {
+    let mut stage = Stage::new();
+    stage.propose(7, 1, None);
+    let second = rollout(2, &[2]);
+    let chain = [second, rollout(1, &[1])];
+    assert_eq!(stage.desired(&chain), [load(1, false)], "the proposal's");
+    let actions = stage.loaded(1, good());
+    assert!(
+        matches!(actions[..], [Action::Record { .. }, Action::Load { .. }]),
+        "{actions:?}"
+    );
+    assert_eq!(stage.live(), None);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) struct Server {
     log: Arc<Mutex<Vec<Value>>>,
     reader: Option<JoinHandle<()>>,
     /// Removed with the server.
-    _cache: TempDir,
+    own_cache: TempDir,
     pub(crate) data: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -41,6 +41,15 @@ impl Server {
 
     /// The same, as a user who may not write into the registry, even where the tests run as root.
     pub(crate) async fn start_without_rights(shop: &Shop, place: &Path) -> Self {
+        Self::start_unprivileged(shop, place, &[]).await
+    }
+
+    /// The same with settings.
+    pub(crate) async fn start_unprivileged(
+        shop: &Shop,
+        place: &Path,
+        settings: &[(&str, &str)],
+    ) -> Self {
         // Folders above the build's may be closed to others.
         let binary = place.join("hotshelf");
         std::fs::copy(env!("CARGO_BIN_EXE_hotshelf"), &binary).unwrap();
@@ -48,7 +57,15 @@ impl Server {
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        Self::start_binary(&mut command, shop, &[]).await
+        Self::start_binary(&mut command, shop, settings).await
+    }
+
+    /// The same, so that a write beyond a limit set from outside fails and does not end the process.
+    pub(crate) async fn start_with_failing_writes(shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
+        command.arg(env!("CARGO_BIN_EXE_hotshelf"));
+        Self::start_binary(&mut command, shop, settings).await
     }
 
     async fn start_binary(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> Self {
@@ -75,7 +92,7 @@ impl Server {
                 .iter()
                 .map(|(key, value)| (*key, (*value).to_owned())),
         );
-        command.env_clear().arg("serve");
+        command.env_clear().envs(shop.variables()).arg("serve");
         for (key, value) in flags {
             command.arg(format!("--{key}")).arg(value);
         }
@@ -88,7 +105,7 @@ impl Server {
             child,
             log,
             reader: Some(reader),
-            _cache: cache,
+            own_cache: cache,
             data,
             admin,
             http,
@@ -144,6 +161,19 @@ impl Server {
     /// Of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The cache folder, where the settings name no other.
+    pub(crate) fn cache(&self) -> &Path {
+        self.own_cache.path()
+    }
+
+    /// The most that was in memory at once so far.
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        kibibytes.parse::<u64>().unwrap() * 1024
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -1,5 +1,6 @@
 //! A small shop in two seasons, fitted and published in a temporary folder.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use hotshelf_model::{
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
-    RolloutDraft, S3Options, Version,
+    RolloutDraft, RolloutRecord, S3Options, Version,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 use super::artifact::Parts;
 use super::catalogue::catalogue;
+use crate::tools::s3_server;
 
 /// The model that every server of these tests serves.
 pub(crate) const MODEL: &str = "toy";
@@ -36,9 +38,14 @@ pub(crate) enum Season {
     Autumn,
 }
 
-/// A registry in a folder of its own.
+/// The bucket of shops that have one.
+pub(crate) const BUCKET: &str = "shelf";
+
+/// A registry in a folder of its own, or in a bucket of a server whose data lies in that folder.
 pub(crate) struct Shop {
     folder: Arc<TempDir>,
+    /// Of the S3 server, if there is one.
+    endpoint: Option<String>,
     registry: Registry,
     model: ModelName,
 }
@@ -57,27 +64,64 @@ impl Shop {
         let url = format!("file://{}", folder.path().join("registry").display());
         Self {
             folder,
+            endpoint: None,
             registry: Registry::open(&url, &S3Options::default()).unwrap(),
             model: MODEL.parse().unwrap(),
         }
+    }
+
+    /// In the bucket of the S3 server at this endpoint, or behind it.
+    pub(crate) fn in_bucket(folder: &Arc<TempDir>, endpoint: &str) -> Self {
+        let variables = s3_variables(endpoint).map(|(name, value)| (name.to_owned(), value));
+        let options = S3Options::from_variables(&BTreeMap::from(variables)).unwrap();
+        Self {
+            folder: Arc::clone(folder),
+            endpoint: Some(endpoint.to_owned()),
+            registry: Registry::open(&format!("s3://{BUCKET}/registry"), &options).unwrap(),
+            model: MODEL.parse().unwrap(),
+        }
+    }
+
+    /// What a process needs in its environment to open it.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let endpoint = self.endpoint.as_deref();
+        endpoint.map_or_else(Vec::new, |endpoint| s3_variables(endpoint).to_vec())
     }
 
     /// Another model in the same registry.
     pub(crate) fn beside(&self, model: &str) -> Self {
         Self {
             folder: Arc::clone(&self.folder),
+            endpoint: self.endpoint.clone(),
             registry: self.registry.clone(),
             model: model.parse().unwrap(),
         }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("file://{}", self.root().display())
+        match &self.endpoint {
+            None => format!("file://{}", self.root().display()),
+            Some(_) => format!("s3://{BUCKET}/registry"),
+        }
     }
 
-    /// The registry's folder.
+    /// The registry's folder; the server of a bucket keeps objects as files.
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.path().join("registry")
+        match &self.endpoint {
+            None => self.folder.path().join("registry"),
+            Some(_) => self
+                .folder
+                .path()
+                .join("data")
+                .join(BUCKET)
+                .join("registry"),
+        }
+    }
+
+    /// Numbers of the versions in the registry, in order.
+    pub(crate) async fn versions(&self) -> Vec<u64> {
+        let numbers = self.registry.version_numbers(&self.model).await.unwrap();
+        numbers.into_iter().map(Version::get).collect()
     }
 
     /// The folder around it.
@@ -142,6 +186,15 @@ impl Shop {
 
     /// Publishes these bytes with right checksums, whatever they mean.
     pub(crate) async fn publish_parts(&self, parts: &Parts, card: &Value) -> u64 {
+        self.try_publish_parts(parts, card).await.unwrap()
+    }
+
+    /// The same where the store may be gone.
+    pub(crate) async fn try_publish_parts(
+        &self,
+        parts: &Parts,
+        card: &Value,
+    ) -> Result<u64, hotshelf_registry::Error> {
         let part = |(name, bytes): (&String, &Vec<u8>)| NewPart {
             name: name.parse().unwrap(),
             bytes: Bytes::from(bytes.clone()),
@@ -155,12 +208,8 @@ impl Shop {
             },
             author: "tests".to_owned(),
         };
-        self.registry
-            .publish(&self.model, new)
-            .await
-            .unwrap()
-            .version
-            .get()
+        let published = self.registry.publish(&self.model, new).await?;
+        Ok(published.version.get())
     }
 
     pub(crate) async fn manifest(&self, version: u64) -> Manifest {
@@ -191,6 +240,15 @@ impl Shop {
             .join(part)
     }
 
+    /// Writes the rollout that makes this version live.
+    pub(crate) async fn propose(&self, version: u64) {
+        let version = Version::new(version).unwrap();
+        let log = self.registry.rollouts(&self.model).await.unwrap();
+        let draft = RolloutDraft::all_to(version, "tests", "a test");
+        let proposed = self.registry.propose(&log, draft).await.unwrap();
+        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+    }
+
     /// Splits the traffic by a rollout of two arms, base and candidate.
     pub(crate) async fn split(&self, [base, candidate]: [(u64, u16); 2], salt: &str) {
         let arm = |name: &str, (version, share_bp)| Arm {
@@ -207,6 +265,13 @@ impl Shop {
         let log = self.registry.rollouts(&self.model).await.unwrap();
         let proposed = self.registry.propose(&log, draft).await.unwrap();
         assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+    }
+
+    /// A stored rollout record.
+    pub(crate) fn rollout(&self, number: u64) -> RolloutRecord {
+        let folder = self.root().join(self.model.as_str()).join("rollouts");
+        let bytes = std::fs::read(folder.join(format!("{number:06}.json"))).unwrap();
+        RolloutRecord::parse(&bytes).unwrap()
     }
 
     /// Of 10,000, by the format's own words: the first 8 bytes, big-endian, of
@@ -227,6 +292,15 @@ impl Shop {
         names.sort();
         names
     }
+}
+
+/// The usual variables of S3 clients.
+fn s3_variables(endpoint: &str) -> [(&'static str, String); 3] {
+    [
+        ("AWS_ENDPOINT_URL_S3", endpoint.to_owned()),
+        ("AWS_ACCESS_KEY_ID", s3_server::KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", s3_server::SECRET.to_owned()),
+    ]
 }
 
 impl Published {

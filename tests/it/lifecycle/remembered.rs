@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use crate::harness::{MODEL, Published, Season, Server, Shop, http_get, top, until};
@@ -192,6 +193,23 @@ async fn registry_that_shows_nothing_takes_nothing_away() {
         server.status().await.degraded.is_empty().then_some(())
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn registry_that_stalls_is_not_waited_for() {
+    let closed = Closed::new().await;
+    let record = closed.shop.root().join(MODEL).join("rollouts/000002.json");
+    // Whoever opens a pipe waits for ever.
+    let bytes = std::fs::read(&record).unwrap();
+    std::fs::remove_file(&record).unwrap();
+    mknodat(CWD, &record, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let server = closed.start().await;
+    server.until_ready().await;
+    assert_answers_as(&server, &closed.autumn).await;
+    until_degraded(&server, &["because no answer within 5 s"]).await;
+    std::fs::remove_file(&record).unwrap();
+    std::fs::write(&record, bytes).unwrap();
     server.stop().await;
 }
 

@@ -187,3 +187,31 @@ fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
     assert_eq!(stage.propose(8, 2, None), []);
     assert_eq!(stage.tell(Event::Freed { version: v(2) }), [load(2, true)]);
 }
+
+#[test]
+fn a_proposal_at_a_cold_start_is_recorded_although_an_older_rollout_says_the_same() {
+    let mut stage = Stage::new();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    // Version 1 is loaded for the proposal, beside version 2 that everybody wants.
+    stage.propose(7, 1, None);
+    stage.loaded(2, bad("corrupt", false));
+    let actions = stage.loaded(1, good());
+    assert_eq!(
+        actions[0],
+        activate(&rollout(1, &[1])),
+        "it is what can be served"
+    );
+    assert!(
+        matches!(actions[1..], [Action::Record { version, .. }] if version == v(1)),
+        "{actions:?}"
+    );
+    let third = rollout(3, &[1]);
+    let actions = stage.recorded(1, RecordOutcome::Created(third.clone()));
+    let done = Reply::Changed {
+        previous: None,
+        version: v(1),
+        rollout: third.number,
+        phases: Vec::new(),
+    };
+    assert_eq!(actions, [activate(&third), reply(7, done)]);
+}

@@ -1,0 +1,108 @@
+//! What a card may say, looked at before any part is opened.
+//!
+//! A card is small and decides how much is done: how many probes are repeated and with what, how
+//! many recent products every answer sums over. So each of its numbers has a bound, as those of a
+//! part have.
+
+use std::fmt::Display;
+
+use super::{ALS_INDEX_KEY, UnpackError, content};
+use crate::{
+    FACTORS_MAX, FitParams, ModelCard, Probe,
+    params::RECENTS_MAX,
+    probes::{PROBE_LIST_MAX, PROBES_MAX},
+};
+
+/// The first number of a card that breaks its bound.
+pub(super) fn check(card: &ModelCard) -> Result<(), UnpackError> {
+    let rows_max = i32::MAX as usize;
+    for (what, size) in [
+        ("sizes.users", card.sizes.users),
+        ("sizes.products", card.sizes.products),
+    ] {
+        at_most(what, size, rows_max)?;
+    }
+    let factors = card.dimensions.factors;
+    if !(1..=FACTORS_MAX).contains(&factors) {
+        let expected = format!("1 to {FACTORS_MAX}");
+        return Err(refused("dimensions.factors", &factors, expected));
+    }
+    check_parameters(&card.parameters, card.fold_in_value)?;
+    at_most("the number of probes", card.probes.len(), PROBES_MAX)?;
+    card.probes.iter().try_for_each(check_probe)?;
+    if card.index.contains_key(ALS_INDEX_KEY) {
+        return content::check_card(card);
+    }
+    Err(refused(
+        "index.als.plan",
+        &"absent",
+        "exact or hnsw".to_owned(),
+    ))
+}
+
+/// A number that the card itself cannot mean.
+pub(super) fn refused(what: &'static str, value: &dyn Display, expected: String) -> UnpackError {
+    UnpackError::Card {
+        what,
+        value: super::error::excerpt(value.to_string()),
+        expected,
+    }
+}
+
+fn at_most(what: &'static str, value: usize, limit: usize) -> Result<(), UnpackError> {
+    if value <= limit {
+        return Ok(());
+    }
+    Err(refused(what, &value, format!("at most {limit}")))
+}
+
+/// Those parameters that answers are computed with. JSON has no NaN, but numbers that are infinite
+/// as f32.
+fn check_parameters(parameters: &FitParams, fold_in_value: f32) -> Result<(), UnpackError> {
+    at_most(
+        "parameters.scoring.recents",
+        parameters.scoring.recents,
+        RECENTS_MAX,
+    )?;
+    let alpha = parameters.scoring.alpha;
+    if !(0.0..=1.0).contains(&alpha) {
+        return Err(refused(
+            "parameters.scoring.alpha",
+            &alpha,
+            "0 to 1".to_owned(),
+        ));
+    }
+    for (what, value) in [
+        (
+            "parameters.als.regularization",
+            parameters.als.regularization,
+        ),
+        ("parameters.als.confidence", parameters.als.confidence),
+        ("fold_in_value", fold_in_value),
+    ] {
+        if !value.is_finite() || value < 0.0 {
+            let expected = "a finite number, 0 or more".to_owned();
+            return Err(refused(what, &value, expected));
+        }
+    }
+    Ok(())
+}
+
+fn check_probe(probe: &Probe) -> Result<(), UnpackError> {
+    for (what, length) in [
+        ("probes.n", probe.n),
+        ("the length of probes.items", probe.items.len()),
+        (
+            "the length of probes.exclude_product_ids",
+            probe.exclude_product_ids.len(),
+        ),
+        (
+            "the length of probes.recent_product_ids",
+            probe.recent_product_ids.len(),
+        ),
+        ("the length of probes.categories", probe.categories.len()),
+    ] {
+        at_most(what, length, PROBE_LIST_MAX)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! `hotshelf rollout history` and `hotshelf who-was-live`: what a registry says of the past, without a
+//! server.
+
+use super::place::Place;
+use super::{block_on, table, write_json};
+use clap::{Args, Subcommand};
+use hotshelf_registry::{Arm, End, History, RolloutRecord, bucket};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::io::Write;
+
+/// Records that a search in the past reads at most (chosen: years of daily rollouts).
+const SEARCHED_MAX: usize = 10_000;
+
+/// Subcommands of `hotshelf rollout`.
+#[derive(Subcommand)]
+pub(super) enum RolloutCommand {
+    /// List rollouts, newest first
+    History(HistoryArgs),
+}
+
+/// Arguments of `hotshelf rollout history`.
+#[derive(Args)]
+pub(super) struct HistoryArgs {
+    #[command(flatten)]
+    place: Place,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+/// Arguments of `hotshelf who-was-live`.
+#[derive(Args)]
+pub(super) struct WhoWasLiveArgs {
+    #[command(flatten)]
+    place: Place,
+    /// When, as RFC 3339 with offset: 2026-11-25T10:00:00Z
+    #[arg(long)]
+    at: Timestamp,
+    /// Whose arm to name as well: the user's id, else the session's, else the request's
+    #[arg(long)]
+    user: Option<String>,
+}
+
+/// One record, as `--json` shows it.
+#[derive(Serialize)]
+struct Listed<'a> {
+    rollout: u64,
+    created_at: &'a str,
+    author: &'a str,
+    reason: &'a str,
+    arms: &'a [Arm],
+    salt: &'a str,
+    sha256: String,
+}
+
+/// What was live, as `--json` shows it.
+#[derive(Serialize)]
+struct WasLive<'a> {
+    at: String,
+    rollout: Listed<'a>,
+    /// The record that took its place.
+    until: Option<&'a str>,
+    user: Option<Whose<'a>>,
+}
+
+/// A user's part of it.
+#[derive(Serialize)]
+struct Whose<'a> {
+    id: &'a str,
+    bucket: u16,
+    arm: &'a str,
+    version: u64,
+}
+
+impl<'a> Listed<'a> {
+    fn of(record: &'a RolloutRecord) -> Self {
+        Self {
+            rollout: record.number.get(),
+            created_at: &record.created_at,
+            author: &record.author,
+            reason: &record.reason,
+            arms: &record.arms,
+            salt: &record.salt,
+            sha256: record.sha256.to_string(),
+        }
+    }
+}
+
+/// Runs `hotshelf rollout …`.
+pub(super) fn run(command: &RolloutCommand, out: &mut dyn Write) -> anyhow::Result<()> {
+    match command {
+        RolloutCommand::History(args) => history(args, out),
+    }
+}
+
+fn read(place: &Place, limit: usize) -> anyhow::Result<History> {
+    let registry = place.open()?;
+    block_on(async { Ok(registry.history(&place.model, limit).await?) })
+}
+
+fn history(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let history = read(&args.place, args.limit as usize)?;
+    if args.place.output.json {
+        let listed: Vec<Listed<'_>> = history.records.iter().map(Listed::of).collect();
+        return write_json(out, &listed);
+    }
+    let heads = ["rollout", "created", "arms", "author", "reason"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(history.records.iter().map(|record| {
+        vec![
+            record.number.to_string(),
+            record.created_at.clone(),
+            in_words(&record.arms),
+            record.author.clone(),
+            record.reason.replace('\n', " "),
+        ]
+    }));
+    table::write(out, &rows)?;
+    match &history.end {
+        End::First => {}
+        End::Limit => writeln!(out, "and older ones: --limit shows more")?,
+        End::Broken(why) => writeln!(out, "no further: {why}")?,
+    }
+    Ok(())
+}
+
+/// Arms with their versions and shares, in their order.
+fn in_words(arms: &[Arm]) -> String {
+    let arm = |arm: &Arm| {
+        let percent = f64::from(arm.share_bp) / 100.0;
+        format!("{} {} %: version {}", arm.name, percent, arm.version)
+    };
+    arms.iter().map(arm).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs `hotshelf who-was-live`.
+pub(super) fn who_was_live(args: &WhoWasLiveArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let history = read(&args.place, SEARCHED_MAX)?;
+    let Some(record) = history.desired_at(args.at) else {
+        let model = &args.place.model;
+        match history.end {
+            End::First => anyhow::bail!("{model} had no rollout yet at {}", args.at),
+            End::Limit => {
+                anyhow::bail!("the last {SEARCHED_MAX} rollouts of {model} are all later")
+            }
+            End::Broken(why) => {
+                anyhow::bail!("the rollouts of {model} cannot be followed that far back: {why}")
+            }
+        }
+    };
+    let next = history
+        .records
+        .iter()
+        .take_while(|later| later.number != record.number)
+        .last();
+    let user = args.user.as_deref().and_then(|id| {
+        let arm = record.arm_for(id)?;
+        Some(Whose {
+            id,
+            bucket: bucket(&record.salt, id),
+            arm: &arm.name,
+            version: arm.version.get(),
+        })
+    });
+    let live = WasLive {
+        at: args.at.to_string(),
+        rollout: Listed::of(record),
+        until: next.map(|next| next.created_at.as_str()),
+        user,
+    };
+    if args.place.output.json {
+        return write_json(out, &live);
+    }
+    write_text(&live, out)
+}
+
+fn write_text(live: &WasLive<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Listed {
+        rollout,
+        created_at,
+        author,
+        reason,
+        arms,
+        ..
+    } = &live.rollout;
+    writeln!(out, "rollout {rollout}: {}", in_words(arms))?;
+    let until = live.until.unwrap_or("now");
+    writeln!(
+        out,
+        "desired from {created_at} until {until}, by {author}: {reason}"
+    )?;
+    if let Some(user) = &live.user {
+        let Whose {
+            id,
+            bucket,
+            arm,
+            version,
+        } = user;
+        writeln!(
+            out,
+            "user {id}: bucket {bucket} of 10,000, arm {arm}, version {version}"
+        )?;
+    }
+    writeln!(
+        out,
+        "A replica follows within seconds; one that could not follow answered with an older rollout, \
+         which every answer names."
+    )?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The first half of a load: from the registry or the cache folder into memory that is this process's own,
+//! within the memory budget.
+
+use super::{Load, Source, Steps, card, registry_error};
+use crate::lifecycle::budget::{Need, Reservation};
+use crate::lifecycle::event::Supply;
+use crate::lifecycle::state::{LoadError, VersionState};
+use bytes::Bytes;
+use hotshelf_registry::{LocalParts, Manifest};
+use std::collections::BTreeMap;
+
+/// Times that parts are fetched in one load (chosen: files of the cache that turn out damaged are deleted,
+/// and what is fetched in their place is not old).
+const FETCHES_MAX: usize = 2;
+
+/// A version's parts, their bytes proved.
+pub(super) struct Obtained {
+    pub(super) manifest: Manifest,
+    pub(super) parts: BTreeMap<String, Bytes>,
+    pub(super) reservation: Reservation,
+}
+
+/// A version on disk, and the memory that it will take.
+struct Fetched {
+    manifest: Manifest,
+    local: LocalParts,
+    reservation: Reservation,
+}
+
+pub(super) fn parts_bytes(manifest: &Manifest) -> u64 {
+    let sizes = manifest.parts.iter().map(|part| part.size_bytes);
+    sizes.fold(0, u64::saturating_add)
+}
+
+/// Who hears of a load: of Verifying, and of every piece of work.
+type Hearers<'a> = (&'a mut dyn FnMut(VersionState), &'a mut dyn FnMut(usize));
+
+impl Load {
+    /// Fetches and seals.
+    pub(super) fn obtain(
+        &self,
+        source: &Source,
+        steps: &mut Steps,
+        (progress, breathe): Hearers<'_>,
+    ) -> Result<Obtained, LoadError> {
+        let mut fetches = 1;
+        loop {
+            let Fetched {
+                manifest,
+                local,
+                reservation,
+            } = steps.run("fetch", || match self.supply {
+                Supply::Registry => self.fetch(source),
+                Supply::Cache => self.held(source),
+            })?;
+            progress(VersionState::Verifying);
+            let sealed = steps.run("verify", || {
+                let sealed = local.seal(breathe);
+                sealed.map_err(|error| registry_error(&error))
+            });
+            match sealed {
+                Ok(parts) => {
+                    return Ok(Obtained {
+                        manifest,
+                        parts,
+                        reservation,
+                    });
+                }
+                Err(error) if self.can_fetch_again(&error) && fetches < FETCHES_MAX => {
+                    let (model, message) = (&self.model, &error.message);
+                    tracing::warn!(%model, message, "damaged in the cache; fetched again");
+                    fetches += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn can_fetch_again(&self, error: &LoadError) -> bool {
+        self.supply == Supply::Registry && error.kind == "corrupt" && error.is_retryable
+    }
+
+    /// From the registry, what the cache has already left where it is.
+    fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
+        // A runtime of its own: fetching never takes a turn from requests.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(|error| LoadError {
+            kind: "resources",
+            message: format!("cannot start the loader's runtime: {error}"),
+            is_retryable: true,
+        })?;
+        runtime.block_on(async {
+            // The runtime ends with the load, and with it the connections that it opened.
+            let registry = source.registry.detached();
+            let registry = registry.map_err(|error| registry_error(&error))?;
+            let manifest = registry.manifest(&self.model, self.version).await;
+            let manifest = match manifest {
+                Ok(manifest) => manifest,
+                // A manifest never changes: the one that is remembered is as good.
+                Err(error) if error.is_retryable() => {
+                    return self.held(source).map_err(|_| registry_error(&error));
+                }
+                Err(error) => return Err(registry_error(&error)),
+            };
+            let reservation = self.reserve(source, &manifest)?;
+            self.make_room(source, &manifest);
+            let local = registry.fetch(&manifest, &source.cache).await;
+            let local = local.map_err(|error| registry_error(&error))?;
+            Ok(Fetched {
+                manifest,
+                local,
+                reservation,
+            })
+        })
+    }
+
+    /// From the cache alone, by what is remembered there.
+    fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
+        let set = source.recall(&self.model).map_err(|message| LoadError {
+            kind: "cache",
+            message,
+            is_retryable: true,
+        })?;
+        let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
+        let manifest = manifest.cloned().ok_or_else(|| LoadError {
+            kind: "cache",
+            message: format!("version {} is no longer remembered on disk", self.version),
+            is_retryable: true,
+        })?;
+        let reservation = self.reserve(source, &manifest)?;
+        let held = source.cache.held(&manifest);
+        let local = held.map_err(|error| registry_error(&error))?;
+        Ok(Fetched {
+            manifest,
+            local,
+            reservation,
+        })
+    }
+
+    /// By the manifest alone: nothing is fetched or allocated for a version that would not fit.
+    fn reserve(&self, source: &Source, manifest: &Manifest) -> Result<Reservation, LoadError> {
+        let need = Need {
+            parts_bytes: parts_bytes(manifest),
+            working_bytes: card(manifest)?.working_bytes(),
+        };
+        source.budget.reserve(self.version, need)
+    }
+
+    /// Removes what the cache holds of other versions, so that it does not grow with every reload.
+    /// One load of a model runs at a time, so nothing is removed under another one.
+    fn make_room(&self, source: &Source, manifest: &Manifest) {
+        let mut kept = self.kept.clone();
+        kept.insert(manifest.upload);
+        match source.cache.keep_only(&self.model, &kept) {
+            Ok(evicted) if evicted.uploads == 0 => {}
+            Ok(evicted) => {
+                let (uploads, bytes) = (evicted.uploads, evicted.bytes);
+                tracing::info!(model = %self.model, uploads, bytes, "removed from the cache");
+            }
+            // A cache that cannot be cleared may still take this version; if not, fetch says so.
+            Err(error) => {
+                let error = crate::error::with_causes(&error);
+                tracing::warn!(model = %self.model, error, "cannot clear the cache");
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether this server may record rollouts: its store keeps create-only writes, and its credentials
+//! allow them. Found out in the background, so that serving and following wait for neither.
+
+use crate::error::with_causes;
+use crate::metrics::Metrics;
+use hotshelf_registry::Registry;
+use rand_chacha::ChaCha8Rng;
+use rand_core::Rng;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// First wait before the store is asked again (chosen: the watch tells of an outage meanwhile).
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// Longest wait (chosen: rights that were granted are noticed within two minutes).
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// What is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Writing {
+    /// The store has not been reached yet.
+    #[default]
+    Unproven,
+    /// Rollouts can be recorded.
+    Proven,
+    /// They are refused, and why. Serving and following go on.
+    Refused(String),
+}
+
+impl fmt::Display for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unproven => f.write_str("unproven"),
+            Self::Proven => f.write_str("proven"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+        }
+    }
+}
+
+/// Asks until the answer cannot change any more: while the store is down and while the credentials
+/// may only read. A store that keeps no condition is not asked again.
+pub(super) struct Proof {
+    pub registry: Registry,
+    pub metrics: Arc<Metrics>,
+    pub told: watch::Sender<Writing>,
+    pub jitter: ChaCha8Rng,
+}
+
+impl Proof {
+    /// Runs until then or until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let proved = stop.run_until_cancelled(self.registry.prove_create_only());
+            let Some(outcome) = proved.await else { return };
+            let (now, is_settled) = match outcome {
+                Ok(()) => (Writing::Proven, true),
+                Err(error) if error.is_retryable() => (Writing::Unproven, false),
+                Err(error) => {
+                    let is_settled = matches!(error, hotshelf_registry::Error::NoCreateOnly { .. });
+                    (Writing::Refused(with_causes(&error)), is_settled)
+                }
+            };
+            self.tell(now);
+            if is_settled {
+                return;
+            }
+            // Between half and one and a half of it.
+            let spread = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
+            let waited = tokio::time::sleep(pause.mul_f64(0.5 + spread));
+            if stop.run_until_cancelled(waited).await.is_none() {
+                return;
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Once for each change; the words of a refusal differ from try to try.
+    fn tell(&self, now: Writing) {
+        let before = self.told.borrow().clone();
+        if std::mem::discriminant(&before) == std::mem::discriminant(&now) {
+            return;
+        }
+        let family = &self.metrics.lifecycle.registry_writable;
+        let no_labels: [&str; 0] = [];
+        family
+            .with_label_values(&no_labels)
+            .set(i64::from(now == Writing::Proven));
+        match &now {
+            Writing::Refused(why) => tracing::warn!(
+                why,
+                "the registry is only read: rollouts cannot be recorded by this server"
+            ),
+            Writing::Proven => tracing::info!("the registry keeps create-only writes"),
+            Writing::Unproven => tracing::warn!("the registry cannot be reached for writing"),
+        }
+        self.told.send_replace(now);
+    }
+}
