@@ -4,15 +4,17 @@
 # .tools/ but the package managers' own caches. What is there already at its version is left alone,
 # so a second run takes no time.
 #
-#   .tools/bin/     grpcurl, versitygw, buf, cargo-deny, moto_server
+#   .tools/bin/     grpcurl, h2spec, versitygw, kustomize, buf, cargo-deny, moto_server, kubernetes-validate
 #   .tools/python/  a virtual environment for the Python clients and readers
 #   .tools/moto/    another one for the S3 simulator, which brings much of its own
+#   .tools/kubernetes/  a third one for the validator of manifests and its YAML reader
 #   .tools/stamps/  one file per finished install, with the version that it installed
 set -euo pipefail
 
 GRPCURL=1.9.4
 H2SPEC=2.2.1
 VERSITYGW=1.8.0
+KUSTOMIZE=5.7.1
 CARGO_DENY=0.20.2
 # Everything that pip may install, dependencies included (--no-deps below holds that).
 PYTHON_PACKAGES=(
@@ -24,6 +26,19 @@ PYTHON_PACKAGES=(
   pyarrow==26.0.1
   safetensors==0.8.0
   setuptools==84.2.1
+  typing-extensions==4.16.0
+)
+# The same for the validator of Kubernetes manifests; the schemas are inside it.
+KUBERNETES_PACKAGES=(
+  attrs==26.1.0
+  importlib-resources==7.1.0
+  jsonschema==4.26.0
+  jsonschema-specifications==2025.9.1
+  kubernetes-validate==1.37.0
+  packaging==26.4
+  PyYAML==6.0.4
+  referencing==0.37.0
+  rpds-py==2026.9.1
   typing-extensions==4.16.0
 )
 # The same for moto's server.
@@ -96,6 +111,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/.tools
 venv=$tools/python
 moto=$tools/moto
+kubernetes=$tools/kubernetes
 mkdir -p "$tools/bin" "$tools/stamps"
 
 say() { printf 'tools: %s\n' "$*"; }
@@ -124,6 +140,22 @@ grpcurl() {
 versitygw() {
   need go versitygw
   GOBIN=$tools/bin go install "github.com/versity/versitygw/cmd/versitygw@v$VERSITYGW"
+}
+
+# Compiled from source, some 60 s.
+kustomize() {
+  need go kustomize
+  GOBIN=$tools/bin go install "sigs.k8s.io/kustomize/kustomize/v5@v$KUSTOMIZE"
+}
+
+kubernetes_validate() {
+  need python3 "the validator of Kubernetes manifests"
+  rm -rf "$kubernetes"
+  python3 -m venv "$kubernetes" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
+  "$kubernetes/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    "${KUBERNETES_PACKAGES[@]}"
+  "$kubernetes/bin/python" -m pip check
+  ln -sfn "../kubernetes/bin/kubernetes-validate" "$tools/bin/kubernetes-validate"
 }
 
 moto() {
@@ -173,6 +205,8 @@ pins() { printf '%s\n' "$@" | cksum | cut -d" " -f1; }
 install grpcurl "$GRPCURL" grpcurl
 install h2spec "$H2SPEC" h2spec
 install versitygw "$VERSITYGW" versitygw
+install kustomize "$KUSTOMIZE" kustomize
+install kubernetes "$(pins "${KUBERNETES_PACKAGES[@]}")" kubernetes_validate
 install moto "$(pins "${MOTO_PACKAGES[@]}")" moto
 install python "$(pins "${PYTHON_PACKAGES[@]}")" python
 install cargo-deny "$CARGO_DENY" cargo_deny

@@ -188,10 +188,14 @@ impl Steps {
 /// # Errors
 /// It is not what this release understands.
 pub fn card(manifest: &Manifest) -> Result<ModelCard, LoadError> {
-    ModelCard::deserialize(&manifest.card).map_err(|error| LoadError {
-        kind: "card",
-        message: format!("version {}: card: {error}", manifest.version),
-        is_retryable: false,
+    ModelCard::deserialize(&manifest.card).map_err(|error| {
+        // The parser repeats a whole value, and the message goes into logs and answers.
+        let said = error.to_string();
+        LoadError {
+            kind: "card",
+            message: format!("version {}: card: {said:.256}", manifest.version),
+            is_retryable: false,
+        }
     })
 }
 
@@ -256,5 +260,28 @@ fn registry_error(error: &hotshelf_registry::Error) -> LoadError {
         kind: error.kind(),
         is_retryable: error.is_retryable(),
         message: crate::error::with_causes(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn refusal_of_a_card_repeats_a_line_of_it_and_no_more() {
+        let manifest = serde_json::json!({
+            "format": 1, "model": "shop", "version": 12, "upload": "ab".repeat(16),
+            "nonce": "cd".repeat(16), "created_at": "2026-11-24T02:00:00Z", "author": "ann",
+            "lineage": {}, "parts": [], "card": { "scoring_revision": "x".repeat(1 << 20) }
+        });
+        let manifest: Manifest = serde_json::from_value(manifest).unwrap();
+        let error = card(&manifest).unwrap_err();
+        assert!(
+            error
+                .message
+                .starts_with("version 12: card: invalid type: string \"xxx")
+        );
+        assert!(error.message.len() < 300, "{} bytes", error.message.len());
     }
 }

@@ -14,6 +14,7 @@ mod connections;
 mod floods;
 mod h2spec;
 mod harness;
+mod kubernetes;
 mod lifecycle;
 mod memory_budget;
 mod metrics;

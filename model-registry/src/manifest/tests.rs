@@ -65,6 +65,8 @@ fn hostile_manifests_are_refused_as_corrupt() {
         ),
         ("/parts/0/name", json!("../als.safetensors")),
         ("/parts/0/name", json!("/etc/passwd")),
+        ("/parts/0/name", json!("")),
+        ("/parts/0/size_bytes", json!("3")),
         ("/parts/0/size_bytes", json!(-1)),
         ("/parts/0/size_bytes", json!(1e30)),
         ("/parts/0/sha256", json!("00")),

@@ -96,6 +96,11 @@ impl Server {
         for (key, value) in flags {
             command.arg(format!("--{key}")).arg(value);
         }
+        Self::run(command, cache).await
+    }
+
+    /// Starts a command that is the server with all its settings; `cache` goes when the server does.
+    pub(crate) async fn run(command: &mut Command, cache: TempDir) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let reader = collect(child.stderr.take().unwrap(), Arc::clone(&log));

@@ -1,0 +1,127 @@
+//! A kustomization as the documents that it renders to.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::tools;
+
+/// Every kustomization that somebody would apply.
+pub(super) const KUSTOMIZATIONS: [&str; 3] = ["base", "overlays/laptop", "overlays/monitored"];
+
+/// Reads documents of YAML and writes them as one list of JSON.
+const AS_JSON: &str = "import json, sys, yaml; \
+                       json.dump([d for d in yaml.safe_load_all(sys.stdin) if d], sys.stdout)";
+
+/// What one kustomization renders to.
+pub(super) struct Rendered {
+    pub(super) yaml: Vec<u8>,
+    documents: Vec<Value>,
+    /// Of the packages that read it.
+    pub(super) validator: PathBuf,
+}
+
+impl Rendered {
+    /// `None` where a tool is missing.
+    pub(super) fn of(kustomization: &str) -> Option<Self> {
+        let (kustomize, validator) = (
+            tools::tool("kustomize")?,
+            tools::tool("kubernetes-validate")?,
+        );
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("k8s")
+            .join(kustomization);
+        let output = Command::new(kustomize)
+            .arg("build")
+            .arg(folder)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success() && said.is_empty(),
+            "{kustomization}: {said}"
+        );
+        let documents = as_json(&validator, &output.stdout);
+        Some(Self {
+            yaml: output.stdout,
+            documents,
+            validator,
+        })
+    }
+
+    pub(super) fn all(&self) -> &[Value] {
+        &self.documents
+    }
+
+    /// The only document of this kind and name.
+    pub(super) fn document(&self, kind: &str, name: &str) -> &Value {
+        let is_it = |it: &&Value| it["kind"] == kind && it["metadata"]["name"] == name;
+        let mut found = self.documents.iter().filter(is_it);
+        let document = found.next().unwrap_or_else(|| panic!("no {kind} {name}"));
+        assert!(found.next().is_none(), "{kind} {name} twice");
+        document
+    }
+
+    /// What a pod is made of.
+    pub(super) fn pod(&self) -> &Value {
+        &self.document("Deployment", "hotshelf")["spec"]["template"]["spec"]
+    }
+
+    /// The pod's only container.
+    pub(super) fn container(&self) -> &Value {
+        let containers = self.pod()["containers"].as_array().unwrap();
+        assert_eq!(containers.len(), 1);
+        &containers[0]
+    }
+
+    /// The container's environment; optional secrets are absent.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        let container = self.container();
+        let mut variables = Vec::new();
+        for from in container["envFrom"].as_array().unwrap() {
+            let name = from["configMapRef"]["name"].as_str().unwrap();
+            let data = self.document("ConfigMap", name)["data"]
+                .as_object()
+                .unwrap();
+            let texts = data
+                .iter()
+                .map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()));
+            variables.extend(texts);
+        }
+        for variable in container["env"].as_array().unwrap() {
+            let secret = &variable["valueFrom"]["secretKeyRef"];
+            assert_eq!(secret["optional"], true, "{variable}");
+        }
+        variables
+    }
+
+    /// A setting as the server will have it: the environment's, or else the default.
+    pub(super) fn setting(&self, key: &str) -> String {
+        let setting = hotshelf::config::SETTINGS
+            .iter()
+            .find(|it| it.key == key)
+            .unwrap();
+        let given = self
+            .environment()
+            .into_iter()
+            .find(|(name, _)| *name == setting.variable());
+        given.map_or_else(|| setting.default.unwrap().to_owned(), |(_, text)| text)
+    }
+}
+
+fn as_json(validator: &Path, yaml: &[u8]) -> Vec<Value> {
+    use std::io::Write;
+    // The validator's own interpreter has the YAML package that it reads with.
+    let python = validator.canonicalize().unwrap().with_file_name("python");
+    let mut child = Command::new(python)
+        .args(["-c", AS_JSON])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(yaml).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
