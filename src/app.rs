@@ -100,7 +100,7 @@ impl App {
         let budget = budget(&config, &metrics);
         let source = Source {
             registry,
-            origin: config.registry.as_str().into(),
+            origin: config.origin().into(),
             cache: Arc::new(cache),
             budget,
             metrics: Arc::new(metrics),

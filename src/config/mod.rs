@@ -110,6 +110,16 @@ impl Config {
 }
 
 impl Config {
+    /// Which registry this is: its URL, and where a bucket is where that is not Amazon's.
+    pub fn origin(&self) -> String {
+        match &self.s3.endpoint {
+            Some(endpoint) if self.registry.starts_with("s3://") => {
+                format!("{} at {endpoint}", self.registry)
+            }
+            _ => self.registry.clone(),
+        }
+    }
+
     /// Longest time from the first signal to the end of the process: a supervisor that kills has to wait
     /// longer.
     pub fn shutdown_max(&self) -> Duration {

@@ -117,6 +117,7 @@ fn a_setting_goes_over_the_usual_variables_of_s3_clients() {
     let file =
         "registry = \"s3://shelf/x\"\ns3_endpoint = \"http://file:1\"\ns3_region = \"file-1\"";
     let config = Config::build(&layers(&[("s3_path_style", "never")], &variables, file)).unwrap();
+    assert_eq!(config.origin(), "s3://shelf/x at http://file:1");
     let (endpoint, region) = (config.s3.endpoint.unwrap(), config.s3.region.unwrap());
     assert_eq!(endpoint.to_string(), "http://file:1");
     assert_eq!(region.to_string(), "own-1");

@@ -35,7 +35,7 @@ const WARM_UP_QUERIES: usize = 200;
 pub struct Source {
     /// The registry.
     pub registry: Registry,
-    /// Its URL: what is remembered of one registry is not served under another.
+    /// Its URL and endpoint: what is remembered of one registry is not served under another.
     pub origin: Arc<str>,
     /// This process's own folder.
     pub cache: Arc<CacheDir>,

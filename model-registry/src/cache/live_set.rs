@@ -32,7 +32,7 @@ const BYTES_MAX: u64 = 136 << 20;
 /// A rollout record with the manifests of its arms, and where both came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LiveSet {
-    /// The URL of the registry that they were read from.
+    /// Of which registry, in the words of whoever remembers: its URL, and its endpoint where it has one.
     pub origin: String,
     /// Since when it is remembered, RFC 3339.
     pub saved_at: String,

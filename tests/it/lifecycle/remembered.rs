@@ -2,11 +2,14 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
-use crate::harness::{MODEL, Published, Season, Server, Shop, http_get, top, until};
+use crate::harness::{BUCKET, MODEL, Published, Season, Server, Shop, http_get, top, until};
+use crate::tools;
+use crate::tools::s3_server::{Kind, S3Server};
 
 const KEPT: &str = "remembered for a start without the registry";
 
@@ -188,11 +191,43 @@ async fn registry_that_shows_nothing_takes_nothing_away() {
     assert_answers_as(&server, &closed.autumn).await;
     let said = "the registry has no rollout; serving rollout 2 remembered on disk since";
     until_degraded(&server, &[said]).await;
+    // The proof that it keeps create-only writes may have made a folder.
+    std::fs::remove_dir_all(closed.shop.root()).ok();
     std::fs::rename(&aside, closed.shop.root()).unwrap();
     until("the end of the degradation", async || {
         server.status().await.degraded.is_empty().then_some(())
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
+    let Some(program) = tools::tool("versitygw") else {
+        return;
+    };
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
+    let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
+    let shop = Shop::in_bucket(&folder, &s3.endpoint());
+    let published = shop.publish(Season::Spring).await;
+    let cache = folder.path().join("cache").display().to_string();
+    let settings = [("cache-dir", cache.as_str()), ("retry-first-ms", "50")];
+    let server = Server::serving(&shop, published.version, &settings).await;
+    until_kept(&server, 1).await;
+    server.stop().await;
+    s3.kill();
+    let server = Server::start(&shop, &settings).await;
+    server.until_ready().await;
+    assert_answers_as(&server, &published).await;
+    let said = "the registry cannot be read; serving rollout 1 remembered on disk since";
+    until_degraded(&server, &[said]).await;
+    s3.start().await;
+    until("the end of the degradation", async || {
+        server.status().await.degraded.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(server.status().await.desired.unwrap().number, 1);
     server.stop().await;
 }
 
