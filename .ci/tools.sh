@@ -4,7 +4,7 @@
 # .tools/ but the package managers' own caches. What is there already at its version is left alone,
 # so a second run takes no time.
 #
-#   .tools/bin/     grpcurl, versitygw, kustomize, buf, cargo-deny, moto_server, kubernetes-validate
+#   .tools/bin/     grpcurl, h2spec, versitygw, kustomize, buf, cargo-deny, moto_server, kubernetes-validate
 #   .tools/python/  a virtual environment for the Python clients and readers
 #   .tools/moto/    another one for the S3 simulator, which brings much of its own
 #   .tools/kubernetes/  a third one for the validator of manifests and its YAML reader

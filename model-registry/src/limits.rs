@@ -61,9 +61,9 @@ pub struct Limits {
     /// How parts are downloaded.
     pub fetch: FetchLimits,
     /// Races of the self-test of create-only, see [`crate::Registry::prove_create_only`]. Default 8
-    /// (measured over loopback: a server that writes 100 µs after it checked is found out in 20 of
-    /// 20 self-tests, one that writes a turn of its scheduler later in 19; one race of eight found
-    /// that in 3 of 50).
+    /// (measured over loopback: a server that writes 100 µs after it checked is found out in 50 of
+    /// 50 self-tests, one that writes a turn of its scheduler later in 46; one race of eight found
+    /// that in 3).
     pub race_rounds: u32,
 }
 

@@ -185,11 +185,12 @@ where
     (S::NAME, route(service))
 }
 
-/// Reflection that lists what this listener has, and itself.
+/// Reflection that lists what this listener has, and itself, and knows what refusals carry.
 fn reflection<'a>(services: &[&'a str]) -> tonic_reflection::server::Builder<'a> {
     let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .with_service_name(health_server::SERVICE_NAME);
     services.iter().copied().fold(builder, |builder, service| {
         builder.with_service_name(service)

@@ -354,7 +354,10 @@ impl ModelManager {
         let newest = newest
             .or_else(|| self.stand_in())
             .filter(|record| record.arms.iter().all(|arm| !self.is_hopeless(arm.version)));
-        let records = self.live.iter().chain(self.target(now)).chain(newest);
+        let target = self.target(now);
+        // With nothing live, what is walked back to must not want for the memory of what failed.
+        let newest = newest.filter(|_| self.live.is_some() || target.is_none());
+        let records = self.live.iter().chain(target).chain(newest);
         let arms = records
             .flat_map(|record| &record.arms)
             .map(|arm| arm.version);

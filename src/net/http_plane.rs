@@ -112,3 +112,40 @@ fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn get(at: std::net::SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // A connection that was reset has said as little as one that was closed.
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_page_that_panics_ends_its_connection_and_frees_its_place() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        metrics
+            .show_cache_bytes(|| panic!("a gauge's mistake"))
+            .unwrap();
+        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let pages = Pages {
+            metrics,
+            is_ready: Arc::new(AtomicBool::new(true)),
+        };
+        let served = tokio::spawn(serve(listener, pages, stop.clone()));
+        for _ in 0..2 * CONNECTIONS_MAX {
+            assert_eq!(get(at, "/metrics").await, "");
+        }
+        assert!(get(at, "/livez").await.contains("alive"));
+        stop.cancel();
+        served.await.unwrap();
+    }
+}

@@ -165,7 +165,6 @@ async fn what_callers_write_is_escaped_and_cut_in_the_log() {
         "first line\\\\n{",
         "}\\\\tend",
         &format!("{}… (9001 characters more)", "p".repeat(900)),
-        "… (4",
     ] {
         assert!(all.contains(expected), "{expected} is not in {all}");
     }

@@ -49,6 +49,7 @@ async fn version_over_the_budget_is_refused_before_it_is_fetched_while_the_old_o
     let fetched = server.cache().join(MODEL).join(upload);
     assert!(!fetched.exists(), "nothing of it was fetched");
     let peak = server.peak_memory_bytes();
+    println!("{peak} bytes were in memory at once");
     assert!(peak < LIMIT_BYTES, "{peak} bytes were in memory at once");
     let metrics = server.scrape().await;
     let labels = [("outcome", "failed"), ("reason", "memory_budget")];

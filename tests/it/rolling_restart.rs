@@ -23,7 +23,7 @@ use crate::tools;
 
 const SERVERS: usize = 3;
 /// Calls per second of each client.
-const RATE: u32 = 100;
+const RATE: u32 = 250;
 /// Answers that a server gives between its own start and the next one's end.
 const ANSWERS_BETWEEN: f64 = 20.0;
 /// Attempts at one call, as in docs/clients.md.

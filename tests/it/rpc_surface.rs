@@ -146,6 +146,10 @@ async fn grpcurl_without_proto_files_calls_each_rpc() {
         refused.contains("NotFound") && refused.contains("none"),
         "{refused}"
     );
+    assert!(
+        refused.contains("\"reason\": \"UNKNOWN_PRODUCT\""),
+        "what the refusal carries is shown in words: {refused}"
+    );
     server.stop().await;
 }
 

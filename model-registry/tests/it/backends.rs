@@ -115,7 +115,11 @@ impl Fresh {
     }
 
     pub(crate) async fn moto() -> Option<Self> {
-        let find = || rule::find("moto_server", Without::InstalledByCi);
+        let find = || {
+            let server = rule::find("moto_server", Without::InstalledByCi)?;
+            // A link in one folder of tools, beside its interpreter in the other.
+            Some(server.canonicalize().unwrap().with_file_name("python"))
+        };
         Self::on_server(&MOTO, Kind::Moto, find).await
     }
 

@@ -344,6 +344,19 @@ fn a_cold_start_does_not_walk_back_past_a_rollout_that_is_on_its_way() {
 }
 
 #[test]
+fn an_arm_of_a_rollout_that_does_not_fit_makes_room_for_what_is_walked_back_to() {
+    let mut stage = Stage::new();
+    let (split, older) = (rollout(2, &[2, 3]), rollout(1, &[1]));
+    stage.desired(&[split, older.clone()]);
+    assert_eq!(stage.loaded(2, good()), [load(3, false)]);
+    assert_eq!(
+        stage.loaded(3, bad("memory_budget", true)),
+        [retire(2), load(1, false)]
+    );
+    assert_eq!(stage.loaded(1, good()), [activate(&older)]);
+}
+
+#[test]
 fn a_running_replica_that_cannot_follow_stays_where_it_is() {
     let mut stage = Stage::with_one_live();
     let chain = [rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])];

@@ -87,7 +87,7 @@ async fn cold_start_walks_back_to_the_newest_rollout_that_can_be_served_and_says
     server.stop().await;
     std::fs::write(shop.part_file(autumn, "users.arrow").await, "no table").unwrap();
 
-    let server = Server::start(&shop, &[]).await;
+    let mut server = Server::start(&shop, &[]).await;
     server.until_ready().await;
     assert_eq!(server.recommend("u0001").await.unwrap().version, spring);
     let status = server.status().await;
@@ -96,6 +96,12 @@ async fn cold_start_walks_back_to_the_newest_rollout_that_can_be_served_and_says
     let said =
         "wanted rollout 2, serving rollout 1, because version 2 was refused: part users.arrow";
     assert!(status.degraded.contains(said), "{}", status.degraded);
+    until("a line in the log", async || {
+        let lines = server.lines();
+        let is_said = |line: &serde_json::Value| line["degraded"] == status.degraded.as_str();
+        lines.iter().any(is_said).then_some(())
+    })
+    .await;
     assert_eq!(
         server
             .scrape()
@@ -108,6 +114,7 @@ async fn cold_start_walks_back_to_the_newest_rollout_that_can_be_served_and_says
     let winter = shop.publish(Season::Autumn).await.version;
     server.reload(winter).await.unwrap();
     assert_eq!(server.status().await.degraded, "");
+    server.logged("degraded no more").await;
     server.stop().await;
 }
 

@@ -33,6 +33,7 @@ const KEEPER: &str = r#"folder=$1; shift; "$@" & read -r _; kill -9 $!; wait
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Versitygw,
+    /// Its program is a Python that has it.
     Moto,
     Minio,
 }
@@ -157,7 +158,7 @@ impl S3Server {
                 &inside("sidecar"),
                 &inside("data"),
             ]),
-            Kind::Moto => own(&["-H", "127.0.0.1", "-p", &self.address.port().to_string()]),
+            Kind::Moto => own(&[&serial_moto(), &self.address.port().to_string()]),
             Kind::Minio => own(&["server", "--address", &address, "--quiet", &inside("data")]),
         }
     }
@@ -187,6 +188,12 @@ impl S3Server {
         let answer = String::from_utf8_lossy(&answer);
         Ok(answer.lines().next().unwrap_or_default().to_owned())
     }
+}
+
+/// What moto's interpreter runs; it says why not moto as it is.
+fn serial_moto() -> String {
+    let tests = super::rule::own_tools().with_file_name("tests");
+    tests.join("it/tools/serial_moto.py").display().to_string()
 }
 
 impl Drop for S3Server {

@@ -1,0 +1,122 @@
+//! What is left to others while a server is offered more than it can do, or flooded.
+//!
+//! One caller in good order asks at a low rate the whole time; its latencies are compared with those
+//! of the same caller alone. Beside it come five times as many calls as the server can answer, and
+//! then each flood of frames, on connections that are opened anew whenever the server closes one.
+//!
+//! The server has one core to itself; the load comes from the others.
+//!
+//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]`
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a schedule of measurements is made of waits"
+)]
+
+#[path = "overload/flood.rs"]
+mod flood;
+#[path = "load/mod.rs"]
+mod load;
+#[path = "overload/scenes.rs"]
+mod scenes;
+#[path = "serving/mod.rs"]
+mod serving;
+
+use anyhow::Context;
+use scenes::{Effort, Figures};
+use serving::server::cpu_kind;
+use serving::stock::{self, Stock};
+use std::io::Write;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |flag: &str, default: u32| -> anyhow::Result<u32> {
+        let Some(at) = args.iter().position(|arg| arg == flag) else {
+            return Ok(default);
+        };
+        Ok(args.get(at + 1).context("a number is missing")?.parse()?)
+    };
+    let products = number("--products", 20_000)? as usize;
+    let effort = Effort {
+        seconds: number("--seconds", 10)?,
+        times: number("--times", 5)?,
+    };
+    let shop = Stock {
+        products,
+        users: products / 5,
+        skew: 0.0,
+    };
+    let folder = tempfile::tempdir()?;
+    let version = stock::publish(folder.path(), shop)?;
+    stock::go_live(folder.path(), version)?;
+    let figures = scenes::measure(folder.path(), shop, effort)?;
+    let mut out = std::io::stdout().lock();
+    if args.iter().any(|arg| arg == "--json") {
+        serde_json::to_writer(&mut out, &[&figures])?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    report(&mut out, &figures, (products, effort))
+}
+
+fn report(
+    out: &mut impl Write,
+    figures: &Figures,
+    (products, effort): (usize, Effort),
+) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism()?;
+    writeln!(
+        out,
+        "{}, {cores} cores, server on one; {products} products, hybrid, n = 10, no answer kept; {} s each",
+        cpu_kind(),
+        effort.seconds
+    )?;
+    writeln!(
+        out,
+        "peak {:.0}/s; at {} times that: {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
+        figures.peak_per_s,
+        effort.times,
+        figures.goodput_per_s,
+        100.0 * figures.goodput_per_s / figures.peak_per_s,
+        figures.shed_per_s,
+        figures.lost
+    )?;
+    writeln!(
+        out,
+        "a call turned away knows after p50 {:.1} ms, p99 {:.1} ms; one answered had p50 {:.1} ms, p99 {:.1} ms",
+        figures.refusal_ms[0], figures.refusal_ms[1], figures.answer_ms[0], figures.answer_ms[1]
+    )?;
+    writeln!(
+        out,
+        "{:24} {:>8} {:>8} {:>9} {:>9} {:>7} {:>7} {:>10} {:>12} {:>6}",
+        "a caller's latency",
+        "asked",
+        "failed",
+        "p50",
+        "p99",
+        "x p50",
+        "x p99",
+        "closed/s",
+        "memory MiB",
+        "fds"
+    )?;
+    let quiet = &figures.scenes[0];
+    for scene in &figures.scenes {
+        writeln!(
+            out,
+            "{:24} {:>8} {:>8} {:>6.2} ms {:>6.2} ms {:>7.2} {:>7.2} {:>10.1} {:>5.1} {:>+6.1} {:>+6}",
+            scene.name,
+            scene.asked,
+            scene.failed,
+            scene.took_ms[0],
+            scene.took_ms[1],
+            scene.took_ms[0] / quiet.took_ms[0],
+            scene.took_ms[1] / quiet.took_ms[1],
+            scene.closed_per_s,
+            scene.memory_mib,
+            scene.memory_more_mib,
+            scene.descriptors_more
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The scenes that are measured one after the other on one server.
+
+use crate::flood::{self, Flood};
+use crate::load::{self, Outcome, Pace, Plan, Sample, quantile};
+use crate::serving::server::Server;
+use crate::serving::stock::Stock;
+use hotshelf::grpc::proto::RecommendRequest;
+use prost::Message;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Connections and calls under way on each while the peak is measured.
+const PEAK: (usize, usize) = (8, 16);
+/// Connections of those who ask for too much.
+const GREEDY_CONNECTIONS: usize = 8;
+/// Calls per second of the caller in good order (chosen: a hundredth of what a core answers).
+const HEALTHY_RATE: f64 = 200.0;
+/// Between a scene and the look at what it left behind.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    /// Of each scene.
+    pub(crate) seconds: u32,
+    /// Times the peak that are offered.
+    pub(crate) times: u32,
+}
+
+/// A caller in good order in one scene. Quantiles are p50 and p99.
+#[derive(serde::Serialize)]
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) asked: usize,
+    pub(crate) failed: usize,
+    pub(crate) took_ms: [f64; 2],
+    /// Connections that the server closed on those who flooded.
+    pub(crate) closed_per_s: f64,
+    /// Anonymous memory after the scene, and how much more than before it.
+    pub(crate) memory_mib: f64,
+    pub(crate) memory_more_mib: f64,
+    pub(crate) descriptors_more: i64,
+}
+
+#[derive(serde::Serialize)]
+pub(crate) struct Figures {
+    pub(crate) peak_per_s: f64,
+    pub(crate) goodput_per_s: f64,
+    pub(crate) shed_per_s: f64,
+    pub(crate) lost: usize,
+    pub(crate) refusal_ms: [f64; 2],
+    pub(crate) answer_ms: [f64; 2],
+    pub(crate) scenes: Vec<Scene>,
+}
+
+struct Stage {
+    server: Server,
+    messages: Arc<Vec<Vec<u8>>>,
+    time: Duration,
+}
+
+pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Result<Figures> {
+    let settings = [
+        ("cache-bytes-max", "0"),
+        ("data-threads", "1"),
+        ("unread-timeout-ms", "1000"),
+    ];
+    let message = |user_id| {
+        RecommendRequest {
+            user_id,
+            ..RecommendRequest::default()
+        }
+        .encode_to_vec()
+    };
+    let stage = Stage {
+        server: Server::start_apart(folder, &settings)?,
+        messages: Arc::new(shop.people().into_iter().map(message).collect()),
+        time: Duration::from_secs(effort.seconds.into()),
+    };
+    let peak = stage.peak()?;
+    let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
+    let offered = Pace::Open {
+        rate: peak * f64::from(effort.times),
+    };
+    let mut greedy = Vec::new();
+    let plan = stage.plan(GREEDY_CONNECTIONS, offered);
+    scenes.push(stage.scene("beside too many calls", |over| {
+        greedy = load::run(&plan, over)?;
+        Ok(0)
+    })?);
+    for (flood, name) in Flood::ALL {
+        let to = stage.server.data;
+        scenes.push(stage.scene(name, |over| flood::run(flood, to, over))?);
+    }
+    let seconds = stage.time.as_secs_f64();
+    let within = |sample: &&Sample| sample.due < stage.time;
+    let count = |outcome| {
+        let samples = greedy.iter().filter(within);
+        samples.filter(|sample| sample.outcome == outcome).count()
+    };
+    Ok(Figures {
+        peak_per_s: peak,
+        goodput_per_s: finished(&greedy, Outcome::Answered, stage.time) / seconds,
+        shed_per_s: finished(&greedy, Outcome::Refused, stage.time) / seconds,
+        lost: count(Outcome::Lost),
+        refusal_ms: quantiles(&greedy, Outcome::Refused),
+        answer_ms: quantiles(&greedy, Outcome::Answered),
+        scenes,
+    })
+}
+
+/// Calls that had this end before the time was over.
+fn finished(samples: &[Sample], outcome: Outcome, time: Duration) -> f64 {
+    let ended = samples
+        .iter()
+        .filter(|sample| sample.outcome == outcome && sample.due + sample.took < time);
+    ended.count() as f64
+}
+
+fn quantiles(samples: &[Sample], outcome: Outcome) -> [f64; 2] {
+    let of = samples.iter().filter(|sample| sample.outcome == outcome);
+    let mut took: Vec<Duration> = of.map(|sample| sample.took).collect();
+    [0.5, 0.99].map(|share| quantile(&mut took, share).as_secs_f64() * 1e3)
+}
+
+impl Stage {
+    fn plan(&self, connections: usize, pace: Pace) -> Plan {
+        Plan {
+            to: self.server.data,
+            connections,
+            pace,
+            path: "/hotshelf.v1.RecommendationService/Recommend",
+            messages: Arc::clone(&self.messages),
+        }
+    }
+
+    /// Answers per second of a closed loop, after a shorter one that warms up.
+    fn peak(&self) -> anyhow::Result<f64> {
+        let (connections, in_flight) = PEAK;
+        let plan = self.plan(connections, Pace::Closed { in_flight });
+        load::run_for(&plan, self.time / 4)?;
+        let samples = load::run_for(&plan, self.time)?;
+        Ok(finished(&samples, Outcome::Answered, self.time) / self.time.as_secs_f64())
+    }
+
+    /// The caller in good order beside what `other` does, which returns the connections it lost.
+    fn scene(
+        &self,
+        name: &'static str,
+        other: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> anyhow::Result<usize>,
+    ) -> anyhow::Result<Scene> {
+        let memory = self.server.memory()?.anonymous;
+        let descriptors = self.server.descriptors()?;
+        let is_over = AtomicBool::new(false);
+        let over = || is_over.load(Ordering::Relaxed);
+        let healthy = self.plan(1, Pace::Open { rate: HEALTHY_RATE });
+        let (samples, closed) = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let samples = load::run_for(&healthy, self.time);
+                is_over.store(true, Ordering::Relaxed);
+                samples
+            });
+            let closed = other(&over);
+            (asking.join().expect("the load does not panic"), closed)
+        });
+        let (samples, closed) = (samples?, closed?);
+        std::thread::sleep(SETTLE);
+        let after = self.server.memory()?.anonymous;
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        Ok(Scene {
+            name,
+            asked: samples.len(),
+            failed: samples.len() - answered(&samples),
+            took_ms: quantiles(&samples, Outcome::Answered),
+            closed_per_s: closed as f64 / self.time.as_secs_f64(),
+            memory_mib: mib(after),
+            memory_more_mib: mib(after) - mib(memory),
+            descriptors_more: self.server.descriptors()? as i64 - descriptors as i64,
+        })
+    }
+}
+
+fn answered(samples: &[Sample]) -> usize {
+    let answered = samples
+        .iter()
+        .filter(|sample| sample.outcome == Outcome::Answered);
+    answered.count()
+}
