@@ -197,10 +197,15 @@ impl Line {
 
     /// Whether one more call of this connection may wait. Once the line has been too long for a
     /// while it takes no more than can begin in time, and nobody takes more places than are left.
+    /// A connection without a waiting call finds as many places again: it is none of those who make
+    /// the line long.
     pub fn has_room(&self) -> bool {
         let waiting = self.core.waiting.load(Relaxed);
         let places = self.core.places(waiting);
-        self.own.waiting.load(Relaxed) < places.saturating_sub(waiting)
+        match self.own.waiting.load(Relaxed) {
+            0 => waiting < places.saturating_mul(2),
+            own => own < places.saturating_sub(waiting),
+        }
     }
 
     /// The connection has ended: its calls that wait need not begin.

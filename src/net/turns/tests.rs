@@ -102,6 +102,12 @@ fn a_burst_may_wait_and_a_line_that_stays_long_is_cut() {
     line.own.waiting.store(39, Relaxed);
     assert!(line.has_room(), "100 places, 60 taken");
     core.waiting.store(100, Relaxed);
+    assert!(!line.has_room());
+    assert!(
+        Line::new(&core).has_room(),
+        "nobody's first call made the line long"
+    );
+    core.waiting.store(200, Relaxed);
     assert!(!Line::new(&core).has_room());
     core.waiting.store(12, Relaxed);
     assert!(line.has_room());
@@ -114,10 +120,12 @@ fn however_slow_its_calls_are_a_short_line_has_room() {
     let core = core();
     core.place_nanos.store(10_000_000, Relaxed);
     core.long_since.store(1, Relaxed);
-    core.waiting.store(PLACES_MIN - 1, Relaxed);
-    assert!(Line::new(&core).has_room());
+    let line = Line::new(&core);
+    line.own.waiting.store(1, Relaxed);
+    core.waiting.store(PLACES_MIN - 2, Relaxed);
+    assert!(line.has_room());
     core.waiting.store(PLACES_MIN, Relaxed);
-    assert!(!Line::new(&core).has_room());
+    assert!(!line.has_room());
 }
 
 #[test]
