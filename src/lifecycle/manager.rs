@@ -15,8 +15,8 @@
 //! live they look at the newest rollout only: a replica that cannot follow stays where it is. While no
 //! rollout of the registry is known, the one they look at is the one remembered on disk.
 
-mod memory;
 mod proposals;
+mod recall;
 mod retries;
 #[cfg(test)]
 mod tests;
@@ -25,8 +25,8 @@ use super::event::{Action, Event, Proposal, Reply, Ticket};
 use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
 use super::status::ManagerStatus;
 use hotshelf_registry::{RolloutRecord, Version};
-use memory::Memory;
 use proposals::Waiting;
+use recall::Memory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 

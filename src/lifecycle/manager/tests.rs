@@ -1,5 +1,5 @@
-mod memory;
 mod proposals;
+mod recall;
 mod sequences;
 
 use super::*;
