@@ -2,12 +2,12 @@
 
 /// Bytes of a frame's head.
 pub(super) const HEAD: usize = 9;
-/// What a client says first: the preface, settings without a header table and with the widest
+/// What a client says first: the preface, settings without pushes and with the widest
 /// windows, so that nothing of the client's holds an answer up.
 pub(super) fn greeting() -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let mut settings = Vec::new();
-    for (id, value) in [(1_u16, 0_u32), (2, 0), (4, WINDOW_MAX)] {
+    for (id, value) in [(2_u16, 0_u32), (4, WINDOW_MAX)] {
         settings.extend(id.to_be_bytes());
         settings.extend(value.to_be_bytes());
     }
