@@ -83,7 +83,7 @@ fn report(
     )?;
     writeln!(
         out,
-        "a call turned away knows after p50 {:.1} ms, p99 {:.1} ms; one answered had p50 {:.1} ms, p99 {:.1} ms",
+        "from when it was sent, a call turned away knows after p50 {:.1} ms, p99 {:.1} ms; one answered had p50 {:.1} ms, p99 {:.1} ms",
         figures.refusal_ms[0], figures.refusal_ms[1], figures.answer_ms[0], figures.answer_ms[1]
     )?;
     writeln!(

@@ -19,6 +19,7 @@ const READ_BYTES: usize = 256 << 10;
 #[derive(Clone, Copy)]
 struct Call {
     due: Duration,
+    sent: Duration,
     has_message: bool,
     is_over: bool,
 }
@@ -75,25 +76,26 @@ impl Connection {
     }
 
     /// Sends a call, or lets it wait for room.
-    pub(super) fn ask(&mut self, message: &[u8], due: Duration) {
+    pub(super) fn ask(&mut self, message: &[u8], (due, now): (Duration, Duration)) {
         if !self.queue.is_empty() || !self.has_room(message.len()) {
             self.queue.push_back((message.to_vec(), due));
             return;
         }
-        self.begin(message, due);
+        self.begin(message, (due, now));
     }
 
     fn has_room(&self, message: usize) -> bool {
         self.under_way < STREAMS_MAX && self.window >= (message + 5) as i64
     }
 
-    fn begin(&mut self, message: &[u8], due: Duration) {
+    fn begin(&mut self, message: &[u8], (due, sent): (Duration, Duration)) {
         let stream = self.first_stream + 2 * self.calls.len() as u32;
         frames::call(&mut self.unsent, stream, &self.block, message);
         self.window -= (message.len() + 5) as i64;
         self.under_way += 1;
         self.calls.push_back(Call {
             due,
+            sent,
             has_message: false,
             is_over: false,
         });
@@ -135,7 +137,7 @@ impl Connection {
                 break;
             }
             if let Some((message, due)) = self.queue.pop_front() {
-                self.begin(&message, due);
+                self.begin(&message, (due, began.elapsed()));
             }
         }
         self.write()
@@ -198,6 +200,7 @@ impl Connection {
         samples.push(Sample {
             due: call.due,
             took: now.saturating_sub(call.due),
+            took_sent: now.saturating_sub(call.sent),
             outcome,
         });
         while self.calls.front().is_some_and(|call| call.is_over) {
@@ -209,11 +212,12 @@ impl Connection {
     /// Whatever has no answer by now will have none.
     pub(super) fn lose_all(&mut self, now: Duration, samples: &mut Vec<Sample>) {
         let under_way = self.calls.drain(..).filter(|call| !call.is_over);
-        let waiting = self.queue.drain(..).map(|(_, due)| due);
-        for due in under_way.map(|call| call.due).chain(waiting) {
+        let waiting = self.queue.drain(..).map(|(_, due)| (due, now));
+        for (due, sent) in under_way.map(|call| (call.due, call.sent)).chain(waiting) {
             samples.push(Sample {
                 due,
                 took: now.saturating_sub(due),
+                took_sent: now.saturating_sub(sent),
                 outcome: Outcome::Lost,
             });
         }

@@ -65,6 +65,8 @@ pub(crate) struct Sample {
     pub(crate) due: Duration,
     /// From then to the end of its answer.
     pub(crate) took: Duration,
+    /// The part of that after it was given to its connection: before, it waited here for a stream.
+    pub(crate) took_sent: Duration,
     pub(crate) outcome: Outcome,
 }
 
@@ -141,7 +143,8 @@ impl Run<'_> {
     fn send(&mut self, at: usize, due: Duration) {
         let messages = &self.plan.messages;
         let message = &messages[self.turn % messages.len()];
-        self.connections[at].ask(message, due);
+        let now = self.began.elapsed();
+        self.connections[at].ask(message, (due, now));
         self.turn += 1;
     }
 

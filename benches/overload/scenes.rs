@@ -105,8 +105,8 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         goodput_per_s: finished(&greedy, Outcome::Answered, stage.time) / seconds,
         shed_per_s: finished(&greedy, Outcome::Refused, stage.time) / seconds,
         lost: count(Outcome::Lost),
-        refusal_ms: quantiles(&greedy, Outcome::Refused),
-        answer_ms: quantiles(&greedy, Outcome::Answered),
+        refusal_ms: quantiles(&greedy, Outcome::Refused, |sample| sample.took_sent),
+        answer_ms: quantiles(&greedy, Outcome::Answered, |sample| sample.took_sent),
         scenes,
     })
 }
@@ -119,9 +119,9 @@ fn finished(samples: &[Sample], outcome: Outcome, time: Duration) -> f64 {
     ended.count() as f64
 }
 
-fn quantiles(samples: &[Sample], outcome: Outcome) -> [f64; 2] {
+fn quantiles(samples: &[Sample], outcome: Outcome, by: fn(&Sample) -> Duration) -> [f64; 2] {
     let of = samples.iter().filter(|sample| sample.outcome == outcome);
-    let mut took: Vec<Duration> = of.map(|sample| sample.took).collect();
+    let mut took: Vec<Duration> = of.map(by).collect();
     [0.5, 0.99].map(|share| quantile(&mut took, share).as_secs_f64() * 1e3)
 }
 
@@ -173,7 +173,7 @@ impl Stage {
             name,
             asked: samples.len(),
             failed: samples.len() - answered(&samples),
-            took_ms: quantiles(&samples, Outcome::Answered),
+            took_ms: quantiles(&samples, Outcome::Answered, |sample| sample.took),
             closed_per_s: closed as f64 / self.time.as_secs_f64(),
             memory_mib: mib(after),
             memory_more_mib: mib(after) - mib(memory),
