@@ -6,6 +6,11 @@
 //! all those that it kept waiting. In a closed loop so many calls are under way at any time, which
 //! finds the capacity.
 
+#![allow(
+    dead_code,
+    reason = "each bench uses what it measures of this; the compiler sees one bench at a time"
+)]
+
 mod connection;
 mod frames;
 
