@@ -53,7 +53,8 @@ pub(crate) fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, 
     typed(what, bytes)
 }
 
-fn typed<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Error> {
+/// What is of this type, whatever its format.
+pub(crate) fn typed<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|source| Error::Corrupt {
         what: what.to_owned(),
         why: "it is not a record of this kind".to_owned(),

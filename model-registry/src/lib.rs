@@ -60,7 +60,7 @@ pub use publish::{NewPart, NewVersion};
 pub use registry::{Options, Registry};
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
-pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region};
+pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo};
 pub use seal::LocalParts;
 pub use split::bucket;
 pub use versions::{VersionEntry, VersionState};

@@ -206,7 +206,8 @@ impl fmt::Debug for S3Credentials {
 }
 
 /// A URL as a message may show it: what stands before `@` may be a password.
-pub(crate) fn without_userinfo(url: &str) -> &str {
+#[must_use]
+pub fn without_userinfo(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, rest)| rest)
 }
 

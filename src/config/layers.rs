@@ -3,7 +3,7 @@
 use super::s3;
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
-use hotshelf_registry::{ModelName, Registry};
+use hotshelf_registry::{ModelName, Registry, without_userinfo};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -178,10 +178,10 @@ impl Layers {
     }
 }
 
-/// Where a URL belongs, what stands before `@` may be a password.
+/// A setting's text as a problem may show it.
 fn shown(kind: Kind, text: &str) -> &str {
     match kind {
-        Kind::Registry | Kind::S3 => text.rsplit_once('@').map_or(text, |(_, rest)| rest),
+        Kind::Registry | Kind::S3 => without_userinfo(text),
         _ => text,
     }
 }

@@ -13,7 +13,7 @@ use super::{CacheDir, Partial, failed};
 use crate::manifest::described;
 use crate::random::Random;
 use crate::seal::{LocalPart, LocalParts};
-use crate::{Error, Manifest, ModelName, RolloutRecord, Sha256Digest, UploadId, Version};
+use crate::{Error, Manifest, ModelName, RolloutRecord, Sha256Digest, UploadId, Version, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
@@ -99,7 +99,7 @@ impl CacheDir {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| failed("creating", folder, source))?;
         }
-        let body = crate::json::write(set);
+        let body = json::write(set);
         let digest = Sha256Digest::of(&body);
         let bytes = [
             format!("{MARK} {FORMAT} {digest}\n").as_bytes(),
@@ -222,12 +222,7 @@ fn parse(what: &str, bytes: &[u8]) -> Result<LiveSet, Error> {
         let why = format!("expected sha256 {expected}, found {found}");
         return Err(Error::corrupt(what, why));
     }
-    let mut set: LiveSet = serde_json::from_slice(body).map_err(|source| Error::Corrupt {
-        what: what.to_owned(),
-        why: "it is not a record of this kind".to_owned(),
-        is_refetchable: false,
-        source: Some(Box::new(source)),
-    })?;
+    let mut set: LiveSet = json::typed(what, body)?;
     set.record.sha256 = set.record_sha256;
     set.check().map_err(|error| error.in_stored(what))?;
     Ok(set)
