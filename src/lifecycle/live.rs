@@ -4,7 +4,7 @@ use super::budget::Reservation;
 use crate::metrics::VersionMetrics;
 use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
-use hotshelf_registry::{Manifest, ModelName, RolloutRecord, Version, bucket};
+use hotshelf_registry::{Manifest, ModelName, RolloutRecord, Version};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -31,8 +31,6 @@ pub struct LiveArm {
     pub name: String,
     /// The version that answers.
     pub loaded: Arc<LoadedVersion>,
-    /// The arm owns the buckets below this and above the arm before it.
-    end_bp: u16,
 }
 
 /// A rollout record with all its arms loaded.
@@ -48,15 +46,12 @@ impl Live {
         record: RolloutRecord,
         resident: &BTreeMap<Version, Arc<LoadedVersion>>,
     ) -> Option<Self> {
-        let mut end_bp = 0;
         let mut arms = Vec::with_capacity(record.arms.len());
         for arm in &record.arms {
-            end_bp += arm.share_bp;
             let loaded = Arc::clone(resident.get(&arm.version)?);
             arms.push(LiveArm {
                 name: arm.name.to_string(),
                 loaded,
-                end_bp,
             });
         }
         (!arms.is_empty()).then_some(Self { record, arms })
@@ -70,10 +65,10 @@ impl Live {
         if rest.is_empty() {
             return first;
         }
-        let bucket = bucket(&self.record.salt, key);
+        let version = self.record.arm_for(key).map(|arm| arm.version);
         self.arms
             .iter()
-            .find(|arm| bucket < arm.end_bp)
+            .find(|arm| Some(arm.loaded.version) == version)
             .unwrap_or(first)
     }
 

@@ -9,7 +9,7 @@
 //! 3. activate the newest rollout whose versions are all in memory;
 //! 4. write the record of a proposal whose version is in memory;
 //! 5. load one version: a proposal's first, then the newest rollout's;
-//! 6. write down what is live, or ask the disk what was (see `memory`).
+//! 6. write down what is live, or ask the disk what was (see `recall`).
 //!
 //! With nothing live, rules 3 and 5 walk back to the newest rollout that can be served. With something
 //! live they look at the newest rollout only: a replica that cannot follow stays where it is. While no

@@ -16,21 +16,28 @@ pub(crate) struct Held {
 impl Server {
     /// What it holds now.
     pub(crate) fn held(&self) -> Held {
-        let process = format!("/proc/{}", self.id());
-        let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
         let count = |folder: &str| {
-            let entries = std::fs::read_dir(format!("{process}/{folder}")).unwrap();
+            let entries = std::fs::read_dir(format!("/proc/{}/{folder}", self.id())).unwrap();
             entries.count()
         };
         Held {
-            anonymous: kib.unwrap().parse::<u64>().unwrap() << 10,
+            anonymous: self.memory_bytes("RssAnon:"),
             descriptors: count("fd"),
             threads: count("task"),
         }
+    }
+
+    /// The most that was in memory at once so far.
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        self.memory_bytes("VmHWM:")
+    }
+
+    /// A line of its status that is in kB.
+    fn memory_bytes(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let found = status.lines().find_map(|text| text.strip_prefix(line));
+        let kib = found.and_then(|rest| rest.split_whitespace().next());
+        kib.unwrap().parse::<u64>().unwrap() << 10
     }
 
     /// Waits until as few descriptors are open as then, and memory is within `slack` bytes of it.
