@@ -22,24 +22,18 @@ mod scenes;
 #[path = "serving/mod.rs"]
 mod serving;
 
-use anyhow::Context;
 use scenes::{Effort, Figures};
+use serving::arguments::Arguments;
 use serving::server::cpu_kind;
 use serving::stock::{self, Stock};
 use std::io::Write;
 
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let number = |flag: &str, default: u32| -> anyhow::Result<u32> {
-        let Some(at) = args.iter().position(|arg| arg == flag) else {
-            return Ok(default);
-        };
-        Ok(args.get(at + 1).context("a number is missing")?.parse()?)
-    };
-    let products = number("--products", 20_000)? as usize;
+    let arguments = Arguments::given();
+    let products = arguments.number("--products", 20_000)?;
     let effort = Effort {
-        seconds: number("--seconds", 10)?,
-        times: number("--times", 5)?,
+        seconds: arguments.number("--seconds", 10)?,
+        times: arguments.number("--times", 5)?,
     };
     let shop = Stock {
         products,
@@ -51,7 +45,7 @@ fn main() -> anyhow::Result<()> {
     stock::go_live(folder.path(), version)?;
     let figures = scenes::measure(folder.path(), shop, effort)?;
     let mut out = std::io::stdout().lock();
-    if args.iter().any(|arg| arg == "--json") {
+    if arguments.is_json() {
         serde_json::to_writer(&mut out, &[&figures])?;
         writeln!(out)?;
         return Ok(());

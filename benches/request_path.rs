@@ -19,6 +19,7 @@ mod serving;
 use anyhow::Context;
 use hotshelf_model::Strategy;
 use process::Constant;
+use serving::arguments::Arguments;
 use serving::server;
 use serving::stock::{self, Stock};
 use std::io::Write;
@@ -91,19 +92,13 @@ struct Effort {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let number = |flag: &str, default: usize| -> anyhow::Result<usize> {
-        let Some(at) = args.iter().position(|arg| arg == flag) else {
-            return Ok(default);
-        };
-        Ok(args.get(at + 1).context("a number is missing")?.parse()?)
-    };
-    if let Some(at) = args.iter().position(|arg| arg == "--baseline") {
-        return baseline::serve(args.get(at + 1).context("the answer's file is missing")?);
+    let arguments = Arguments::given();
+    if let Some(answer) = arguments.after("--baseline") {
+        return baseline::serve(answer.context("the answer's file is missing")?);
     }
     let effort = Effort {
-        rounds: number("--rounds", 5)?,
-        requests: number("--requests", 20_000)?,
+        rounds: arguments.number("--rounds", 5)?,
+        requests: arguments.number("--requests", 20_000)?,
     };
     let mut rows = Vec::new();
     for (norms, skew) in [("skewed", 1.0), ("mild", 0.0)] {
@@ -120,7 +115,7 @@ fn main() -> anyhow::Result<()> {
             rows.extend(compare((norms, mode), (folder.path(), &users), effort)?);
         }
     }
-    report(&rows, args.iter().any(|arg| arg == "--json"))
+    report(&rows, arguments.is_json())
 }
 
 fn compare(

@@ -25,7 +25,7 @@ mod serving;
 #[path = "swap/windows.rs"]
 mod windows;
 
-use anyhow::Context;
+use serving::arguments::Arguments;
 use serving::server::cpu_kind;
 use serving::stock::{self, Stock};
 use std::io::Write;
@@ -39,20 +39,14 @@ struct Figures {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let number = |flag: &str, default: usize| -> anyhow::Result<usize> {
-        let Some(at) = args.iter().position(|arg| arg == flag) else {
-            return Ok(default);
-        };
-        Ok(args.get(at + 1).context("a number is missing")?.parse()?)
-    };
-    let products = number("--products", 20_000)?;
+    let arguments = Arguments::given();
+    let products = arguments.number("--products", 20_000)?;
     let folder = tempfile::tempdir()?;
     let shop = publish(folder.path(), products)?;
-    let windows = windows::measure(folder.path(), shop, number("--rounds", 5)?)?;
-    let many = many::measure(folder.path(), shop, number("--swaps", 1_001)?)?;
+    let windows = windows::measure(folder.path(), shop, arguments.number("--rounds", 5)?)?;
+    let many = many::measure(folder.path(), shop, arguments.number("--swaps", 1_001)?)?;
     let figures = Figures { windows, many };
-    report(&figures, products, args.iter().any(|arg| arg == "--json"))
+    report(&figures, products, arguments.is_json())
 }
 
 /// Version 1, and version 2 with half again as many products and people; version 1 is live.
