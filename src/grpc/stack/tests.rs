@@ -55,24 +55,15 @@ fn services(metrics: &Arc<Metrics>) -> CoreServices {
 }
 
 fn config() -> PlaneConfig {
-    let hour = Duration::from_secs(3600);
     PlaneConfig {
         name: "data",
         listener: listen("127.0.0.1:0".parse().unwrap()).unwrap(),
         cores: 1,
         connections_max: 10,
-        limits: ConnectionLimits {
-            preface_timeout: hour,
-            frame_timeout: hour,
-            unread_timeout: hour,
-            idle_timeout: hour,
-            streams_max: 100,
-            header_list_bytes_max: 16_384,
-            keepalive: hour,
-            age: hour,
-            grace: hour,
+        limits: ConnectionLimits::patient(),
+        line: LineLimits {
+            wait_max: Duration::from_secs(3600),
         },
-        line: LineLimits { wait_max: hour },
         jitter: ChaCha8Rng::seed_from_u64(1),
     }
 }
