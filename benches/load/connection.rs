@@ -1,6 +1,6 @@
 //! One HTTP/2 connection of the generator: what is under way on it, and its two buffers.
 
-use super::frames::{self, ACK, END_STREAM, HEAD, Head, Kind};
+use super::frames::{self, ACK, END_STREAM, HEAD, Head, kind};
 use super::{Outcome, Sample};
 use anyhow::{Context, bail};
 use std::collections::VecDeque;
@@ -42,13 +42,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(to: SocketAddr, path: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(to: SocketAddr) -> anyhow::Result<Self> {
         let socket = TcpStream::connect(to).with_context(|| format!("connecting to {to}"))?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            block: frames::header_block(path),
+            block: frames::header_block(),
             calls: VecDeque::new(),
             first_stream: 1,
             under_way: 0,
@@ -154,19 +154,19 @@ impl Connection {
             let payload = at + HEAD..end;
             at = end;
             match head.kind {
-                Kind::Data | Kind::Headers | Kind::Reset => self.take(head, now, samples),
-                Kind::Window if head.stream == 0 => {
+                kind::DATA | kind::HEADERS | kind::RST_STREAM => self.take(head, now, samples),
+                kind::WINDOW_UPDATE if head.stream == 0 => {
                     let by = self.unread[payload].first_chunk::<4>();
                     self.window += by.map_or(0, |by| i64::from(u32::from_be_bytes(*by)));
                 }
-                Kind::Settings if head.flags & ACK == 0 => {
-                    frames::put(&mut self.unsent, Kind::Settings, ACK, 0, &[]);
+                kind::SETTINGS if head.flags & ACK == 0 => {
+                    frames::put(&mut self.unsent, kind::SETTINGS, ACK, 0, &[]);
                 }
-                Kind::Ping if head.flags & ACK == 0 => {
+                kind::PING if head.flags & ACK == 0 => {
                     let payload = self.unread[payload].to_vec();
-                    frames::put(&mut self.unsent, Kind::Ping, ACK, 0, &payload);
+                    frames::put(&mut self.unsent, kind::PING, ACK, 0, &payload);
                 }
-                Kind::Goaway => bail!("the server says goodbye"),
+                kind::GOAWAY => bail!("the server says goodbye"),
                 _ => {}
             }
         }
@@ -182,11 +182,11 @@ impl Connection {
         let Some(call) = self.calls.get_mut(place) else {
             return;
         };
-        if head.kind == Kind::Data {
+        if head.kind == kind::DATA {
             call.has_message = true;
             self.received += head.len as u32;
         }
-        let is_reset = head.kind == Kind::Reset;
+        let is_reset = head.kind == kind::RST_STREAM;
         if call.is_over || !(is_reset || head.flags & END_STREAM != 0) {
             return;
         }

@@ -12,7 +12,7 @@
 )]
 
 mod connection;
-mod frames;
+pub(crate) mod frames;
 
 use connection::Connection;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -46,9 +46,7 @@ pub(crate) struct Plan {
     pub(crate) to: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
-    /// The method, such as `/hotshelf.v1.RecommendationService/Recommend`.
-    pub(crate) path: &'static str,
-    /// Encoded messages, sent in turn.
+    /// Encoded requests for Recommend, sent in turn.
     pub(crate) messages: Arc<Vec<Vec<u8>>>,
 }
 
@@ -80,7 +78,7 @@ pub(crate) struct Sample {
 pub(crate) fn run(plan: &Plan, is_over: impl Fn() -> bool) -> anyhow::Result<Vec<Sample>> {
     let mut connections = Vec::new();
     for _ in 0..plan.connections {
-        connections.push(Connection::open(plan.to, plan.path)?);
+        connections.push(Connection::open(plan.to)?);
     }
     let began = Instant::now();
     let mut run = Run {

@@ -1,11 +1,10 @@
 //! Peers that flood, as fast as they can, on a new connection whenever the old one is closed.
 
+use crate::load::frames::{self, END_HEADERS, END_STREAM, PREFACE, header_block, kind};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const PATH: &str = "/hotshelf.v1.RecommendationService/Recommend";
 /// Bytes of one write: as much as a peer sends in one go.
 const WRITE_BYTES: usize = 16 * 1024;
 /// Longest wait of a write or read.
@@ -41,10 +40,10 @@ impl Flood {
     /// What opens a connection for it, after the preface.
     fn opening(self) -> Vec<u8> {
         match self {
-            Self::EmptyData => frame(1, 4, 1, &headers()),
-            Self::Continuation => frame(1, 0, 1, &headers()),
+            Self::EmptyData => frame(kind::HEADERS, END_HEADERS, 1, &header_block()),
+            Self::Continuation => frame(kind::HEADERS, 0, 1, &header_block()),
             // No answer may be sent beyond its headers.
-            Self::UnreadAnswers => frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]),
+            Self::UnreadAnswers => frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]),
             _ => Vec::new(),
         }
     }
@@ -53,21 +52,30 @@ impl Flood {
         // Streams of a connection must not run out of numbers.
         let stream = 2 * (turn % 1_000_000) + 1;
         match self {
-            Self::Ping => frame(6, 0, 0, &[7; 8]),
-            Self::Settings => frame(4, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]),
-            Self::WindowUpdate => frame(8, 0, 0, &[0, 0, 0, 1]),
+            Self::Ping => frame(kind::PING, 0, 0, &[7; 8]),
+            Self::Settings => frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]),
+            Self::WindowUpdate => frame(kind::WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
             Self::Unknown => frame(0x77, 0, 0, &[1; 20]),
-            Self::EmptyData => frame(0, 0, 1, &[]),
-            Self::Continuation => frame(9, 0, 1, &[]),
+            Self::EmptyData => frame(kind::DATA, 0, 1, &[]),
+            Self::Continuation => frame(kind::CONTINUATION, 0, 1, &[]),
             Self::RapidReset => {
-                let reset = frame(3, 0, stream, &[0, 0, 0, 8]);
-                [frame(1, 5, stream, &headers()), reset].concat()
+                let reset = frame(kind::RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+                [
+                    frame(
+                        kind::HEADERS,
+                        END_HEADERS | END_STREAM,
+                        stream,
+                        &header_block(),
+                    ),
+                    reset,
+                ]
+                .concat()
             }
             Self::UnreadAnswers => {
                 let message = [0, 0, 0, 0, 8, 0x0a, 6, b'u', b'0', b'0', b'0', b'0', b'1'];
                 [
-                    frame(1, 4, stream, &headers()),
-                    frame(0, 1, stream, &message),
+                    frame(kind::HEADERS, END_HEADERS, stream, &header_block()),
+                    frame(kind::DATA, END_STREAM, stream, &message),
                 ]
                 .concat()
             }
@@ -88,7 +96,7 @@ pub(crate) fn run(
         let mut stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(WAIT))?;
         stream.set_write_timeout(Some(WAIT))?;
-        let first = [PREFACE, &frame(4, 0, 0, &[]), &flood.opening()].concat();
+        let first = [PREFACE, &frame(kind::SETTINGS, 0, 0, &[]), &flood.opening()].concat();
         // A connection that the server has closed is the end of this one, and of nothing else.
         if stream.write_all(&first).is_err() || flood == Flood::Connections {
             continue;
@@ -126,17 +134,7 @@ fn over(flood: Flood, stream: &mut TcpStream, is_over: &impl Fn() -> bool) {
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
+    let mut bytes = Vec::new();
+    frames::put(&mut bytes, kind, flags, stream, payload);
     bytes
-}
-
-/// Of a call: literals that no table remembers (RFC 7541, section 6.2.2).
-fn headers() -> Vec<u8> {
-    let mut block = vec![0x83, 0x86, 0x04, PATH.len() as u8];
-    block.extend(PATH.as_bytes());
-    block.extend(b"\x01\x09localhost\x0f\x10\x10application/grpc\x00\x02te\x08trailers");
-    block
 }

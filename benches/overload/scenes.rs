@@ -4,8 +4,6 @@ use crate::flood::{self, Flood};
 use crate::load::{self, Outcome, Pace, Plan, Sample, quantile};
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
-use hotshelf::grpc::proto::RecommendRequest;
-use prost::Message;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,16 +65,9 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         ("data-threads", "1"),
         ("unread-timeout-ms", "1000"),
     ];
-    let message = |user_id| {
-        RecommendRequest {
-            user_id,
-            ..RecommendRequest::default()
-        }
-        .encode_to_vec()
-    };
     let stage = Stage {
         server: Server::start_apart(folder, &settings)?,
-        messages: Arc::new(shop.people().into_iter().map(message).collect()),
+        messages: Arc::new(shop.requests()),
         time: Duration::from_secs(effort.seconds.into()),
     };
     let peak = stage.peak()?;
@@ -131,7 +122,6 @@ impl Stage {
             to: self.server.data,
             connections,
             pace,
-            path: "/hotshelf.v1.RecommendationService/Recommend",
             messages: Arc::clone(&self.messages),
         }
     }

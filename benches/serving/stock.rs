@@ -8,12 +8,14 @@
 
 use anyhow::Context;
 use bytes::Bytes;
+use hotshelf::grpc::proto::RecommendRequest;
 use hotshelf_model::{
     AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, fit,
 };
 use hotshelf_registry::{
     Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft, S3Options, Version,
 };
+use prost::Message;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::num::NonZeroUsize;
@@ -42,6 +44,16 @@ impl Stock {
     /// All its people, whichever shop it is.
     pub(crate) fn people(self) -> Vec<String> {
         (0..self.users).map(|row| format!("u{row:05}")).collect()
+    }
+
+    /// An encoded RecommendRequest for each of them, with nothing but the user in it.
+    pub(crate) fn requests(self) -> Vec<Vec<u8>> {
+        let request = |user_id| RecommendRequest {
+            user_id,
+            ..RecommendRequest::default()
+        };
+        let people = self.people().into_iter();
+        people.map(|user| request(user).encode_to_vec()).collect()
     }
 }
 

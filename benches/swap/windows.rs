@@ -5,8 +5,6 @@ use crate::load::{self, Outcome, Pace, Plan, Sample, quantile};
 use crate::operator::Operator;
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
-use hotshelf::grpc::proto::RecommendRequest;
-use prost::Message;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
@@ -48,19 +46,11 @@ struct Round {
 }
 
 pub(crate) fn plan(server: &Server, shop: Stock, pace: Pace) -> Plan {
-    let message = |user_id| {
-        RecommendRequest {
-            user_id,
-            ..RecommendRequest::default()
-        }
-        .encode_to_vec()
-    };
     Plan {
         to: server.data,
         connections: CONNECTIONS,
         pace,
-        path: "/hotshelf.v1.RecommendationService/Recommend",
-        messages: Arc::new(shop.people().into_iter().map(message).collect()),
+        messages: Arc::new(shop.requests()),
     }
 }
 
