@@ -77,7 +77,7 @@ impl Watch {
             if looked.await.is_none() {
                 return;
             }
-            let pause = self.pause();
+            let pause = around(self.interval, &mut self.jitter);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -89,12 +89,6 @@ impl Watch {
                 }
             }
         }
-    }
-
-    /// Between half and one and a half intervals.
-    fn pause(&mut self) -> Duration {
-        let spread = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
-        self.interval.mul_f64(0.5 + spread)
     }
 
     /// Reads what is new and tells the driver. Returns whether the registry could be read.
@@ -227,4 +221,10 @@ impl Watch {
     async fn send(&self, input: Input) {
         let _ = self.inputs.send(input).await;
     }
+}
+
+/// Between half and one and a half of a mean wait, so that replicas that began together spread.
+pub(super) fn around(mean: Duration, jitter: &mut ChaCha8Rng) -> Duration {
+    let spread = f64::from(jitter.next_u32()) / f64::from(u32::MAX);
+    mean.mul_f64(0.5 + spread)
 }

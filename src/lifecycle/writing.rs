@@ -1,11 +1,11 @@
 //! Whether this server may record rollouts: its store keeps create-only writes, and its credentials
 //! allow them. Found out in the background, so that serving and following wait for neither.
 
+use super::watch::around;
 use crate::error::with_causes;
 use crate::metrics::Metrics;
 use hotshelf_registry::Registry;
 use rand_chacha::ChaCha8Rng;
-use rand_core::Rng;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,9 +69,7 @@ impl Proof {
             if is_settled {
                 return;
             }
-            // Between half and one and a half of it.
-            let spread = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
-            let waited = tokio::time::sleep(pause.mul_f64(0.5 + spread));
+            let waited = tokio::time::sleep(around(pause, &mut self.jitter));
             if stop.run_until_cancelled(waited).await.is_none() {
                 return;
             }
