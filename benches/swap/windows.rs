@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// From one swap to the next: room for a swap's window, a quiet one, and the time before each.
-const PERIOD: Duration = Duration::from_secs(20);
+const PERIOD: Duration = Duration::from_secs(30);
 /// Shortest window: of fewer requests a p99.9 says nothing.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 4;
