@@ -266,6 +266,8 @@ impl Driver {
                 },
             );
         }
+        // Whoever hears of readiness may ask for the status next.
+        self.publish();
         // Nobody listening means that the server is shutting down.
         let _ = self.is_live.send(true);
     }
