@@ -214,6 +214,7 @@ impl App {
                 retry_first: self.config.retry_first,
                 retry_max: self.config.retry_max,
                 proposals_max: PROPOSALS_MAX,
+                keeps_previous: self.config.keeps_previous,
             },
             watch_interval: self.config.watch_interval,
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),

@@ -61,6 +61,8 @@ pub enum CallError {
     },
     /// A rollout is newest that the caller did not name.
     RolloutNotExpected(String),
+    /// The change makes no sense over the newest rollout.
+    RolloutImpossible(String),
     /// Someone else's rollout came first.
     RolloutLost(String),
     /// The store takes no writes.
@@ -122,6 +124,7 @@ impl CallError {
             | Self::VersionNotLive { .. }
             | Self::VersionRefused { .. }
             | Self::RolloutNotExpected(_)
+            | Self::RolloutImpossible(_)
             | Self::StoreReadOnly(_) => Code::FailedPrecondition,
             Self::RolloutLost(_) => Code::Aborted,
             Self::NotLive(_)
@@ -147,6 +150,7 @@ impl CallError {
             Self::VersionNotLive { .. } => "VERSION_NOT_LIVE",
             Self::VersionRefused { .. } => "VERSION_REFUSED",
             Self::RolloutNotExpected(_) => "ROLLOUT_NOT_EXPECTED",
+            Self::RolloutImpossible(_) => "ROLLOUT_IMPOSSIBLE",
             Self::RolloutLost(_) => "ROLLOUT_LOST",
             Self::StoreReadOnly(_) => "STORE_READ_ONLY",
             Self::StoreUnavailable(_) => "STORE_UNAVAILABLE",
@@ -186,6 +190,7 @@ impl CallError {
             Self::VersionRefused { message, .. }
             | Self::UnknownVersion(message)
             | Self::RolloutNotExpected(message)
+            | Self::RolloutImpossible(message)
             | Self::RolloutLost(message)
             | Self::StoreReadOnly(message)
             | Self::StoreUnavailable(message) => message.clone(),
@@ -286,6 +291,10 @@ mod tests {
             ),
             (
                 CallError::RolloutNotExpected("m".into()),
+                Code::FailedPrecondition,
+            ),
+            (
+                CallError::RolloutImpossible("m".into()),
                 Code::FailedPrecondition,
             ),
             (CallError::RolloutLost("m".into()), Code::Aborted),

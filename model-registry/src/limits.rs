@@ -91,6 +91,10 @@ pub(crate) const INPUTS_MAX: usize = 256;
 pub(crate) const ROLLOUT_BYTES_MAX: u64 = 64 << 10;
 /// Most arms of one rollout (fixed by format 1).
 pub(crate) const ARMS_MAX: usize = 8;
+/// Most steps of a ramp (fixed by format 1).
+pub(crate) const RAMP_STEPS_MAX: usize = 32;
+/// Longest hold of a step: 30 days, in seconds (fixed by format 1).
+pub(crate) const RAMP_HOLD_S_MAX: u64 = 30 * 86_400;
 /// Longest author, in bytes (fixed by format 1).
 pub(crate) const AUTHOR_BYTES_MAX: usize = 256;
 /// Longest reason, in bytes (fixed by format 1).

@@ -33,6 +33,7 @@ impl Registry {
         self.prove_create_only().await?;
         let RolloutDraft {
             arms,
+            ramp,
             salt,
             author,
             reason,
@@ -45,6 +46,7 @@ impl Registry {
             parent: log.head().map(RolloutRecord::as_parent),
             nonce: self.store().random.nonce()?,
             arms,
+            ramp,
             salt,
             author,
             reason,

@@ -2,7 +2,8 @@
 
 use crate::limits::{ARMS_MAX, AUTHOR_BYTES_MAX, REASON_BYTES_MAX, SALT_BYTES_MAX};
 use crate::names::is_arm_name;
-use crate::{Error, ModelName, Nonce, RolloutNumber, Sha256Digest, Version, json};
+use crate::ramp::check_arms_of;
+use crate::{Error, ModelName, Nonce, Ramp, RolloutNumber, Sha256Digest, Version, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -27,6 +28,10 @@ pub struct RolloutRecord {
     pub nonce: Nonce,
     /// Who serves how much.
     pub arms: Vec<Arm>,
+    /// How the first arm grows; then the arms are a candidate and its base, and the shares beside them
+    /// are those of the moment at which the record was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
     /// Mixed into the choice of arm; the same salt and shares give every user the same arm.
     pub salt: String,
     /// Who decided, at most 256 bytes.
@@ -65,6 +70,8 @@ pub struct Arm {
 pub struct RolloutDraft {
     /// 1 to 8 arms, shares adding up to 10,000.
     pub arms: Vec<Arm>,
+    /// How the first arm grows.
+    pub ramp: Option<Ramp>,
     /// At most 128 bytes; `None` draws a fresh one.
     pub salt: Option<String>,
     /// Who decides.
@@ -84,6 +91,7 @@ impl RolloutDraft {
         };
         Self {
             arms: vec![arm],
+            ramp: None,
             salt: None,
             author: author.into(),
             reason: reason.into(),
@@ -96,6 +104,9 @@ impl RolloutDraft {
     /// [`Error::Invalid`] naming the first field at fault.
     pub fn check(&self) -> Result<(), Error> {
         check_arms(&self.arms)?;
+        if let Some(ramp) = &self.ramp {
+            check_arms_of(ramp, &self.arms)?;
+        }
         if let Some(salt) = &self.salt {
             json::check_text("salt", salt, SALT_BYTES_MAX)?;
         }
@@ -128,6 +139,28 @@ impl RolloutRecord {
             number: self.number,
             sha256: self.sha256,
         }
+    }
+
+    /// The version that everybody gets; `None` where there are several arms.
+    #[must_use]
+    pub fn all_to(&self) -> Option<Version> {
+        match self.arms.as_slice() {
+            [arm] => Some(arm.version),
+            _ => None,
+        }
+    }
+
+    /// For messages: `rollout 31 (version 12 at 10000 bp; by ann: fresher prices)`. The shares are those
+    /// of the moment at which it was made.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let arm = |arm: &Arm| format!("version {} at {} bp", arm.version, arm.share_bp);
+        let arms: Vec<String> = self.arms.iter().map(arm).collect();
+        let arms = arms.join(", ");
+        format!(
+            "rollout {} ({arms}; by {}: {})",
+            self.number, self.author, self.reason
+        )
     }
 
     /// Reads stored bytes. Whether its parents hold is the log's business.
@@ -167,6 +200,9 @@ impl RolloutRecord {
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_arms(&self.arms)?;
+        if let Some(ramp) = &self.ramp {
+            check_arms_of(ramp, &self.arms)?;
+        }
         json::check_text("salt", &self.salt, SALT_BYTES_MAX)?;
         json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;
         json::check_text("reason", &self.reason, REASON_BYTES_MAX)?;

@@ -1,6 +1,7 @@
 //! Which arm a key belongs to: the same on every replica, in every language, at any time.
 
-use crate::{Arm, RolloutRecord, SHARES_BP};
+use crate::{Arm, RolloutRecord, SHARES_BP, candidate_and_base};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// The first 8 bytes, big-endian, of sha256(`salt` ‖ 0x00 ‖ `key`), modulo 10,000. Costs one hash of
@@ -22,14 +23,35 @@ pub fn bucket(salt: &str, key: &str) -> u16 {
 }
 
 impl RolloutRecord {
-    /// The arm of this key: arms own the buckets from 0 upwards, in their order, as many as their
-    /// shares say.
+    /// The arm of this key while a candidate has `candidate_bp` basis points; a record without a ramp
+    /// has no such arm, and the number no effect. Arms own the buckets from 0 upwards, in their order, as
+    /// many as their shares say.
     #[must_use]
-    pub fn arm_for(&self, key: &str) -> Option<&Arm> {
-        self.arm_of(bucket(&self.salt, key))
+    pub fn arm_for(&self, key: &str, candidate_bp: u16) -> Option<&Arm> {
+        self.arm_of(bucket(&self.salt, key), candidate_bp)
     }
 
-    fn arm_of(&self, bucket: u16) -> Option<&Arm> {
+    /// The arm of this key at `now`, by the clock that tells it.
+    #[must_use]
+    pub fn arm_at(&self, key: &str, now: Timestamp) -> Option<&Arm> {
+        self.arm_for(key, self.first_share_at(now))
+    }
+
+    /// The arms with their shares while a candidate has `candidate_bp`.
+    #[must_use]
+    pub fn arms_with(&self, candidate_bp: u16) -> Vec<Arm> {
+        match (&self.ramp, self.arms.as_slice()) {
+            (Some(_), [candidate, base]) => {
+                candidate_and_base(candidate.version, base.version, candidate_bp)
+            }
+            _ => self.arms.clone(),
+        }
+    }
+
+    fn arm_of(&self, bucket: u16, candidate_bp: u16) -> Option<&Arm> {
+        if self.ramp.is_some() {
+            return self.arms.get(usize::from(bucket >= candidate_bp));
+        }
         let mut left = bucket;
         self.arms.iter().find(|arm| {
             let is_within = left < arm.share_bp;
@@ -85,6 +107,7 @@ mod tests {
             parent: None,
             nonce: Nonce::from_bytes([7; 16]),
             arms: shares.iter().enumerate().map(arm).collect(),
+            ramp: None,
             salt: "salt".to_owned(),
             author: "tests".to_owned(),
             reason: "tests".to_owned(),
@@ -96,7 +119,7 @@ mod tests {
     #[test]
     fn arms_own_their_shares_of_the_buckets_in_their_order() {
         // user-1 has bucket 2642.
-        let arm = |shares: &[u16]| record(shares).arm_for("user-1").unwrap().name.clone();
+        let arm = |shares: &[u16]| record(shares).arm_for("user-1", 0).unwrap().name.clone();
         assert_eq!(arm(&[2642, 7358]), "arm1");
         assert_eq!(arm(&[2643, 7357]), "arm0");
         assert_eq!(arm(&[0, 2642, 0, 7358]), "arm3");
@@ -116,7 +139,7 @@ mod tests {
         for user in 0..USERS {
             let key = format!("user-{user}");
             let bucket = bucket(&split.salt, &key);
-            let of = |step: &RolloutRecord| step.arm_of(bucket).unwrap().version.get();
+            let of = |step: &RolloutRecord| step.arm_of(bucket, 0).unwrap().version.get();
             counts[of(&split) as usize - 1] += 1;
             assert!(ramp.iter().map(of).is_sorted_by(|a, b| a >= b), "{key}");
         }
@@ -139,7 +162,7 @@ mod tests {
             more in 0_u16..10_000,
         ) {
             let of = |share: u16| {
-                record(&[share, 10_000 - share]).arm_for(&key).unwrap().name.clone()
+                record(&[share, 10_000 - share]).arm_for(&key, 0).unwrap().name.clone()
             };
             let (before, after) = (of(share.min(more)), of(share.max(more)));
             prop_assert!(before == after || (before == "arm1" && after == "arm0"));

@@ -155,7 +155,7 @@ pub(super) fn who_was_live(args: &WhoWasLiveArgs, out: &mut dyn Write) -> anyhow
         .take_while(|later| later.number != record.number)
         .last();
     let user = args.user.as_deref().and_then(|id| {
-        let arm = record.arm_for(id)?;
+        let arm = record.arm_at(id, args.at)?;
         Some(Whose {
             id,
             bucket: bucket(&record.salt, id),

@@ -254,6 +254,13 @@ pub const SETTINGS: &[Setting] = &[
         "What to do with a version whose probes alone fail while nothing is live",
     ),
     setting(
+        "previous_version",
+        // Going back takes no download then; what is loaded next takes its place.
+        Some("keep"),
+        Kind::Word(&["keep", "free"]),
+        "Whether the version that everybody had before stays in memory until another one is loaded",
+    ),
+    setting(
         "version_pin",
         // Only what is live can be named, and those who debug a canary need it.
         Some("allow"),

@@ -9,7 +9,7 @@ use super::proto::{
 use super::validate::Violations;
 use super::wire;
 use crate::error::{CallError, with_causes};
-use crate::lifecycle::{Input, ModelHandle, Proposal, Reply, main_version};
+use crate::lifecycle::{Change, Input, ModelHandle, Proposal, Reply, main_version};
 use futures::StreamExt;
 use hotshelf_registry::{Registry, RolloutDraft, Version};
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ impl Operations {
         };
         let proposal = Proposal {
             ticket: 0,
-            version,
+            change: Change::All(version),
             expected_rollout: request.expected_rollout,
             author,
             reason,
@@ -144,7 +144,7 @@ fn live_version(handle: &ModelHandle) -> Option<u64> {
     let snapshot = handle.slot.live.load();
     let main = snapshot
         .as_ref()
-        .and_then(|live| main_version(&live.record));
+        .and_then(|live| main_version(&live.record, live.candidate_bp()));
     main.map(Version::get)
 }
 
@@ -205,13 +205,14 @@ fn answer(
         Reply::NotExpected { newest } => Err(CallError::RolloutNotExpected(match newest {
             Some(newest) => format!(
                 "expected_rollout: the newest rollout is {}; pass it to go over it",
-                wire::rollout_in_words(&newest)
+                newest.in_words()
             ),
             None => "expected_rollout: there is no rollout yet; pass 0".to_owned(),
         })),
+        Reply::Impossible(why) => Err(CallError::RolloutImpossible(why)),
         Reply::Aborted { winner } => Err(CallError::RolloutLost(format!(
             "{} came first",
-            wire::rollout_in_words(&winner)
+            winner.in_words()
         ))),
         Reply::NotRecorded {
             is_retryable: true,

@@ -87,22 +87,6 @@ pub(super) fn listed(version: Version, manifest: Result<Manifest, RegistryError>
     }
 }
 
-/// `rollout 31 (version 12 at 10000 bp; by ann: fresher prices)`.
-pub(super) fn rollout_in_words(record: &RolloutRecord) -> String {
-    let arms: Vec<String> = record
-        .arms
-        .iter()
-        .map(|arm| format!("version {} at {} bp", arm.version, arm.share_bp))
-        .collect();
-    format!(
-        "rollout {} ({}; by {}: {})",
-        record.number,
-        arms.join(", "),
-        record.author,
-        record.reason
-    )
-}
-
 fn wire_rollout(record: &RolloutRecord) -> Rollout {
     let arms = record.arms.iter().map(|arm| Arm {
         name: arm.name.to_string(),

@@ -19,6 +19,7 @@ pub struct MemoryBudget {
     reserved_bytes: AtomicU64,
     shown: IntGauge,
     freed: watch::Sender<()>,
+    wanted: watch::Sender<()>,
 }
 
 /// What one version needs.
@@ -44,12 +45,18 @@ impl MemoryBudget {
             reserved_bytes: AtomicU64::new(0),
             shown,
             freed: watch::Sender::new(()),
+            wanted: watch::Sender::new(()),
         })
     }
 
     /// Hears whenever something was given back.
     pub(super) fn freed(&self) -> watch::Receiver<()> {
         self.freed.subscribe()
+    }
+
+    /// Hears whenever a version was refused that would fit if others made way.
+    pub(super) fn wanted(&self) -> watch::Receiver<()> {
+        self.wanted.subscribe()
     }
 
     /// Sets memory aside for a version, all of it or none.
@@ -102,6 +109,9 @@ impl MemoryBudget {
     ) -> LoadError {
         let free = self.limit_bytes.saturating_sub(held_bytes);
         let fits_alone = need.bytes() <= self.limit_bytes;
+        if fits_alone {
+            self.wanted.send_replace(());
+        }
         let why = if fits_alone {
             format!(
                 "versions in memory hold {}; it would fit alone, but a swap holds the old and the new \

@@ -113,6 +113,7 @@ impl Driver {
     /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
         let mut freed = self.source.budget.freed();
+        let mut wanted = self.source.budget.wanted();
         loop {
             while let Some(action) = self.manager.next_action(self.now()) {
                 self.perform(action);
@@ -125,6 +126,7 @@ impl Driver {
                 () = tokio::time::sleep(pause) => {}
                 Some(input) = inputs.recv() => self.take(input),
                 Ok(()) = freed.changed() => self.take(Input::Event(Event::MemoryFreed)),
+                Ok(()) = wanted.changed() => self.take(Input::Event(Event::MemoryWanted)),
             }
         }
     }
@@ -137,10 +139,13 @@ impl Driver {
     }
 
     fn pause(&self) -> Duration {
-        let retry = self.manager.next_wakeup().map_or(IDLE_MAX, |due| {
-            due.saturating_sub(self.began.elapsed())
-                .max(Duration::from_millis(1))
-        });
+        let retry = self
+            .manager
+            .next_wakeup(self.now())
+            .map_or(IDLE_MAX, |due| {
+                due.saturating_sub(self.began.elapsed())
+                    .max(Duration::from_millis(1))
+            });
         let is_draining = !self.past_lives.is_empty() || !self.draining.is_empty();
         if is_draining {
             retry.min(DRAIN_LOOK)
@@ -199,31 +204,28 @@ impl Driver {
             } => self.load(version, is_paced, supply),
             Action::Recall => self.recall(),
             Action::Keep { record } => self.keep(record),
-            Action::Activate { record } => {
-                match Live::assemble(record, &self.resident) {
+            Action::Activate {
+                record,
+                candidate_bp,
+            } => {
+                match Live::assemble(record, &self.resident, candidate_bp) {
                     Some(live) => self.activate(Arc::new(live)),
                     // The manager activates resident versions only; what is live stays live.
                     None => tracing::error!("a version to activate is not in memory"),
                 }
             }
+            Action::Grow { candidate_bp } => self.grow(candidate_bp),
             Action::Retire { version } => {
                 let retired = self.resident.remove(&version);
                 self.draining
                     .extend(retired.map(|loaded| (version, loaded)));
             }
-            Action::Record {
-                version,
-                over,
-                author,
-                reason,
-            } => {
-                let request = RecordRequest {
-                    version,
-                    over,
-                    author,
-                    reason,
-                };
-                if self.records.try_send(request).is_err() {
+            Action::Record { draft, over } => {
+                if self
+                    .records
+                    .try_send(RecordRequest { draft, over })
+                    .is_err()
+                {
                     // One record is under way at a time, so only a closed channel ends here.
                     tracing::warn!("the watch is gone; the server is shutting down");
                 }
@@ -270,6 +272,14 @@ impl Driver {
         self.publish();
         // Nobody listening means that the server is shutting down.
         let _ = self.is_live.send(true);
+    }
+
+    fn grow(&self, candidate_bp: u16) {
+        if let Some(live) = self.handle.slot.live.load().as_ref() {
+            live.grow_to(candidate_bp);
+            tracing::info!(model = %self.handle.slot.name, rollout = %live.record.number,
+                candidate_bp, "the candidate grows");
+        }
     }
 
     fn load(&mut self, version: Version, is_paced: bool, supply: Supply) {

@@ -1,19 +1,20 @@
 //! What the manager is told, and what it asks to be done.
 
+use super::change::Change;
 use super::state::{LoadError, LoadedInfo, Phase, VersionState};
-use hotshelf_registry::{RolloutNumber, RolloutRecord, Version};
+use hotshelf_registry::{RolloutDraft, RolloutNumber, RolloutRecord, Version};
 use std::time::Duration;
 
-/// Identifies one caller of `ReloadModel` until it is answered.
+/// Identifies one caller who wants a rollout until it is answered.
 pub(super) type Ticket = u64;
 
-/// A caller's wish to have one version live at 100 % of traffic.
+/// A caller's wish, signed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
     /// Whom to answer.
     pub ticket: Ticket,
-    /// The target.
-    pub version: Version,
+    /// What is wanted.
+    pub change: Change,
     /// What the caller believes the newest rollout to be; 0 = none. `None`: whatever is newest.
     pub expected_rollout: Option<u64>,
     /// Written into the record.
@@ -97,12 +98,10 @@ pub enum Event {
         /// How long each step took, also where it failed.
         phases: Vec<Phase>,
     },
-    /// Someone called `ReloadModel`.
+    /// Someone wants a rollout.
     Propose(Proposal),
-    /// The attempt to write a record for this version is over.
+    /// The attempt to write a record is over.
     Recorded {
-        /// The version it was to make live.
-        version: Version,
         /// How it ended.
         outcome: RecordOutcome,
         /// How long it took.
@@ -110,6 +109,8 @@ pub enum Event {
     },
     /// Some version of this process gave memory back.
     MemoryFreed,
+    /// Some version of this process does not fit into what is left of the memory budget.
+    MemoryWanted,
     /// The memory of a retired version is free.
     Freed {
         /// Which version.
@@ -136,21 +137,24 @@ pub(super) enum Action {
         /// The live record.
         record: RolloutRecord,
     },
-    /// Write a rollout record with this one version at 100 %; answer with `Recorded`.
+    /// Write this rollout record; answer with `Recorded`. There is one at a time.
     Record {
-        /// The target.
-        version: Version,
+        /// What to write.
+        draft: RolloutDraft,
         /// The newest record that the decision was made over; a newer one means `Lost`.
         over: Option<RolloutNumber>,
-        /// Written into the record.
-        author: String,
-        /// Written into the record.
-        reason: String,
     },
     /// Make this record what requests see; all its versions are in memory.
     Activate {
         /// The record.
         record: RolloutRecord,
+        /// The share of its first arm at this moment, in basis points.
+        candidate_bp: u16,
+    },
+    /// Give the live candidate this share, in basis points.
+    Grow {
+        /// More than before.
+        candidate_bp: u16,
     },
     /// Free a version that no request may begin with any more; answer with `Freed`.
     Retire {
@@ -169,13 +173,13 @@ pub(super) enum Action {
 /// The answer to a proposal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// The target was live at 100 % already.
+    /// What is wanted is live already.
     Unchanged,
-    /// The target is live at 100 %.
+    /// What is wanted is live.
     Changed {
         /// What was live when the proposal came.
         previous: Option<Version>,
-        /// The target.
+        /// The version that the caller waited for.
         version: Version,
         /// The record that made it live.
         rollout: RolloutNumber,
@@ -184,6 +188,8 @@ pub enum Reply {
     },
     /// The target cannot serve; what was live still is.
     Refused(LoadError),
+    /// The change makes no sense over the newest rollout; for people, naming it.
+    Impossible(String),
     /// A rollout that the caller did not name is under way or is the newest.
     NotExpected {
         /// The newest record; `None`: there is none yet.

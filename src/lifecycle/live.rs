@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
 use hotshelf_registry::{Manifest, ModelName, RolloutRecord, Version};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// A version in memory, verified and warm. Its last reference is dropped by the driver, never by a
@@ -38,13 +39,17 @@ pub struct Live {
     /// What it came from.
     pub record: RolloutRecord,
     arms: Vec<LiveArm>,
+    /// Of the first arm, where the record has a ramp. It only ever grows.
+    candidate_bp: AtomicU16,
 }
 
 impl Live {
-    /// Puts a record and its versions together; `None` where one is missing or the record is empty.
+    /// Puts a record and its versions together, a candidate having `candidate_bp`; `None` where one is
+    /// missing or the record is empty.
     pub fn assemble(
         record: RolloutRecord,
         resident: &BTreeMap<Version, Arc<LoadedVersion>>,
+        candidate_bp: u16,
     ) -> Option<Self> {
         let mut arms = Vec::with_capacity(record.arms.len());
         for arm in &record.arms {
@@ -54,7 +59,21 @@ impl Live {
                 loaded,
             });
         }
-        (!arms.is_empty()).then_some(Self { record, arms })
+        (!arms.is_empty()).then_some(Self {
+            record,
+            arms,
+            candidate_bp: AtomicU16::new(candidate_bp),
+        })
+    }
+
+    /// The share of the first arm, where the record has a ramp, in basis points.
+    pub fn candidate_bp(&self) -> u16 {
+        self.candidate_bp.load(Relaxed)
+    }
+
+    /// Lets a candidate have this share from the next request on, unless it has more already.
+    pub fn grow_to(&self, candidate_bp: u16) {
+        self.candidate_bp.fetch_max(candidate_bp, Relaxed);
     }
 
     /// The arm that answers this key: sticky, and the same on every replica and in every language.
@@ -65,7 +84,8 @@ impl Live {
         if rest.is_empty() {
             return first;
         }
-        let version = self.record.arm_for(key).map(|arm| arm.version);
+        let arm = self.record.arm_for(key, self.candidate_bp());
+        let version = arm.map(|arm| arm.version);
         self.arms
             .iter()
             .find(|arm| Some(arm.loaded.version) == version)

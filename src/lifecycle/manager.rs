@@ -6,8 +6,8 @@
 //!
 //! 1. answer the callers whose outcome is known;
 //! 2. free what nobody may begin with any more;
-//! 3. activate the newest rollout whose versions are all in memory;
-//! 4. write the record of a proposal whose version is in memory;
+//! 3. activate the newest rollout whose versions are all in memory, and let its candidate grow;
+//! 4. write the record of a proposal whose versions are in memory;
 //! 5. load one version: a proposal's first, then the newest rollout's;
 //! 6. write down what is live, or ask the disk what was (see `recall`).
 //!
@@ -15,16 +15,21 @@
 //! live they look at the newest rollout only: a replica that cannot follow stays where it is. While no
 //! rollout of the registry is known, the one they look at is the one remembered on disk.
 
+mod goals;
 mod proposals;
+mod ramp;
 mod recall;
 mod retries;
 #[cfg(test)]
 mod tests;
 
+use super::change::Goal;
 use super::event::{Action, Event, Proposal, Reply, Ticket};
 use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
 use super::status::ManagerStatus;
+use goals::earlier;
 use hotshelf_registry::{RolloutRecord, Version};
+use jiff::Timestamp;
 use proposals::Waiting;
 use recall::Memory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -62,8 +67,11 @@ pub struct Policy {
     pub retry_first: Duration,
     /// Longest wait between attempts.
     pub retry_max: Duration,
-    /// Callers of `ReloadModel` that may wait at once.
+    /// Callers that may wait for a rollout at once.
     pub proposals_max: usize,
+    /// Does the version that everybody had before stay in memory, to be gone back to at once? It makes
+    /// way before another version is loaded.
+    pub keeps_previous: bool,
 }
 
 /// The state of one model on this server.
@@ -74,15 +82,27 @@ pub(super) struct ModelManager {
     has_heard: bool,
     memory: Memory,
     live: Option<RolloutRecord>,
+    /// The share of the live record's first arm, where it has a ramp.
+    candidate_bp: u16,
     versions: BTreeMap<Version, VersionEntry>,
     waiting: Vec<Waiting>,
     /// Proposals that came before the registry was read.
     unheard: Vec<Proposal>,
     /// Versions given to be freed and not free yet.
     freeing: BTreeSet<Version>,
-    recording: Option<Version>,
+    recording: Option<Goal>,
+    /// Another model wants memory, so nothing stays that does not serve.
+    is_short: bool,
     replies: VecDeque<(Ticket, Reply)>,
     unwanted: VecDeque<Version>,
+}
+
+impl Now {
+    /// For people and for ramps, as the registry writes it.
+    fn timestamp(self) -> Timestamp {
+        // A clock beyond the year 9999, or before -9999, is none to follow.
+        Timestamp::try_from(self.wall).unwrap_or_default()
+    }
 }
 
 impl ModelManager {
@@ -94,6 +114,8 @@ impl ModelManager {
             has_heard: false,
             memory: Memory::default(),
             live: None,
+            candidate_bp: 0,
+            is_short: false,
             versions: BTreeMap::new(),
             waiting: Vec::new(),
             unheard: Vec::new(),
@@ -107,7 +129,7 @@ impl ModelManager {
     /// Takes note of what happened. Decides nothing but what a load's outcome means.
     pub(super) fn handle(&mut self, event: Event, now: Now) {
         match event {
-            Event::Desired { chain } => self.hear(chain),
+            Event::Desired { chain } => self.hear(chain, now),
             Event::Unreadable { why } => self.memory.unreadable = why,
             Event::Recalled { outcome } => self.recalled(outcome, now),
             Event::Kept { rollout, outcome } => self.kept(rollout, outcome, now),
@@ -127,20 +149,10 @@ impl ModelManager {
                     Err(error) => self.failed(version, error, now),
                 }
             }
-            Event::Propose(proposal) => self.propose(proposal),
-            Event::Recorded {
-                version,
-                outcome,
-                took,
-            } => {
-                let phase = Phase {
-                    name: "rollout",
-                    duration: took,
-                };
-                self.entry(version).add(phase);
-                self.recorded(version, outcome);
-            }
+            Event::Propose(proposal) => self.propose(proposal, now),
+            Event::Recorded { outcome, took } => self.recorded(outcome, took),
             Event::MemoryFreed => self.memory_freed(now),
+            Event::MemoryWanted => self.is_short = true,
             Event::Freed { version } => self.freed(version),
         }
     }
@@ -160,8 +172,15 @@ impl ModelManager {
             return Some(self.retire(version));
         }
         if let Some(record) = self.activatable().cloned() {
-            self.activate(&record);
-            return Some(Action::Activate { record });
+            self.activate(&record, now);
+            let candidate_bp = self.candidate_bp;
+            return Some(Action::Activate {
+                record,
+                candidate_bp,
+            });
+        }
+        if let Some(growth) = self.next_growth(now) {
+            return Some(growth);
         }
         if let Some(action) = self.next_record() {
             return Some(action);
@@ -201,11 +220,12 @@ impl ModelManager {
     pub(super) fn status(&self) -> ManagerStatus {
         let mut status =
             ManagerStatus::describe(self.live.as_ref(), self.chain.first(), &self.versions);
+        status.candidate_bp = self.candidate_bp;
         status.without(self.said_of_memory());
         status
     }
 
-    fn hear(&mut self, chain: Vec<RolloutRecord>) {
+    fn hear(&mut self, chain: Vec<RolloutRecord>, now: Now) {
         self.has_heard = true;
         let is_newer = match (chain.first(), self.chain.first()) {
             (Some(heard), Some(known)) => heard.number >= known.number,
@@ -220,7 +240,7 @@ impl ModelManager {
             self.chain.truncate(CHAIN_MAX);
         }
         for proposal in std::mem::take(&mut self.unheard) {
-            self.propose(proposal);
+            self.propose(proposal, now);
         }
     }
 
@@ -309,14 +329,22 @@ impl ModelManager {
             .take_while(move |record| Some(record.as_parent()) != live)
     }
 
-    fn activate(&mut self, record: &RolloutRecord) {
+    fn activate(&mut self, record: &RolloutRecord, now: Now) {
         self.note_live(record);
         let past = self.live.replace(record.clone());
+        self.candidate_bp = record.first_share_at(now.timestamp());
+        self.is_short = false;
+        let previous = self.previous();
         for arm in past.iter().flat_map(|past| &past.arms) {
-            if !record.arms.iter().any(|new| new.version == arm.version) {
-                self.entry(arm.version).state = VersionState::Draining;
-                self.unwanted.push_back(arm.version);
+            if record.arms.iter().any(|new| new.version == arm.version) {
+                continue;
             }
+            if Some(arm.version) == previous {
+                self.entry(arm.version).state = VersionState::Ready;
+                continue;
+            }
+            self.entry(arm.version).state = VersionState::Draining;
+            self.unwanted.push_back(arm.version);
         }
         for arm in &record.arms {
             self.entry(arm.version).state = VersionState::Live;
@@ -325,12 +353,12 @@ impl ModelManager {
         let is_newest = self.newest_number() == record.number.get();
         let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|waiting| is_newest && is_all(record, waiting.proposal.version));
+            .partition(|waiting| is_newest && waiting.goal.is_met_by(record));
         self.waiting = waiting;
         for waiting in done {
             let reply = Reply::Changed {
                 previous: waiting.previous,
-                version: waiting.proposal.version,
+                version: waiting.goal.version,
                 rollout: record.number,
                 phases: Vec::new(),
             };
@@ -361,17 +389,31 @@ impl ModelManager {
         let arms = records
             .flat_map(|record| &record.arms)
             .map(|arm| arm.version);
-        arms.chain(self.waiting.iter().map(|w| w.proposal.version))
-            .collect()
+        let is_loading = self.is_loading() || self.next_load(now).is_some();
+        let previous = self.previous().filter(|_| !is_loading);
+        arms.chain(self.proposed()).chain(previous).collect()
+    }
+
+    /// The version to stay in memory for going back, by setting and while memory allows.
+    fn previous(&self) -> Option<Version> {
+        let may_stay = self.policy.keeps_previous && !self.is_short && self.live.is_some();
+        earlier(&self.chain).filter(|_| may_stay)
+    }
+
+    /// Every version that a proposal waits for.
+    fn proposed(&self) -> impl Iterator<Item = Version> {
+        let goals = self.waiting.iter().map(|waiting| &waiting.goal);
+        goals.flat_map(|goal| goal.arms.iter().map(|arm| arm.version))
     }
 
     fn next_load(&self, now: Now) -> Option<Version> {
-        if self.is_loading() {
+        // What made way has to be gone before its memory is counted on.
+        let is_making_way = self.policy.keeps_previous && !self.freeing.is_empty();
+        if self.is_loading() || is_making_way {
             return None;
         }
-        let proposed = self.waiting.iter().map(|waiting| waiting.proposal.version);
         let desired = self.target(now).into_iter().flat_map(|record| &record.arms);
-        proposed
+        self.proposed()
             .chain(desired.map(|arm| arm.version))
             // A second copy beside one that is still being freed would count double.
             .filter(|version| !self.freeing.contains(version))
@@ -428,13 +470,8 @@ impl ModelManager {
     }
 }
 
-/// Does this record give all traffic to this version?
-pub(super) fn is_all(record: &RolloutRecord, version: Version) -> bool {
-    record.arms.len() == 1 && record.arms[0].version == version
-}
-
-/// The version with the largest share, the first among equals.
-pub(crate) fn main_version(record: &RolloutRecord) -> Option<Version> {
-    let arms = record.arms.iter().rev();
+/// The version with the largest share while a candidate has `candidate_bp`, the first among equals.
+pub(crate) fn main_version(record: &RolloutRecord, candidate_bp: u16) -> Option<Version> {
+    let arms = record.arms_with(candidate_bp).into_iter().rev();
     arms.max_by_key(|arm| arm.share_bp).map(|arm| arm.version)
 }

@@ -15,6 +15,7 @@
 //! Knows neither gRPC nor sockets.
 
 mod budget;
+mod change;
 mod driver;
 mod event;
 mod live;
@@ -28,6 +29,7 @@ mod watch;
 mod writing;
 
 pub use budget::{MemoryBudget, Reservation};
+pub use change::Change;
 pub use driver::{Input, ModelHandle};
 pub use event::{Proposal, Remembered, Reply, Supply};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct ManagerStatus {
     /// The rollout that answers requests.
     pub live: Option<RolloutRecord>,
+    /// The share of the live rollout's first arm at this moment, in basis points, where it has a ramp.
+    pub candidate_bp: u16,
     /// The newest rollout of the registry.
     pub desired: Option<RolloutRecord>,
     /// Not empty: what keeps this server from serving the desired rollout, or what it does without.
@@ -39,6 +41,7 @@ impl ManagerStatus {
     ) -> Self {
         Self {
             live: live.cloned(),
+            candidate_bp: 0,
             desired: desired.cloned(),
             degraded: degradation(live, desired, versions),
             versions: versions
@@ -60,7 +63,10 @@ impl ManagerStatus {
     /// Sets the gauges of this model. `held` versions are in memory, draining ones included.
     pub(crate) fn show(&self, metrics: &LifecycleMetrics, model: &str, held: u64) {
         let number = |record: Option<&RolloutRecord>| record.map_or(0, |r| r.number.get());
-        let main = self.live.as_ref().and_then(main_version);
+        let main = self
+            .live
+            .as_ref()
+            .and_then(|live| main_version(live, self.candidate_bp));
         let entries = self.versions.iter().map(|(_, entry)| entry);
         let bytes = entries.map(|entry| entry.resident_bytes as u64).sum();
         metrics.set(|m| &m.resident_versions, model, held);

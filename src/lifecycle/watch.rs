@@ -8,7 +8,7 @@ use super::driver::Input;
 use super::event::{Event, RecordOutcome};
 use crate::metrics::Metrics;
 use hotshelf_registry::{
-    ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber, Seen, Version,
+    ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber, Seen,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
@@ -28,14 +28,10 @@ const FIRST_ANSWER: Duration = Duration::from_secs(5);
 /// A rollout record to be written.
 #[derive(Debug)]
 pub(super) struct RecordRequest {
-    /// The version to be live at 100 %.
-    pub version: Version,
+    /// What it says.
+    pub draft: RolloutDraft,
     /// The newest record that the decision was made over.
     pub over: Option<RolloutNumber>,
-    /// Who.
-    pub author: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// What the watch tells beside events.
@@ -183,7 +179,6 @@ impl Watch {
         request: RecordRequest,
     ) {
         let began = Instant::now();
-        let version = request.version;
         let is_readable = self.look(log, report).await;
         let outcome = match log.as_ref().filter(|_| is_readable) {
             None => RecordOutcome::Failed {
@@ -193,12 +188,8 @@ impl Watch {
             Some(log) => self.propose(log, request).await,
         };
         let took = began.elapsed();
-        self.send(Input::Event(Event::Recorded {
-            version,
-            outcome,
-            took,
-        }))
-        .await;
+        self.send(Input::Event(Event::Recorded { outcome, took }))
+            .await;
         self.look(log, report).await;
     }
 
@@ -206,8 +197,7 @@ impl Watch {
         if let Some(head) = log.head().filter(|head| Some(head.number) != request.over) {
             return RecordOutcome::Lost(head.clone());
         }
-        let draft = RolloutDraft::all_to(request.version, request.author, request.reason);
-        match self.registry.propose(log, draft).await {
+        match self.registry.propose(log, request.draft).await {
             Ok(Proposed::Created(record)) => RecordOutcome::Created(record),
             Ok(Proposed::Lost(winner)) => RecordOutcome::Lost(winner),
             Err(error) => RecordOutcome::Failed {

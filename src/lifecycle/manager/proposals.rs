@@ -1,53 +1,79 @@
 //! Proposals: from a caller's wish to a record, or to the reason why there is none.
 
-use super::{CHAIN_MAX, ModelManager, is_all, main_version};
+use super::{CHAIN_MAX, ModelManager, Now};
+use crate::lifecycle::change::{Change, Goal};
 use crate::lifecycle::event::{Action, Proposal, RecordOutcome, Reply};
-use crate::lifecycle::state::VersionState;
-use hotshelf_registry::{RolloutRecord, Version};
+use crate::lifecycle::state::{Phase, VersionState};
+use hotshelf_registry::{RolloutDraft, RolloutRecord, Version};
+use std::time::Duration;
 
 /// A proposal that is not answered yet.
 pub(super) struct Waiting {
     pub(super) proposal: Proposal,
+    pub(super) goal: Goal,
     /// The newest rollout when it came; 0 = none.
     pub(super) over: u64,
     pub(super) previous: Option<Version>,
 }
 
 impl ModelManager {
-    pub(super) fn propose(&mut self, proposal: Proposal) {
+    pub(super) fn propose(&mut self, proposal: Proposal, now: Now) {
         let is_full = self.waiting.len() + self.unheard.len() >= self.policy.proposals_max;
         if !self.has_heard && !is_full {
             self.unheard.push(proposal);
             return;
         }
-        let newest = self.chain.first();
-        let newest_number = self.newest_number();
-        let live = self.live.as_ref();
-        let is_live =
-            live.is_some_and(|l| is_all(l, proposal.version) && l.number.get() == newest_number);
-        let is_expected = match proposal.expected_rollout {
-            Some(expected) => expected == newest_number,
-            None => newest.is_none_or(|record| record.arms.len() == 1),
-        };
-        let reply = if is_live {
-            Some(Reply::Unchanged)
-        } else if !is_expected {
-            Some(Reply::NotExpected {
-                newest: newest.cloned().map(Box::new),
-            })
-        } else if is_full {
-            Some(Reply::TooMany {
-                limit: self.policy.proposals_max,
-            })
-        } else {
-            None
-        };
-        if let Some(reply) = reply {
-            self.replies.push_back((proposal.ticket, reply));
-            return;
+        let ticket = proposal.ticket;
+        match self.begin(proposal, is_full, now) {
+            Ok(waiting) => self.waiting.push(waiting),
+            Err(reply) => self.replies.push_back((ticket, reply)),
         }
-        let previous = live.and_then(main_version);
-        let entry = self.entry(proposal.version);
+    }
+
+    fn begin(&mut self, proposal: Proposal, is_full: bool, now: Now) -> Result<Waiting, Reply> {
+        let is_reload = matches!(proposal.change, Change::All(_));
+        let goal = self.goal(&proposal.change, now);
+        let newest = self.chain.first();
+        let is_live = |goal: &Goal| {
+            let live = self.live.as_ref();
+            live.is_some_and(|live| {
+                goal.is_met_by(live) && live.number.get() == self.newest_number()
+            })
+        };
+        // A reload that has nothing to do is fine whatever the caller expected.
+        if is_reload && goal.as_ref().is_ok_and(is_live) {
+            return Err(Reply::Unchanged);
+        }
+        let is_expected = match proposal.expected_rollout {
+            Some(expected) => expected == self.newest_number(),
+            None => !is_reload || newest.is_none_or(|record| record.arms.len() == 1),
+        };
+        if !is_expected {
+            let newest = newest.cloned().map(Box::new);
+            return Err(Reply::NotExpected { newest });
+        }
+        let goal = goal.map_err(Reply::Impossible)?;
+        if is_live(&goal) {
+            return Err(Reply::Unchanged);
+        }
+        if is_full {
+            let limit = self.policy.proposals_max;
+            return Err(Reply::TooMany { limit });
+        }
+        for arm in &goal.arms {
+            self.want(arm.version);
+        }
+        Ok(Waiting {
+            proposal,
+            goal,
+            over: self.newest_number(),
+            previous: self.main_version(),
+        })
+    }
+
+    /// Gives a version that was given up another try.
+    fn want(&mut self, version: Version) {
+        let entry = self.entry(version);
         if entry.state.is_servable() {
             // It is in memory already: what was done for an earlier caller is not this one's.
             entry.phases.clear();
@@ -55,58 +81,56 @@ impl ModelManager {
         if matches!(entry.state, VersionState::Failed | VersionState::Retired) {
             entry.state = VersionState::Discovered;
         }
-        self.waiting.push(Waiting {
-            proposal,
-            over: newest_number,
-            previous,
-        });
     }
 
-    pub(super) fn recorded(&mut self, version: Version, outcome: RecordOutcome) {
-        self.recording = None;
+    pub(super) fn recorded(&mut self, outcome: RecordOutcome, took: Duration) {
+        let Some(goal) = self.recording.take() else {
+            return;
+        };
+        let phase = Phase {
+            name: "rollout",
+            duration: took,
+        };
+        self.entry(goal.version).add(phase);
         match outcome {
             RecordOutcome::Created(record) => self.adopt(record),
             RecordOutcome::Lost(winner) => {
-                let is_same = is_all(&winner, version);
+                // Whoever wants one version for everybody has it, whoever asked for it first.
+                let is_same = winner.all_to().is_some() && goal.is_met_by(&winner);
                 self.adopt(winner.clone());
                 if !is_same {
-                    self.answer(
-                        version,
-                        &Reply::Aborted {
-                            winner: Box::new(winner),
-                        },
-                    );
+                    let winner = Box::new(winner);
+                    self.answer(|waiting| *waiting == goal, &Reply::Aborted { winner });
                 }
             }
             RecordOutcome::Failed {
                 is_retryable,
                 message,
             } => {
-                self.answer(
-                    version,
-                    &Reply::NotRecorded {
-                        is_retryable,
-                        message,
-                    },
-                );
+                let reply = Reply::NotRecorded {
+                    is_retryable,
+                    message,
+                };
+                self.answer(|waiting| *waiting == goal, &reply);
             }
         }
     }
 
-    /// Writes the record of the first proposal whose version is ready, or refuses the proposals that
+    /// Writes the record of the first proposal whose versions are ready, or refuses the proposals that
     /// were made over a rollout that is no longer the newest.
     pub(super) fn next_record(&mut self) -> Option<Action> {
         if self.recording.is_some() {
             return None;
         }
         let newest = self.newest_number();
+        let is_ready = |version| self.state(version).is_some_and(VersionState::is_servable);
         let index = self.waiting.iter().position(|waiting| {
-            self.state(waiting.proposal.version)
-                .is_some_and(VersionState::is_servable)
+            let goal = &waiting.goal;
+            goal.arms.iter().all(|arm| is_ready(arm.version))
                 && !self
                     .chain
                     .first()
-                    .is_some_and(|first| is_all(first, waiting.proposal.version))
+                    .is_some_and(|first| goal.is_met_by(first))
         })?;
         if self.waiting[index].over != newest {
             let waiting = self.waiting.remove(index);
@@ -119,25 +143,29 @@ impl ModelManager {
             self.replies.push_back((waiting.proposal.ticket, reply));
             return None;
         }
-        let proposal = &self.waiting[index].proposal;
-        self.recording = Some(proposal.version);
+        let Waiting { proposal, goal, .. } = &self.waiting[index];
+        self.recording = Some(goal.clone());
         Some(Action::Record {
-            version: proposal.version,
+            draft: RolloutDraft {
+                arms: goal.arms.clone(),
+                ramp: goal.ramp.clone(),
+                salt: goal.salt.clone(),
+                author: proposal.author.clone(),
+                reason: proposal.reason.clone(),
+            },
             over: self.chain.first().map(|record| record.number),
-            author: proposal.author.clone(),
-            reason: proposal.reason.clone(),
         })
     }
 
-    /// Answers every caller who waits for this version.
-    pub(super) fn answer(&mut self, version: Version, reply: &Reply) {
+    /// Answers every caller who waits for such a goal.
+    pub(super) fn answer(&mut self, is_theirs: impl Fn(&Goal) -> bool, reply: &Reply) {
         let replies = &mut self.replies;
         self.waiting.retain(|waiting| {
-            let is_other = waiting.proposal.version != version;
-            if !is_other {
+            let is_theirs = is_theirs(&waiting.goal);
+            if is_theirs {
                 replies.push_back((waiting.proposal.ticket, reply.clone()));
             }
-            is_other
+            !is_theirs
         });
     }
 

@@ -60,10 +60,7 @@ impl ModelManager {
 
     /// From where to load a version.
     pub(super) fn supply(&mut self, version: Version) -> Supply {
-        let is_proposed = self
-            .waiting
-            .iter()
-            .any(|waiting| waiting.proposal.version == version);
+        let is_proposed = self.proposed().any(|proposed| proposed == version);
         let is_remembered = self
             .stand_in()
             .is_some_and(|record| record.arms.iter().any(|arm| arm.version == version));

@@ -26,7 +26,7 @@ impl ModelManager {
             // A caller's slip of the pen is no version.
             self.versions.remove(&version);
         }
-        self.answer(version, &Reply::Refused(error));
+        self.answer(|goal| goal.needs(version), &Reply::Refused(error));
         self.forget_past();
     }
 
@@ -42,10 +42,11 @@ impl ModelManager {
         }
     }
 
-    /// When a retry falls due, on the monotonic clock.
-    pub(in crate::lifecycle) fn next_wakeup(&self) -> Option<Duration> {
+    /// When something falls due, on the monotonic clock.
+    pub(in crate::lifecycle) fn next_wakeup(&self, now: Now) -> Option<Duration> {
         let loads = self.load_wakeup().into_iter();
-        loads.chain(self.memory_wakeup()).min()
+        let ramp = self.ramp_wakeup(now);
+        loads.chain(self.memory_wakeup()).chain(ramp).min()
     }
 
     /// `None` while a load is under way: its end is an event.

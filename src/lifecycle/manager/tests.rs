@@ -1,8 +1,10 @@
 mod proposals;
+mod ramps;
 mod recall;
 mod sequences;
 
 use super::*;
+use crate::lifecycle::change::Change;
 use crate::lifecycle::event::{Proposal, RecordOutcome, Supply};
 use hotshelf_registry::{Arm, RolloutNumber};
 use std::time::UNIX_EPOCH;
@@ -43,6 +45,7 @@ fn policy() -> Policy {
         retry_first: Duration::from_secs(1),
         retry_max: Duration::from_secs(8),
         proposals_max: 4,
+        keeps_previous: false,
     }
 }
 
@@ -134,20 +137,16 @@ impl Stage {
     fn propose(&mut self, ticket: Ticket, version: u64, expected: Option<u64>) -> Vec<Action> {
         self.tell(Event::Propose(Proposal {
             ticket,
-            version: v(version),
+            change: Change::All(v(version)),
             expected_rollout: expected,
             author: "bob".into(),
             reason: "better".into(),
         }))
     }
 
-    fn recorded(&mut self, version: u64, outcome: RecordOutcome) -> Vec<Action> {
+    fn recorded(&mut self, outcome: RecordOutcome) -> Vec<Action> {
         let took = Duration::ZERO;
-        self.tell(Event::Recorded {
-            version: v(version),
-            outcome,
-            took,
-        })
+        self.tell(Event::Recorded { outcome, took })
     }
 
     /// Rollout 1 with version 1 is live.
@@ -157,6 +156,10 @@ impl Stage {
         stage.loaded(1, good());
         assert_eq!(stage.live(), Some(1));
         stage
+    }
+
+    fn wakeup(&self) -> Option<Duration> {
+        self.manager.next_wakeup(self.now)
     }
 
     fn live(&self) -> Option<u64> {
@@ -179,6 +182,7 @@ fn load(version: u64, is_paced: bool) -> Action {
 fn activate(record: &RolloutRecord) -> Action {
     Action::Activate {
         record: record.clone(),
+        candidate_bp: record.arms[0].share_bp,
     }
 }
 
@@ -250,14 +254,10 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
         assert_eq!(stage.loaded(2, bad("unavailable", true)), []);
         assert_eq!(stage.live(), Some(1));
         due += pause;
-        assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(due)));
+        assert_eq!(stage.wakeup(), Some(Duration::from_secs(due)));
         stage.now = at(due);
         assert_eq!(stage.actions(), [load(2, true)]);
-        assert_eq!(
-            stage.manager.next_wakeup(),
-            None,
-            "a load under way needs no clock"
-        );
+        assert_eq!(stage.wakeup(), None, "a load under way needs no clock");
     }
     assert!(
         stage
@@ -295,7 +295,7 @@ fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
     stage.desired(&[rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(3, good());
     assert_eq!(stage.live(), Some(3));
-    assert_eq!(stage.manager.next_wakeup(), None);
+    assert_eq!(stage.wakeup(), None);
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_failure_that_retrying_cannot_mend_is_not_retried() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, bad("not_finite", false));
-    assert_eq!(stage.manager.next_wakeup(), None);
+    assert_eq!(stage.wakeup(), None);
     stage.now = at(1_000_000);
     assert_eq!(stage.actions(), []);
     assert_eq!(stage.live(), Some(1));

@@ -1,4 +1,5 @@
 use super::*;
+use hotshelf_registry::RolloutDraft;
 
 #[test]
 fn a_reload_is_loaded_first_and_recorded_then() {
@@ -6,19 +7,11 @@ fn a_reload_is_loaded_first_and_recorded_then() {
     assert_eq!(stage.propose(7, 2, None), [load(2, true)]);
     let actions = stage.loaded(2, good());
     let over = RolloutNumber::new(1);
-    let (author, reason) = ("bob".to_owned(), "better".to_owned());
-    assert_eq!(
-        actions,
-        [Action::Record {
-            version: v(2),
-            over,
-            author,
-            reason
-        }]
-    );
+    let draft = RolloutDraft::all_to(v(2), "bob", "better");
+    assert_eq!(actions, [Action::Record { draft, over }]);
     assert_eq!(stage.live(), Some(1), "not live before it is recorded");
     let second = rollout(2, &[2]);
-    let actions = stage.recorded(2, RecordOutcome::Created(second.clone()));
+    let actions = stage.recorded(RecordOutcome::Created(second.clone()));
     let done = reply(7, changed(2, 2));
     assert_eq!(actions, [activate(&second), done, retire(1)]);
 }
@@ -65,7 +58,7 @@ fn concurrent_reloads_of_one_target_are_one_load_and_one_record() {
     assert_eq!(stage.propose(2, 2, None), []);
     assert_eq!(stage.propose(3, 2, None), []);
     assert_eq!(stage.loaded(2, good()).len(), 1);
-    let actions = stage.recorded(2, RecordOutcome::Created(rollout(2, &[2])));
+    let actions = stage.recorded(RecordOutcome::Created(rollout(2, &[2])));
     for ticket in 1..=3 {
         assert!(actions.contains(&reply(ticket, changed(2, 2))));
     }
@@ -95,14 +88,14 @@ fn a_lost_race_for_the_same_target_is_success_and_for_another_is_aborted() {
     stage.propose(7, 2, None);
     stage.loaded(2, good());
     let same = rollout(2, &[2]);
-    let actions = stage.recorded(2, RecordOutcome::Lost(same.clone()));
+    let actions = stage.recorded(RecordOutcome::Lost(same.clone()));
     let done = reply(7, changed(2, 2));
     assert_eq!(actions, [activate(&same), done, retire(1)]);
 
     stage.propose(8, 3, None);
     stage.loaded(3, good());
     let other = rollout(3, &[4]);
-    let actions = stage.recorded(3, RecordOutcome::Lost(other.clone()));
+    let actions = stage.recorded(RecordOutcome::Lost(other.clone()));
     let aborted = reply(
         8,
         Reply::Aborted {
@@ -142,10 +135,7 @@ fn a_store_that_takes_no_record_leaves_the_old_version_live() {
         is_retryable: false,
         message: "read-only".into(),
     };
-    assert_eq!(
-        stage.recorded(2, outcome),
-        [reply(7, not_recorded), retire(2)]
-    );
+    assert_eq!(stage.recorded(outcome), [reply(7, not_recorded), retire(2)]);
     assert_eq!(stage.live(), Some(1));
 }
 
@@ -202,11 +192,11 @@ fn a_proposal_at_a_cold_start_is_recorded_although_an_older_rollout_says_the_sam
         "it is what can be served"
     );
     assert!(
-        matches!(actions[1..], [Action::Record { version, .. }] if version == v(1)),
+        matches!(&actions[1..], [Action::Record { draft, .. }] if draft.arms[0].version == v(1)),
         "{actions:?}"
     );
     let third = rollout(3, &[1]);
-    let actions = stage.recorded(1, RecordOutcome::Created(third.clone()));
+    let actions = stage.recorded(RecordOutcome::Created(third.clone()));
     let done = Reply::Changed {
         previous: None,
         version: v(1),

@@ -114,7 +114,7 @@ fn a_cache_that_cannot_serve_is_tried_again_with_growing_pauses_and_says_why() {
     for pause in [1, 2, 4, 8, 8] {
         assert_eq!(stage.loaded(3, bad("corrupt", true)), []);
         due += pause;
-        assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(due)));
+        assert_eq!(stage.wakeup(), Some(Duration::from_secs(due)));
         assert_eq!(
             degraded(&stage),
             "the registry cannot be read; rollout 3 remembered on disk since \
@@ -162,7 +162,7 @@ fn a_memory_that_cannot_be_read_is_asked_again_and_said() {
          serving nothing, because connection refused"
     );
     for (asked, due) in [(2, 1), (3, 3)] {
-        assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(due)));
+        assert_eq!(stage.wakeup(), Some(Duration::from_secs(due)));
         stage.now = at(due);
         stage.actions();
         assert_eq!(stage.errands.len(), asked);
@@ -180,7 +180,7 @@ fn nothing_remembered_is_said_and_not_asked_for_again() {
         "the registry cannot be read; nothing is remembered on disk; serving nothing, because \
          connection refused"
     );
-    assert_eq!(stage.manager.next_wakeup(), None);
+    assert_eq!(stage.wakeup(), None);
 }
 
 #[test]
@@ -252,13 +252,13 @@ fn a_disk_that_takes_nothing_is_said_and_tried_again_and_takes_nothing_down() {
     let said = "rollout 1 is not remembered for a start without the registry: no space left";
     assert_eq!(degraded(&stage), said);
     assert_eq!(stage.errands.len(), 1);
-    assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(1)));
+    assert_eq!(stage.wakeup(), Some(Duration::from_secs(1)));
     stage.now = at(1);
     stage.actions();
-    assert_eq!(stage.manager.next_wakeup(), Some(Duration::from_secs(3)));
+    assert_eq!(stage.wakeup(), Some(Duration::from_secs(3)));
     stage.disk = Ok(());
     stage.now = at(3);
     stage.actions();
     assert_eq!((stage.errands.len(), degraded(&stage)), (3, String::new()));
-    assert_eq!(stage.manager.next_wakeup(), None);
+    assert_eq!(stage.wakeup(), None);
 }

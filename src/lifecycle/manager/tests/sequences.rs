@@ -43,22 +43,24 @@ fn no_sequence_of_events_takes_the_last_version_down() {
             while let Some(action) = actions.pop_front() {
                 match action {
                     Action::Load { version, .. } => loading.push(version.get()),
-                    Action::Record { version, .. } => {
+                    Action::Record { draft, .. } => {
                         newest += 1;
-                        let record = rollout(newest, &[version.get()]);
-                        actions
-                            .extend(stage.recorded(version.get(), RecordOutcome::Created(record)));
+                        let record = rollout(newest, &[draft.arms[0].version.get()]);
+                        actions.extend(stage.recorded(RecordOutcome::Created(record)));
                     }
                     Action::Retire { version } => {
                         let live = stage.manager.live.as_ref();
                         assert!(
-                            !live.is_some_and(|live| is_all(live, version)),
+                            !live.is_some_and(|live| live.all_to() == Some(version)),
                             "seed {seed}"
                         );
                         actions.extend(stage.tell(Event::Freed { version }));
                     }
                     Action::Reply { ticket, .. } => answered.push(ticket),
-                    Action::Activate { .. } | Action::Keep { .. } | Action::Recall => {}
+                    Action::Activate { .. }
+                    | Action::Grow { .. }
+                    | Action::Keep { .. }
+                    | Action::Recall => {}
                 }
             }
             let is_live = stage.live().is_some();
