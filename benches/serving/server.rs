@@ -55,7 +55,9 @@ impl Server {
             .args(["--data-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"])
             .args(["--http-addr", "127.0.0.1:0", "--log-format", "json"])
             // An hour: no connection is asked to leave while it is measured.
-            .args(["--connection-age-ms", "3600000"]);
+            .args(["--connection-age-ms", "3600000"])
+            // Every swap is to load, also one back.
+            .args(["--previous-version", "free"]);
         for (flag, value) in settings {
             command.arg(format!("--{flag}")).arg(value);
         }

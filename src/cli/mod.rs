@@ -35,7 +35,7 @@ enum Command {
     /// Look at the versions in a registry
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Look at the rollouts in a registry
+    /// Change which version answers whom, and look at what was
     #[command(subcommand)]
     Rollout(rollouts::RolloutCommand),
     /// Tell which version answered whom at a time
@@ -75,7 +75,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => crate::demo::run(&args, &mut out),
         Command::Models(command) => models::run(&command, &mut out),
-        Command::Rollout(command) => rollouts::run(&command, &mut out),
+        Command::Rollout(command) => rollouts::run(command, &mut out),
         Command::WhoWasLive(args) => rollouts::who_was_live(&args, &mut out),
         Command::Reload(args) => reload::run(args, &mut out),
         Command::Recommend(args) => recommend::run(args, &mut out),

@@ -33,26 +33,7 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> 
 }
 
 fn in_words(rollout: Option<&RolloutInfo>) -> String {
-    let Some(rollout) = rollout else {
-        return "none".to_owned();
-    };
-    let arms: Vec<String> = rollout
-        .arms
-        .iter()
-        .map(|arm| {
-            format!(
-                "version {} at {} %",
-                arm.version,
-                f64::from(arm.share_bp) / 100.0
-            )
-        })
-        .collect();
-    let (number, at) = (rollout.number, &rollout.created_at);
-    let (author, reason) = (&rollout.author, &rollout.reason);
-    format!(
-        "rollout {number}: {} ({at}, by {author}: {reason})",
-        arms.join(", ")
-    )
+    rollout.map_or_else(|| "none".to_owned(), RolloutInfo::to_string)
 }
 
 fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ mod layers;
 mod models;
 mod recommend;
 mod recommender;
+mod rollouts;
 mod similar;
 mod stack;
 mod validate;

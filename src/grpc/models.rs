@@ -4,7 +4,8 @@ use super::layers::Deadline;
 use super::proto::model_service_server::ModelService;
 use super::proto::{
     GetModelStatusRequest, GetModelStatusResponse, ListModelVersionsRequest,
-    ListModelVersionsResponse, ReloadModelRequest, ReloadModelResponse, VersionState as WireState,
+    ListModelVersionsResponse, ProposeRolloutRequest, ProposeRolloutResponse, ReloadModelRequest,
+    ReloadModelResponse, VersionState as WireState,
 };
 use super::validate::Violations;
 use super::wire;
@@ -41,7 +42,7 @@ pub struct Operations {
 }
 
 impl Operations {
-    fn handle(&self, model: &str) -> Result<&ModelHandle, CallError> {
+    pub(super) fn handle(&self, model: &str) -> Result<&ModelHandle, CallError> {
         let name = if model.is_empty() {
             &self.default_model
         } else {
@@ -83,10 +84,7 @@ impl Operations {
         }
         bad.finish()?;
         let handle = self.handle(&request.model)?;
-        let until = deadline.map_or_else(
-            || Instant::now() + self.reload_timeout,
-            |deadline| deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline),
-        );
+        let until = deadline_or(deadline, self.reload_timeout);
         let target = self.target(handle, request.version);
         let version = match tokio::time::timeout_at(until.into(), target).await {
             Ok(target) => target?,
@@ -101,13 +99,26 @@ impl Operations {
             reason,
         };
         let previous = live_version(handle);
+        match self.settled(handle, proposal, until).await? {
+            Some(reply) => answer(handle, version, reply),
+            None => Ok(wire::reload_so_far(handle, version, previous)),
+        }
+    }
+
+    /// Hands a proposal over and waits for what comes of it; `None` where the time is over first.
+    pub(super) async fn settled(
+        &self,
+        handle: &ModelHandle,
+        proposal: Proposal,
+        until: Instant,
+    ) -> Result<Option<Reply>, CallError> {
         let (sender, receiver) = oneshot::channel();
         let sent = handle.inputs.send(Input::Propose(proposal, sender)).await;
         sent.map_err(|_| CallError::ShuttingDown)?;
         match tokio::time::timeout_at(until.into(), receiver).await {
-            Ok(Ok(reply)) => answer(handle, version, reply),
+            Ok(Ok(reply)) => Ok(Some(reply)),
             Ok(Err(_)) => Err(CallError::ShuttingDown),
-            Err(_) => Ok(wire::reload_so_far(handle, version, previous)),
+            Err(_) => Ok(None),
         }
     }
 
@@ -191,39 +202,56 @@ fn answer(
         Reply::Refused(error) if error.kind == "not_found" => {
             Err(CallError::UnknownVersion(error.message))
         }
+        other => Err(refusal(handle, other)),
+    }
+}
+
+/// Why a proposal came to nothing.
+pub(super) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
+    match reply {
+        Reply::Unchanged | Reply::Changed { .. } => {
+            CallError::Internal("a proposal that was granted is no refusal")
+        }
         Reply::Refused(error) => {
             let live = live_version(handle);
             let serving = live.map_or("nothing is live".to_owned(), |v| {
                 format!("version {v} serves on")
             });
             let message = format!("{} ({serving})", error.message);
-            Err(CallError::VersionRefused {
+            CallError::VersionRefused {
                 kind: error.kind,
                 message,
-            })
+            }
         }
-        Reply::NotExpected { newest } => Err(CallError::RolloutNotExpected(match newest {
+        Reply::NotExpected { newest } => CallError::RolloutNotExpected(match newest {
             Some(newest) => format!(
-                "expected_rollout: the newest rollout is {}; pass it to go over it",
+                "expected_rollout: the newest rollout is {}; pass its number to go over it",
                 newest.in_words()
             ),
             None => "expected_rollout: there is no rollout yet; pass 0".to_owned(),
-        })),
-        Reply::Impossible(why) => Err(CallError::RolloutImpossible(why)),
-        Reply::Aborted { winner } => Err(CallError::RolloutLost(format!(
-            "{} came first",
-            winner.in_words()
-        ))),
+        }),
+        Reply::Impossible(why) => CallError::RolloutImpossible(why),
+        Reply::Aborted { winner } => {
+            CallError::RolloutLost(format!("{} came first", winner.in_words()))
+        }
         Reply::NotRecorded {
             is_retryable: true,
             message,
-        } => Err(CallError::StoreUnavailable(message)),
+        } => CallError::StoreUnavailable(message),
         Reply::NotRecorded {
             is_retryable: false,
             message,
-        } => Err(CallError::StoreReadOnly(message)),
-        Reply::TooMany { .. } => Err(CallError::Overloaded { pushback_ms: 1_000 }),
+        } => CallError::StoreReadOnly(message),
+        Reply::TooMany { .. } => CallError::Overloaded { pushback_ms: 1_000 },
     }
+}
+
+/// When to answer with the state so far.
+pub(super) fn deadline_or(deadline: Option<Instant>, longest: Duration) -> Instant {
+    deadline.map_or_else(
+        || Instant::now() + longest,
+        |deadline| deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline),
+    )
 }
 
 /// The generated trait, over [`Operations`].
@@ -241,6 +269,19 @@ impl ModelService for ModelOperator {
             .map(|deadline| deadline.0);
         Ok(Response::new(
             self.0.reload(request.into_inner(), deadline).await?,
+        ))
+    }
+
+    async fn propose_rollout(
+        &self,
+        request: Request<ProposeRolloutRequest>,
+    ) -> Result<Response<ProposeRolloutResponse>, Status> {
+        let deadline = request
+            .extensions()
+            .get::<Deadline>()
+            .map(|deadline| deadline.0);
+        Ok(Response::new(
+            self.0.propose(request.into_inner(), deadline).await?,
         ))
     }
 

@@ -1,13 +1,13 @@
 //! Our words turned into the messages of `ModelService`.
 
 use super::proto::{
-    Arm, GetModelStatusResponse, LoadFailure, ModelVersion, Phase as WirePhase,
-    ReloadModelResponse, Rollout, VersionState as WireState, VersionStatus,
+    Arm, GetModelStatusResponse, LoadFailure, ModelVersion, Phase as WirePhase, Ramp as WireRamp,
+    RampStep as WireStep, ReloadModelResponse, Rollout, VersionState as WireState, VersionStatus,
 };
 use crate::error::with_causes;
-use crate::lifecycle::{ModelHandle, Phase, VersionEntry, VersionState, card};
-use hotshelf_registry::{Error as RegistryError, Manifest, RolloutRecord, Version};
-use prost_types::Timestamp;
+use crate::lifecycle::{ManagerStatus, ModelHandle, Phase, VersionEntry, VersionState, card};
+use hotshelf_registry::{Error as RegistryError, Manifest, Ramp, RampStep, RolloutRecord, Version};
+use prost_types::{Duration as WireDuration, Timestamp};
 
 /// Where a reload is that did not come to its end, or had nothing to do: `previous` as before the call.
 pub(super) fn reload_so_far(
@@ -37,8 +37,8 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
     let manager = &status.manager;
     GetModelStatusResponse {
         model: handle.slot.name.to_string(),
-        live: manager.live.as_ref().map(wire_rollout),
-        desired: manager.desired.as_ref().map(wire_rollout),
+        live: live_rollout(manager),
+        desired: desired_rollout(manager),
         degraded: manager.degraded.clone(),
         versions: manager
             .versions
@@ -87,9 +87,28 @@ pub(super) fn listed(version: Version, manifest: Result<Manifest, RegistryError>
     }
 }
 
-fn wire_rollout(record: &RolloutRecord) -> Rollout {
-    let arms = record.arms.iter().map(|arm| Arm {
-        name: arm.name.to_string(),
+/// What answers requests, with the shares of this moment.
+pub(super) fn live_rollout(status: &ManagerStatus) -> Option<Rollout> {
+    let live = status.live.as_ref()?;
+    Some(wire_rollout(live, status.candidate_bp))
+}
+
+/// What should answer requests; where it is not what does, with the shares of this server's clock.
+fn desired_rollout(status: &ManagerStatus) -> Option<Rollout> {
+    let desired = status.desired.as_ref()?;
+    let is_live = |live: &&RolloutRecord| live.as_parent() == desired.as_parent();
+    match status.live.as_ref().filter(is_live) {
+        Some(live) => Some(wire_rollout(live, status.candidate_bp)),
+        None => Some(wire_rollout(
+            desired,
+            desired.first_share_at(jiff::Timestamp::now()),
+        )),
+    }
+}
+
+fn wire_rollout(record: &RolloutRecord, candidate_bp: u16) -> Rollout {
+    let arms = record.arms_with(candidate_bp).into_iter().map(|arm| Arm {
+        name: arm.name,
         version: arm.version.get(),
         share_bp: arm.share_bp.into(),
     });
@@ -99,6 +118,25 @@ fn wire_rollout(record: &RolloutRecord) -> Rollout {
         author: record.author.clone(),
         reason: record.reason.clone(),
         created_at: record.created_at.parse::<Timestamp>().ok(),
+        ramp: record.ramp.as_ref().map(wire_ramp),
+        salt: record.salt.clone(),
+    }
+}
+
+fn wire_ramp(ramp: &Ramp) -> WireRamp {
+    let seconds = |seconds: u64| WireDuration {
+        // Bounded by the format to a few years.
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+        nanos: 0,
+    };
+    let step = |step: &RampStep| WireStep {
+        share_bp: step.share_bp.into(),
+        hold: (step.hold_s > 0).then(|| seconds(step.hold_s)),
+    };
+    WireRamp {
+        steps: ramp.steps.iter().map(step).collect(),
+        elapsed: Some(seconds(ramp.elapsed_s)),
+        paused: ramp.is_paused,
     }
 }
 

@@ -19,7 +19,7 @@ pub struct MemoryBudget {
     reserved_bytes: AtomicU64,
     shown: IntGauge,
     freed: watch::Sender<()>,
-    wanted: watch::Sender<()>,
+    is_short: watch::Sender<bool>,
 }
 
 /// What one version needs.
@@ -45,7 +45,7 @@ impl MemoryBudget {
             reserved_bytes: AtomicU64::new(0),
             shown,
             freed: watch::Sender::new(()),
-            wanted: watch::Sender::new(()),
+            is_short: watch::Sender::new(false),
         })
     }
 
@@ -54,9 +54,14 @@ impl MemoryBudget {
         self.freed.subscribe()
     }
 
-    /// Hears whenever a version was refused that would fit if others made way.
-    pub(super) fn wanted(&self) -> watch::Receiver<()> {
-        self.wanted.subscribe()
+    /// True from the refusal of a version that would fit if others made way until one finds room.
+    pub(super) fn shortage(&self) -> watch::Receiver<bool> {
+        self.is_short.subscribe()
+    }
+
+    fn tell_shortage(&self, now: bool) {
+        self.is_short
+            .send_if_modified(|is_short| std::mem::replace(is_short, now) != now);
     }
 
     /// Sets memory aside for a version, all of it or none.
@@ -71,6 +76,7 @@ impl MemoryBudget {
     ) -> Result<Reservation, LoadError> {
         let grown = self.grow(need.bytes());
         grown.map_err(|held_bytes| self.refusal(version, need, held_bytes))?;
+        self.tell_shortage(false);
         Ok(Reservation {
             budget: Arc::clone(self),
             bytes: need.bytes(),
@@ -110,7 +116,7 @@ impl MemoryBudget {
         let free = self.limit_bytes.saturating_sub(held_bytes);
         let fits_alone = need.bytes() <= self.limit_bytes;
         if fits_alone {
-            self.wanted.send_replace(());
+            self.tell_shortage(true);
         }
         let why = if fits_alone {
             format!(

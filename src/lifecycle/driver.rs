@@ -113,7 +113,7 @@ impl Driver {
     /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
         let mut freed = self.source.budget.freed();
-        let mut wanted = self.source.budget.wanted();
+        let mut shortage = self.source.budget.shortage();
         loop {
             while let Some(action) = self.manager.next_action(self.now()) {
                 self.perform(action);
@@ -126,7 +126,10 @@ impl Driver {
                 () = tokio::time::sleep(pause) => {}
                 Some(input) = inputs.recv() => self.take(input),
                 Ok(()) = freed.changed() => self.take(Input::Event(Event::MemoryFreed)),
-                Ok(()) = wanted.changed() => self.take(Input::Event(Event::MemoryWanted)),
+                Ok(()) = shortage.changed() => {
+                    let is_short = *shortage.borrow_and_update();
+                    self.take(Input::Event(Event::Shortage { is_short }));
+                }
             }
         }
     }

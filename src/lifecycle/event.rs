@@ -109,8 +109,11 @@ pub enum Event {
     },
     /// Some version of this process gave memory back.
     MemoryFreed,
-    /// Some version of this process does not fit into what is left of the memory budget.
-    MemoryWanted,
+    /// Whether some version of this process does not fit into what is left of the memory budget.
+    Shortage {
+        /// False: one has found room since.
+        is_short: bool,
+    },
     /// The memory of a retired version is free.
     Freed {
         /// Which version.

@@ -91,7 +91,7 @@ pub(super) struct ModelManager {
     /// Versions given to be freed and not free yet.
     freeing: BTreeSet<Version>,
     recording: Option<Goal>,
-    /// Another model wants memory, so nothing stays that does not serve.
+    /// Some version wants memory, so nothing stays that does not serve.
     is_short: bool,
     replies: VecDeque<(Ticket, Reply)>,
     unwanted: VecDeque<Version>,
@@ -152,7 +152,7 @@ impl ModelManager {
             Event::Propose(proposal) => self.propose(proposal, now),
             Event::Recorded { outcome, took } => self.recorded(outcome, took),
             Event::MemoryFreed => self.memory_freed(now),
-            Event::MemoryWanted => self.is_short = true,
+            Event::Shortage { is_short } => self.is_short = is_short,
             Event::Freed { version } => self.freed(version),
         }
     }
@@ -333,7 +333,6 @@ impl ModelManager {
         self.note_live(record);
         let past = self.live.replace(record.clone());
         self.candidate_bp = record.first_share_at(now.timestamp());
-        self.is_short = false;
         let previous = self.previous();
         for arm in past.iter().flat_map(|past| &past.arms) {
             if record.arms.iter().any(|new| new.version == arm.version) {

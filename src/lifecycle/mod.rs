@@ -38,5 +38,5 @@ pub(crate) use manager::main_version;
 pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};
-pub use status::ModelStatus;
+pub use status::{ManagerStatus, ModelStatus};
 pub use writing::Writing;

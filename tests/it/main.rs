@@ -23,6 +23,7 @@ mod proto;
 mod recommended;
 mod repository;
 mod rolling_restart;
+mod rollouts;
 mod rpc_surface;
 mod seed;
 mod shutdown;

@@ -147,7 +147,7 @@ async fn refused_version_is_loaded_as_soon_as_another_model_gives_memory_back() 
 }
 
 /// By the manifest alone, as the server reckons.
-fn need_bytes(manifest: &Manifest) -> u64 {
+pub(crate) fn need_bytes(manifest: &Manifest) -> u64 {
     let card: ModelCard = serde_json::from_value(manifest.card.clone()).unwrap();
     parts_bytes(manifest) + card.working_bytes()
 }

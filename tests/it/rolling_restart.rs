@@ -1,6 +1,7 @@
 //! Three servers restarted one after the other under load, as a Deployment does it: clients with the
 //! settings of docs/clients.md see no failure.
 
+use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -216,7 +217,7 @@ fn documented_service_config(root: &Path) -> String {
 }
 
 /// A tonic client with one channel for each server, which takes them in turn and passes over to the next
-/// one on UNAVAILABLE.
+/// one where a server is not to be had.
 #[derive(Clone)]
 struct Passing {
     channels: Vec<Channel>,
@@ -278,11 +279,17 @@ impl Passing {
                     assert_eq!(answer.into_inner().items.len(), 10);
                     return Ok(());
                 }
-                Err(status) if status.code() == Code::Unavailable && attempt < ATTEMPTS_MAX => {}
+                Err(status) if is_to_pass_over(&status) && attempt < ATTEMPTS_MAX => {}
                 Err(status) => return Err(status),
             }
         }
     }
+}
+
+/// A status with a source is the transport's own word: a call that met GOAWAY before it was sent is
+/// INTERNAL to tonic.
+fn is_to_pass_over(status: &Status) -> bool {
+    status.code() == Code::Unavailable || status.source().is_some()
 }
 
 impl Running {

@@ -3,14 +3,14 @@
 
 mod models;
 mod recommend;
+mod rollouts;
 mod similar;
 
-pub use models::{
-    ArmInfo, FailureInfo, PhaseInfo, ReloadAsk, Reloaded, RolloutInfo, StatusInfo, VersionInfo,
-};
+pub use models::{FailureInfo, PhaseInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
 pub use recommend::{
     Explanation, FilterAsk, RecommendAsk, Recommendation, RecommendationList, RetrievalInfo,
 };
+pub use rollouts::{ArmInfo, ChangeAsk, RampInfo, RolloutAsk, RolloutDone, RolloutInfo, StepInfo};
 pub use similar::{SimilarAsk, SimilarInfo, SimilarList};
 
 use super::encoded::VERSION;

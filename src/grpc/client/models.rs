@@ -1,10 +1,11 @@
 //! Calls of the admin listener.
 
-use super::{Client, ClientError, instant, word};
+use super::rollouts::RolloutInfo;
+use super::{Client, ClientError, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::{
-    Arm, GetModelStatusRequest, GetModelStatusResponse, LoadFailure, Phase, ReloadModelRequest,
-    ReloadModelResponse, Rollout, VersionStatus,
+    GetModelStatusRequest, GetModelStatusResponse, LoadFailure, Phase, ReloadModelRequest,
+    ReloadModelResponse, VersionStatus,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -52,32 +53,6 @@ pub struct Reloaded {
     pub state: String,
     /// What was done.
     pub phases: Vec<PhaseInfo>,
-}
-
-/// An arm of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ArmInfo {
-    /// Its name.
-    pub name: String,
-    /// What answers.
-    pub version: u64,
-    /// Hundredths of a percent.
-    pub share_bp: u32,
-}
-
-/// A rollout record.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RolloutInfo {
-    /// From 1.
-    pub number: u64,
-    /// Who answers whom.
-    pub arms: Vec<ArmInfo>,
-    /// Who asked.
-    pub author: String,
-    /// Why.
-    pub reason: String,
-    /// RFC 3339.
-    pub created_at: String,
 }
 
 /// Why a version could not be brought up.
@@ -181,23 +156,6 @@ impl From<ReloadModelResponse> for Reloaded {
             version: done.version,
             rollout: done.rollout,
             phases: done.phases.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<Rollout> for RolloutInfo {
-    fn from(rollout: Rollout) -> Self {
-        let arm = |arm: Arm| ArmInfo {
-            name: arm.name,
-            version: arm.version,
-            share_bp: arm.share_bp,
-        };
-        Self {
-            number: rollout.number,
-            arms: rollout.arms.into_iter().map(arm).collect(),
-            author: rollout.author,
-            reason: rollout.reason,
-            created_at: instant(rollout.created_at),
         }
     }
 }

@@ -19,10 +19,11 @@ use tower::{Layer, Service};
 const CODES: usize = 17;
 
 /// Every method that has a series of its own.
-const METHODS: [&str; 8] = [
+const METHODS: [&str; 9] = [
     "/hotshelf.v1.RecommendationService/Recommend",
     "/hotshelf.v1.RecommendationService/SimilarProducts",
     "/hotshelf.v1.ModelService/ReloadModel",
+    "/hotshelf.v1.ModelService/ProposeRollout",
     "/hotshelf.v1.ModelService/GetModelStatus",
     "/hotshelf.v1.ModelService/ListModelVersions",
     "/grpc.health.v1.Health/Check",

@@ -257,6 +257,7 @@ impl Shop {
             share_bp,
         };
         let draft = RolloutDraft {
+            ramp: None,
             arms: vec![arm("base", base), arm("candidate", candidate)],
             salt: Some(salt.to_owned()),
             author: "tests".to_owned(),

@@ -276,7 +276,13 @@ fn a_previous_version_makes_way_when_another_model_wants_memory() {
     stage.loaded(1, good());
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, good());
-    assert_eq!(stage.tell(Event::MemoryWanted), [retire(1)]);
+    let short = |is_short| Event::Shortage { is_short };
+    assert_eq!(stage.tell(short(true)), [retire(1)]);
+    stage.tell(Event::Freed { version: v(1) });
+    // And nothing stays while that lasts.
+    let chain = [rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])];
+    stage.desired(&chain);
+    assert_eq!(stage.loaded(3, good()), [activate(&chain[0]), retire(2)]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! `hotshelf rollout history` and `hotshelf who-was-live`: what a registry says of the past, without a
 //! server.
 
-use super::place::Place;
-use super::{block_on, table, write_json};
-use clap::{Args, Subcommand};
+use crate::cli::place::Place;
+use crate::cli::{block_on, table, write_json};
+use clap::Args;
 use hotshelf_registry::{Arm, End, History, RolloutRecord, bucket};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,16 +12,9 @@ use std::io::Write;
 /// Records that a search in the past reads at most (chosen: years of daily rollouts).
 const SEARCHED_MAX: usize = 10_000;
 
-/// Subcommands of `hotshelf rollout`.
-#[derive(Subcommand)]
-pub(super) enum RolloutCommand {
-    /// List rollouts, newest first
-    History(HistoryArgs),
-}
-
 /// Arguments of `hotshelf rollout history`.
 #[derive(Args)]
-pub(super) struct HistoryArgs {
+pub(in crate::cli) struct HistoryArgs {
     #[command(flatten)]
     place: Place,
     /// At most so many
@@ -31,7 +24,7 @@ pub(super) struct HistoryArgs {
 
 /// Arguments of `hotshelf who-was-live`.
 #[derive(Args)]
-pub(super) struct WhoWasLiveArgs {
+pub(in crate::cli) struct WhoWasLiveArgs {
     #[command(flatten)]
     place: Place,
     /// When, as RFC 3339 with offset: 2026-11-25T10:00:00Z
@@ -87,19 +80,13 @@ impl<'a> Listed<'a> {
     }
 }
 
-/// Runs `hotshelf rollout …`.
-pub(super) fn run(command: &RolloutCommand, out: &mut dyn Write) -> anyhow::Result<()> {
-    match command {
-        RolloutCommand::History(args) => history(args, out),
-    }
-}
-
 fn read(place: &Place, limit: usize) -> anyhow::Result<History> {
     let registry = place.open()?;
     block_on(async { Ok(registry.history(&place.model, limit).await?) })
 }
 
-fn history(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+/// Runs `hotshelf rollout history`.
+pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let history = read(&args.place, args.limit as usize)?;
     if args.place.output.json {
         let listed: Vec<Listed<'_>> = history.records.iter().map(Listed::of).collect();
@@ -135,7 +122,10 @@ fn in_words(arms: &[Arm]) -> String {
 }
 
 /// Runs `hotshelf who-was-live`.
-pub(super) fn who_was_live(args: &WhoWasLiveArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(in crate::cli) fn who_was_live(
+    args: &WhoWasLiveArgs,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let history = read(&args.place, SEARCHED_MAX)?;
     let Some(record) = history.desired_at(args.at) else {
         let model = &args.place.model;

@@ -1,0 +1,163 @@
+//! `hotshelf rollout start|set|pause|resume|promote|abort|rollback`: each asks a server for one change.
+
+use super::steps;
+use crate::cli::{AdminAddress, Output, block_on, table, write_json};
+use crate::grpc::client::{ArmInfo, ChangeAsk, Client, RolloutAsk, RolloutDone, StepInfo};
+use clap::{ArgGroup, Args};
+use std::io::Write;
+use std::time::Duration;
+
+/// Who asks whom, and why.
+#[derive(Args)]
+pub(in crate::cli) struct Signed {
+    #[command(flatten)]
+    address: AdminAddress,
+    /// Model [default: the server's]
+    #[arg(long, default_value = "")]
+    model: String,
+    /// Who asks; written into the record
+    #[arg(long)]
+    author: String,
+    /// Why; written into the record
+    #[arg(long)]
+    reason: String,
+    /// Number of the rollout you believe to be the newest
+    #[arg(long)]
+    expected_rollout: Option<u64>,
+    /// Longest wait, in seconds; the change goes on after it
+    #[arg(long, default_value_t = 600)]
+    timeout_s: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// How a candidate grows.
+#[derive(Args)]
+#[group(required = false, multiple = false)]
+struct Growth {
+    /// Share that stays until the next change, such as 1%
+    #[arg(long, value_parser = steps::share)]
+    share: Option<u32>,
+    /// Shares and how long each is held, such as 1%:10m,5%:30m,25%:2h,100%
+    #[arg(long, value_parser = steps::step, value_delimiter = ',')]
+    steps: Vec<StepInfo>,
+}
+
+/// Arguments of `hotshelf rollout start`.
+#[derive(Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["version", "arm"])))]
+pub(in crate::cli) struct StartArgs {
+    /// Version to put before a share of users, given by --share or --steps
+    version: Option<u64>,
+    #[command(flatten)]
+    growth: Growth,
+    /// Instead: an arm of a test with fixed shares, NAME=VERSION:SHARE; 2 to 8 times
+    #[arg(long, value_parser = steps::arm, conflicts_with_all = ["share", "steps"])]
+    arm: Vec<ArmInfo>,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+/// Arguments of `hotshelf rollout set`.
+#[derive(Args)]
+pub(in crate::cli) struct SetArgs {
+    #[command(flatten)]
+    growth: Growth,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+/// Arguments of `hotshelf rollout promote`.
+#[derive(Args)]
+pub(in crate::cli) struct PromoteArgs {
+    /// Arm of a test [default: the candidate]
+    #[arg(long)]
+    arm: Option<String>,
+    #[command(flatten)]
+    signed: Signed,
+}
+
+impl Growth {
+    fn steps(self) -> anyhow::Result<Vec<StepInfo>> {
+        let held = |share_bp| StepInfo {
+            share_bp,
+            hold_s: 0,
+        };
+        let steps = match self.share {
+            Some(share_bp) => vec![held(share_bp)],
+            None => self.steps,
+        };
+        anyhow::ensure!(!steps.is_empty(), "give --share or --steps");
+        Ok(steps)
+    }
+}
+
+/// Runs `hotshelf rollout start`.
+pub(super) fn start(args: StartArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let change = match args.version {
+        Some(version) => ChangeAsk::Start {
+            version,
+            steps: args.growth.steps()?,
+        },
+        None => ChangeAsk::Test(args.arm),
+    };
+    run(args.signed, change, out)
+}
+
+/// Runs `hotshelf rollout set`.
+pub(super) fn set(args: SetArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    run(args.signed, ChangeAsk::Set(args.growth.steps()?), out)
+}
+
+/// Runs `hotshelf rollout promote`.
+pub(super) fn promote(args: PromoteArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    run(args.signed, ChangeAsk::Promote(args.arm), out)
+}
+
+/// Asks for the change and writes what it did.
+pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> anyhow::Result<()> {
+    let ask = RolloutAsk {
+        model: signed.model,
+        change,
+        expected_rollout: signed.expected_rollout,
+        author: signed.author,
+        reason: signed.reason,
+        timeout: Duration::from_secs(signed.timeout_s),
+    };
+    let done = block_on(async {
+        Ok(Client::connect(&signed.address.admin)
+            .await?
+            .propose(ask)
+            .await?)
+    })?;
+    if signed.output.json {
+        write_json(out, &done)?;
+    } else {
+        write_text(out, &done)?;
+    }
+    anyhow::ensure!(
+        done.done,
+        "the time was over first; the change goes on, look with status"
+    );
+    Ok(())
+}
+
+fn write_text(out: &mut dyn Write, done: &RolloutDone) -> anyhow::Result<()> {
+    let verb = match (done.done, done.changed) {
+        (true, true) => "now serves",
+        (true, false) => "serves already",
+        (false, _) => "still serves",
+    };
+    match &done.rollout {
+        Some(rollout) => writeln!(out, "{} {verb} {rollout}", done.model)?,
+        None => writeln!(out, "{} serves nothing yet", done.model)?,
+    }
+    let phases = done.phases.iter().map(|phase| {
+        vec![
+            format!("  {}", phase.name),
+            format!("{:.1} ms", phase.duration_ms),
+        ]
+    });
+    table::write(out, &phases.collect::<Vec<_>>())?;
+    Ok(())
+}

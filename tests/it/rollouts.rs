@@ -1,0 +1,5 @@
+//! Candidates, tests, promotion and the ways back, by command and by RPC.
+
+mod canary;
+mod refusals;
+mod residence;

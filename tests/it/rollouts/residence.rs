@@ -1,0 +1,63 @@
+use crate::harness::{Season, Server, Shop, hotshelf, until};
+
+#[tokio::test]
+async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
+    let shop = Shop::new();
+    for season in [Season::Spring, Season::Autumn] {
+        shop.publish(season).await;
+    }
+    let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
+    server.reload(2).await.unwrap();
+    // It could neither be fetched nor read from the cache any more.
+    let upload = shop.manifest(1).await.upload.to_string();
+    let root = shop.root().join("toy");
+    std::fs::remove_dir_all(root.join("parts").join(&upload)).unwrap();
+    std::fs::remove_dir_all(server.cache().join("toy").join(upload)).unwrap();
+    let admin = server.admin.to_string();
+    let back = [
+        "rollout", "rollback", "--admin", &admin, "--author", "ann", "--reason", "worse",
+    ];
+    let done = hotshelf(&[&back[..], &["--json"]].concat()).json();
+    assert_eq!(
+        (&done["changed"], &done["previous_version"]),
+        (&true.into(), &2.into())
+    );
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
+    let phases = done["phases"].as_array().unwrap();
+    let names: Vec<_> = phases
+        .iter()
+        .map(|phase| phase["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["rollout", "activate"]);
+    // And forward again, by the same command.
+    hotshelf(&back).text();
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn previous_version_makes_way_for_the_next_one() {
+    let shop = Shop::new();
+    for factors in [8, 16, 24] {
+        shop.publish_sized(Season::Spring, factors).await;
+    }
+    let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
+    for version in [2, 3] {
+        server.reload(version).await.unwrap();
+        until("two versions in memory", async || {
+            let held = server
+                .scrape()
+                .await
+                .value("hotshelf_resident_versions", &[]);
+            assert!(held <= Some(3.0), "{held:?}");
+            (held == Some(2.0)).then_some(())
+        })
+        .await;
+    }
+    let resident = |status: hotshelf::grpc::proto::GetModelStatusResponse| {
+        let held = status.versions.into_iter().filter(|v| v.resident_bytes > 0);
+        held.map(|version| version.version).collect::<Vec<_>>()
+    };
+    assert_eq!(resident(server.status().await), [3, 2]);
+    server.stop().await;
+}
