@@ -133,6 +133,9 @@ async fn age_is_the_stores_and_beyond_a_day_a_file_is_not_read() {
     assert!(lost.age >= HOUR && lost.age < 2 * HOUR, "{lost:?}");
     assert!(young.age < HOUR / 2, "{young:?}");
     assert!(matches!(lost.told, Told::State(_)));
+    // A reader that is behind the store does not make the old young.
+    let behind = ages(&with_clock(&registry, -2)).await;
+    assert!(behind[1] >= HOUR && behind[2] < HOUR / 2, "{behind:?}");
 }
 
 #[tokio::test]
