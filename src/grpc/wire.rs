@@ -48,6 +48,8 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
         registry_error: status.registry_error.clone(),
         skipped_rollouts: status.skipped_rollouts.clone(),
         registry_writing: handle.writing.borrow().to_string(),
+        // The fleet's part to say.
+        silent: String::new(),
     }
 }
 
@@ -103,18 +105,21 @@ pub(super) fn rollout_in_words(record: &RolloutRecord) -> String {
     )
 }
 
-fn wire_rollout(record: &RolloutRecord) -> Rollout {
-    let arms = record.arms.iter().map(|arm| Arm {
-        name: arm.name.to_string(),
-        version: arm.version.get(),
-        share_bp: arm.share_bp.into(),
-    });
+pub(super) fn wire_rollout(record: &RolloutRecord) -> Rollout {
     Rollout {
         number: record.number.get(),
-        arms: arms.collect(),
+        arms: record.arms.iter().map(wire_arm).collect(),
         author: record.author.clone(),
         reason: record.reason.clone(),
         created_at: record.created_at.parse::<Timestamp>().ok(),
+    }
+}
+
+pub(super) fn wire_arm(arm: &hotshelf_registry::Arm) -> Arm {
+    Arm {
+        name: arm.name.clone(),
+        version: arm.version.get(),
+        share_bp: arm.share_bp.into(),
     }
 }
 

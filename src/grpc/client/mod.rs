@@ -1,10 +1,12 @@
 //! A client for the command line and the demo: plain types in, plain types out, which are also the
 //! shape of `--json`.
 
+mod fleet;
 mod models;
 mod recommend;
 mod similar;
 
+pub use fleet::{CountsInfo, FleetInfo, ReplicaInfo};
 pub use models::{
     ArmInfo, FailureInfo, PhaseInfo, ReloadAsk, Reloaded, RolloutInfo, StatusInfo, VersionInfo,
 };

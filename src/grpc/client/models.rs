@@ -127,6 +127,8 @@ pub struct StatusInfo {
     pub registry_writing: String,
     /// Records passed over.
     pub skipped_rollouts: Vec<String>,
+    /// Why the server tells the fleet nothing of itself; empty where it does.
+    pub silent: String,
 }
 
 impl Client {
@@ -185,16 +187,21 @@ impl From<ReloadModelResponse> for Reloaded {
     }
 }
 
-impl From<Rollout> for RolloutInfo {
-    fn from(rollout: Rollout) -> Self {
-        let arm = |arm: Arm| ArmInfo {
+impl From<Arm> for ArmInfo {
+    fn from(arm: Arm) -> Self {
+        Self {
             name: arm.name,
             version: arm.version,
             share_bp: arm.share_bp,
-        };
+        }
+    }
+}
+
+impl From<Rollout> for RolloutInfo {
+    fn from(rollout: Rollout) -> Self {
         Self {
             number: rollout.number,
-            arms: rollout.arms.into_iter().map(arm).collect(),
+            arms: rollout.arms.into_iter().map(Into::into).collect(),
             author: rollout.author,
             reason: rollout.reason,
             created_at: instant(rollout.created_at),
@@ -236,6 +243,7 @@ impl From<GetModelStatusResponse> for StatusInfo {
             registry_error: status.registry_error,
             registry_writing: status.registry_writing,
             skipped_rollouts: status.skipped_rollouts,
+            silent: status.silent,
         }
     }
 }
