@@ -1,6 +1,7 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until told to stop.
 
 use crate::config::{Config, memory_budget_bytes};
+use crate::fleet::{Fleet, FleetConfig, Identity, IdentityError, Telling};
 use crate::grpc::{
     AnswerCache, Answers, CacheLimits, Health, Limits, Operations, Plane as Services, Stack,
 };
@@ -48,6 +49,9 @@ pub enum AppError {
     /// The system has no randomness to give.
     #[error("randomness")]
     Randomness(#[source] getrandom::Error),
+    /// This replica has no name.
+    #[error("replica")]
+    Identity(#[source] IdentityError),
     /// The system refuses threads.
     #[error("cannot start the serving threads")]
     Threads(#[source] io::Error),
@@ -71,6 +75,7 @@ pub struct App {
     listeners: [TcpListener; 3],
     models: Arc<Models>,
     source: Source,
+    identity: Identity,
     jitter: ChaCha8Rng,
 }
 
@@ -93,6 +98,8 @@ impl App {
             admin: local(&admin, config.admin_addr),
             http: local(&http, config.http_addr),
         };
+        let named = (config.replica.clone(), config.advertise_addr.as_str());
+        let identity = Identity::find(named, &config.cache_dir, addresses.data);
         // Spreads replicas that start together; nothing that must be the same twice depends on it.
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(AppError::Randomness)?;
@@ -111,6 +118,7 @@ impl App {
             listeners: [data, admin, http],
             models: Arc::new(models),
             source,
+            identity: identity.map_err(AppError::Identity)?,
             jitter,
         })
     }
@@ -129,6 +137,7 @@ impl App {
         let health = Health::new().await;
         let metrics = Arc::clone(&self.source.metrics);
         let lifecycle = self.lifecycle();
+        let (fleet, telling) = self.fleet(&lifecycle);
         let answers = self.answers();
         let [data, admin, http] = self.listeners;
         let operations = Operations {
@@ -140,6 +149,7 @@ impl App {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             registry: self.source.registry.clone(),
+            fleet,
             reload_timeout: self.config.reload_timeout,
         };
         let mut starter = Starter {
@@ -159,7 +169,7 @@ impl App {
         let http = tokio::spawn(http_plane::serve(http, pages, stop_http.clone()));
         let addresses = self.addresses;
         tracing::info!(data = %addresses.data, admin = %addresses.admin, http = %addresses.http,
-            version = env!("CARGO_PKG_VERSION"), "listening");
+            replica = %self.identity.replica, version = env!("CARGO_PKG_VERSION"), "listening");
 
         let serving = async {
             lifecycle.all_live().await;
@@ -176,10 +186,14 @@ impl App {
         tracing::info!("shutting down");
         is_ready.store(false, Ordering::Relaxed);
         health.set_ready(false).await;
+        // Beside all that follows, so that it takes time of its own only where nothing else does.
+        let told = tokio::spawn(telling.stop());
         tokio::time::sleep(self.config.drain_delay).await;
         // Before the drain, so that callers who wait for a reload are answered and not waited for.
         lifecycle.stop().await;
         drain([data, admin], &health, self.config.drain_timeout).await;
+        // A panic has been logged, and leaves nothing to wait for.
+        let _ = told.await;
         stop_http.cancel();
         // A panicked HTTP plane has ended too.
         let _ = http.await;
@@ -203,6 +217,18 @@ impl App {
             cache,
             may_pin: self.config.may_pin,
         }
+    }
+
+    fn fleet(&mut self, lifecycle: &Lifecycle) -> (Fleet, Telling) {
+        Fleet::start(FleetConfig {
+            handles: Arc::clone(&lifecycle.handles),
+            registry: self.source.registry.clone(),
+            metrics: Arc::clone(&self.source.metrics),
+            identity: self.identity.clone(),
+            interval: self.config.replica_interval,
+            lost_after: self.config.replica_lost,
+            jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
+        })
     }
 
     fn lifecycle(&mut self) -> Lifecycle {

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod fleet;
 pub mod grpc;
 pub mod lifecycle;
 pub mod metrics;

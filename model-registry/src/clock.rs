@@ -21,9 +21,13 @@ impl Clock {
         Self(Arc::new(now))
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+
     /// RFC 3339 in UTC, to the millisecond.
     pub(crate) fn now_text(&self) -> String {
-        format!("{:.3}", (self.0)())
+        format!("{:.3}", self.now())
     }
 }
 

@@ -52,14 +52,14 @@ impl Layout {
         self.rollouts(model).join(object_name(number.get()))
     }
 
-    /// `<root>/<model>/replicas/<replica>.json`
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "reserved in format 1; replicas write it later")
-    )]
-    pub(crate) fn replica(&self, model: &ModelName, replica: &ReplicaId) -> Path {
+    /// `<root>/<model>/replicas`
+    pub(crate) fn replicas(&self, model: &ModelName) -> Path {
         self.folder(model, "replicas")
-            .join(format!("{replica}.json"))
+    }
+
+    /// `<root>/<model>/replicas/<replica>.json`
+    pub(crate) fn replica(&self, model: &ModelName, replica: &ReplicaId) -> Path {
+        self.replicas(model).join(format!("{replica}.json"))
     }
 
     /// `<root>/.create-only/<nonce>`: the self-test's objects. No model's name begins with a dot.

@@ -7,6 +7,7 @@
 //! ```text
 //! publish   parts/<upload>/<part> ... ─▶ versions/000012.json     create-only: its presence is the commit
 //! propose   rollouts/000031.json                                  create-only: names its parent and that one's sha256
+//! replicas  replicas/<replica>.json                               what each serves; overwritten by it alone
 //! fetch     manifest ─▶ ranges in parallel ─▶ private cache folder ─▶ seal: read, hash, own
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! - [`Registry`]: every operation, with its laws.
 //! - [`Manifest`] and [`RolloutRecord`]: what is stored.
 //! - [`RolloutLog`]: which record is the desired state.
+//! - [`ReplicaState`]: what every server of a model tells of itself.
 //! - [`CacheDir`] and [`LocalParts`]: from the store into this process's own memory.
 //! - [`LiveSet`]: what was live last, for a start without the store.
 
@@ -39,6 +41,7 @@ mod publish;
 mod ramp;
 mod random;
 mod registry;
+mod replicas;
 mod rollout;
 mod rollout_log;
 mod s3;
@@ -60,6 +63,7 @@ pub use propose::Proposed;
 pub use publish::{NewPart, NewVersion};
 pub use ramp::{BASE, CANDIDATE, Ramp, RampStep, candidate_and_base};
 pub use registry::{Options, Registry};
+pub use replicas::{REPLICA_GONE_AFTER, ReplicaState, ReplicaVersion, SeenReplica, Told};
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
 pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo};

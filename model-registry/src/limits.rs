@@ -101,6 +101,19 @@ pub(crate) const AUTHOR_BYTES_MAX: usize = 256;
 pub(crate) const REASON_BYTES_MAX: usize = 1_024;
 /// Longest salt, in bytes (fixed by format 1).
 pub(crate) const SALT_BYTES_MAX: usize = 128;
+/// Largest file of a replica, in bytes (fixed by format 1).
+pub(crate) const REPLICA_BYTES_MAX: u64 = 256 << 10;
+/// Most versions in it (fixed by format 1).
+pub(crate) const REPLICA_VERSIONS_MAX: usize = 64;
+/// Longest note of a replica, in bytes (fixed by format 1).
+pub(crate) const REPLICA_NOTE_BYTES_MAX: usize = 4_096;
+/// Longest address, in bytes (fixed by format 1: a DNS name and a port).
+pub(crate) const ADDRESS_BYTES_MAX: usize = 256;
+/// Longest name of a build, in bytes (fixed by format 1).
+pub(crate) const BUILD_BYTES_MAX: usize = 128;
+/// Most files of replicas, gone ones included (chosen: a hundred rolling updates of a hundred pods that
+/// nobody cleaned up after).
+pub(crate) const REPLICAS_MAX: usize = 10_000;
 /// Longest other text of a lineage, in bytes (fixed by format 1).
 pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
 /// Records of a rollout chain that are verified and kept (chosen: a month of daily rollouts).

@@ -2,6 +2,7 @@
 
 use crate::layout::Layout;
 use crate::random::Random;
+use crate::replicas::OwnFiles;
 use crate::store::{Backend, Store};
 use crate::{Clock, Error, Limits, ModelName, S3Options, open};
 use object_store::ObjectStore;
@@ -55,6 +56,7 @@ struct Inner {
     clock: Clock,
     /// What the self-test of create-only found; see `create_only.rs`.
     create_only: OnceCell<Result<(), String>>,
+    own_files: OwnFiles,
 }
 
 impl Registry {
@@ -129,6 +131,7 @@ impl Registry {
             limits,
             clock,
             create_only: OnceCell::new(),
+            own_files: OwnFiles::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -166,6 +169,10 @@ impl Registry {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    pub(crate) fn own_files(&self) -> &OwnFiles {
+        &self.inner.own_files
     }
 
     pub(crate) fn create_only(&self) -> &OnceCell<Result<(), String>> {

@@ -16,10 +16,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 mod backend;
+mod listing;
 mod meaning;
 mod upload;
 
 pub(crate) use backend::Backend;
+pub(crate) use listing::Listed;
 use meaning::{Failure, is_final, read_error, write_error};
 
 /// How a create-only write ended.
@@ -130,6 +132,21 @@ impl Store {
             Ok(_) => self.sync(what, path).await.map(|()| Created::Yes),
             Err(failure) if failure.is_conflict() => Ok(Created::Conflict),
             Err(failure) => Err(write_error(format!("creating {what}"), failure)),
+        }
+    }
+
+    /// Writes an object over what is there, as one step. Not made to outlive a power cut: for what is
+    /// written again soon.
+    pub(crate) async fn overwrite(
+        &self,
+        what: &str,
+        path: &Path,
+        bytes: &Bytes,
+    ) -> Result<(), Error> {
+        let call = || self.backend.objects.put(path, bytes.clone().into());
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(write_error(format!("writing {what}"), failure)),
         }
     }
 

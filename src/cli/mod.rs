@@ -1,6 +1,7 @@
 //! The command line: what is typed becomes one command, which writes to the stream it is given.
 
 mod asking;
+mod fleet;
 mod models;
 mod place;
 mod recommend;

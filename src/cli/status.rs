@@ -1,9 +1,11 @@
 //! `hotshelf status`.
 
+use super::fleet::Look;
 use super::{AdminAddress, Output, block_on, table, write_json};
 use crate::grpc::client::{Client, RolloutInfo, StatusInfo};
 use clap::Args;
 use std::io::Write;
+use std::time::Duration;
 
 /// Arguments of `hotshelf status`.
 #[derive(Args)]
@@ -13,12 +15,28 @@ pub(super) struct StatusArgs {
     /// Model [default: the server's]
     #[arg(long, default_value = "")]
     model: String,
+    /// Show every server that follows the same registry, and what holds it back
+    #[arg(long)]
+    fleet: bool,
+    /// Show it again every so many seconds, until interrupted [default: 2]
+    #[arg(long, value_name = "SECONDS", requires = "fleet", num_args = 0..=1, default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    watch: Option<u64>,
     #[command(flatten)]
     output: Output,
 }
 
 /// Asks and writes.
 pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    if args.fleet {
+        let look = Look {
+            admin: &args.address.admin,
+            model: &args.model,
+            is_json: args.output.json,
+            every: args.watch.map(Duration::from_secs),
+        };
+        return look.run(out);
+    }
     let status = block_on(async {
         Ok(Client::connect(&args.address.admin)
             .await?
@@ -32,7 +50,7 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> 
     }
 }
 
-fn in_words(rollout: Option<&RolloutInfo>) -> String {
+pub(super) fn in_words(rollout: Option<&RolloutInfo>) -> String {
     rollout.map_or_else(|| "none".to_owned(), RolloutInfo::to_string)
 }
 
@@ -45,6 +63,9 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     }
     if status.registry_writing != "proven" {
         writeln!(out, "recording rollouts: {}", status.registry_writing)?;
+    }
+    if !status.silent.is_empty() {
+        writeln!(out, "silent   {}", status.silent)?;
     }
     if !status.registry_error.is_empty() {
         writeln!(out, "registry {}", status.registry_error)?;

@@ -3,11 +3,14 @@
 use super::s3;
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
-use hotshelf_registry::{ModelName, Registry, without_userinfo};
+use hotshelf_registry::{ModelName, Registry, ReplicaId, without_userinfo};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+
+/// Longest host with its port, in bytes (fixed by the registry's format).
+const HOST_PORT_BYTES_MAX: usize = 256;
 
 /// Where a text was found, as error messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +201,13 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
             Ok(number) if (min..=max).contains(&number) => Ok(()),
             _ => Err(format!("is not a whole number within {min} to {max}")),
         },
+        Kind::Replica if text.is_empty() => Ok(()),
+        Kind::Replica => match text.parse::<ReplicaId>() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("does not name a replica: {error}")),
+        },
+        Kind::HostPort if text.is_empty() || is_host_port(text) => Ok(()),
+        Kind::HostPort => Err("is not a host and a port, such as 10.0.0.7:50051".to_owned()),
         Kind::Models => model_names(text).map(drop),
         Kind::S3 => s3::check(setting.key, text),
         Kind::Registry => match Registry::check_url(text) {
@@ -207,6 +217,15 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Word(words) if words.contains(&text) => Ok(()),
         Kind::Word(words) => Err(format!("is none of {}", words.join(", "))),
     }
+}
+
+/// A name or address of printable ASCII, short enough for a replica's file, and a port.
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic());
+    is_host && text.len() <= HOST_PORT_BYTES_MAX && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn model_names(text: &str) -> Result<Vec<ModelName>, String> {
@@ -247,6 +266,11 @@ impl Resolved {
         self.text(key)
             .parse()
             .expect("resolve() checked the form of every address")
+    }
+
+    /// A setting of kind Replica.
+    pub fn replica(&self, key: &str) -> Option<ReplicaId> {
+        self.text(key).parse().ok()
     }
 
     /// The setting of kind Models, in the order given.

@@ -11,7 +11,7 @@ pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
 use crate::lifecycle::{Gate, STOP_TIMEOUT};
-use hotshelf_registry::{ModelName, S3Options};
+use hotshelf_registry::{ModelName, ReplicaId, S3Options};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,6 +50,10 @@ pub struct Config {
     pub reload_timeout: Duration,
     pub retry_first: Duration,
     pub retry_max: Duration,
+    pub replica: Option<ReplicaId>,
+    pub advertise_addr: String,
+    pub replica_interval: Duration,
+    pub replica_lost: Duration,
     pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
     pub keeps_previous: bool,
@@ -98,6 +102,10 @@ impl Config {
             reload_timeout: millis("reload_timeout_ms"),
             retry_first: millis("retry_first_ms"),
             retry_max: millis("retry_max_ms"),
+            replica: resolved.replica("replica"),
+            advertise_addr: resolved.text("advertise_addr").to_owned(),
+            replica_interval: millis("replica_interval_ms"),
+            replica_lost: lost_after(millis("replica_interval_ms"), millis("replica_lost_ms"))?,
             memory_bytes_max: resolved.number("memory_bytes_max"),
             gate_at_start: match resolved.text("gate_at_start") {
                 "refuse" => Gate::Refuse,
@@ -127,6 +135,18 @@ impl Config {
     pub fn shutdown_max(&self) -> Duration {
         self.drain_delay + STOP_TIMEOUT + self.drain_timeout
     }
+}
+
+/// A server that writes as it is told must not count as lost between two writes, which are an interval and
+/// a half apart at most.
+fn lost_after(interval: Duration, lost: Duration) -> Result<Duration, Problems> {
+    if lost >= interval * 2 {
+        return Ok(lost);
+    }
+    let (lost, interval) = (lost.as_millis(), interval.as_millis());
+    Err(Problems(vec![format!(
+        "replica_lost_ms: {lost} is less than twice replica_interval_ms, which is {interval}"
+    )]))
 }
 
 fn threads(asked: usize) -> usize {

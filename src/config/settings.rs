@@ -14,6 +14,10 @@ pub enum Kind {
     Models,
     /// The URL of a registry.
     Registry,
+    /// The name of a replica, or nothing.
+    Replica,
+    /// A host and a port, or nothing.
+    HostPort,
     /// What a bucket is reached with, or nothing.
     S3,
     /// One of these words.
@@ -238,6 +242,32 @@ pub const SETTINGS: &[Setting] = &[
         Some("60000"),
         Kind::Number(1, DAY_MS),
         "Longest wait between attempts at a load, in ms",
+    ),
+    setting(
+        "replica",
+        Some(""),
+        Kind::Replica,
+        "Name of this server among all that follow the registry; empty = the machine's, and a number kept in \
+         cache_dir",
+    ),
+    setting(
+        "advertise_addr",
+        Some(""),
+        Kind::HostPort,
+        "Host and port at which others reach the data listener; empty = as data_addr says",
+    ),
+    setting(
+        "replica_interval_ms",
+        Some("60000"),
+        Kind::Number(100, DAY_MS / 4),
+        "Mean time between two writes of what this server serves; a change is written within about a second, \
+         in ms",
+    ),
+    setting(
+        "replica_lost_ms",
+        Some("180000"),
+        Kind::Number(1000, DAY_MS),
+        "Silence after which a server counts as lost, at least twice the interval of all, in ms",
     ),
     setting(
         "memory_bytes_max",

@@ -7,6 +7,7 @@ pub mod client;
 mod dispatch;
 mod encoded;
 mod explain;
+mod fleet;
 mod health;
 mod layers;
 mod models;

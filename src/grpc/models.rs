@@ -3,13 +3,15 @@
 use super::layers::Deadline;
 use super::proto::model_service_server::ModelService;
 use super::proto::{
-    GetModelStatusRequest, GetModelStatusResponse, ListModelVersionsRequest,
-    ListModelVersionsResponse, ProposeRolloutRequest, ProposeRolloutResponse, ReloadModelRequest,
-    ReloadModelResponse, VersionState as WireState,
+    GetModelStatusRequest, GetModelStatusResponse, GetRolloutStatusRequest,
+    GetRolloutStatusResponse, ListModelVersionsRequest, ListModelVersionsResponse,
+    ProposeRolloutRequest, ProposeRolloutResponse, ReloadModelRequest, ReloadModelResponse,
+    VersionState as WireState,
 };
 use super::validate::Violations;
 use super::wire;
 use crate::error::{CallError, with_causes};
+use crate::fleet::Fleet;
 use crate::lifecycle::{Change, Input, ModelHandle, Proposal, Reply, main_version};
 use futures::StreamExt;
 use hotshelf_registry::{Registry, RolloutDraft, Version};
@@ -37,6 +39,8 @@ pub struct Operations {
     pub default_model: String,
     /// Where versions are.
     pub registry: Registry,
+    /// All servers that follow it.
+    pub fleet: Fleet,
     /// Longest wait of a reload whose caller set no deadline.
     pub reload_timeout: Duration,
 }
@@ -293,7 +297,9 @@ impl ModelService for ModelOperator {
         let mut bad = Violations::default();
         bad.model(&model);
         bad.finish()?;
-        Ok(Response::new(wire::status(self.0.handle(&model)?)))
+        let mut status = wire::status(self.0.handle(&model)?);
+        status.silent = self.0.member(&model)?.silent();
+        Ok(Response::new(status))
     }
 
     async fn list_model_versions(
@@ -301,5 +307,13 @@ impl ModelService for ModelOperator {
         request: Request<ListModelVersionsRequest>,
     ) -> Result<Response<ListModelVersionsResponse>, Status> {
         Ok(Response::new(self.0.list(request.into_inner()).await?))
+    }
+
+    async fn get_rollout_status(
+        &self,
+        request: Request<GetRolloutStatusRequest>,
+    ) -> Result<Response<GetRolloutStatusResponse>, Status> {
+        let request = request.into_inner();
+        Ok(Response::new(self.0.rollout_status(&request.model).await?))
     }
 }

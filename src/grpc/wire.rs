@@ -48,6 +48,8 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
         registry_error: status.registry_error.clone(),
         skipped_rollouts: status.skipped_rollouts.clone(),
         registry_writing: handle.writing.borrow().to_string(),
+        // The fleet's part to say.
+        silent: String::new(),
     }
 }
 
@@ -94,7 +96,7 @@ pub(super) fn live_rollout(status: &ManagerStatus) -> Option<Rollout> {
 }
 
 /// What should answer requests; where it is not what does, with the shares of this server's clock.
-fn desired_rollout(status: &ManagerStatus) -> Option<Rollout> {
+pub(super) fn desired_rollout(status: &ManagerStatus) -> Option<Rollout> {
     let desired = status.desired.as_ref()?;
     let is_live = |live: &&RolloutRecord| live.as_parent() == desired.as_parent();
     match status.live.as_ref().filter(is_live) {
@@ -107,14 +109,10 @@ fn desired_rollout(status: &ManagerStatus) -> Option<Rollout> {
 }
 
 fn wire_rollout(record: &RolloutRecord, candidate_bp: u16) -> Rollout {
-    let arms = record.arms_with(candidate_bp).into_iter().map(|arm| Arm {
-        name: arm.name,
-        version: arm.version.get(),
-        share_bp: arm.share_bp.into(),
-    });
+    let arms = record.arms_with(candidate_bp);
     Rollout {
         number: record.number.get(),
-        arms: arms.collect(),
+        arms: arms.iter().map(wire_arm).collect(),
         author: record.author.clone(),
         reason: record.reason.clone(),
         created_at: record.created_at.parse::<Timestamp>().ok(),
@@ -137,6 +135,14 @@ fn wire_ramp(ramp: &Ramp) -> WireRamp {
         steps: ramp.steps.iter().map(step).collect(),
         elapsed: Some(seconds(ramp.elapsed_s)),
         paused: ramp.is_paused,
+    }
+}
+
+pub(super) fn wire_arm(arm: &hotshelf_registry::Arm) -> Arm {
+    Arm {
+        name: arm.name.clone(),
+        version: arm.version.get(),
+        share_bp: arm.share_bp.into(),
     }
 }
 

@@ -39,4 +39,5 @@ pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};
 pub use status::{ManagerStatus, ModelStatus};
+pub(crate) use watch::around;
 pub use writing::Writing;

@@ -214,7 +214,7 @@ impl Watch {
 }
 
 /// Between half and one and a half of a mean wait, so that replicas that began together spread.
-pub(super) fn around(mean: Duration, jitter: &mut ChaCha8Rng) -> Duration {
+pub(crate) fn around(mean: Duration, jitter: &mut ChaCha8Rng) -> Duration {
     let spread = f64::from(jitter.next_u32()) / f64::from(u32::MAX);
     mean.mul_f64(0.5 + spread)
 }

@@ -33,6 +33,8 @@ pub struct LifecycleMetrics {
     pub keep_errors: IntCounterVec,
     /// Rollout records passed over.
     pub rollouts_skipped: IntCounterVec,
+    /// Attempts to tell the fleet what is served here that failed.
+    pub replica_errors: IntCounterVec,
 }
 
 impl LifecycleMetrics {
@@ -98,6 +100,10 @@ impl LifecycleMetrics {
             rollouts_skipped: counter(
                 "hotshelf_rollouts_skipped_total",
                 "Rollout records passed over.",
+            )?,
+            replica_errors: counter(
+                "hotshelf_replica_state_errors_total",
+                "Attempts to tell the fleet what is served here that failed.",
             )?,
         })
     }

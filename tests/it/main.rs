@@ -11,6 +11,7 @@ mod callers_text;
 mod command_line;
 mod config;
 mod connections;
+mod fleet;
 mod floods;
 mod h2spec;
 mod harness;

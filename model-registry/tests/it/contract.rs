@@ -9,8 +9,12 @@ use futures::future::join_all;
 use hotshelf_registry::{CacheDir, VersionState};
 use std::collections::BTreeSet;
 
+mod replicas;
 mod rollouts;
 
+use replicas::{
+    a_replica_overwrites_its_own_file_and_no_other, a_replica_that_cannot_be_read_is_an_entry,
+};
 use rollouts::{
     a_log_follows_without_listing, a_rollout_names_its_parent_and_that_ones_stored_bytes,
     junk_is_skipped_reported_and_never_reused,
@@ -54,6 +58,8 @@ on_every_backend!(
     the_chain_never_forks,
     junk_is_skipped_reported_and_never_reused,
     a_log_follows_without_listing,
+    a_replica_overwrites_its_own_file_and_no_other,
+    a_replica_that_cannot_be_read_is_an_entry,
 );
 
 async fn an_empty_registry_has_nothing_and_gets_no_folder(fresh: Fresh) {

@@ -12,6 +12,7 @@ mod faulty_s3;
 mod hostile;
 mod kill;
 mod reading;
+mod replicas;
 mod rollouts;
 #[allow(dead_code, reason = "shared with the server's tests")]
 #[path = "../../../tests/it/tools/rule.rs"]

@@ -1,11 +1,13 @@
 //! A client for the command line and the demo: plain types in, plain types out, which are also the
 //! shape of `--json`.
 
+mod fleet;
 mod models;
 mod recommend;
 mod rollouts;
 mod similar;
 
+pub use fleet::{CountsInfo, FleetInfo, ReplicaInfo};
 pub use models::{FailureInfo, PhaseInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
 pub use recommend::{
     Explanation, FilterAsk, RecommendAsk, Recommendation, RecommendationList, RetrievalInfo,

@@ -102,6 +102,8 @@ pub struct StatusInfo {
     pub registry_writing: String,
     /// Records passed over.
     pub skipped_rollouts: Vec<String>,
+    /// Why the server tells the fleet nothing of itself; empty where it does.
+    pub silent: String,
 }
 
 impl Client {
@@ -194,6 +196,7 @@ impl From<GetModelStatusResponse> for StatusInfo {
             registry_error: status.registry_error,
             registry_writing: status.registry_writing,
             skipped_rollouts: status.skipped_rollouts,
+            silent: status.silent,
         }
     }
 }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use hotshelf::grpc::proto::model_service_client::ModelServiceClient;
 use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use hotshelf::grpc::proto::{
-    GetModelStatusRequest, GetModelStatusResponse, RecommendRequest, RecommendResponse,
-    ReloadModelRequest, ReloadModelResponse, SimilarProductsRequest, SimilarProductsResponse,
+    GetModelStatusRequest, GetModelStatusResponse, GetRolloutStatusRequest,
+    GetRolloutStatusResponse, RecommendRequest, RecommendResponse, ReloadModelRequest,
+    ReloadModelResponse, SimilarProductsRequest, SimilarProductsResponse,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
@@ -82,6 +83,17 @@ impl Server {
         self.operator()
             .await
             .get_model_status(request)
+            .await
+            .unwrap()
+            .into_inner()
+    }
+
+    /// The fleet as this server sees it.
+    pub(crate) async fn fleet(&self) -> GetRolloutStatusResponse {
+        let request = GetRolloutStatusRequest::default();
+        let mut operator = self.operator().await;
+        operator
+            .get_rollout_status(request)
             .await
             .unwrap()
             .into_inner()

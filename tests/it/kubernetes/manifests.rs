@@ -5,7 +5,7 @@ use std::process::Command;
 use hotshelf::config::SETTINGS;
 use serde_json::{Value, json};
 
-use super::rendered::{KUSTOMIZATIONS, Rendered};
+use super::rendered::{KUSTOMIZATIONS, POD_IP, POD_NAME, Rendered};
 
 /// The newest Kubernetes whose schemas they are held to.
 const KUBERNETES: &str = "1.35";
@@ -94,10 +94,28 @@ fn every_variable_is_a_setting() {
         let Some(rendered) = Rendered::of(kustomization) else {
             return;
         };
-        for (name, _) in rendered.environment() {
-            let is_setting = SETTINGS.iter().any(|setting| setting.variable() == name);
+        let environment = rendered.environment();
+        let own = environment.iter().map(|(name, _)| name);
+        for name in own.filter(|name| name.starts_with("HOTSHELF_")) {
+            let is_setting = SETTINGS.iter().any(|setting| setting.variable() == *name);
             assert!(is_setting, "{name}");
         }
+    }
+}
+
+#[test]
+fn a_pod_tells_the_fleet_its_own_name_and_where_it_is_reached() {
+    for kustomization in KUSTOMIZATIONS {
+        let Some(rendered) = Rendered::of(kustomization) else {
+            return;
+        };
+        assert_eq!(rendered.setting("replica"), POD_NAME);
+        let data = rendered.setting("data_addr");
+        let (_, port) = data.rsplit_once(':').unwrap();
+        assert_eq!(
+            rendered.setting("advertise_addr"),
+            format!("{POD_IP}:{port}")
+        );
     }
 }
 

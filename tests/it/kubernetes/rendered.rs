@@ -10,6 +10,11 @@ use crate::tools;
 /// Every kustomization that somebody would apply.
 pub(super) const KUSTOMIZATIONS: [&str; 3] = ["base", "overlays/laptop", "overlays/monitored"];
 
+/// What the kubelet tells a pod of itself in these tests.
+pub(super) const POD_NAME: &str = "hotshelf-5d7f-x2x";
+/// The same.
+pub(super) const POD_IP: &str = "10.244.0.7";
+
 /// Reads documents of YAML and writes them as one list of JSON.
 const AS_JSON: &str = "import json, sys, yaml; \
                        json.dump([d for d in yaml.safe_load_all(sys.stdin) if d], sys.stdout)";
@@ -75,7 +80,7 @@ impl Rendered {
         &containers[0]
     }
 
-    /// The container's environment; optional secrets are absent.
+    /// The container's environment, as the kubelet fills it in; optional secrets are absent.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         let container = self.container();
         let mut variables = Vec::new();
@@ -90,8 +95,17 @@ impl Rendered {
             variables.extend(texts);
         }
         for variable in container["env"].as_array().unwrap() {
-            let secret = &variable["valueFrom"]["secretKeyRef"];
-            assert_eq!(secret["optional"], true, "{variable}");
+            let name = variable["name"].as_str().unwrap().to_owned();
+            let field = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str();
+            match (variable["value"].as_str(), field) {
+                (Some(text), _) => variables.push((name, expanded(text, &variables))),
+                (None, Some("metadata.name")) => variables.push((name, POD_NAME.to_owned())),
+                (None, Some("status.podIP")) => variables.push((name, POD_IP.to_owned())),
+                _ => {
+                    let secret = &variable["valueFrom"]["secretKeyRef"];
+                    assert_eq!(secret["optional"], true, "{variable}");
+                }
+            }
         }
         variables
     }
@@ -108,6 +122,16 @@ impl Rendered {
             .find(|(name, _)| *name == setting.variable());
         given.map_or_else(|| setting.default.unwrap().to_owned(), |(_, text)| text)
     }
+}
+
+/// A value in which variables that stand before it are named as `$(NAME)`.
+fn expanded(text: &str, before: &[(String, String)]) -> String {
+    let named = before.iter();
+    let text = named.fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("$({name})"), value)
+    });
+    assert!(!text.contains("$("), "{text}: named before it is there");
+    text
 }
 
 fn as_json(validator: &Path, yaml: &[u8]) -> Vec<Value> {

@@ -45,7 +45,7 @@ struct Shared {
 }
 
 /// Listens until dropped.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     shared: Arc<Shared>,
     reached: mpsc::Receiver<()>,
     address: SocketAddr,
@@ -53,7 +53,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    pub(super) async fn before(server: SocketAddr) -> Self {
+    pub(crate) async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, reached) = mpsc::channel(1);
@@ -73,7 +73,7 @@ impl Proxy {
         }
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 

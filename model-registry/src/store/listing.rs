@@ -1,0 +1,59 @@
+//! What stands below a folder, with sizes and the store's times.
+
+use super::meaning::read_error;
+use super::{Error, Store};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use object_store::path::Path;
+
+/// One object below a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// Where it is.
+    pub(crate) path: Path,
+    /// The segments of its path below the folder, one or more.
+    pub(crate) below: Vec<String>,
+    /// When the store took it, by the store's clock.
+    pub(crate) modified: Timestamp,
+}
+
+impl Store {
+    /// Every object below a folder. Refuses more than `max`, so that a part is never taken for the whole.
+    pub(crate) async fn listed(
+        &self,
+        what: &str,
+        folder: &Path,
+        max: usize,
+    ) -> Result<Vec<Listed>, Error> {
+        let call = || async {
+            let mut listing = self.backend.objects.list(Some(folder));
+            let mut found = Vec::new();
+            while let Some(meta) = listing.try_next().await? {
+                if found.len() == max {
+                    return Ok(None);
+                }
+                let below = meta.location.prefix_match(folder);
+                let below: Vec<String> = below
+                    .into_iter()
+                    .flatten()
+                    .map(|segment| segment.as_ref().to_owned())
+                    .collect();
+                let modified = meta.last_modified.timestamp_millis();
+                found.push(Listed {
+                    // A time beyond what can be told is one of an object that nobody wrote just now.
+                    modified: Timestamp::from_millisecond(modified).unwrap_or_default(),
+                    path: meta.location,
+                    below,
+                });
+            }
+            Ok(Some(found))
+        };
+        let listed = self.tried(self.retry.call_timeout, call).await;
+        let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
+        listed.ok_or_else(|| Error::TooLarge {
+            what: format!("number of objects among {what}"),
+            found: max as u64 + 1,
+            limit: max as u64,
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! `hotshelf status --fleet`: every replica in one table, once or again and again.
+
+use super::status::in_words;
+use super::{block_on, table, write_json};
+use crate::grpc::client::{Client, CountsInfo, FleetInfo, ReplicaInfo};
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+/// To the upper left corner, with nothing on the screen.
+const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
+
+/// What to ask, and how to show it.
+pub(super) struct Look<'a> {
+    pub(super) admin: &'a str,
+    pub(super) model: &'a str,
+    pub(super) is_json: bool,
+    /// `None`: once.
+    pub(super) every: Option<Duration>,
+}
+
+impl Look<'_> {
+    /// Shows the fleet once, or until interrupted. A server that does not answer ends the first kind; the
+    /// second says so and goes on asking, as it may be the one that is being restarted.
+    pub(super) fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Some(every) = self.every else {
+            let fleet = block_on(self.ask())?;
+            return self.show(&fleet, out);
+        };
+        let is_screen = !self.is_json && std::io::stdout().is_terminal();
+        block_on(async {
+            loop {
+                let asked = self.ask().await;
+                if is_screen {
+                    write!(out, "{CLEAR}")?;
+                }
+                match asked {
+                    Ok(fleet) => self.show(&fleet, out)?,
+                    Err(error) if self.is_json => {
+                        write_json(out, &serde_json::json!({ "error": super::said(&error) }))?;
+                    }
+                    Err(error) => writeln!(out, "{}", super::said(&error))?,
+                }
+                if !is_screen && !self.is_json {
+                    writeln!(out)?;
+                }
+                out.flush()?;
+                tokio::time::sleep(every).await;
+            }
+        })
+    }
+
+    async fn ask(&self) -> anyhow::Result<FleetInfo> {
+        Ok(Client::connect(self.admin).await?.fleet(self.model).await?)
+    }
+
+    fn show(&self, fleet: &FleetInfo, out: &mut dyn Write) -> anyhow::Result<()> {
+        if self.is_json {
+            return write_json(out, fleet);
+        }
+        write_text(out, fleet)
+    }
+}
+
+fn write_text(out: &mut dyn Write, fleet: &FleetInfo) -> anyhow::Result<()> {
+    writeln!(out, "model    {}", fleet.model)?;
+    writeln!(out, "desired  {}", in_words(fleet.desired.as_ref()))?;
+    writeln!(out, "replicas {}", counted(&fleet.counts))?;
+    if !fleet.silent.is_empty() {
+        writeln!(out, "silent   {}", one_line(&fleet.silent))?;
+    }
+    if !fleet.replicas_error.is_empty() {
+        writeln!(
+            out,
+            "registry {}; the others as seen last",
+            one_line(&fleet.replicas_error)
+        )?;
+    }
+    let heads = [
+        "replica", "state", "live", "heard", "serves", "behind", "told", "address", "note",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(fleet.replicas.iter().map(row));
+    table::write(out, &rows)?;
+    Ok(())
+}
+
+fn row(replica: &ReplicaInfo) -> Vec<String> {
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    let arms = replica.arms.iter().map(|arm| {
+        let percent = f64::from(arm.share_bp) / 100.0;
+        format!("{} {percent} %", arm.version)
+    });
+    let arms = arms.collect::<Vec<_>>().join(", ");
+    let asked = if replica.is_asked { " *" } else { "" };
+    let told = match replica.is_asked {
+        true => "now".to_owned(),
+        false => format!("{} ago", span(replica.age_s)),
+    };
+    vec![
+        format!("{}{asked}", replica.replica),
+        replica.standing.clone(),
+        number(replica.live_rollout),
+        number(replica.heard_rollout),
+        if arms.is_empty() {
+            "-".to_owned()
+        } else {
+            arms
+        },
+        replica.lag_s.map_or("-".to_owned(), span),
+        told,
+        replica.address.clone(),
+        one_line(&replica.held_back_by),
+    ]
+}
+
+/// `4: 2 serving, 1 loading, 1 lost`; what there is none of is left out.
+fn counted(counts: &CountsInfo) -> String {
+    let all = [
+        (counts.serving, "serving"),
+        (counts.loading, "loading"),
+        (counts.failed, "failed"),
+        (counts.lost, "lost"),
+        (counts.stopped, "stopped"),
+        (counts.unreadable, "unreadable"),
+    ];
+    let sum: u32 = all.iter().map(|(count, _)| count).sum();
+    let some = all.iter().filter(|(count, _)| *count > 0);
+    let said: Vec<String> = some
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    match said.as_slice() {
+        [] => sum.to_string(),
+        said => format!("{sum}: {}", said.join(", ")),
+    }
+}
+
+/// A length of time in its largest unit.
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::client::{ArmInfo, RolloutInfo};
+
+    fn replica(name: &str, standing: &str) -> ReplicaInfo {
+        ReplicaInfo {
+            replica: name.to_owned(),
+            address: "10.0.0.7:50051".to_owned(),
+            build: "0.1.0".to_owned(),
+            standing: standing.to_owned(),
+            live_rollout: Some(30),
+            heard_rollout: Some(31),
+            lag_s: Some(200.0),
+            held_back_by: "version 12: part als.safetensors\nis corrupt".to_owned(),
+            degraded: String::new(),
+            arms: vec![ArmInfo {
+                name: "main".to_owned(),
+                version: 11,
+                share_bp: 9_950,
+            }],
+            age_s: 7_300.0,
+            is_asked: false,
+            started_at: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_fleet_is_a_table_with_what_holds_each_replica_back() {
+        let own = ReplicaInfo {
+            live_rollout: Some(31),
+            lag_s: None,
+            held_back_by: String::new(),
+            is_asked: true,
+            ..replica("pod-1", "serving")
+        };
+        let unread = ReplicaInfo {
+            live_rollout: None,
+            heard_rollout: None,
+            arms: Vec::new(),
+            address: String::new(),
+            age_s: 59.6,
+            ..replica("pod-3", "unreadable")
+        };
+        let fleet = FleetInfo {
+            model: "shop".to_owned(),
+            desired: Some(RolloutInfo {
+                ramp: None,
+                salt: String::new(),
+                number: 31,
+                arms: own.arms.clone(),
+                author: "ann".to_owned(),
+                reason: "fresher".to_owned(),
+                created_at: "2026-11-25T10:00:00Z".to_owned(),
+            }),
+            replicas: vec![own, replica("pod-2", "failed"), unread],
+            counts: CountsInfo {
+                serving: 1,
+                failed: 1,
+                unreadable: 1,
+                ..CountsInfo::default()
+            },
+            replicas_error: String::new(),
+            silent: "read-only".to_owned(),
+        };
+        let mut out = Vec::new();
+        write_text(&mut out, &fleet).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        let expected = "\
+model    shop
+desired  rollout 31: main version 11 at 99.5 % (2026-11-25T10:00:00Z, by ann: fresher)
+replicas 3: 1 serving, 1 failed, 1 unreadable
+silent   read-only
+replica  state       live  heard  serves     behind  told      address         note
+pod-1 *  serving     31    31     11 99.5 %  -       now       10.0.0.7:50051
+pod-2    failed      30    31     11 99.5 %  3 min   2 h ago   10.0.0.7:50051  version 12: part als.safetensors is corrupt
+pod-3    unreadable  -     -      -          3 min   60 s ago                  version 12: part als.safetensors is corrupt
+";
+        assert_eq!(said, expected);
+    }
+}

@@ -1,0 +1,160 @@
+//! Who this replica is: the name that its files bear, and where others reach it.
+
+use hotshelf_registry::ReplicaId;
+use jiff::Timestamp;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Where the name stands in the cache folder; no model's folder begins with a dot.
+const FILE: &str = ".replica";
+/// Longest piece of the machine's name in a replica's, in bytes (chosen: a number follows it).
+const MACHINE_BYTES_MAX: usize = 48;
+
+/// Why a replica has no name.
+#[derive(Debug, thiserror::Error)]
+#[error("the system has no randomness to name this replica by")]
+pub struct IdentityError(#[from] getrandom::Error);
+
+/// Who tells.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Distinct among all that follow the registry.
+    pub replica: ReplicaId,
+    /// Where others reach the data listener, `host:port`.
+    pub address: String,
+    /// The program.
+    pub build: &'static str,
+    /// By this machine's clock.
+    pub started_at: Timestamp,
+}
+
+impl Identity {
+    /// `named` and `advertised` as configured; empty leaves it to this machine. A name that is not
+    /// configured is the machine's with a number that is drawn once and kept in the cache folder, which is
+    /// one process's own: so a restart is the same replica, and two servers of one machine are two.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn find(
+        (named, advertised): (Option<ReplicaId>, &str),
+        cache: &Path,
+        data: SocketAddr,
+    ) -> Result<Self, IdentityError> {
+        let machine = machine_name();
+        let replica = match named {
+            Some(named) => named,
+            None => kept(&cache.join(FILE), &machine)?,
+        };
+        let address = match (advertised, data.ip().is_unspecified()) {
+            ("", true) => format!("{machine}:{}", data.port()),
+            ("", false) => data.to_string(),
+            (advertised, _) => advertised.to_owned(),
+        };
+        Ok(Self {
+            replica,
+            address,
+            build: env!("CARGO_PKG_VERSION"),
+            started_at: Timestamp::now(),
+        })
+    }
+}
+
+/// The name kept here, or a new one.
+fn kept(file: &Path, machine: &str) -> Result<ReplicaId, IdentityError> {
+    let known = std::fs::read_to_string(file);
+    if let Some(known) = known.ok().and_then(|text| text.trim().parse().ok()) {
+        return Ok(known);
+    }
+    let drawn = draw(machine)?;
+    if let Err(error) = keep(file, &drawn) {
+        tracing::warn!(%error, replica = %drawn,
+            "the name of this replica cannot be kept; a restart will be another one");
+    }
+    Ok(drawn)
+}
+
+fn keep(file: &Path, replica: &ReplicaId) -> io::Result<()> {
+    std::fs::write(file, format!("{replica}\n"))
+}
+
+fn draw(machine: &str) -> Result<ReplicaId, IdentityError> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes)?;
+    let number = u32::from_be_bytes(bytes);
+    let name = format!("{}-{number:08x}", as_name(machine));
+    Ok(name
+        .parse()
+        .expect("as_name gives what a name may begin with, and digits follow"))
+}
+
+/// The beginning of a replica's name: what of the machine's may stand in one.
+fn as_name(machine: &str) -> String {
+    let plain = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
+        _ => '-',
+    };
+    let name: String = machine.chars().map(plain).take(MACHINE_BYTES_MAX).collect();
+    match name.trim_matches('-') {
+        "" => "replica".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn machine_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(named: &str, advertised: &str, cache: &Path, data: &str) -> Identity {
+        let named = named.parse().ok();
+        Identity::find((named, advertised), cache, data.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_restart_is_the_same_replica_and_another_cache_is_another() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let name = |cache: &Path| found("", "", cache, "127.0.0.1:1").replica;
+        let first = name(one.path());
+        assert_eq!(name(one.path()), first);
+        assert_ne!(name(other.path()), first);
+        // What is kept and is no name is drawn anew, and kept.
+        std::fs::write(one.path().join(FILE), "../..").unwrap();
+        let second = name(one.path());
+        assert_ne!(second, first);
+        assert_eq!(name(one.path()), second);
+    }
+
+    #[test]
+    fn what_is_configured_goes_over_what_the_machine_says() {
+        let cache = tempfile::tempdir().unwrap();
+        let identity = found("pod-7", "pod-7.shop:1", cache.path(), "0.0.0.0:50051");
+        assert_eq!(identity.replica.as_str(), "pod-7");
+        assert_eq!(identity.address, "pod-7.shop:1");
+        assert!(!cache.path().join(FILE).exists());
+        let identity = found("pod-7", "", cache.path(), "10.0.0.7:50051");
+        assert_eq!(identity.address, "10.0.0.7:50051");
+        let identity = found("pod-7", "", cache.path(), "0.0.0.0:50051");
+        assert_eq!(identity.address, format!("{}:50051", machine_name()));
+    }
+
+    #[test]
+    fn every_machines_name_begins_a_replicas() {
+        let long = "x".repeat(300);
+        for (machine, name) in [
+            ("Web_7.example.org", "web-7-example-org"),
+            ("-ÄÖ-", "replica"),
+            ("", "replica"),
+            (&long, &long[..48]),
+        ] {
+            assert_eq!(as_name(machine), name);
+            assert!(draw(machine).unwrap().as_str().starts_with(name));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The fleet: all servers that follow one registry, as they tell of themselves.
+//!
+//! ```text
+//! this server's status ─▶ teller ──▶ replicas/<this>.json ─┐
+//!                                    replicas/<other>.json ─┼─▶ view: who serves what, and what holds it back
+//!                                    …                      ┘      └─▶ wait: until so many serve a rollout
+//! ```
+//!
+//! Nothing here decides what is served: every replica follows the rollouts by itself, and one that tells
+//! nothing serves all the same. Knows neither gRPC nor sockets.
+
+mod identity;
+mod member;
+mod teller;
+mod view;
+mod wait;
+
+pub use identity::{Identity, IdentityError};
+pub use member::{Fleet, FleetConfig, Member, Telling};
+pub use view::{Counts, FleetView, ReplicaView, Standing};
+pub use wait::{Quorum, Waited};

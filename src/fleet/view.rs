@@ -1,0 +1,324 @@
+//! From what replicas tell to what people and waiters see: who serves the desired rollout, who does not,
+//! and what holds each one back. Pure, but for [`History`].
+
+use super::identity::Identity;
+use crate::lifecycle::{ModelStatus, VersionState};
+use hotshelf_registry::{
+    FORMAT, ModelName, Parent, ReplicaId, ReplicaState, ReplicaVersion, RolloutRecord, SeenReplica,
+    Told, Version,
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How a replica stands to the desired rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It serves it, or a newer one.
+    Serving,
+    /// It is on its way, or has not heard of it yet.
+    Loading,
+    /// It cannot bring up a version of it, and serves what it served before.
+    Failed,
+    /// Nothing has been heard of it for too long.
+    Lost,
+    /// It ended in good order.
+    Stopped,
+    /// Its file cannot be read.
+    Unreadable,
+}
+
+impl Standing {
+    /// The word used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Loading => "loading",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Stopped => "stopped",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Whether a rollout has to reach it: all but who is lost or has stopped.
+    pub fn is_counted_on(self) -> bool {
+        !matches!(self, Self::Lost | Self::Stopped)
+    }
+}
+
+/// One replica.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplicaView {
+    /// Its name.
+    pub replica: ReplicaId,
+    /// How it stands to the desired rollout.
+    pub standing: Standing,
+    /// Is it the one that was asked? Then this is what it knows, and not what it last wrote.
+    pub is_own: bool,
+    /// What it told; `None` where its file cannot be read.
+    pub state: Option<ReplicaState>,
+    /// Since it told it, by the store's clock; zero for the one that was asked.
+    pub age: Duration,
+    /// How long the desired rollout has been waiting for it; `None` where it serves it.
+    pub lag: Option<Duration>,
+    /// What holds it back; empty where nothing does.
+    pub held_back_by: String,
+}
+
+/// All replicas of one model that are not gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetView {
+    /// The newest rollout that the replica asked has heard of.
+    pub desired: Option<RolloutRecord>,
+    /// By name.
+    pub replicas: Vec<ReplicaView>,
+    /// Not empty: why the files of the other replicas could not be read.
+    pub trouble: String,
+    /// Not empty: why the replica asked writes no file, and so is silent or lost to the others.
+    pub silent: String,
+}
+
+/// How many stand how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the standings, counted")]
+pub struct Counts {
+    pub serving: u32,
+    pub loading: u32,
+    pub failed: u32,
+    pub lost: u32,
+    pub stopped: u32,
+    pub unreadable: u32,
+}
+
+impl FleetView {
+    /// Counts the standings.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for replica in &self.replicas {
+            *match replica.standing {
+                Standing::Serving => &mut counts.serving,
+                Standing::Loading => &mut counts.loading,
+                Standing::Failed => &mut counts.failed,
+                Standing::Lost => &mut counts.lost,
+                Standing::Stopped => &mut counts.stopped,
+                Standing::Unreadable => &mut counts.unreadable,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// Since when versions are in their states, as far as this process has seen.
+#[derive(Debug, Default)]
+pub(super) struct History(BTreeMap<Version, (VersionState, String)>);
+
+impl History {
+    /// Versions that are no longer told of are forgotten.
+    fn since(&mut self, status: &ModelStatus, now: Timestamp) -> BTreeMap<Version, String> {
+        let versions = status.manager.versions.iter();
+        let known = versions.map(|(version, entry)| {
+            let before = self.0.remove(version);
+            let same = before.filter(|(state, _)| *state == entry.state);
+            let since = same.map_or_else(|| text(now), |(_, since)| since);
+            (*version, (entry.state, since))
+        });
+        let known: BTreeMap<_, _> = known.collect();
+        self.0 = known;
+        let since = self.0.iter();
+        since.map(|(v, (_, since))| (*v, since.clone())).collect()
+    }
+}
+
+/// RFC 3339, to the millisecond.
+fn text(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// What this replica has to tell.
+pub(super) fn own_state(
+    (model, identity): (&ModelName, &Identity),
+    status: &ModelStatus,
+    history: &mut History,
+) -> ReplicaState {
+    let since = history.since(status, Timestamp::now());
+    let manager = &status.manager;
+    let versions = manager.versions.iter().map(|(version, entry)| {
+        let failure = entry.failure.as_ref();
+        let reason = failure.map(|failure| failure.error.message.clone());
+        ReplicaVersion {
+            version: *version,
+            state: entry.state.as_str().to_owned(),
+            since: since.get(version).cloned().unwrap_or_default(),
+            reason: reason.unwrap_or_else(|| entry.degraded.clone()),
+        }
+    });
+    let live = manager.live.as_ref();
+    ReplicaState {
+        format: FORMAT,
+        model: model.clone(),
+        replica: identity.replica.clone(),
+        address: identity.address.clone(),
+        build: identity.build.to_owned(),
+        started_at: text(identity.started_at),
+        // The registry sets it when it writes.
+        written_at: text(identity.started_at),
+        is_stopped: false,
+        heard: manager.desired.as_ref().map(RolloutRecord::as_parent),
+        live: live.map(RolloutRecord::as_parent),
+        arms: live
+            .map(|live| live.arms_with(manager.candidate_bp))
+            .unwrap_or_default(),
+        versions: versions.collect(),
+        degraded: manager.degraded.clone(),
+        registry_trouble: status.registry_error.clone(),
+    }
+}
+
+/// What the standings are judged by.
+pub(super) struct Judge<'a> {
+    pub(super) desired: Option<&'a RolloutRecord>,
+    pub(super) lost_after: Duration,
+    pub(super) now: Timestamp,
+}
+
+impl Judge<'_> {
+    /// The replica that was asked, by what it knows.
+    pub(super) fn own(&self, state: ReplicaState) -> ReplicaView {
+        let replica = state.replica.clone();
+        let mut view = self.judged(replica, state, Duration::ZERO);
+        view.is_own = true;
+        view
+    }
+
+    /// Another one, by its file; `None` where it is gone.
+    pub(super) fn other(&self, seen: SeenReplica) -> Option<ReplicaView> {
+        let SeenReplica { replica, age, told } = seen;
+        match told {
+            Told::Gone => None,
+            Told::State(state) => Some(self.judged(replica, *state, age)),
+            Told::Problem { why, .. } => Some(ReplicaView {
+                replica,
+                standing: match age > self.lost_after {
+                    true => Standing::Lost,
+                    false => Standing::Unreadable,
+                },
+                is_own: false,
+                state: None,
+                age,
+                lag: self.lag(),
+                held_back_by: why,
+            }),
+        }
+    }
+
+    fn judged(&self, replica: ReplicaId, state: ReplicaState, age: Duration) -> ReplicaView {
+        let standing = self.standing(&state, age);
+        let held_back_by = self.held_back_by(&state, standing, age);
+        ReplicaView {
+            replica,
+            standing,
+            is_own: false,
+            age,
+            lag: self.lag().filter(|_| !self.is_served_by(&state)),
+            held_back_by,
+            state: Some(state),
+        }
+    }
+
+    fn standing(&self, state: &ReplicaState, age: Duration) -> Standing {
+        if state.is_stopped {
+            Standing::Stopped
+        } else if age > self.lost_after {
+            Standing::Lost
+        } else if self.is_served_by(state) {
+            Standing::Serving
+        } else if self.failure(state).is_some() {
+            Standing::Failed
+        } else {
+            Standing::Loading
+        }
+    }
+
+    fn is_served_by(&self, state: &ReplicaState) -> bool {
+        match self.desired {
+            Some(desired) => serves(state, desired.as_parent()),
+            None => state.live.is_some(),
+        }
+    }
+
+    /// The first version of the desired rollout that this replica cannot bring up.
+    fn failure<'s>(&self, state: &'s ReplicaState) -> Option<&'s ReplicaVersion> {
+        let wanted = self.wanted(state);
+        let mut failed = wanted.filter(|version| version.state == VersionState::Failed.as_str());
+        failed.next()
+    }
+
+    /// What it tells of the desired rollout's versions.
+    fn wanted<'s>(&self, state: &'s ReplicaState) -> impl Iterator<Item = &'s ReplicaVersion> {
+        let arms = self.desired.into_iter().flat_map(|desired| &desired.arms);
+        arms.filter_map(|arm| {
+            let mut versions = state.versions.iter();
+            versions.find(|version| version.version == arm.version)
+        })
+    }
+
+    fn lag(&self) -> Option<Duration> {
+        let created = self.desired?.created()?;
+        // A proposer whose clock is ahead has made no rollout of the future.
+        Some(Duration::try_from(self.now.duration_since(created)).unwrap_or_default())
+    }
+
+    fn held_back_by(&self, state: &ReplicaState, standing: Standing, age: Duration) -> String {
+        let unheard = self.desired.filter(|desired| {
+            state
+                .heard
+                .is_none_or(|heard| heard.number < desired.number)
+        });
+        let said = match standing {
+            Standing::Stopped | Standing::Unreadable => String::new(),
+            Standing::Lost => format!("nothing heard of it for {} s", age.as_secs()),
+            Standing::Serving => state.degraded.clone(),
+            Standing::Failed => match self.failure(state) {
+                Some(failed) => format!("version {}: {}", failed.version, failed.reason),
+                None => String::new(),
+            },
+            Standing::Loading => match (unheard, state.heard) {
+                (Some(_), Some(heard)) => format!("has heard of rollout {} only", heard.number),
+                (Some(_), None) => "has heard of no rollout".to_owned(),
+                (None, _) => self.under_way(state),
+            },
+        };
+        let trouble = match (standing, state.registry_trouble.as_str()) {
+            (_, "") | (Standing::Stopped, _) => String::new(),
+            (_, trouble) => format!("cannot read the registry: {trouble}"),
+        };
+        let said = [said, trouble].into_iter().filter(|said| !said.is_empty());
+        said.collect::<Vec<_>>().join("; ")
+    }
+
+    fn under_way(&self, state: &ReplicaState) -> String {
+        let waiting = self.wanted(state).filter(|version| {
+            version.state != VersionState::Live.as_str()
+                && version.state != VersionState::Ready.as_str()
+        });
+        let said =
+            waiting.map(|version| format!("version {} is {}", version.version, version.state));
+        let said = said.collect::<Vec<_>>().join(", ");
+        match (said.is_empty(), self.desired) {
+            (false, _) => said,
+            (true, Some(_)) => state.degraded.clone(),
+            (true, None) => "there is no rollout".to_owned(),
+        }
+    }
+}
+
+/// Whether a replica has this rollout live, or one that came after it.
+pub(super) fn serves(state: &ReplicaState, rollout: Parent) -> bool {
+    state
+        .live
+        .is_some_and(|live| live == rollout || live.number > rollout.number)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+use super::*;
+use hotshelf_registry::RolloutRecord;
+use serde_json::json;
+
+const LOST: Duration = Duration::from_secs(180);
+
+/// Version 12 at 100 %, desired for 40 s.
+fn desired() -> RolloutRecord {
+    let record = json!({
+        "format": 1, "model": "shop", "number": 31, "parent": null, "nonce": "cd".repeat(16),
+        "salt": "s", "author": "ann", "reason": "fresher", "created_at": "2026-11-24T02:00:00Z",
+        "arms": [{ "name": "main", "version": 12, "share_bp": 10_000 }]
+    });
+    RolloutRecord::parse(record.to_string().as_bytes()).unwrap()
+}
+
+fn judged(state: ReplicaState, age_s: u64) -> ReplicaView {
+    let desired = desired();
+    let judge = Judge {
+        desired: Some(&desired),
+        lost_after: LOST,
+        now: "2026-11-24T02:00:40Z".parse().unwrap(),
+    };
+    let seen = SeenReplica {
+        replica: "pod-7".parse().unwrap(),
+        age: Duration::from_secs(age_s),
+        told: Told::State(Box::new(state)),
+    };
+    judge.other(seen).unwrap()
+}
+
+/// Rollout 30 is live, 31 heard of, version 12 in this state.
+fn state(of_version: &str, reason: &str) -> ReplicaState {
+    let parent = |number: u64| json!({ "number": number, "sha256": "0a".repeat(32) });
+    let mut state: ReplicaState = serde_json::from_value(json!({
+        "format": 1, "model": "shop", "replica": "pod-7", "address": "10.0.0.7:50051",
+        "build": "0.1.0", "started_at": "2026-11-24T02:00:00Z", "written_at": "2026-11-24T02:01:00Z",
+        "heard": parent(31), "live": parent(30), "degraded": "", "registry_trouble": "",
+        "versions": [{ "version": 12, "state": of_version, "since": "2026-11-24T02:00:09Z",
+                       "reason": reason }]
+    }))
+    .unwrap();
+    state.heard = Some(desired().as_parent());
+    state
+}
+
+fn live(number: u64) -> ReplicaState {
+    let mut state = state("live", "");
+    let live = state.live.as_mut().unwrap();
+    *live = desired().as_parent();
+    live.number = number.try_into().unwrap();
+    state
+}
+
+#[test]
+fn a_replica_stands_where_its_words_and_its_silence_put_it() {
+    let with = |change: fn(&mut ReplicaState), mut state: ReplicaState| {
+        change(&mut state);
+        state
+    };
+    let unheard = with(|s| s.heard = s.live, state("ready", ""));
+    let deaf = with(
+        |s| {
+            s.heard = None;
+            s.registry_trouble = "connection refused".to_owned();
+        },
+        state("ready", ""),
+    );
+    let degraded = with(|s| s.degraded = "probes differ".to_owned(), live(31));
+    let cases: [(ReplicaState, u64, Standing, &str); 10] = [
+        (live(31), 1, Standing::Serving, ""),
+        (live(32), 1, Standing::Serving, ""),
+        (degraded, 1, Standing::Serving, "probes differ"),
+        (live(30), 1, Standing::Loading, ""),
+        (
+            state("verifying", ""),
+            1,
+            Standing::Loading,
+            "version 12 is verifying",
+        ),
+        (
+            unheard,
+            1,
+            Standing::Loading,
+            "has heard of rollout 30 only",
+        ),
+        (
+            deaf,
+            1,
+            Standing::Loading,
+            "has heard of no rollout; cannot read the registry: connection refused",
+        ),
+        (
+            state("failed", "part als.safetensors is corrupt"),
+            180,
+            Standing::Failed,
+            "version 12: part als.safetensors is corrupt",
+        ),
+        (
+            live(31),
+            181,
+            Standing::Lost,
+            "nothing heard of it for 181 s",
+        ),
+        (
+            with(|s| s.is_stopped = true, live(31)),
+            400,
+            Standing::Stopped,
+            "",
+        ),
+    ];
+    for (state, age_s, standing, said) in cases {
+        let view = judged(state.clone(), age_s);
+        assert_eq!(view.standing, standing, "{state:?}");
+        assert_eq!(view.held_back_by, said, "{state:?}");
+        let is_served = state.live.unwrap().number.get() >= 31;
+        let lag = (!is_served).then_some(Duration::from_secs(40));
+        assert_eq!(view.lag, lag, "{state:?}");
+    }
+}
+
+/// A number alone does not tell a rollout of this registry from one of another.
+#[test]
+fn a_rollout_of_the_same_number_that_is_not_this_one_is_not_served() {
+    let mut other = live(31);
+    other.live = state("live", "").live;
+    other.live.as_mut().unwrap().number = 31.try_into().unwrap();
+    assert_eq!(judged(other, 1).standing, Standing::Loading);
+}
+
+#[test]
+fn without_a_rollout_whoever_serves_anything_serves() {
+    let judge = Judge {
+        desired: None,
+        lost_after: LOST,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let mut nothing = state("ready", "");
+    (nothing.heard, nothing.live) = (None, None);
+    let view = judge.own(nothing);
+    assert_eq!(view.standing, Standing::Loading);
+    assert_eq!(
+        (view.held_back_by.as_str(), view.lag),
+        ("there is no rollout", None)
+    );
+    assert_eq!(judge.own(live(3)).standing, Standing::Serving);
+}
+
+#[test]
+fn what_cannot_be_read_is_unreadable_then_lost_then_gone() {
+    let desired = desired();
+    let judge = Judge {
+        desired: Some(&desired),
+        lost_after: LOST,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let seen = |told: Told, age_s| SeenReplica {
+        replica: "pod-7".parse().unwrap(),
+        age: Duration::from_secs(age_s),
+        told,
+    };
+    let problem = || Told::Problem {
+        kind: "corrupt",
+        why: "it is not a record of this kind".to_owned(),
+    };
+    let view = judge.other(seen(problem(), 180)).unwrap();
+    assert_eq!(view.standing, Standing::Unreadable);
+    assert_eq!(view.held_back_by, "it is not a record of this kind");
+    // A proposer's clock that is ahead makes no negative lag.
+    assert_eq!(view.lag, Some(Duration::ZERO));
+    let lost = judge.other(seen(problem(), 181)).unwrap();
+    assert_eq!(lost.standing, Standing::Lost);
+    assert_eq!(judge.other(seen(Told::Gone, 90_000)), None);
+}
+
+#[test]
+fn a_version_is_in_its_state_since_it_came_into_it() {
+    use crate::lifecycle::VersionEntry;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let version = Version::new(12).unwrap();
+    let status = |state| {
+        let mut status = ModelStatus::default();
+        let mut entry = VersionEntry::discovered();
+        entry.state = state;
+        status.manager.versions = vec![(version, entry)];
+        status
+    };
+    let mut history = History::default();
+    let mut since = |state, now| history.since(&status(state), at(now))[&version].clone();
+    let first = "2026-11-24T02:00:00.000Z";
+    assert_eq!(since(VersionState::Loading, first), first);
+    assert_eq!(since(VersionState::Loading, "2026-11-24T02:00:01Z"), first);
+    let second = "2026-11-24T02:00:02.000Z";
+    assert_eq!(since(VersionState::Ready, second), second);
+}

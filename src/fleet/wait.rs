@@ -1,0 +1,109 @@
+//! Waiting until a rollout has reached this replica, some, or all that are not lost.
+
+use super::member::Member;
+use super::view::{FleetView, ReplicaView, serves};
+use crate::lifecycle::around;
+use hotshelf_registry::Parent;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Mean time between two looks at the others (chosen: they tell within about a second).
+const LOOK: Duration = Duration::from_secs(1);
+/// Mean time between two looks at this replica, which cost nothing (chosen).
+const OWN_LOOK: Duration = Duration::from_millis(20);
+
+/// Whom to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quorum {
+    /// The replica that was asked.
+    Own,
+    /// So many, whichever they are.
+    Count(u32),
+    /// Every one that is neither lost nor has stopped, those whose files cannot be read included.
+    All,
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waited {
+    /// Whether the quorum serves the rollout.
+    pub is_met: bool,
+    /// Those that serve it or a newer one, by name.
+    pub serving: Vec<ReplicaView>,
+    /// Those that do not, with what holds each of them back; lost and stopped ones too.
+    pub missing: Vec<ReplicaView>,
+    /// Not empty: why the other replicas could not be seen.
+    pub trouble: String,
+}
+
+impl Waited {
+    fn of(view: FleetView, rollout: Parent, quorum: Quorum) -> Self {
+        let is_served = |replica: &ReplicaView| {
+            // A file that outlived its replica says nothing of what is served now.
+            let is_here = replica.standing.is_counted_on();
+            let state = replica.state.as_ref();
+            is_here && state.is_some_and(|state| serves(state, rollout))
+        };
+        let (serving, missing): (Vec<_>, Vec<_>) = view.replicas.into_iter().partition(is_served);
+        let is_own_served = serving.iter().any(|replica| replica.is_own);
+        let is_met = match quorum {
+            Quorum::Own => is_own_served,
+            Quorum::Count(wanted) => serving.len() >= wanted as usize,
+            Quorum::All => {
+                let is_behind = |replica: &ReplicaView| replica.standing.is_counted_on();
+                // Who cannot see the others cannot say that all are there.
+                is_own_served && view.trouble.is_empty() && !missing.iter().any(is_behind)
+            }
+        };
+        Self {
+            is_met,
+            serving,
+            missing,
+            trouble: view.trouble,
+        }
+    }
+}
+
+impl Member {
+    /// Waits until `quorum` serves `rollout` or a newer one, or until `until`; a rollout that is proposed
+    /// meanwhile and replaces it therefore ends no wait. Looks at the registry about once a second, and
+    /// for [`Quorum::Own`] not at all. May be dropped at any moment.
+    pub async fn wait_for(&self, rollout: Parent, quorum: Quorum, until: Instant) -> Waited {
+        let mut jitter = self.new_jitter();
+        loop {
+            let view = match quorum {
+                Quorum::Own => self.own_view(),
+                // A store that stalls must not keep the caller beyond its deadline.
+                Quorum::Count(_) | Quorum::All => {
+                    let seen = tokio::time::timeout_at(until, self.view()).await;
+                    seen.unwrap_or_else(|_| FleetView {
+                        trouble: "the registry did not answer in time".to_owned(),
+                        ..self.own_view()
+                    })
+                }
+            };
+            let waited = Waited::of(view, rollout, quorum);
+            if waited.is_met || Instant::now() >= until {
+                return waited;
+            }
+            let mean = match quorum {
+                Quorum::Own => OWN_LOOK,
+                Quorum::Count(_) | Quorum::All => LOOK,
+            };
+            let next = Instant::now() + around(mean, &mut jitter);
+            tokio::time::sleep_until(next.min(until)).await;
+        }
+    }
+
+    fn own_view(&self) -> FleetView {
+        FleetView {
+            desired: None,
+            replicas: vec![self.own()],
+            trouble: String::new(),
+            silent: self.silent(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

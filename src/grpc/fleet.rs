@@ -1,0 +1,104 @@
+//! `GetRolloutStatus`: what the fleet's view is on the wire.
+
+use super::models::Operations;
+use super::proto::{
+    GetRolloutStatusResponse, ReplicaCounts, ReplicaStanding as WireStanding, ReplicaStatus,
+};
+use super::validate::Violations;
+use super::wire;
+use crate::error::CallError;
+use crate::fleet::{Counts, FleetView, Member, ReplicaView, Standing};
+use prost_types::Timestamp;
+use std::sync::Arc;
+
+impl Operations {
+    /// This model's part in the fleet.
+    pub(super) fn member(&self, model: &str) -> Result<&Arc<Member>, CallError> {
+        let name = self.handle(model)?.slot.name.as_str();
+        let member = self.fleet.member(name);
+        member.ok_or_else(|| CallError::UnknownModel(name.to_owned()))
+    }
+
+    pub(super) async fn rollout_status(
+        &self,
+        model: &str,
+    ) -> Result<GetRolloutStatusResponse, CallError> {
+        let mut bad = Violations::default();
+        bad.model(model);
+        bad.finish()?;
+        let handle = self.handle(model)?;
+        let view = self.member(model)?.view().await;
+        Ok(GetRolloutStatusResponse {
+            desired: wire::desired_rollout(&handle.status.load().manager),
+            ..response(handle.slot.name.to_string(), &view)
+        })
+    }
+}
+
+fn response(model: String, view: &FleetView) -> GetRolloutStatusResponse {
+    GetRolloutStatusResponse {
+        model,
+        desired: None,
+        replicas: view.replicas.iter().map(wire_replica).collect(),
+        counts: Some(wire_counts(view.counts())),
+        replicas_error: view.trouble.clone(),
+        silent: view.silent.clone(),
+    }
+}
+
+/// One replica as the wire has it.
+pub(super) fn wire_replica(replica: &ReplicaView) -> ReplicaStatus {
+    let known = ReplicaStatus {
+        replica: replica.replica.to_string(),
+        standing: wire_standing(replica.standing).into(),
+        // A duration beyond 292 billion years does not fit; none is.
+        lag: replica.lag.and_then(|lag| lag.try_into().ok()),
+        age: replica.age.try_into().ok(),
+        held_back_by: replica.held_back_by.clone(),
+        is_asked: replica.is_own,
+        ..ReplicaStatus::default()
+    };
+    let Some(state) = &replica.state else {
+        return known;
+    };
+    ReplicaStatus {
+        address: state.address.clone(),
+        build: state.build.clone(),
+        live_rollout: state.live.map(|live| live.number.get()),
+        heard_rollout: state.heard.map(|heard| heard.number.get()),
+        degraded: state.degraded.clone(),
+        arms: state.arms.iter().map(wire::wire_arm).collect(),
+        started_at: state.started_at.parse::<Timestamp>().ok(),
+        ..known
+    }
+}
+
+fn wire_standing(standing: Standing) -> WireStanding {
+    match standing {
+        Standing::Serving => WireStanding::Serving,
+        Standing::Loading => WireStanding::Loading,
+        Standing::Failed => WireStanding::Failed,
+        Standing::Lost => WireStanding::Lost,
+        Standing::Stopped => WireStanding::Stopped,
+        Standing::Unreadable => WireStanding::Unreadable,
+    }
+}
+
+fn wire_counts(counts: Counts) -> ReplicaCounts {
+    let Counts {
+        serving,
+        loading,
+        failed,
+        lost,
+        stopped,
+        unreadable,
+    } = counts;
+    ReplicaCounts {
+        serving,
+        loading,
+        failed,
+        lost,
+        stopped,
+        unreadable,
+    }
+}
