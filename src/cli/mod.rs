@@ -4,6 +4,7 @@ mod asking;
 mod fleet;
 mod models;
 mod place;
+mod quorum;
 mod recommend;
 mod reload;
 mod rollouts;

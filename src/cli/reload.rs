@@ -1,5 +1,6 @@
 //! `hotshelf reload`.
 
+use super::quorum::{self, Wait};
 use super::{AdminAddress, Output, block_on, table, write_json};
 use crate::grpc::client::{Client, ReloadAsk, Reloaded};
 use clap::Args;
@@ -29,6 +30,8 @@ pub(super) struct ReloadArgs {
     #[arg(long, default_value_t = 600)]
     timeout_s: u64,
     #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -40,6 +43,7 @@ pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         expected_rollout: args.expected_rollout,
         author: args.author,
         reason: args.reason,
+        quorum: args.wait.ask(),
         timeout: Duration::from_secs(args.timeout_s),
     };
     let done = block_on(async {
@@ -58,7 +62,7 @@ pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         is_done,
         "the time was over first; the load goes on, ask again"
     );
-    Ok(())
+    quorum::ensure_met(done.quorum.as_ref())
 }
 
 fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {
@@ -85,5 +89,8 @@ fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {
         })
         .collect();
     table::write(out, &rows)?;
+    if let Some(quorum) = &done.quorum {
+        quorum::write_text(out, quorum)?;
+    }
     Ok(())
 }

@@ -1,15 +1,21 @@
-//! `GetRolloutStatus`: what the fleet's view is on the wire.
+//! `GetRolloutStatus`, and waiting for other replicas: what the fleet's view is on the wire.
 
 use super::models::Operations;
 use super::proto::{
-    GetRolloutStatusResponse, ReplicaCounts, ReplicaStanding as WireStanding, ReplicaStatus,
+    GetRolloutStatusResponse, Quorum as WireQuorum, QuorumStatus, ReplicaCounts,
+    ReplicaStanding as WireStanding, ReplicaStatus,
 };
 use super::validate::Violations;
 use super::wire;
 use crate::error::CallError;
-use crate::fleet::{Counts, FleetView, Member, ReplicaView, Standing};
+use crate::fleet::{Counts, FleetView, Member, Quorum, ReplicaView, Standing};
+use crate::lifecycle::ModelHandle;
 use prost_types::Timestamp;
 use std::sync::Arc;
+use std::time::Instant;
+
+/// Replicas that one call can wait for.
+const REPLICAS_MAX: u32 = 10_000;
 
 impl Operations {
     /// This model's part in the fleet.
@@ -17,6 +23,27 @@ impl Operations {
         let name = self.handle(model)?.slot.name.as_str();
         let member = self.fleet.member(name);
         member.ok_or_else(|| CallError::UnknownModel(name.to_owned()))
+    }
+
+    /// Waits until what is live here has reached the others who were asked for; `None` where nobody was,
+    /// or nothing is live.
+    pub(super) async fn reached(
+        &self,
+        handle: &ModelHandle,
+        quorum: Option<Quorum>,
+        until: Instant,
+    ) -> Option<QuorumStatus> {
+        let quorum = quorum?;
+        let live = handle.slot.live.load().as_ref()?.record.as_parent();
+        let member = self.fleet.member(handle.slot.name.as_str())?;
+        let waited = member.wait_for(live, quorum, until.into()).await;
+        let name = |replica: &ReplicaView| replica.replica.to_string();
+        Some(QuorumStatus {
+            met: waited.is_met,
+            serving: waited.serving.iter().map(name).collect(),
+            missing: waited.missing.iter().map(wire_replica).collect(),
+            replicas_error: waited.trouble,
+        })
     }
 
     pub(super) async fn rollout_status(
@@ -31,6 +58,25 @@ impl Operations {
         Ok(GetRolloutStatusResponse {
             desired: wire::desired_rollout(&handle.status.load().manager),
             ..response(handle.slot.name.to_string(), &view)
+        })
+    }
+}
+
+impl Violations {
+    pub(super) fn quorum(&mut self, wire: Option<WireQuorum>) -> Option<Quorum> {
+        let WireQuorum { replicas, all } = wire?;
+        if all && replicas > 0 {
+            let why = format!("all replicas and {replicas} of them cannot both be waited for");
+            self.add("quorum", why);
+        }
+        if !all && (replicas == 0 || replicas > REPLICAS_MAX) {
+            let why = format!("{replicas} is not within 1 to {REPLICAS_MAX}");
+            self.add("quorum.replicas", why);
+        }
+        Some(if all {
+            Quorum::All
+        } else {
+            Quorum::Count(replicas)
         })
     }
 }

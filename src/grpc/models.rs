@@ -86,6 +86,7 @@ impl Operations {
         if request.version == Some(0) {
             bad.add("version", "0 is no version; they begin at 1".to_owned());
         }
+        let quorum = bad.quorum(request.quorum);
         bad.finish()?;
         let handle = self.handle(&request.model)?;
         let until = deadline_or(deadline, self.reload_timeout);
@@ -104,7 +105,11 @@ impl Operations {
         };
         let previous = live_version(handle);
         match self.settled(handle, proposal, until).await? {
-            Some(reply) => answer(handle, version, reply),
+            Some(reply) => {
+                let done = answer(handle, version, reply)?;
+                let quorum = self.reached(handle, quorum, until).await;
+                Ok(ReloadModelResponse { quorum, ..done })
+            }
             None => Ok(wire::reload_so_far(handle, version, previous)),
         }
     }
@@ -202,6 +207,7 @@ fn answer(
             rollout: Some(rollout.get()),
             state: WireState::Live.into(),
             phases: wire::wire_phases(&phases),
+            quorum: None,
         }),
         Reply::Refused(error) if error.kind == "not_found" => {
             Err(CallError::UnknownVersion(error.message))

@@ -21,6 +21,7 @@ impl Operations {
         bad.words("author", RolloutDraft::check_author(&request.author));
         bad.words("reason", RolloutDraft::check_reason(&request.reason));
         let change = bad.change(request.change);
+        let quorum = bad.quorum(request.quorum);
         bad.finish()?;
         let change = change.ok_or(CallError::Internal("a change was judged good and is not"))?;
         let handle = self.handle(&request.model)?;
@@ -33,7 +34,11 @@ impl Operations {
         };
         let until = deadline_or(deadline, self.reload_timeout);
         match self.settled(handle, proposal, until).await? {
-            Some(reply) => answer(handle, reply),
+            Some(reply) => {
+                let done = answer(handle, reply)?;
+                let quorum = self.reached(handle, quorum, until).await;
+                Ok(ProposeRolloutResponse { quorum, ..done })
+            }
             None => Ok(so_far(handle)),
         }
     }

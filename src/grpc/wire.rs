@@ -28,6 +28,7 @@ pub(super) fn reload_so_far(
         phases: entry
             .map(|entry| wire_phases(&entry.phases))
             .unwrap_or_default(),
+        quorum: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `hotshelf rollout start|set|pause|resume|promote|abort|rollback`: each asks a server for one change.
 
 use super::steps;
+use crate::cli::quorum::{self, Wait};
 use crate::cli::{AdminAddress, Output, block_on, table, write_json};
 use crate::grpc::client::{ArmInfo, ChangeAsk, Client, RolloutAsk, RolloutDone, StepInfo};
 use clap::{ArgGroup, Args};
@@ -27,6 +28,8 @@ pub(in crate::cli) struct Signed {
     /// Longest wait, in seconds; the change goes on after it
     #[arg(long, default_value_t = 600)]
     timeout_s: u64,
+    #[command(flatten)]
+    wait: Wait,
     #[command(flatten)]
     output: Output,
 }
@@ -122,6 +125,7 @@ pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> any
         expected_rollout: signed.expected_rollout,
         author: signed.author,
         reason: signed.reason,
+        quorum: signed.wait.ask(),
         timeout: Duration::from_secs(signed.timeout_s),
     };
     let done = block_on(async {
@@ -139,7 +143,7 @@ pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> any
         done.done,
         "the time was over first; the change goes on, look with status"
     );
-    Ok(())
+    quorum::ensure_met(done.quorum.as_ref())
 }
 
 fn write_text(out: &mut dyn Write, done: &RolloutDone) -> anyhow::Result<()> {
@@ -159,5 +163,8 @@ fn write_text(out: &mut dyn Write, done: &RolloutDone) -> anyhow::Result<()> {
         ]
     });
     table::write(out, &phases.collect::<Vec<_>>())?;
+    if let Some(quorum) = &done.quorum {
+        quorum::write_text(out, quorum)?;
+    }
     Ok(())
 }

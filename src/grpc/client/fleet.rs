@@ -3,7 +3,8 @@
 use super::{ArmInfo, Client, ClientError, RolloutInfo, instant, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::{
-    GetRolloutStatusRequest, GetRolloutStatusResponse, ReplicaCounts, ReplicaStatus,
+    GetRolloutStatusRequest, GetRolloutStatusResponse, Quorum, QuorumStatus, ReplicaCounts,
+    ReplicaStatus,
 };
 use prost_types::Duration;
 use serde::Serialize;
@@ -66,6 +67,54 @@ pub struct CountsInfo {
     pub lost: u32,
     pub stopped: u32,
     pub unreadable: u32,
+}
+
+/// Whom to wait for beside the replica that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuorumAsk {
+    /// So many in all.
+    Replicas(u32),
+    /// All that are not lost.
+    All,
+}
+
+/// How a wait for other replicas ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QuorumInfo {
+    /// Do those who were waited for serve it?
+    pub met: bool,
+    /// Names of those that do.
+    pub serving: Vec<String>,
+    /// Those that do not.
+    pub missing: Vec<ReplicaInfo>,
+    /// Why the others cannot be seen.
+    pub replicas_error: String,
+}
+
+impl From<QuorumAsk> for Quorum {
+    fn from(ask: QuorumAsk) -> Self {
+        match ask {
+            QuorumAsk::Replicas(replicas) => Self {
+                replicas,
+                all: false,
+            },
+            QuorumAsk::All => Self {
+                replicas: 0,
+                all: true,
+            },
+        }
+    }
+}
+
+impl From<QuorumStatus> for QuorumInfo {
+    fn from(status: QuorumStatus) -> Self {
+        Self {
+            met: status.met,
+            serving: status.serving,
+            missing: status.missing.into_iter().map(Into::into).collect(),
+            replicas_error: status.replicas_error,
+        }
+    }
 }
 
 impl Client {

@@ -7,7 +7,7 @@ mod recommend;
 mod rollouts;
 mod similar;
 
-pub use fleet::{CountsInfo, FleetInfo, ReplicaInfo};
+pub use fleet::{CountsInfo, FleetInfo, QuorumAsk, QuorumInfo, ReplicaInfo};
 pub use models::{FailureInfo, PhaseInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
 pub use recommend::{
     Explanation, FilterAsk, RecommendAsk, Recommendation, RecommendationList, RetrievalInfo,

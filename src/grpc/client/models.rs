@@ -1,5 +1,6 @@
 //! Calls of the admin listener.
 
+use super::fleet::{QuorumAsk, QuorumInfo};
 use super::rollouts::RolloutInfo;
 use super::{Client, ClientError, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
@@ -23,6 +24,8 @@ pub struct ReloadAsk {
     pub author: String,
     /// Why.
     pub reason: String,
+    /// Whom to wait for beside the server that is asked.
+    pub quorum: Option<QuorumAsk>,
     /// Longest wait.
     pub timeout: Duration,
 }
@@ -53,6 +56,8 @@ pub struct Reloaded {
     pub state: String,
     /// What was done.
     pub phases: Vec<PhaseInfo>,
+    /// How far it has come elsewhere, where that was asked for.
+    pub quorum: Option<QuorumInfo>,
 }
 
 /// Why a version could not be brought up.
@@ -118,6 +123,7 @@ impl Client {
             expected_rollout: ask.expected_rollout,
             author: ask.author,
             reason: ask.reason,
+            quorum: ask.quorum.map(Into::into),
         });
         request.set_timeout(ask.timeout);
         let mut service = ModelServiceClient::new(self.channel.clone());
@@ -158,6 +164,7 @@ impl From<ReloadModelResponse> for Reloaded {
             version: done.version,
             rollout: done.rollout,
             phases: done.phases.into_iter().map(Into::into).collect(),
+            quorum: done.quorum.map(Into::into),
         }
     }
 }

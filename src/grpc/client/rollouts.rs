@@ -1,5 +1,6 @@
 //! Rollouts as the command line asks for them and shows them.
 
+use super::fleet::{QuorumAsk, QuorumInfo};
 use super::models::PhaseInfo;
 use super::{Client, ClientError, instant};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
@@ -101,6 +102,8 @@ pub struct RolloutAsk {
     pub author: String,
     /// Why.
     pub reason: String,
+    /// Whom to wait for beside the server that is asked.
+    pub quorum: Option<QuorumAsk>,
     /// Longest wait.
     pub timeout: Duration,
 }
@@ -120,6 +123,8 @@ pub struct RolloutDone {
     pub previous_version: Option<u64>,
     /// What was done for it.
     pub phases: Vec<PhaseInfo>,
+    /// How far it has come elsewhere, where that was asked for.
+    pub quorum: Option<QuorumInfo>,
 }
 
 /// For people: `rollout 5: candidate version 8 at 1 %, base version 7 at 99 % (…, by ann: why)`.
@@ -163,6 +168,7 @@ impl Client {
             expected_rollout: ask.expected_rollout,
             author: ask.author,
             reason: ask.reason,
+            quorum: ask.quorum.map(Into::into),
         });
         request.set_timeout(ask.timeout);
         let mut service = ModelServiceClient::new(self.channel.clone());
@@ -266,6 +272,7 @@ impl From<ProposeRolloutResponse> for RolloutDone {
             rollout: done.rollout.map(Into::into),
             previous_version: done.previous_version,
             phases: done.phases.into_iter().map(Into::into).collect(),
+            quorum: done.quorum.map(Into::into),
         }
     }
 }

@@ -203,3 +203,57 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
     one.stop().await;
     other.stop().await;
 }
+
+#[tokio::test]
+async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
+    let shop = Shop::new();
+    for season in [Season::Spring, Season::Autumn] {
+        shop.publish(season).await;
+    }
+    let needs = [
+        need_bytes(&shop.manifest(1).await),
+        need_bytes(&shop.manifest(2).await),
+    ];
+    let limit = needs[0].max(needs[1]).to_string();
+    let one = Server::serving(&shop, 1, &[("replica", "one")]).await;
+    let two = Server::start(&shop, &[("replica", "two")]).await;
+    let tight = [("replica", "tight"), ("memory-bytes-max", &*limit)];
+    let tight = Server::start(&shop, &tight).await;
+    for server in [&two, &tight] {
+        server.until_live(1).await;
+    }
+    let done = rollout(&one, &["start", "2", "--share", "50%", "--wait", "2"]);
+    assert_eq!(done["quorum"]["met"], true, "{done}");
+    assert_eq!(done["quorum"]["serving"], serde_json::json!(["one", "two"]));
+    assert_eq!(done["quorum"]["missing"][0]["replica"], "tight");
+    // One of them never will; the command ends with the time and says which, and why.
+    let admin = one.admin.to_string();
+    let all = [
+        "rollout",
+        "set",
+        "--share",
+        "60%",
+        "--wait",
+        "all",
+        "--timeout-s",
+        "3",
+    ];
+    let signed = ["--admin", &admin, "--author", "ann", "--reason", "more"];
+    let run = hotshelf(&[&all[..], &signed].concat());
+    let told = run.refusal(1);
+    assert!(
+        told.contains("before all who were waited for served it"),
+        "{run:?}"
+    );
+    let missing = run
+        .stdout
+        .lines()
+        .find(|line| line.contains("not tight"))
+        .unwrap();
+    assert!(missing.contains("version 2"), "{missing}");
+    let done = rollout(&two, &["abort", "--wait", "all"]);
+    assert_eq!(done["quorum"]["met"], true, "{done}");
+    for server in [one, two, tight] {
+        server.stop().await;
+    }
+}
