@@ -79,7 +79,15 @@ impl Registry {
                 Some(Err(why)) if log.skipped.len() < SKIPPED_MAX => {
                     log.skipped.push(Seen::Skipped { number, why });
                 }
-                Some(Err(_)) | None => {}
+                Some(Err(_)) => {}
+                // It was seen a moment ago, and rollouts are never removed.
+                None => {
+                    let what = format!("reading {}", described(&log.model, number));
+                    return Err(Error::Unavailable {
+                        what,
+                        source: "the store has shown it, and shows it no more".into(),
+                    });
+                }
             }
         }
         Ok(log)

@@ -150,7 +150,7 @@ impl ModelManager {
                 }
             }
             Event::Propose(proposal) => self.propose(proposal, now),
-            Event::Recorded { outcome, took } => self.recorded(outcome, took),
+            Event::Recorded { outcome, took } => self.recorded(outcome, took, now),
             Event::MemoryFreed => self.memory_freed(now),
             Event::Shortage { is_short } => self.is_short = is_short,
             Event::Freed { version } => self.freed(version),
@@ -238,6 +238,7 @@ impl ModelManager {
             }
             self.chain = chain;
             self.chain.truncate(CHAIN_MAX);
+            self.reconsider(now);
         }
         for proposal in std::mem::take(&mut self.unheard) {
             self.propose(proposal, now);

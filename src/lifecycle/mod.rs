@@ -22,6 +22,8 @@ mod live;
 mod loader;
 mod manager;
 mod pacing;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod state;
 mod status;

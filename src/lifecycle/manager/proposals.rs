@@ -83,7 +83,7 @@ impl ModelManager {
         }
     }
 
-    pub(super) fn recorded(&mut self, outcome: RecordOutcome, took: Duration) {
+    pub(super) fn recorded(&mut self, outcome: RecordOutcome, took: Duration, now: Now) {
         let Some(goal) = self.recording.take() else {
             return;
         };
@@ -93,11 +93,11 @@ impl ModelManager {
         };
         self.entry(goal.version).add(phase);
         match outcome {
-            RecordOutcome::Created(record) => self.adopt(record),
+            RecordOutcome::Created(record) => self.adopt(record, now),
             RecordOutcome::Lost(winner) => {
                 // Whoever wants one version for everybody has it, whoever asked for it first.
                 let is_same = winner.all_to().is_some() && goal.is_met_by(&winner);
-                self.adopt(winner.clone());
+                self.adopt(winner.clone(), now);
                 if !is_same {
                     let winner = Box::new(winner);
                     self.answer(|waiting| *waiting == goal, &Reply::Aborted { winner });
@@ -169,10 +169,11 @@ impl ModelManager {
         });
     }
 
-    pub(super) fn adopt(&mut self, record: RolloutRecord) {
+    pub(super) fn adopt(&mut self, record: RolloutRecord, now: Now) {
         if record.number.get() > self.newest_number() {
             self.chain.insert(0, record);
             self.chain.truncate(CHAIN_MAX);
+            self.reconsider(now);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 impl ModelManager {
     pub(super) fn failed(&mut self, version: Version, error: LoadError, now: Now) {
         let attempts = 1 + self.failure(version).map_or(0, |failure| failure.attempts);
-        let can_retry = error.is_retryable && self.is_desired(version);
+        let can_retry = can_come(&error) && self.is_desired(version);
         let wait = can_retry.then(|| self.backoff(attempts));
         let entry = self.entry(version);
         entry.state = VersionState::Failed;
@@ -28,6 +28,21 @@ impl ModelManager {
         }
         self.answer(|goal| goal.needs(version), &Reply::Refused(error));
         self.forget_past();
+    }
+
+    /// What failed while nobody wanted it is tried once somebody does.
+    pub(super) fn reconsider(&mut self, now: Now) {
+        let wanted = self.candidates().flat_map(|record| &record.arms);
+        let wanted: Vec<Version> = wanted.map(|arm| arm.version).collect();
+        for version in wanted {
+            let failure = self.versions.get_mut(&version);
+            let failure = failure.and_then(|entry| entry.failure.as_mut());
+            let forsaken = failure.filter(|f| f.next_try.is_none() && can_come(&f.error));
+            if let Some(failure) = forsaken {
+                failure.next_try = Some(now.monotonic);
+                failure.next_try_at = Some(now.wall);
+            }
+        }
     }
 
     /// What was refused for want of memory is tried again at once.
@@ -88,4 +103,10 @@ impl ModelManager {
             .saturating_mul(1 << (attempts - 1).min(20));
         doubled.min(self.policy.retry_max)
     }
+}
+
+/// Can another attempt help, if anybody wants one? A version that a record names was there: a store that
+/// does not show it may do so again.
+fn can_come(error: &LoadError) -> bool {
+    error.is_retryable || error.kind == "not_found"
 }
