@@ -1,6 +1,7 @@
 //! Sockets, connections and the threads that serve them. Knows HTTP/2 but neither gRPC nor models:
 //! the services come in as arguments.
 
+mod accept;
 mod calls;
 mod connection;
 mod frames;

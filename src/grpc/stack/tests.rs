@@ -60,6 +60,7 @@ fn config() -> PlaneConfig {
         listener: listen("127.0.0.1:0".parse().unwrap()).unwrap(),
         cores: 1,
         connections_max: 10,
+        accepts_per_s_max: 1_000,
         limits: ConnectionLimits::patient(),
         line: LineLimits {
             wait_max: Duration::from_secs(3600),

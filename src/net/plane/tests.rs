@@ -48,6 +48,7 @@ fn config(listener: TcpListener) -> PlaneConfig {
         listener,
         cores: 1,
         connections_max: 2,
+        accepts_per_s_max: 1_000,
         limits: ConnectionLimits::patient(),
         line: LineLimits {
             wait_max: Duration::from_secs(3600),
@@ -87,4 +88,27 @@ async fn a_panic_in_a_connections_task_ends_that_connection_and_frees_its_place(
     plane.ended().await;
     let open = metrics.traffic.connections.with_label_values(&["data"]);
     assert_eq!(open.get(), 0);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_rate_wait_and_are_served() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let config = PlaneConfig {
+        connections_max: 100,
+        accepts_per_s_max: 50,
+        ..config(listener)
+    };
+    let plane = Plane::start(config, &metrics, || Fragile).unwrap();
+    let storm = (0..30).map(|_| get(plane.address, "/"));
+    let answers = futures::future::join_all(storm).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| *answer == Some(http::StatusCode::OK))
+    );
+    let held = metrics.traffic.accepts_held.with_label_values(&["data"]);
+    assert!(held.get() > 0);
+    plane.stages.drain.cancel();
+    plane.ended().await;
 }
