@@ -139,7 +139,7 @@ pub(super) async fn serve<S: HttpService>(
         stages,
     };
     let guard = Guard::new(notes.clone());
-    let io = GatherIo::new(stream, Bytes::from_static(PREFACE), guard);
+    let io = GatherIo::new(stream, Bytes::from_static(PREFACE), guard, line.clone());
     let builder = watched.builder(Turns::new(line.clone(), calls.decided()));
     let end = watched
         .run(builder.serve_connection(TokioIo::new(io), calls))

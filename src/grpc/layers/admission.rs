@@ -130,9 +130,12 @@ where
             };
         }
         match self.layer.take() {
-            None => AdmissionFuture::TurnedAway {
-                places: Arc::clone(&self.layer.places),
-            },
+            None => {
+                self.layer.line.turned_away();
+                AdmissionFuture::TurnedAway {
+                    places: Arc::clone(&self.layer.places),
+                }
+            }
             place => AdmissionFuture::Admitted {
                 call: self.inner.call(request),
                 place,
