@@ -16,6 +16,7 @@
 
 mod hold;
 
+use super::door::{Guarded, Sieve};
 use super::frames::kind;
 use super::guard::{Flooded, Guard};
 use super::turns::Line;
@@ -51,18 +52,26 @@ pin_project! {
         read_ahead: BytesMut,
         gathered: BytesMut,
         guard: Guard,
+        sieve: Option<Sieve>,
         hold: Hold,
     }
 }
 
 impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
-    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that.
-    pub(super) fn new(inner: T, read_ahead: Bytes, guard: Guard, line: Line) -> Self {
+    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that. Calls are
+    /// turned away unread where there is a door.
+    pub(super) fn new(
+        inner: T,
+        read_ahead: Bytes,
+        guard: Guard,
+        (line, door): (Line, Option<Guarded>),
+    ) -> Self {
         Self {
             inner,
             read_ahead: BytesMut::from(read_ahead),
             gathered: BytesMut::new(),
             guard,
+            sieve: door.map(Sieve::new),
             hold: Hold::new(line),
         }
     }
@@ -84,12 +93,13 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once from the socket: into `buf`, and ahead where that is too small.
+    /// Reads once from the socket: into `buf`, and ahead where that is too small. What is turned away
+    /// or not there as a whole leaves both as they were; says whether the stream has ended.
     fn poll_fill(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let this = self.as_mut().project();
             let mut read = ReadBuf::new(scratch);
@@ -98,10 +108,25 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
             if let Err(flooded) = this.guard.read(read) {
                 return Poll::Ready(Err(self.refuse(cx, flooded)));
             }
-            let (now, later) = read.split_at(read.len().min(buf.remaining()));
-            buf.put_slice(now);
-            this.read_ahead.extend_from_slice(later);
-            Poll::Ready(Ok(()))
+            let ahead = this.read_ahead;
+            let mut pass = |bytes: &[u8]| {
+                let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
+                buf.put_slice(now);
+                ahead.extend_from_slice(later);
+            };
+            let Some(sieve) = this.sieve else {
+                pass(read);
+                return Poll::Ready(Ok(read.is_empty()));
+            };
+            if read.is_empty() {
+                pass(&sieve.end());
+                return Poll::Ready(Ok(true));
+            }
+            // A peer that does not take its refusals is left to HTTP/2 and its limits.
+            let may_answer = this.gathered.len() < HOLD_BYTES_MAX && this.guard.may_interject();
+            let answers = may_answer.then_some(this.gathered);
+            this.hold.turned_away(sieve.sift(read, answers, pass));
+            Poll::Ready(Ok(false))
         })
     }
 
@@ -132,18 +157,24 @@ impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
-            return Poll::Ready(Err(error));
+        let known = buf.filled().len();
+        loop {
+            if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
+                return Poll::Ready(Err(error));
+            }
+            let this = self.as_mut().project();
+            let len = this.read_ahead.len().min(buf.remaining());
+            buf.put_slice(&this.read_ahead[..len]);
+            this.read_ahead.advance(len);
+            if buf.filled().len() > known {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.hold.poll(cx));
+            let has_ended = ready!(self.as_mut().poll_fill(cx, buf))?;
+            if has_ended || buf.filled().len() > known {
+                return Poll::Ready(Ok(()));
+            }
         }
-        if self.read_ahead.is_empty() {
-            ready!(self.as_mut().project().hold.poll(cx));
-            ready!(self.as_mut().poll_fill(cx, buf))?;
-        }
-        let ahead = self.project().read_ahead;
-        let len = ahead.len().min(buf.remaining());
-        buf.put_slice(&ahead[..len]);
-        ahead.advance(len);
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -202,7 +233,12 @@ mod tests {
 
     fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &'static [u8]) -> GatherIo<T> {
         let guard = Guard::new(Notes::default());
-        GatherIo::new(inner, Bytes::from_static(read_ahead), guard, Line::alone())
+        GatherIo::new(
+            inner,
+            Bytes::from_static(read_ahead),
+            guard,
+            (Line::alone(), None),
+        )
     }
 
     #[tokio::test]

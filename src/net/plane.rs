@@ -11,6 +11,7 @@
 use super::accept::accept;
 use super::calls::HttpService;
 use super::connection::{ConnectionLimits, End, Stages, serve};
+use super::door::Guarded;
 use super::turns::{self, Line, LineLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
@@ -36,8 +37,16 @@ pub trait Services: 'static {
     /// What a connection is served with.
     type Service: HttpService;
 
-    /// A new connection's service, and its place in the core's line of calls.
-    fn connect(&self, line: Line) -> Self::Service;
+    /// What serves a new connection with this place in the core's line of calls.
+    fn connect(&self, line: Line) -> Connected<Self::Service>;
+}
+
+/// What one connection is served with.
+pub struct Connected<S> {
+    /// Answers its calls.
+    pub service: S,
+    /// Turns calls away before they are decoded; `None`: none are.
+    pub door: Option<Guarded>,
 }
 
 /// A plane before it runs.

@@ -49,8 +49,9 @@ fn services(metrics: &Arc<Metrics>) -> CoreServices {
             default: Duration::from_secs(60),
         },
         panics: PanicLayer::new(Arc::clone(metrics)),
-        calls: CallLayer::new(CallMetrics::new(metrics, "data")),
+        calls: CallMetrics::new(metrics, "data"),
         places: Places::new(100, Arc::clone(metrics)),
+        refusals: None,
     }
 }
 
