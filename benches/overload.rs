@@ -6,7 +6,8 @@
 //!
 //! The server has one core to itself; the load comes from the others.
 //!
-//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]`
+//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]
+//! [-- --adding]`, the last for calls that each add a header to the connection's table of them
 
 #![allow(
     clippy::disallowed_methods,
@@ -34,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     let effort = Effort {
         seconds: arguments.number("--seconds", 10)?,
         times: arguments.number("--times", 5)?,
+        adds_headers: arguments.after("--adding").is_some(),
     };
     let shop = Stock {
         products,

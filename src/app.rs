@@ -298,6 +298,7 @@ impl Starter<'_> {
             listener,
             cores,
             connections_max: config.connections_max,
+            accepts_per_s_max: config.accepts_per_s_max,
             limits: ConnectionLimits {
                 preface_timeout: config.preface_timeout,
                 frame_timeout: config.frame_timeout,

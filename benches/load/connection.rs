@@ -42,13 +42,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(to: SocketAddr) -> anyhow::Result<Self> {
+    /// `adds`: every call adds a header to the connection's table.
+    pub(super) fn open(to: SocketAddr, adds: bool) -> anyhow::Result<Self> {
         let socket = TcpStream::connect(to).with_context(|| format!("connecting to {to}"))?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
-            block: frames::header_block(),
+            block: if adds {
+                frames::adding_header_block()
+            } else {
+                frames::header_block()
+            },
             calls: VecDeque::new(),
             first_stream: 1,
             under_way: 0,

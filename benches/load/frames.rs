@@ -108,3 +108,13 @@ pub(super) fn call(to: &mut Vec<u8>, stream: u32, block: &[u8], message: &[u8]) 
     body.extend_from_slice(message);
     put(to, kind::DATA, END_STREAM, stream, &body);
 }
+
+/// The same with one more header, which enters the table (section 6.2.1).
+pub(super) fn adding_header_block() -> Vec<u8> {
+    let mut block = header_block();
+    block.extend_from_slice(&[0x40, 6]);
+    block.extend_from_slice(b"x-turn");
+    block.extend_from_slice(&[3]);
+    block.extend_from_slice(b"new");
+    block
+}

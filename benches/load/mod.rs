@@ -33,6 +33,11 @@ pub(crate) enum Pace {
         /// Requests per second over all connections.
         rate: f64,
     },
+    /// The same, and each call adds a header to what the connection remembers of headers.
+    OpenAdding {
+        /// Requests per second over all connections.
+        rate: f64,
+    },
     /// As many under way on each connection.
     Closed {
         /// Calls under way at once on one connection.
@@ -77,8 +82,9 @@ pub(crate) struct Sample {
 /// on the calling thread.
 pub(crate) fn run(plan: &Plan, is_over: impl Fn() -> bool) -> anyhow::Result<Vec<Sample>> {
     let mut connections = Vec::new();
+    let adds = matches!(plan.pace, Pace::OpenAdding { .. });
     for _ in 0..plan.connections {
-        connections.push(Connection::open(plan.to)?);
+        connections.push(Connection::open(plan.to, adds)?);
     }
     let began = Instant::now();
     let mut run = Run {
@@ -122,7 +128,7 @@ impl Run<'_> {
     /// Hands over whatever is due; returns the time until more will be.
     fn send_due(&mut self, due: &mut Duration) -> Duration {
         match self.plan.pace {
-            Pace::Open { rate } => {
+            Pace::Open { rate } | Pace::OpenAdding { rate } => {
                 let period = Duration::from_secs_f64(1.0 / rate);
                 let now = self.began.elapsed();
                 while *due <= now {

@@ -4,6 +4,7 @@ use crate::flood::{self, Flood};
 use crate::load::{self, Outcome, Pace, Plan, Sample, quantile};
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,8 @@ pub(crate) struct Effort {
     pub(crate) seconds: u32,
     /// Times the peak that are offered.
     pub(crate) times: u32,
+    /// Whether each of these calls adds a header to what its connection remembers.
+    pub(crate) adds_headers: bool,
 }
 
 /// A caller in good order in one scene. Quantiles are p50 and p99.
@@ -72,8 +75,11 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
     };
     let peak = stage.peak()?;
     let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
-    let offered = Pace::Open {
-        rate: peak * f64::from(effort.times),
+    let rate = peak * f64::from(effort.times);
+    let offered = if effort.adds_headers {
+        Pace::OpenAdding { rate }
+    } else {
+        Pace::Open { rate }
     };
     let mut greedy = Vec::new();
     let plan = stage.plan(GREEDY_CONNECTIONS, offered);
@@ -139,7 +145,7 @@ impl Stage {
     fn scene(
         &self,
         name: &'static str,
-        other: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> anyhow::Result<usize>,
+        other: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> anyhow::Result<usize> + Send,
     ) -> anyhow::Result<Scene> {
         let memory = self.server.memory()?.anonymous;
         let descriptors = self.server.descriptors()?;
@@ -152,7 +158,11 @@ impl Stage {
                 is_over.store(true, Ordering::Relaxed);
                 samples
             });
-            let closed = other(&over);
+            let others = scope.spawn(|| {
+                give_way();
+                other(&over)
+            });
+            let closed = others.join().expect("the load does not panic");
             (asking.join().expect("the load does not panic"), closed)
         });
         let (samples, closed) = (samples?, closed?);
@@ -169,6 +179,21 @@ impl Stage {
             memory_more_mib: mib(after) - mib(memory),
             descriptors_more: self.server.descriptors()? as i64 - descriptors as i64,
         })
+    }
+}
+
+/// Lets the calling thread run only while no other of its core wants to: where the caller in good
+/// order shares a core with those who flood, it must not wait for them there. Without `chrt` it does,
+/// some milliseconds at a time.
+fn give_way() {
+    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let done = std::process::Command::new("chrt")
+        .args(["--idle", "--pid", "0", &thread])
+        .status();
+    if !done.is_ok_and(|status| status.success()) {
+        let said = "no chrt: the caller's latencies contain waits for its own neighbours";
+        // Who has closed standard error does without.
+        let _ = writeln!(std::io::stderr(), "{said}");
     }
 }
 

@@ -122,6 +122,13 @@ pub const SETTINGS: &[Setting] = &[
         "Connections open at once on each gRPC listener",
     ),
     setting(
+        "accepts_per_s_max",
+        // A tenth of a core, with what follows an accept.
+        Some("1000"),
+        Kind::Number(1, 1_000_000),
+        "Connections accepted in a second on each gRPC listener; more wait in the system's queue",
+    ),
+    setting(
         "streams_max",
         Some("256"),
         Kind::Number(1, 65_535),

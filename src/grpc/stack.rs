@@ -5,8 +5,9 @@ use super::dispatch::{Dispatch, Route};
 use super::encoded::RecommendationServer;
 use super::health::Health;
 use super::layers::{
-    AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService, DeadlineLayer,
-    DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
+    AdmissionDoor, AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService,
+    DeadlineLayer, DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
+    RECOMMENDATION_PATHS,
 };
 use super::models::{ModelOperator, Operations};
 use super::proto::DESCRIPTORS;
@@ -14,7 +15,7 @@ use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommender::Recommender;
 use crate::lifecycle::Models;
 use crate::metrics::Metrics;
-use crate::net::{Line, Services};
+use crate::net::{Connected, Door, Line, Refusals, Services};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -128,8 +129,16 @@ impl Stack {
                 default: self.limits.call_timeout,
             },
             panics: PanicLayer::new(Arc::clone(&self.metrics)),
-            calls: CallLayer::new(Arc::clone(&self.calls)),
+            calls: Arc::clone(&self.calls),
             places: Arc::clone(&self.places),
+            refusals: match &self.plane {
+                Plane::Data(_) => {
+                    let headers = self.places.refusal_headers();
+                    Some(Refusals::new(RECOMMENDATION_PATHS, headers))
+                }
+                // Operators are few.
+                Plane::Admin(_) => None,
+            },
         }
     }
 }
@@ -139,8 +148,10 @@ struct CoreServices {
     services: Dispatch,
     deadlines: DeadlineLayer,
     panics: PanicLayer,
-    calls: CallLayer,
+    calls: Arc<CallMetrics>,
     places: Arc<Places>,
+    /// Of calls that are turned away before they are decoded.
+    refusals: Option<Refusals>,
 }
 
 /// The layers of `super::layers`, from the outside in.
@@ -149,14 +160,21 @@ type Layered<S> = CallService<AdmissionService<DetailsService<PanicService<Deadl
 impl Services for CoreServices {
     type Service = Layered<Dispatch>;
 
-    fn connect(&self, line: Line) -> Self::Service {
-        ServiceBuilder::new()
-            .layer(self.calls.clone())
-            .layer(AdmissionLayer::new(Arc::clone(&self.places), line))
+    fn connect(&self, line: Line) -> Connected<Self::Service> {
+        let admission = AdmissionLayer::new(Arc::clone(&self.places), line);
+        let door = self.refusals.clone().map(|refusals| {
+            let door = AdmissionDoor::new(admission.clone(), Arc::clone(&self.calls));
+            let door: Arc<dyn Door> = Arc::new(door);
+            (door, refusals)
+        });
+        let service = ServiceBuilder::new()
+            .layer(CallLayer::new(Arc::clone(&self.calls)))
+            .layer(admission)
             .layer(DetailsLayer)
             .layer(self.panics.clone())
             .layer(self.deadlines)
-            .service(self.services.clone())
+            .service(self.services.clone());
+        Connected { service, door }
     }
 }
 

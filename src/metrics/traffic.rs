@@ -17,6 +17,8 @@ pub struct TrafficMetrics {
     pub connections: IntGaugeVec,
     /// Connections that the server closed, by `listener` and `reason`.
     pub connections_refused: IntCounterVec,
+    /// Times that no connection was accepted for a moment, as too many came, by `listener`.
+    pub accepts_held: IntCounterVec,
 }
 
 impl TrafficMetrics {
@@ -49,6 +51,11 @@ impl TrafficMetrics {
                 "hotshelf_net_connections_refused_total",
                 "Connections that the server closed, by reason.",
                 &["listener", "reason"],
+            )?,
+            accepts_held: families.counters(
+                "hotshelf_net_accepts_held_total",
+                "Times that no connection was accepted for a moment, as too many came.",
+                &["listener"],
             )?,
         })
     }

@@ -3,6 +3,7 @@
 use super::calls::{Calls, HttpService, UnderWay};
 use super::gather::GatherIo;
 use super::guard::{Guard, Notes, Patience, Watch};
+use super::plane::Connected;
 use super::turns::{Line, Turns};
 use bytes::Bytes;
 use hyper::server::conn::http2;
@@ -120,7 +121,7 @@ impl End {
 /// Serves until the connection ends, its peer has to leave and its streams are done, or `kill`.
 pub(super) async fn serve<S: HttpService>(
     stream: TcpStream,
-    (service, line): (S, Line),
+    (connected, line): (Connected<S>, Line),
     limits: ConnectionLimits,
     stages: Stages,
 ) -> End {
@@ -131,7 +132,7 @@ pub(super) async fn serve<S: HttpService>(
         Some(Ok(stream)) => stream,
     };
     let notes = Notes::default();
-    let calls = Calls::new(service, notes.clone());
+    let calls = Calls::new(connected.service, notes.clone());
     let watched = Watched {
         under_way: calls.under_way(),
         watch: Watch::new(notes.clone(), limits.patience(), Instant::now()),
@@ -139,7 +140,12 @@ pub(super) async fn serve<S: HttpService>(
         stages,
     };
     let guard = Guard::new(notes.clone());
-    let io = GatherIo::new(stream, Bytes::from_static(PREFACE), guard);
+    let io = GatherIo::new(
+        stream,
+        Bytes::from_static(PREFACE),
+        guard,
+        (line.clone(), connected.door),
+    );
     let builder = watched.builder(Turns::new(line.clone(), calls.decided()));
     let end = watched
         .run(builder.serve_connection(TokioIo::new(io), calls))

@@ -1,19 +1,24 @@
 //! Finds frame heads in a stream of HTTP/2 bytes (RFC 9113, section 4.1), however it is cut into
 //! pieces. Looks at no payload and keeps none; a frame costs some nanoseconds.
 
-const HEAD_LEN: usize = 9;
+/// Bytes of a head.
+pub(super) const HEAD_LEN: usize = 9;
 
 /// Types of frames, by their number on the wire.
 pub(super) mod kind {
     pub(in super::super) const DATA: u8 = 0;
     pub(in super::super) const HEADERS: u8 = 1;
+    pub(in super::super) const PRIORITY: u8 = 2;
     pub(in super::super) const RST_STREAM: u8 = 3;
     pub(in super::super) const GOAWAY: u8 = 7;
+    pub(in super::super) const WINDOW_UPDATE: u8 = 8;
     pub(in super::super) const CONTINUATION: u8 = 9;
 }
 
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+const PADDED: u8 = 0x8;
+const WITH_PRIORITY: u8 = 0x20;
+/// Bytes of a stream's priority in HEADERS.
+const PRIORITY_LEN: usize = 5;
 
 /// What stands before a frame's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +31,10 @@ pub(super) struct Head {
 }
 
 impl Head {
-    fn parse(bytes: &[u8; HEAD_LEN]) -> Self {
+    pub(super) const END_STREAM: u8 = 0x1;
+    pub(super) const END_HEADERS: u8 = 0x4;
+
+    pub(super) fn parse(bytes: &[u8; HEAD_LEN]) -> Self {
         let [a, b, c, kind, flags, d, e, f, g] = *bytes;
         Self {
             len: u32::from_be_bytes([0, a, b, c]) as usize,
@@ -39,12 +47,25 @@ impl Head {
 
     /// Of DATA and HEADERS: nothing more comes on this stream.
     pub(super) fn ends_stream(self) -> bool {
-        self.flags & END_STREAM != 0
+        self.flags & Self::END_STREAM != 0
+    }
+
+    /// Of HEADERS: the header block in this payload, without what may stand around it.
+    pub(super) fn block(self, mut payload: &[u8]) -> Option<&[u8]> {
+        if self.flags & PADDED != 0 {
+            let (padding, rest) = payload.split_first()?;
+            payload = &rest[..rest.len().checked_sub(usize::from(*padding))?];
+        }
+        if self.flags & WITH_PRIORITY != 0 {
+            payload = payload.get(PRIORITY_LEN..)?;
+        }
+        Some(payload)
     }
 
     /// Of HEADERS and CONTINUATION: more of the header block follows.
     pub(super) fn leaves_headers_open(self) -> bool {
-        matches!(self.kind, kind::HEADERS | kind::CONTINUATION) && self.flags & END_HEADERS == 0
+        matches!(self.kind, kind::HEADERS | kind::CONTINUATION)
+            && self.flags & Self::END_HEADERS == 0
     }
 }
 

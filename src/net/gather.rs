@@ -10,11 +10,20 @@
 //! poll 2: read (nothing) ─ write ─ flush  = fill the buffer, wake once more
 //! poll 3: read = send the buffer, then read the socket
 //! ```
+//!
+//! Reads are long, and where calls were turned away the next one waits a little: so refusals leave
+//! together as well, and a peer that sends more than can be answered is stopped by its own window.
 
+mod hold;
+
+use super::door::{Guarded, Sieve};
 use super::frames::kind;
 use super::guard::{Flooded, Guard};
+use super::turns::Line;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use hold::Hold;
 use pin_project_lite::pin_project;
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,29 +33,46 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const SEND_AT_BYTES: usize = 16 * 1024;
 /// Above this many bytes a write waits for the socket (chosen: four times that).
 const HOLD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one read (chosen: more calls than a connection sends in a millisecond).
+const READ_BYTES: usize = 32 * 1024;
 /// GOAWAY's code for a peer that makes too much work (RFC 9113, section 7).
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 
+thread_local! {
+    /// What is read into: one for all connections of a core, as none keeps anything there.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
 pin_project! {
-    /// A stream with gathered writes, bytes that were read ahead of it, and a guard that sees both
-    /// ways.
+    /// A stream with gathered writes, bytes that were read ahead of it, a guard that sees both ways,
+    /// and what holds it back.
     pub struct GatherIo<T> {
         #[pin]
         inner: T,
-        read_ahead: Bytes,
+        read_ahead: BytesMut,
         gathered: BytesMut,
         guard: Guard,
+        sieve: Option<Sieve>,
+        hold: Hold,
     }
 }
 
 impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
-    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that.
-    pub(super) fn new(inner: T, read_ahead: Bytes, guard: Guard) -> Self {
+    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that. Calls are
+    /// turned away unread where there is a door.
+    pub(super) fn new(
+        inner: T,
+        read_ahead: Bytes,
+        guard: Guard,
+        (line, door): (Line, Option<Guarded>),
+    ) -> Self {
         Self {
             inner,
-            read_ahead,
+            read_ahead: BytesMut::from(read_ahead),
             gathered: BytesMut::new(),
             guard,
+            sieve: door.map(Sieve::new),
+            hold: Hold::new(line),
         }
     }
 
@@ -65,6 +91,43 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
             this.guard.sent(sent, this.gathered.len());
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads once from the socket: into `buf`, and ahead where that is too small. What is turned away
+    /// or not there as a whole leaves both as they were; says whether the stream has ended.
+    fn poll_fill(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let this = self.as_mut().project();
+            let mut read = ReadBuf::new(scratch);
+            ready!(this.inner.poll_read(cx, &mut read))?;
+            let read = read.filled();
+            if let Err(flooded) = this.guard.read(read) {
+                return Poll::Ready(Err(self.refuse(cx, flooded)));
+            }
+            let ahead = this.read_ahead;
+            let mut pass = |bytes: &[u8]| {
+                let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
+                buf.put_slice(now);
+                ahead.extend_from_slice(later);
+            };
+            let Some(sieve) = this.sieve else {
+                pass(read);
+                return Poll::Ready(Ok(read.is_empty()));
+            };
+            if read.is_empty() {
+                pass(&sieve.end());
+                return Poll::Ready(Ok(true));
+            }
+            // A peer that does not take its refusals is left to HTTP/2 and its limits.
+            let may_answer = this.gathered.len() < HOLD_BYTES_MAX && this.guard.may_interject();
+            let answers = may_answer.then_some(this.gathered);
+            this.hold.turned_away(sieve.sift(read, answers, pass));
+            Poll::Ready(Ok(false))
+        })
     }
 
     /// Says why, as far as the socket takes it at once, and breaks off.
@@ -94,19 +157,24 @@ impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
-            return Poll::Ready(Err(error));
-        }
-        let this = self.as_mut().project();
-        if !this.read_ahead.is_empty() {
-            let len = this.read_ahead.len().min(buf.remaining());
-            buf.put_slice(&this.read_ahead.split_to(len));
-            return Poll::Ready(Ok(()));
-        }
         let known = buf.filled().len();
-        ready!(this.inner.poll_read(cx, buf))?;
-        let read = this.guard.read(&buf.filled()[known..]);
-        Poll::Ready(read.map_err(|flooded| self.refuse(cx, flooded)))
+        loop {
+            if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
+                return Poll::Ready(Err(error));
+            }
+            let this = self.as_mut().project();
+            let len = this.read_ahead.len().min(buf.remaining());
+            buf.put_slice(&this.read_ahead[..len]);
+            this.read_ahead.advance(len);
+            if buf.filled().len() > known {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.hold.poll(cx));
+            let has_ended = ready!(self.as_mut().poll_fill(cx, buf))?;
+            if has_ended || buf.filled().len() > known {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
@@ -165,7 +233,12 @@ mod tests {
 
     fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &'static [u8]) -> GatherIo<T> {
         let guard = Guard::new(Notes::default());
-        GatherIo::new(inner, Bytes::from_static(read_ahead), guard)
+        GatherIo::new(
+            inner,
+            Bytes::from_static(read_ahead),
+            guard,
+            (Line::alone(), None),
+        )
     }
 
     #[tokio::test]

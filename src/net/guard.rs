@@ -44,10 +44,35 @@ pub(super) struct Guard {
     incoming: Frames,
     outgoing: Frames,
     is_in_headers: bool,
+    /// Whether a frame of our own may stand next in what is written.
+    out: Out,
     last_stream: u32,
     points: i64,
     refilled: Instant,
     notes: Notes,
+}
+
+/// What was written last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Out {
+    /// Our settings must be the first.
+    Nothing,
+    Whole,
+    /// A header block without its end.
+    OpenHeaders,
+    /// No new call is answered after it.
+    Goodbye,
+}
+
+impl Out {
+    fn after(self, head: Head) -> Self {
+        match self {
+            Self::Goodbye => self,
+            _ if head.kind == kind::GOAWAY => Self::Goodbye,
+            _ if head.leaves_headers_open() => Self::OpenHeaders,
+            _ => Self::Whole,
+        }
+    }
 }
 
 /// What is noted of one connection.
@@ -105,6 +130,7 @@ impl Guard {
             incoming: Frames::default(),
             outgoing: Frames::default(),
             is_in_headers: false,
+            out: Out::Nothing,
             last_stream: 0,
             points: POINTS_MAX,
             refilled: Instant::now(),
@@ -169,16 +195,25 @@ impl Guard {
     /// Notes what is about to be written.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         let (mut data, mut resets) = (0, 0);
-        self.outgoing.read(bytes, |head| match head.kind {
-            kind::DATA => data += head.len as u64,
-            kind::RST_STREAM => resets += 1,
-            _ => {}
+        let out = &mut self.out;
+        self.outgoing.read(bytes, |head| {
+            *out = out.after(head);
+            match head.kind {
+                kind::DATA => data += head.len as u64,
+                kind::RST_STREAM => resets += 1,
+                _ => {}
+            }
         });
         if data > 0 || resets > 0 {
             let mut noted = self.notes.lock();
             noted.written += data;
             (0..resets).for_each(|_| noted.forget_one());
         }
+    }
+
+    /// Whether a frame that HTTP/2 knows nothing of may stand behind what was written.
+    pub(super) fn may_interject(&self) -> bool {
+        self.out == Out::Whole && !self.outgoing.is_within_frame()
     }
 
     /// Notes that the socket took so many bytes, and how many wait for it.

@@ -1,8 +1,10 @@
 //! Sockets, connections and the threads that serve them. Knows HTTP/2 but neither gRPC nor models:
 //! the services come in as arguments.
 
+mod accept;
 mod calls;
 mod connection;
+mod door;
 mod frames;
 mod gather;
 mod guard;
@@ -12,7 +14,8 @@ mod turns;
 
 pub use calls::{BoxError, Decided, HttpService};
 pub use connection::ConnectionLimits;
-pub use plane::{Plane, PlaneConfig, Services};
+pub use door::{Door, Guarded, KnownPath, Refusals};
+pub use plane::{Connected, Plane, PlaneConfig, Services};
 pub use turns::{Line, LineLimits};
 
 use std::io;

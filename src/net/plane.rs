@@ -8,8 +8,10 @@
 //!
 //! A connection stays on its core: no locks between cores, no migration of tasks.
 
+use super::accept::accept;
 use super::calls::HttpService;
 use super::connection::{ConnectionLimits, End, Stages, serve};
+use super::door::Guarded;
 use super::turns::{self, Line, LineLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
@@ -25,8 +27,6 @@ use tokio_util::task::TaskTracker;
 
 /// Connections that wait for one core to take them (chosen: as many as the kernel's own queue).
 const HANDOVER_MAX: usize = 1024;
-/// Pause after an accept that failed, for want of descriptors as a rule.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs of tasks between two looks at the sockets (chosen: with the runtime's own 61, a request that
 /// comes while others are computed would not be read for milliseconds).
@@ -37,8 +37,16 @@ pub trait Services: 'static {
     /// What a connection is served with.
     type Service: HttpService;
 
-    /// A new connection's service, and its place in the core's line of calls.
-    fn connect(&self, line: Line) -> Self::Service;
+    /// What serves a new connection with this place in the core's line of calls.
+    fn connect(&self, line: Line) -> Connected<Self::Service>;
+}
+
+/// What one connection is served with.
+pub struct Connected<S> {
+    /// Answers its calls.
+    pub service: S,
+    /// Turns calls away before they are decoded; `None`: none are.
+    pub door: Option<Guarded>,
 }
 
 /// A plane before it runs.
@@ -51,6 +59,8 @@ pub struct PlaneConfig {
     pub cores: usize,
     /// Connections open at once; more are closed at once.
     pub connections_max: usize,
+    /// Connections accepted in a second, at least 1; more wait in the system's queue.
+    pub accepts_per_s_max: u32,
     /// Of each connection; `age` is the mean, spread by a tenth either way.
     pub limits: ConnectionLimits,
     /// Of each core's line of calls.
@@ -69,9 +79,10 @@ pub struct Plane {
     acceptor: tokio::task::JoinHandle<()>,
 }
 
-struct Core {
-    connections: Arc<AtomicUsize>,
-    inbox: mpsc::Sender<TcpStream>,
+/// A core as the accept loop sees it.
+pub(super) struct Core {
+    pub(super) connections: Arc<AtomicUsize>,
+    pub(super) inbox: mpsc::Sender<TcpStream>,
 }
 
 struct CoreConfig {
@@ -133,47 +144,6 @@ impl Plane {
 fn fork(jitter: &mut ChaCha8Rng) -> ChaCha8Rng {
     use rand_core::SeedableRng;
     ChaCha8Rng::seed_from_u64(jitter.next_u64())
-}
-
-async fn accept(config: PlaneConfig, cores: Vec<Core>, stages: Stages, metrics: Arc<Metrics>) {
-    let refused = |reason| {
-        metrics
-            .traffic
-            .connections_refused
-            .with_label_values(&[config.name, reason])
-            .inc();
-    };
-    loop {
-        let accepted = tokio::select! {
-            () = stages.drain.cancelled() => return,
-            () = stages.kill.cancelled() => return,
-            accepted = config.listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
-            Err(error) => {
-                tracing::warn!(listener = config.name, %error, "accept failed");
-                refused("accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let loads = cores
-            .iter()
-            .map(|core| core.connections.load(Ordering::Relaxed));
-        if loads.clone().sum::<usize>() >= config.connections_max {
-            refused("connections_max");
-            continue;
-        }
-        let Some((core, _)) = cores.iter().zip(loads).min_by_key(|(_, load)| *load) else {
-            return;
-        };
-        core.connections.fetch_add(1, Ordering::Relaxed);
-        if core.inbox.try_send(stream).is_err() {
-            core.connections.fetch_sub(1, Ordering::Relaxed);
-            refused("handover");
-        }
-    }
 }
 
 fn start_core<S: Services>(

@@ -4,15 +4,21 @@
 //! calls at a time. So one connection's many calls are no wait of another's few:
 //!
 //! ```text
-//! few calls waiting ───────────────────────────────▶ the runtime's run queue ─▶ begun
-//! many ─▶ backlog of the connection ─▶ its turn ─▶ ┘      (one turn at a time)
+//! nobody waits ────────────────────────────────────────▶ the runtime's run queue ─▶ begun
+//! others wait  ─▶ backlog of the connection ─▶ its turn ─▶ ┘    (one turn at a time)
 //! ```
+//!
+//! A connection that has not had all of its last turn is before those that have: its call waits for
+//! the present turn and no other.
 //!
 //! How long the line is, in time, is known from the calls that began: [`Line::has_room`] says whether
 //! one more may wait. Everything here belongs to one thread; atomics are for the compiler.
 
+mod pace;
+
 use super::calls::DecidedNow;
 use hyper::rt::Executor;
+use pace::Pace;
 use pin_project_lite::pin_project;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,23 +26,16 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Calls of one turn, and those that a connection may have in the run queue outside of turns
-/// (chosen: enough that their answers share a system call, half a millisecond of computing).
+/// Calls of one turn (chosen: enough that their answers share a system call, half a millisecond of
+/// computing).
 const TURN_CALLS: usize = 8;
-/// Calls that may always wait (chosen: a line this short says nothing, however slow its calls are).
-const PLACES_MIN: usize = 4 * TURN_CALLS;
-/// How long the line may be longer than allowed before calls are turned away. The idea is CoDel's:
-/// a burst passes by itself (chosen: what piled up while the processor was away for a fifth of a
-/// second is worked off by then at half of the capacity).
-const STANDING_AFTER: Duration = Duration::from_millis(500);
-/// Weight of the newest call in the mean, as a shift (chosen: some dozen calls decide).
-const MEAN_SHIFT: u32 = 4;
-/// No single call counts for more (chosen: a thread that was not running says nothing of calls).
-const PLACE_NANOS_MAX: u64 = 50_000_000;
-/// Until something was measured.
-const PLACE_NANOS_FIRST: u64 = 100_000;
+/// What it costs to turn away a call whose headers were read (measured by `bench/overload`: reading,
+/// decoding, the answer and its part of two system calls).
+const REFUSAL_NANOS: u64 = 4_000;
+/// And one whose headers were not decoded (measured likewise).
+const UNREAD_REFUSAL_NANOS: u64 = 500;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -50,28 +49,35 @@ pub struct LineLimits {
 /// One core's line.
 #[derive(Debug)]
 pub(super) struct Core {
-    limits: LineLimits,
-    born: Instant,
+    pace: Pace,
     waiting: AtomicUsize,
-    /// Connections with a backlog, the next one first.
-    ring: Mutex<VecDeque<Arc<Member>>>,
-    /// Calls of the present turn that have not begun.
-    in_turn: AtomicUsize,
-    /// Mean time between two calls that begin while others wait, and when the last one did.
-    place_nanos: AtomicU64,
-    begun_at: AtomicU64,
-    /// Since when the line is too long; 0 where it is not.
-    long_since: AtomicU64,
+    /// Connections with a call that waits.
+    askers: AtomicUsize,
+    /// Calls in the run queue that have not begun.
+    in_queue: AtomicUsize,
+    order: Mutex<Order>,
+}
+
+/// Connections with a backlog, in the order of their turns.
+#[derive(Debug, Default)]
+struct Order {
+    /// Those that have some of their last turn left.
+    first: VecDeque<Arc<Member>>,
+    /// All that had a turn since the last time that it was theirs.
+    ring: VecDeque<Arc<Member>>,
 }
 
 /// A connection's part of it.
-#[derive(Default)]
 struct Member {
     waiting: AtomicUsize,
-    in_queue: AtomicUsize,
+    /// Calls of a turn that are left until it is its turn in the ring.
+    left: AtomicUsize,
+    is_first: AtomicBool,
     is_in_ring: AtomicBool,
     is_gone: AtomicBool,
     backlog: Mutex<VecDeque<Task>>,
+    /// Nanoseconds that turning away its calls took.
+    turned_away: AtomicU64,
 }
 
 /// A connection's place in its core's line.
@@ -94,88 +100,60 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Order {
+    /// Whose turn it is, and how many of its calls may begin.
+    fn next(&mut self) -> Option<(Arc<Member>, usize)> {
+        if let Some(member) = self.first.pop_front() {
+            member.is_first.store(false, Relaxed);
+            let left = member.left.load(Relaxed);
+            if !member.is_in_ring.swap(true, Relaxed) {
+                self.ring.push_back(Arc::clone(&member));
+            }
+            return Some((member, left));
+        }
+        loop {
+            let member = self.ring.pop_front()?;
+            member.left.store(TURN_CALLS, Relaxed);
+            if lock(&member.backlog).is_empty() {
+                member.is_in_ring.store(false, Relaxed);
+                continue;
+            }
+            self.ring.push_back(Arc::clone(&member));
+            return Some((member, TURN_CALLS));
+        }
+    }
+}
+
 impl Core {
     pub(super) fn new(limits: LineLimits) -> Arc<Self> {
         Arc::new(Self {
-            limits,
-            born: Instant::now(),
+            pace: Pace::new(limits),
             waiting: AtomicUsize::new(0),
-            ring: Mutex::default(),
-            in_turn: AtomicUsize::new(0),
-            place_nanos: AtomicU64::new(PLACE_NANOS_FIRST),
-            begun_at: AtomicU64::new(0),
-            long_since: AtomicU64::new(0),
+            askers: AtomicUsize::new(0),
+            in_queue: AtomicUsize::new(0),
+            order: Mutex::default(),
         })
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// A call begins, `waiting` others still wait.
-    fn begun(&self, waiting: usize) {
-        let last = self.begun_at.swap(0, Relaxed);
-        if waiting == 0 && last == 0 {
-            return;
-        }
-        let now = self.now();
-        if last > 0 {
-            let took = (now - last).min(PLACE_NANOS_MAX);
-            let mean = self.place_nanos.load(Relaxed);
-            let mean = mean - (mean >> MEAN_SHIFT) + (took >> MEAN_SHIFT);
-            self.place_nanos.store(mean.max(1), Relaxed);
-        }
-        if waiting > 0 {
-            self.begun_at.store(now, Relaxed);
-        }
-    }
-
-    /// Calls that may wait on this core now.
-    fn places(&self, waiting: usize) -> usize {
-        let place = u128::from(self.place_nanos.load(Relaxed));
-        let (length, max) = (waiting as u128 * place, self.limits.wait_max.as_nanos());
-        let since = self.long_since.load(Relaxed);
-        // One greedy connection keeps half of the places filled, give or take a turn.
-        if length <= max / 8 {
-            if since != 0 {
-                self.long_since.store(0, Relaxed);
+    /// Puts the next turn into the run queue.
+    fn next_turn(&self) {
+        loop {
+            let Some((member, calls_max)) = lock(&self.order).next() else {
+                return;
+            };
+            let tasks: Vec<Task> = {
+                let mut backlog = lock(&member.backlog);
+                let count = backlog.len().min(calls_max);
+                backlog.drain(..count).collect()
+            };
+            if tasks.is_empty() {
+                continue;
             }
-            return usize::MAX;
-        }
-        if since == 0 {
-            if length > max {
-                self.long_since.store(self.now().max(1), Relaxed);
-            }
-            return usize::MAX;
-        }
-        if u128::from(self.now().saturating_sub(since)) < STANDING_AFTER.as_nanos() {
-            return usize::MAX;
-        }
-        usize::try_from(max / place)
-            .unwrap_or(usize::MAX)
-            .max(PLACES_MIN)
-    }
-
-    /// Puts the next turn into the run queue, unless one is there.
-    fn next_turn(self: &Arc<Self>) {
-        if self.in_turn.load(Relaxed) > 0 {
+            member.left.fetch_sub(tasks.len(), Relaxed);
+            self.in_queue.store(tasks.len(), Relaxed);
+            tasks.into_iter().for_each(|task| drop(tokio::spawn(task)));
             return;
         }
-        let Some(member) = lock(&self.ring).pop_front() else {
-            return;
-        };
-        let tasks: Vec<Task> = {
-            let mut backlog = lock(&member.backlog);
-            let count = backlog.len().min(TURN_CALLS);
-            backlog.drain(..count).collect()
-        };
-        self.in_turn.store(tasks.len(), Relaxed);
-        if lock(&member.backlog).is_empty() {
-            member.is_in_ring.store(false, Relaxed);
-        } else {
-            lock(&self.ring).push_back(Arc::clone(&member));
-        }
-        tasks.into_iter().for_each(|task| drop(tokio::spawn(task)));
     }
 }
 
@@ -184,7 +162,15 @@ impl Line {
     pub(super) fn new(core: &Arc<Core>) -> Self {
         Self {
             core: Arc::clone(core),
-            own: Arc::default(),
+            own: Arc::new(Member {
+                waiting: AtomicUsize::new(0),
+                left: AtomicUsize::new(TURN_CALLS),
+                is_first: AtomicBool::new(false),
+                is_in_ring: AtomicBool::new(false),
+                is_gone: AtomicBool::new(false),
+                backlog: Mutex::default(),
+                turned_away: AtomicU64::new(0),
+            }),
         }
     }
 
@@ -196,15 +182,36 @@ impl Line {
     }
 
     /// Whether one more call of this connection may wait. Once the line has been too long for a
-    /// while it takes no more than can begin in time, and nobody takes more places than are left.
-    /// A connection without a waiting call finds as many places again: it is none of those who make
-    /// the line long.
-    pub fn has_room(&self) -> bool {
-        let waiting = self.core.waiting.load(Relaxed);
-        let places = self.core.places(waiting);
-        match self.own.waiting.load(Relaxed) {
-            0 => waiting < places.saturating_mul(2),
-            own => own < places.saturating_sub(waiting),
+    /// while it takes no more than can begin in time. Then a connection has its part of the places,
+    /// the same for all with a call that waits, and what others leave of theirs.
+    ///
+    /// `ahead` calls of the connection are on their way already.
+    pub fn has_room(&self, ahead: usize) -> bool {
+        let waiting = self.core.waiting.load(Relaxed) + ahead;
+        let places = self.core.pace.places(waiting);
+        let own = self.own.waiting.load(Relaxed);
+        let askers = self.core.askers.load(Relaxed) + usize::from(own == 0);
+        let own = own + ahead;
+        own < places / askers.max(1) || own < places.saturating_sub(waiting)
+    }
+
+    /// One of its calls had no room.
+    pub fn turned_away(&self) {
+        self.own.turned_away.fetch_add(REFUSAL_NANOS, Relaxed);
+    }
+
+    /// So many had none, and were turned away before they were decoded.
+    pub(super) fn turned_away_unread(&self, count: u64) {
+        let nanos = count.saturating_mul(UNREAD_REFUSAL_NANOS);
+        self.own.turned_away.fetch_add(nanos, Relaxed);
+    }
+
+    /// How long not to read on, after calls were turned away; `None` where none were since the last
+    /// time. The longer, the more of the core's time that takes.
+    pub(super) fn hold(&self) -> Option<Duration> {
+        match self.own.turned_away.load(Relaxed) {
+            0 => None,
+            _ => Some(self.core.pace.hold(self.own.turned_away.swap(0, Relaxed))),
         }
     }
 
@@ -213,13 +220,12 @@ impl Line {
         self.own.is_gone.store(true, Relaxed);
     }
 
-    fn join(&self, is_of_turn: bool) -> Ticket {
+    fn join(&self) -> Ticket {
         self.core.waiting.fetch_add(1, Relaxed);
-        self.own.waiting.fetch_add(1, Relaxed);
-        Ticket {
-            line: self.clone(),
-            is_of_turn,
+        if self.own.waiting.fetch_add(1, Relaxed) == 0 {
+            self.core.askers.fetch_add(1, Relaxed);
         }
+        Ticket { line: self.clone() }
     }
 }
 
@@ -227,19 +233,20 @@ impl Line {
 #[derive(Debug)]
 struct Ticket {
     line: Line,
-    is_of_turn: bool,
 }
 
 impl Drop for Ticket {
     /// It begins, or will not.
     fn drop(&mut self) {
         let Line { core, own } = &self.line;
-        own.waiting.fetch_sub(1, Relaxed);
+        if own.waiting.fetch_sub(1, Relaxed) == 1 {
+            core.askers.fetch_sub(1, Relaxed);
+        }
         let waiting = core.waiting.fetch_sub(1, Relaxed) - 1;
-        core.begun(waiting);
-        if !self.is_of_turn {
-            own.in_queue.fetch_sub(1, Relaxed);
-        } else if core.in_turn.fetch_sub(1, Relaxed) == 1 {
+        core.pace.begun(waiting);
+        let in_queue = core.in_queue.load(Relaxed).saturating_sub(1);
+        core.in_queue.store(in_queue, Relaxed);
+        if in_queue == 0 && waiting > 0 {
             core.next_turn();
         }
     }
@@ -295,19 +302,21 @@ where
             return;
         }
         let Line { core, own } = &self.line;
-        let is_of_turn = own.is_in_ring.load(Relaxed) || own.in_queue.load(Relaxed) >= TURN_CALLS;
-        let ticket = Some(self.line.join(is_of_turn));
+        let ticket = Some(self.line.join());
         let call = Waiting { ticket, call };
-        if !is_of_turn {
-            own.in_queue.fetch_add(1, Relaxed);
+        let waiting = core.waiting.load(Relaxed);
+        let in_queue = core.in_queue.load(Relaxed);
+        // All that wait are in the queue, and there are few of them.
+        if waiting == in_queue + 1 && in_queue < TURN_CALLS {
+            core.in_queue.store(in_queue + 1, Relaxed);
             tokio::spawn(call);
             return;
         }
         lock(&own.backlog).push_back(Box::pin(call));
-        if !own.is_in_ring.swap(true, Relaxed) {
-            lock(&core.ring).push_back(Arc::clone(own));
+        let has_some_left = own.left.load(Relaxed) > 0;
+        if has_some_left && !own.is_first.swap(true, Relaxed) {
+            lock(&core.order).first.push_back(Arc::clone(own));
         }
-        core.next_turn();
     }
 }
 

@@ -226,3 +226,45 @@ async fn calls_of_a_greedy_caller_do_not_push_out_those_of_another() {
     assert!(shed.unwrap() > 0.0);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_storm_of_connections_comes_in_at_its_rate_and_others_are_served() {
+    let shop = Shop::new();
+    let version = shop.publish(Season::Spring).await.version;
+    let settings = [("accepts-per-s-max", "200")];
+    let server = Server::serving(&shop, version, &settings).await;
+    let before = server.held();
+    let healthy = Healthy::start(&server).await;
+    let mut storm = tokio::task::JoinSet::new();
+    for _ in 0..FLOODERS {
+        let data = server.data;
+        storm.spawn(async move {
+            for _ in 0..100 {
+                tokio::net::TcpStream::connect(data).await.unwrap();
+            }
+        });
+    }
+    while let Some(ended) = storm.join_next().await {
+        ended.unwrap();
+    }
+    let data = [("listener", "data")];
+    until("connections held back", async || {
+        let held = server
+            .scrape()
+            .await
+            .value("hotshelf_net_accepts_held_total", &data);
+        (held? > 0.0).then_some(())
+    })
+    .await;
+    healthy.stop().await;
+    until("none of them is open", async || {
+        let open = server
+            .scrape()
+            .await
+            .value("hotshelf_net_connections", &data);
+        (open == Some(0.0)).then_some(())
+    })
+    .await;
+    server.until_back_to(before, SLACK).await;
+    server.stop().await;
+}

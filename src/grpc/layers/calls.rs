@@ -31,6 +31,14 @@ const METHODS: [&str; 9] = [
     "other",
 ];
 
+/// The place of what is not in the list.
+const OTHER: usize = METHODS.len() - 1;
+
+fn place_of(path: &str) -> usize {
+    let known = METHODS[..OTHER].iter().position(|known| *known == path);
+    known.unwrap_or(OTHER)
+}
+
 /// Handles of one listener, looked up once.
 pub(crate) struct CallMetrics {
     methods: Vec<MethodMetrics>,
@@ -61,6 +69,13 @@ impl CallMetrics {
         Arc::new(Self {
             methods: METHODS.iter().map(method).collect(),
         })
+    }
+
+    /// Counts calls that were turned away before they came here, in no time.
+    pub(super) fn turned_away(&self, path: &str, count: u64) {
+        let series = &self.methods[place_of(path)];
+        (0..count).for_each(|_| series.latency.observe(0.0));
+        series.codes[tonic::Code::Unavailable as usize].inc_by(count);
     }
 }
 
@@ -109,13 +124,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        let other = METHODS.len() - 1;
-        let method = METHODS[..other]
-            .iter()
-            .position(|known| *known == path)
-            .unwrap_or(other);
+        let method = place_of(path);
         let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
-        let is_told = method == other && tracing::enabled!(tracing::Level::DEBUG);
+        let is_told = method == OTHER && tracing::enabled!(tracing::Level::DEBUG);
         let path = is_told.then(|| path.into());
         CallFuture {
             call: self.inner.call(request),

@@ -49,8 +49,9 @@ fn services(metrics: &Arc<Metrics>) -> CoreServices {
             default: Duration::from_secs(60),
         },
         panics: PanicLayer::new(Arc::clone(metrics)),
-        calls: CallLayer::new(CallMetrics::new(metrics, "data")),
+        calls: CallMetrics::new(metrics, "data"),
         places: Places::new(100, Arc::clone(metrics)),
+        refusals: None,
     }
 }
 
@@ -60,6 +61,7 @@ fn config() -> PlaneConfig {
         listener: listen("127.0.0.1:0".parse().unwrap()).unwrap(),
         cores: 1,
         connections_max: 10,
+        accepts_per_s_max: 1_000,
         limits: ConnectionLimits::patient(),
         line: LineLimits {
             wait_max: Duration::from_secs(3600),
