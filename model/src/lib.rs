@@ -98,7 +98,7 @@ pub use interactions::{Event, Interactions, InteractionsBuilder, ProductInfo};
 pub use lanes::CpuPath;
 pub use matrix::Matrix;
 pub use params::{AlsParams, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams};
-pub use products::Products;
+pub use products::{FIELD_BYTES_MAX, Products};
 pub use query::{
     Answer, Basis, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason, Retrieval,
     RetrievalPlan, SimilarAnswer, SimilarItem, SimilarQuery, Strategy, Trace,
