@@ -7,8 +7,9 @@
 
 use anyhow::Context;
 use rustix::thread::CpuSet;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -106,6 +107,35 @@ impl Server {
             rustix::thread::sched_setaffinity(None, &others)?;
         }
         started
+    }
+
+    /// Calls that its data listener has answered since it began, by the name of their code.
+    pub(crate) fn calls_by_code(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut stream = TcpStream::connect(self.http)?;
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.http
+        )?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        let mut calls = BTreeMap::new();
+        let of_data = |line: &&str| {
+            line.starts_with("hotshelf_grpc_calls_total{") && line.contains("listener=\"data\"")
+        };
+        for line in page.lines().filter(of_data) {
+            let code = line
+                .split_once("code=\"")
+                .and_then(|(_, rest)| rest.split_once('"'));
+            let (code, _) = code.with_context(|| format!("no code in {line}"))?;
+            let count = line
+                .rsplit(' ')
+                .next()
+                .context("an empty line")?
+                .parse::<f64>()?;
+            *calls.entry(code.to_owned()).or_default() += count as u64;
+        }
+        Ok(calls)
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -1,10 +1,11 @@
 //! A thousand swaps under steady load, and what is left of them.
 
-use crate::load::{self, Outcome, Pace};
+use crate::load::{self, Outcome, Pace, Sample};
 use crate::operator::Operator;
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
 use crate::windows::{capacity, plan};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,8 @@ pub(crate) struct Row {
     took_s: f64,
     requests: usize,
     failed: usize,
+    /// How they failed: a code of the server's, or that nothing came back.
+    failed_by_code: BTreeMap<String, u64>,
     after_fifth: Held,
     after_last: Held,
     /// Before any version came.
@@ -61,6 +64,7 @@ pub(crate) fn measure(folder: &Path, shop: Stock, swaps: usize) -> anyhow::Resul
         operator.swap_to(1)?;
     }
     let rate = capacity(&server, shop)? * LOAD_SHARE;
+    let calls_before = server.calls_by_code()?;
     let (plan, stop) = (
         plan(&server, shop, Pace::Open { rate }),
         AtomicBool::new(false),
@@ -82,10 +86,8 @@ pub(crate) fn measure(folder: &Path, shop: Stock, swaps: usize) -> anyhow::Resul
         swaps,
         took_s: began.elapsed().as_secs_f64(),
         requests: samples.len(),
-        failed: samples
-            .iter()
-            .filter(|one| one.outcome != Outcome::Answered)
-            .count(),
+        failed: count(&samples, |outcome| outcome != Outcome::Answered),
+        failed_by_code: failed_by_code(&server, &calls_before, &samples)?,
         empty_bytes,
         peak_ratio: counted.peak_bytes as f64 / room as f64,
         after_fifth: counted.after_fifth,
@@ -93,6 +95,27 @@ pub(crate) fn measure(folder: &Path, shop: Stock, swaps: usize) -> anyhow::Resul
         small_bytes: counted.small_bytes,
         peak_bytes: counted.peak_bytes,
     })
+}
+
+fn count(samples: &[Sample], is: impl Fn(Outcome) -> bool) -> usize {
+    samples.iter().filter(|one| is(one.outcome)).count()
+}
+
+/// What the server has told by code since then, and what never came back from it.
+fn failed_by_code(
+    server: &Server,
+    before: &BTreeMap<String, u64>,
+    samples: &[Sample],
+) -> anyhow::Result<BTreeMap<String, u64>> {
+    let mut failed = server.calls_by_code()?;
+    for (code, count) in &mut failed {
+        *count -= before.get(code).copied().unwrap_or(0);
+    }
+    failed.remove("OK");
+    let lost = count(samples, |outcome| outcome == Outcome::Lost);
+    failed.insert("no answer".to_owned(), lost as u64);
+    failed.retain(|_, count| *count > 0);
+    Ok(failed)
 }
 
 struct Counted {
@@ -142,8 +165,12 @@ impl Row {
         let mib = |bytes: u64| bytes as f64 / MIB;
         writeln!(
             out,
-            "\nmany: {} swaps in {:.0} s under steady load, a quarter of the capacity: {} requests, {} failed",
-            self.swaps, self.took_s, self.requests, self.failed
+            "\nmany: {} swaps in {:.0} s under steady load, a quarter of the capacity: {} requests, {} failed{}",
+            self.swaps,
+            self.took_s,
+            self.requests,
+            self.failed,
+            in_words(&self.failed_by_code)
         )?;
         writeln!(
             out,
@@ -171,5 +198,18 @@ impl Row {
             mib(self.small_bytes)
         )?;
         Ok(())
+    }
+}
+
+/// ` (UNAVAILABLE 12, no answer 3)`; nothing where none failed.
+fn in_words(failed: &BTreeMap<String, u64>) -> String {
+    let each: Vec<String> = failed
+        .iter()
+        .map(|(code, count)| format!("{code} {count}"))
+        .collect();
+    if each.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", each.join(", "))
     }
 }

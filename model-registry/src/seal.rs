@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// Bytes between two calls of `breathe`.
-const SLICE_BYTES: usize = 1 << 20;
+const SLICE_BYTES: usize = 128 << 10;
 
 /// A version's parts as complete files of the cache, their bytes not yet proved.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl LocalParts {
     }
 
     /// Reads, hashes and owns every part, by name. BLOCKS: some 1 ms a MiB. `breathe` hears of
-    /// each piece of at most 1 MiB and may sleep.
+    /// each piece of at most 128 KiB and may sleep.
     ///
     /// # Errors
     /// [`Error::Corrupt`] naming the part, what was expected and what was found; the file is

@@ -14,8 +14,8 @@ pub(crate) use self::{
 };
 use crate::{Breathe, Products, pace, popularity, topk};
 
-/// Prices sorted between two breaths; their keys are one MiB.
-const RUN_LEN: usize = 128 << 10;
+/// Prices sorted between two breaths; their keys are 64 KiB.
+const RUN_LEN: usize = 8 << 10;
 
 /// Facets of all products of a model.
 #[derive(Debug)]

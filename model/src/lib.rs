@@ -98,7 +98,7 @@ pub use interactions::{Event, Interactions, InteractionsBuilder, ProductInfo};
 pub use lanes::CpuPath;
 pub use matrix::Matrix;
 pub use params::{AlsParams, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams};
-pub use products::Products;
+pub use products::{FIELD_BYTES_MAX, Products};
 pub use query::{
     Answer, Basis, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason, Retrieval,
     RetrievalPlan, SimilarAnswer, SimilarItem, SimilarQuery, Strategy, Trace,
@@ -110,7 +110,7 @@ pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
 /// than before, and travels in every card so that probes can tell a new formula from a fault.
 pub const SCORING_REVISION: u32 = 1;
 
-/// Called at least once per MiB of work with the bytes just processed; a loader that runs beside
+/// Called about every 64 KiB of work with the bytes just processed; a loader that runs beside
 /// live traffic sleeps in it. Arrow's own check of a text column is the one longer step: it is a
 /// single pass at memory speed.
 pub type Breathe<'a> = &'a mut dyn FnMut(usize);

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use crate::Breathe;
 
 /// Bytes between two breaths.
-const BREATH_BYTES: usize = 256 << 10;
+const BREATH_BYTES: usize = 64 << 10;
 
-/// Counts bytes and breathes for every 256 KiB of them.
+/// Counts bytes and breathes for every 64 KiB of them.
 pub(crate) struct Pace<'b> {
     breathe: Breathe<'b>,
     since: usize,
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sort_breathes_at_least_once_per_mib() {
+    fn a_long_sort_breathes_at_least_once_per_128_kib() {
         let items: Vec<u64> = (0..400_000u64).map(|x| x * 7919 % 1_000_003).collect();
         let (mut breaths, mut longest) = (0, 0);
-        let done = sorted(items, 64 << 10, u64::cmp, &mut |bytes| {
+        let done = sorted(items, 8 << 10, u64::cmp, &mut |bytes| {
             breaths += 1;
             longest = longest.max(bytes);
         });
         assert!(done.is_sorted());
-        assert!(breaths > 12 && longest <= 1 << 20, "{breaths} {longest}");
+        assert!(breaths > 100 && longest <= 128 << 10, "{breaths} {longest}");
     }
 }

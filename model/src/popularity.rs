@@ -2,8 +2,8 @@
 
 use crate::{Breathe, pace, topk};
 
-/// Rows sorted between two breaths; their keys are one MiB.
-const RUN_LEN: usize = 128 << 10;
+/// Rows sorted between two breaths; their keys are 64 KiB.
+const RUN_LEN: usize = 8 << 10;
 
 /// Rows by popularity descending, then row ascending. O(n log n).
 pub(crate) fn order(popularity: &[f32], breathe: Breathe<'_>) -> Vec<u32> {
@@ -32,7 +32,7 @@ mod tests {
     fn more_products_than_one_run_are_one_order() {
         let count = 5 * RUN_LEN / 2;
         let scores: Vec<f32> = (0..count).map(|row| (row * 7919 % 1000) as f32).collect();
-        let order = order(&scores, &mut |bytes| assert!(bytes <= 1 << 20));
+        let order = order(&scores, &mut |bytes| assert!(bytes <= 128 << 10));
         let mut expected: Vec<u32> = (0..count as u32).collect();
         expected.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
         assert!(order == expected);

@@ -1,11 +1,18 @@
 //! Keeps a load from being felt by requests: it works in short slices, each followed by a rest of the
 //! same length, on a thread of low priority. With nothing live it does neither.
+//!
+//! The idle policy of the scheduler (SCHED_IDLE) was refused: it ends the waits of those that wake, but
+//! beside busy cores a load then stands still, and a rollback is wanted most when cores are busy.
 
 use std::time::{Duration, Instant};
 
-/// Longest stretch of work between two rests (chosen: a request that meets one waits no longer than a
-/// scheduler tick).
-const SLICE_MAX: Duration = Duration::from_millis(1);
+/// Longest stretch of work between two rests (measured, `bench/swap` on one busy core: a thread that
+/// wakes may wait for the end of the stretch, up to a scheduler tick of 4 ms, whatever its priority; with
+/// stretches of 1 ms the serving thread waited longer than 1 ms eleven times a second, now twice).
+const SLICE_MAX: Duration = Duration::from_micros(250);
+/// Longest rest (chosen: a stretch that took longer than four slices was itself kept waiting, and a core
+/// that is nearly busy would stretch a load without end).
+const REST_MAX: Duration = Duration::from_millis(1);
 /// Niceness of a paced loader thread: behind every thread that serves.
 const PACED_NICE: i32 = 15;
 
@@ -31,7 +38,7 @@ impl Pacer {
         }
     }
 
-    /// Called after every piece of work, at most 1 MiB each; rests where it is time to.
+    /// Called after every piece of work, 64 to 128 KiB each; rests where it is time to.
     #[allow(
         clippy::disallowed_methods,
         reason = "this thread loads and does nothing else"
@@ -39,7 +46,7 @@ impl Pacer {
     pub(super) fn breathe(&mut self) {
         let worked = self.slice_began.elapsed();
         if self.is_paced && worked >= SLICE_MAX {
-            std::thread::sleep(worked);
+            std::thread::sleep(worked.min(REST_MAX));
             self.slice_began = Instant::now();
         }
     }

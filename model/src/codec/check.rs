@@ -1,4 +1,4 @@
-//! Checks over columns of numbers, with a breath every quarter MiB.
+//! Checks over columns of numbers, with a breath every 64 KiB.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use super::UnpackError;
 use crate::{Breathe, Matrix, als::FACTOR_NORM_MAX, index::norm};
 
 /// Bytes looked at between two breaths.
-const BREATH_BYTES: usize = 256 << 10;
+const BREATH_BYTES: usize = 64 << 10;
 
 /// Where a number stands, for the refusal.
 #[derive(Clone, Copy)]

@@ -16,7 +16,7 @@ use super::{
     error::excerpt,
     table::{Expected, write},
 };
-use crate::{Breathe, IdTable, Products, SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
+use crate::{Breathe, FIELD_BYTES_MAX, IdTable, Products, SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
 
 /// Key of the schema metadata whose value is a JSON array of segment names.
 const SEGMENTS_KEY: &str = "segments";
@@ -112,7 +112,19 @@ pub(super) fn unpack_products(
     let text = |at| table.batch.column(at).as_string::<i32>().clone();
     let number = |at| table.batch.column(at).as_primitive::<Float32Type>().clone();
     let (prices, popularity): (Float32Array, Float32Array) = (number(4), number(5));
-    each_row(rows, 2 * size_of::<f32>(), breathe, |row| {
+    let texts = [("name", text(1)), ("category", text(2)), ("brand", text(3))];
+    each_row(rows, 5 * size_of::<f32>(), breathe, |row| {
+        for (what, column) in &texts {
+            let bytes = column.value_length(row) as usize;
+            if bytes > FIELD_BYTES_MAX {
+                let place = Place {
+                    part: PRODUCTS,
+                    what,
+                };
+                let found = format!("{bytes} bytes");
+                return Err(place.out_of_range(row, &found, &format!("at most {FIELD_BYTES_MAX}")));
+            }
+        }
         if prices.is_valid(row) {
             not_negative(
                 Place {
@@ -132,11 +144,12 @@ pub(super) fn unpack_products(
             popularity.value(row),
         )
     })?;
+    let [names, categories, brands] = texts.map(|(_, column)| column);
     Ok(Products {
         ids,
-        names: text(1),
-        categories: text(2),
-        brands: text(3),
+        names,
+        categories,
+        brands,
         prices,
         popularity,
     })

@@ -363,6 +363,16 @@ fn bad_tables_are_refused_by_part_row_and_value() {
         "{text}"
     );
 
+    let mut products = model.products().clone();
+    let long = |row| "x".repeat(if row == 7 { 4097 } else { 4096 });
+    products.brands = StringArray::from_iter_values((0..40).map(long));
+    let (kind, text) = refusal(PRODUCTS, tables::pack_products(&products).unwrap());
+    assert_eq!(kind, "out_of_range");
+    assert_eq!(
+        text,
+        "part products.arrow: brand row 7 holds 4097 bytes, expected at most 4096"
+    );
+
     let ids: Vec<String> = (0..60)
         .map(|row| format!("u{:02}", if row == 5 { 3 } else { row }))
         .collect();

@@ -9,7 +9,7 @@ use crate::{
     ids::IdTable,
     interactions::{Event, ProductInfo},
     params::{FitParams, SegmentParams},
-    products::Products,
+    products::{FIELD_BYTES_MAX, Products},
     users::Users,
 };
 
@@ -26,8 +26,8 @@ pub(super) struct Catalogue<'a> {
 }
 
 impl<'a> Catalogue<'a> {
-    /// Joins both lists of products; refuses a catalogue that names one twice or prices it
-    /// impossibly.
+    /// Joins both lists of products; refuses a catalogue that names one twice, prices it impossibly or
+    /// describes it endlessly.
     pub(super) fn new(
         in_events: &'a [String],
         catalogue: &'a [ProductInfo],
@@ -48,6 +48,7 @@ impl<'a> Catalogue<'a> {
         {
             return Err(refuse(info, "the price is not a finite number, 0 or more"));
         }
+        named.iter().try_for_each(|info| check_texts(info))?;
         let mut ids: Vec<&str> = in_events.iter().map(String::as_str).collect();
         ids.extend(named.iter().map(|info| info.id.as_str()));
         ids.sort_unstable();
@@ -108,6 +109,27 @@ impl<'a> Catalogue<'a> {
                 popularity.into_iter().map(|sum| sum as f32),
             ),
         })
+    }
+}
+
+/// What a decoder would refuse is refused before anything is fitted.
+fn check_texts(info: &ProductInfo) -> Result<(), FitError> {
+    let texts = [
+        ("name", &info.name),
+        ("category", &info.category),
+        ("brand", &info.brand),
+    ];
+    let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    match texts
+        .into_iter()
+        .find(|(_, text)| bytes(text) > FIELD_BYTES_MAX)
+    {
+        None => Ok(()),
+        Some((field, text)) => Err(FitError::Text {
+            id: info.id.clone(),
+            field,
+            bytes: bytes(text),
+        }),
     }
 }
 

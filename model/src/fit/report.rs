@@ -1,5 +1,7 @@
 //! What a fit says while it runs, and why it refuses.
 
+use crate::products::FIELD_BYTES_MAX;
+
 /// How far a fit has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -64,6 +66,18 @@ pub enum FitError {
         id: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// A text of a catalogue row is longer than any server would take.
+    #[error(
+        "catalogue product {id:?}: its {field} has {bytes} bytes, at most {FIELD_BYTES_MAX} are allowed"
+    )]
+    Text {
+        /// Product id.
+        id: String,
+        /// `name`, `category` or `brand`.
+        field: &'static str,
+        /// Length of the text.
+        bytes: usize,
     },
     /// A product's own embedding has a length that cannot be used.
     #[error("embedding of product {id:?} has {found} numbers, expected {expected}")]

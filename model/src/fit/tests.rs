@@ -351,4 +351,13 @@ fn data_that_cannot_be_fitted_is_refused_by_name() {
         ..ProductInfo::default()
     }];
     assert!(fit_events(&[("u", "p", 1.0)], &priced).contains("price"));
+    let endless = [ProductInfo {
+        id: "p".into(),
+        category: Some("x".repeat(4097)),
+        ..ProductInfo::default()
+    }];
+    assert_eq!(
+        fit_events(&[("u", "p", 1.0)], &endless),
+        "catalogue product \"p\": its category has 4097 bytes, at most 4096 are allowed"
+    );
 }

@@ -85,7 +85,7 @@ impl Exact {
         for order in order.as_slice().chunks(LANES) {
             codes.push_panel(order.iter().map(|row| rows.row(*row as usize)));
             since += order.len() * rows.cols() * size_of::<f32>();
-            if since >= 256 << 10 {
+            if since >= 64 << 10 {
                 breathe(std::mem::take(&mut since));
             }
         }
