@@ -174,7 +174,7 @@ impl Driver {
                 self.report = report;
             }
             Input::Loaded(version, result) => {
-                self.count_load(&result);
+                self.count_load(version, &result);
                 let outcome = result.outcome.map(|(loaded, info)| {
                     self.resident.insert(version, loaded);
                     info
@@ -361,7 +361,8 @@ impl Driver {
         Ok(())
     }
 
-    fn count_load(&self, result: &LoadResult) {
+    /// Counts how a load ended, but for a version that nobody but a caller of ReloadModel has heard of.
+    fn count_load(&self, version: Version, result: &LoadResult) {
         let model = self.handle.slot.name.as_str();
         for phase in &result.phases {
             let family = &self.metrics.lifecycle.load_phases;
@@ -373,6 +374,7 @@ impl Driver {
         let (outcome, reason) = match &result.outcome {
             Ok((_, info)) if info.probe_failure.is_some() => ("failed", "probes"),
             Ok(_) => ("ok", ""),
+            Err(error) if self.manager.is_slip(version, error) => return,
             Err(error) => {
                 tracing::warn!(
                     model,

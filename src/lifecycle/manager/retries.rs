@@ -22,12 +22,16 @@ impl ModelManager {
             next_try: wait.map(|wait| now.monotonic + wait),
             next_try_at: wait.map(|wait| now.wall + wait),
         });
-        if error.kind == "not_found" && !self.is_desired(version) {
-            // A caller's slip of the pen is no version.
+        if self.is_slip(version, &error) {
             self.versions.remove(&version);
         }
         self.answer(|goal| goal.needs(version), &Reply::Refused(error));
         self.forget_past();
+    }
+
+    /// A version that is not there and that no record names is a caller's slip of the pen.
+    pub(in crate::lifecycle) fn is_slip(&self, version: Version, error: &LoadError) -> bool {
+        error.kind == "not_found" && !self.is_desired(version)
     }
 
     /// What failed while nobody wanted it is tried once somebody does.

@@ -151,6 +151,9 @@ async fn reload_refuses_what_the_caller_cannot_mean() {
         (server.live_version().await, shop.rollouts().len()),
         (Some(version), 1)
     );
+    let failed = [("outcome", "failed")];
+    let failed = server.scrape().await.sum("hotshelf_loads_total", &failed);
+    assert_eq!(failed, 0.0, "a slip of the pen is no failed load");
     server.stop().await;
 }
 
