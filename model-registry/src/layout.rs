@@ -27,9 +27,17 @@ impl Layout {
 
     /// `<root>/<model>/parts/<upload>/<part>`
     pub(crate) fn part(&self, model: &ModelName, upload: UploadId, part: &PartName) -> Path {
+        self.upload(model, upload).join(part.as_str())
+    }
+
+    /// `<root>/<model>/parts/<upload>`
+    pub(crate) fn upload(&self, model: &ModelName, upload: UploadId) -> Path {
+        self.parts(model).join(upload.to_string())
+    }
+
+    /// `<root>/<model>/parts`
+    pub(crate) fn parts(&self, model: &ModelName) -> Path {
         self.folder(model, "parts")
-            .join(upload.to_string())
-            .join(part.as_str())
     }
 
     /// `<root>/<model>/versions`

@@ -19,6 +19,7 @@
 //! - [`Manifest`] and [`RolloutRecord`]: what is stored.
 //! - [`RolloutLog`]: which record is the desired state.
 //! - [`ReplicaState`]: what every server of a model tells of itself.
+//! - [`GcPlan`]: what nobody needs any more.
 //! - [`CacheDir`] and [`LocalParts`]: from the store into this process's own memory.
 //! - [`LiveSet`]: what was live last, for a start without the store.
 
@@ -27,6 +28,7 @@ mod clock;
 mod create_only;
 mod error;
 mod fetch;
+mod gc;
 mod history;
 mod ids;
 mod json;
@@ -53,6 +55,7 @@ mod versions;
 pub use cache::{CacheDir, Evicted, LiveSet};
 pub use clock::Clock;
 pub use error::{Cause, Error};
+pub use gc::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion, UPLOAD_ABANDONED_AFTER};
 pub use history::{End, History};
 pub use ids::{Nonce, Sha256Digest, UploadId};
 pub use limits::{FetchLimits, Limits, RetryLimits};

@@ -1,7 +1,10 @@
 //! The manifest: what a version is, and the proof that it was published whole.
 
-use crate::limits::{AUTHOR_BYTES_MAX, INPUTS_MAX, PARTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::{Error, ModelName, Nonce, PartName, Sha256Digest, UploadId, Version, json};
+use crate::limits::{
+    AUTHOR_BYTES_MAX, INPUTS_MAX, MANIFEST_BYTES_MAX, PARTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX,
+};
+use crate::{Error, FORMAT, ModelName, Nonce, PartName, Sha256Digest, UploadId, Version, json};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -110,6 +113,59 @@ struct TombstoneRecord {
 pub(crate) enum VersionRecord {
     Published(Manifest),
     Removed(Tombstone),
+}
+
+/// The bytes of a tombstone in the place of a manifest with these. It carries the manifest along where
+/// that leaves it within the limit of a record.
+pub(crate) fn tombstone(
+    (model, version): (&ModelName, Version),
+    removed: &Tombstone,
+    stored: &[u8],
+) -> Result<Bytes, Error> {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        format: u32,
+        model: &'a ModelName,
+        version: Version,
+        removed: &'a Tombstone,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        manifest: Option<serde_json::Value>,
+    }
+    let mut stone = Written {
+        format: FORMAT,
+        model,
+        version,
+        removed,
+        manifest: Some(json::parse(&described(model, version), stored)?),
+    };
+    let bytes = json::write(&stone);
+    if bytes.len() as u64 <= MANIFEST_BYTES_MAX && json::is_tombstone("", &bytes).is_ok() {
+        return Ok(bytes);
+    }
+    stone.manifest = None;
+    Ok(json::write(&stone))
+}
+
+/// What a tombstone carries along, as it was before; `None` where it carries nothing.
+pub(crate) fn carried(stone: &[u8]) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Stone {
+        manifest: serde_json::Value,
+    }
+    let stone: Stone = json::parse("a tombstone", stone).ok()?;
+    Some(json::write(&stone.manifest))
+}
+
+/// The manifest that a tombstone replaced; `None` where it carries none that holds.
+pub(crate) fn replaced(
+    (model, version): (&ModelName, Version),
+    stone: &[u8],
+    part_bytes_max: u64,
+) -> Option<Manifest> {
+    match parse((model, version), &carried(stone)?, part_bytes_max) {
+        Ok(VersionRecord::Published(manifest)) => Some(manifest),
+        Ok(VersionRecord::Removed(_)) | Err(_) => None,
+    }
 }
 
 /// Reads a version's object. Cost: one pass over at most 16 MiB.

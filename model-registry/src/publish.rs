@@ -9,6 +9,7 @@
 
 use crate::limits::{MANIFEST_BYTES_MAX, NUMBER_TRIES_MAX};
 use crate::manifest::{VersionRecord, described, parse};
+use crate::replicas::since;
 use crate::store::Created;
 use crate::{
     Error, FORMAT, Lineage, Manifest, ModelName, PartEntry, PartName, Registry, Sha256Digest,
@@ -16,9 +17,14 @@ use crate::{
 };
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes hashed between two offers to let other tasks run: below half a millisecond.
 const HASH_SLICE_BYTES: usize = 256 << 10;
+
+/// Longest time for writing all parts: half of [`crate::UPLOAD_ABANDONED_AFTER`].
+const PUBLISH_MAX: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// A version to be published.
 #[derive(Clone, Debug)]
@@ -64,8 +70,18 @@ impl Registry {
             });
         }
         self.prove_create_only().await?;
+        let began = (Instant::now(), self.clock().now());
         for part in &new.parts {
             self.upload(&manifest, part).await?;
+        }
+        // What was left behind is swept after twice this; parts that may be gone make no version.
+        // By both clocks: one stands still while a machine sleeps, the other can be set.
+        let by_wall = since(self.clock().now(), began.1);
+        if began.0.elapsed().max(by_wall) > PUBLISH_MAX {
+            return Err(Error::Unavailable {
+                what: format!("publishing a version of {model}"),
+                source: "writing its parts took longer than they are safe".into(),
+            });
         }
         manifest.created_at = self.clock().now_text();
         self.commit(manifest).await

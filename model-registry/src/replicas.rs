@@ -6,7 +6,7 @@
 
 mod seen;
 
-pub(crate) use seen::OwnFiles;
+pub(crate) use seen::{OwnFiles, since};
 pub use seen::{REPLICA_GONE_AFTER, SeenReplica, Told};
 
 use crate::limits::{

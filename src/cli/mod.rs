@@ -2,6 +2,7 @@
 
 mod asking;
 mod fleet;
+mod gc;
 mod models;
 mod place;
 mod quorum;
@@ -34,7 +35,7 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Make up a shop, train, serve, and swap the model under traffic
     Demo(DemoArgs),
-    /// Look at the versions in a registry
+    /// Look at the versions in a registry, and remove those that nobody needs
     #[command(subcommand)]
     Models(models::ModelsCommand),
     /// Change which version answers whom, and look at what was

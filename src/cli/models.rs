@@ -1,7 +1,7 @@
-//! `hotshelf models list | show | verify`: looks at a registry without a server.
+//! `hotshelf models list | show | verify`, and `gc`: looks at a registry without a server.
 
 use super::place::Place;
-use super::{block_on, table, write_json};
+use super::{block_on, gc, table, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -19,6 +19,8 @@ pub(super) enum ModelsCommand {
     Show(OneVersion),
     /// Fetch a version and put it through every check that a server makes
     Verify(OneVersion),
+    /// Show what nobody needs any more, and remove it with --apply
+    Gc(gc::GcArgs),
 }
 
 /// Which version.
@@ -36,6 +38,7 @@ pub(super) fn run(command: &ModelsCommand, out: &mut dyn Write) -> anyhow::Resul
         ModelsCommand::List(place) => list(place, out),
         ModelsCommand::Show(one) => show(one, out),
         ModelsCommand::Verify(one) => verify(one, out),
+        ModelsCommand::Gc(args) => gc::run(args, out),
     }
 }
 

@@ -276,3 +276,60 @@ async fn the_command_line_shows_the_fleet_once_as_json_and_again_and_again() {
     child.wait().unwrap();
     one.stop().await;
 }
+
+/// From the command line: shown, done, refused, and what is needed goes on being served.
+#[tokio::test]
+async fn what_nobody_needs_is_removed_by_the_command_line_and_nothing_else() {
+    let shop = Shop::new();
+    for season in [
+        Season::Spring,
+        Season::Autumn,
+        Season::Spring,
+        Season::Autumn,
+    ] {
+        shop.publish(season).await;
+    }
+    let one = start(&shop, "one", &[]).await;
+    for version in [1, 2, 3] {
+        one.reload(version).await.unwrap();
+    }
+    until("the file of what is live", async || {
+        let file = shop.root().join(MODEL).join("replicas/one.json");
+        let told: Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let versions = told["versions"].as_array()?;
+        let retired = versions.iter().filter(|one| one["state"] == "retired");
+        (told["live"]["number"] == 3 && retired.count() == 2).then_some(())
+    })
+    .await;
+    let url = shop.url();
+    let place = ["--registry", &url, "--model", MODEL];
+    let run = |args: &[&str]| hotshelf(&[&["models", "gc"], &place[..], args].concat());
+    let careful = run(&["--json"]).json();
+    assert_eq!(careful["removed_versions"], serde_json::json!([]));
+    let rules = ["--keep-rollouts", "1", "--min-age", "0s"];
+    let planned = run(&rules);
+    let planned = planned.text();
+    assert!(planned.contains("nothing was touched"), "{planned}");
+    let said = |version: &str| planned.lines().find(|line| line.starts_with(version));
+    assert!(said("version 1").unwrap().ends_with("nobody needs it"));
+    assert!(said("version 3").unwrap().ends_with("rollout 3 names it"));
+    assert!(
+        said("version 4")
+            .unwrap()
+            .ends_with("newer than what is rolled out")
+    );
+    let refused = run(&[&rules[..], &["--apply"]].concat());
+    assert!(refused.refusal(2).contains("--author"), "{refused:?}");
+    let done = run(&[&rules[..], &["--apply", "--author", "gus", "--json"]].concat()).json();
+    assert_eq!(done["removed_versions"], serde_json::json!([1, 2]));
+    assert_eq!(shop.versions().await, [1, 2, 3, 4]);
+    let gone = one.reload(1).await.unwrap_err();
+    assert!(gone.message().contains("removed by gus"), "{gone:?}");
+    one.reload(4).await.unwrap();
+    one.reload(3).await.unwrap();
+    let junk = shop.root().join(MODEL).join("replicas/junk.json");
+    std::fs::write(junk, "{").unwrap();
+    let refused = run(&rules);
+    assert!(refused.refusal(1).contains("replica junk"), "{refused:?}");
+    one.stop().await;
+}

@@ -142,6 +142,6 @@ impl Registry {
 }
 
 /// Nothing is younger than new.
-fn since(now: Timestamp, then: Timestamp) -> Duration {
+pub(crate) fn since(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }

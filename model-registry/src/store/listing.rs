@@ -1,9 +1,11 @@
 //! What stands below a folder, with sizes and the store's times.
 
+use super::backend::Kind;
 use super::meaning::read_error;
 use super::{Error, Store};
 use futures::TryStreamExt;
 use jiff::Timestamp;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 /// One object below a folder.
@@ -13,11 +15,44 @@ pub(crate) struct Listed {
     pub(crate) path: Path,
     /// The segments of its path below the folder, one or more.
     pub(crate) below: Vec<String>,
+    /// Its length.
+    pub(crate) size_bytes: u64,
     /// When the store took it, by the store's clock.
     pub(crate) modified: Timestamp,
 }
 
 impl Store {
+    /// When the store took an object, by the store's clock; `None` where there is none.
+    pub(crate) async fn modified(
+        &self,
+        what: &str,
+        path: &Path,
+    ) -> Result<Option<Timestamp>, Error> {
+        let call = || self.backend.objects.head(path);
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(meta) => {
+                let modified = meta.last_modified.timestamp_millis();
+                Ok(Timestamp::from_millisecond(modified).ok())
+            }
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(read_error(format!("looking for {what}"), failure)),
+        }
+    }
+
+    /// On local disk: takes away a folder whose objects are deleted, with what a writer that was killed
+    /// left in it. Elsewhere there are no folders. A folder that stays harms nobody.
+    pub(crate) async fn clear_folder(&self, folder: &Path) {
+        let Kind::Disk(disk) = &self.backend.kind else {
+            return;
+        };
+        let Ok(path) = disk.path_to_filesystem(folder) else {
+            return;
+        };
+        if let Err(error) = tokio::fs::remove_dir_all(&path).await {
+            tracing::warn!(%error, folder = %path.display(), "an emptied folder stays");
+        }
+    }
+
     /// Every object below a folder. Refuses more than `max`, so that a part is never taken for the whole.
     pub(crate) async fn listed(
         &self,
@@ -42,6 +77,7 @@ impl Store {
                 found.push(Listed {
                     // A time beyond what can be told is one of an object that nobody wrote just now.
                     modified: Timestamp::from_millisecond(modified).unwrap_or_default(),
+                    size_bytes: meta.size,
                     path: meta.location,
                     below,
                 });

@@ -9,9 +9,14 @@ use futures::future::join_all;
 use hotshelf_registry::{CacheDir, VersionState};
 use std::collections::BTreeSet;
 
+mod gc;
 mod replicas;
 mod rollouts;
 
+use gc::{
+    an_upload_that_nothing_names_goes_once_it_is_old,
+    what_nobody_needs_is_removed_and_its_number_stays_spent,
+};
 use replicas::{
     a_replica_overwrites_its_own_file_and_no_other, a_replica_that_cannot_be_read_is_an_entry,
 };
@@ -60,6 +65,8 @@ on_every_backend!(
     a_log_follows_without_listing,
     a_replica_overwrites_its_own_file_and_no_other,
     a_replica_that_cannot_be_read_is_an_entry,
+    what_nobody_needs_is_removed_and_its_number_stays_spent,
+    an_upload_that_nothing_names_goes_once_it_is_old,
 );
 
 async fn an_empty_registry_has_nothing_and_gets_no_folder(fresh: Fresh) {

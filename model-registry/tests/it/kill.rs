@@ -2,6 +2,7 @@
 //! it left, without repair.
 
 use crate::fault_store::{Fault, FaultStore};
+use crate::gc::{BY, assert_ended, assert_sound, fill, keep};
 use crate::shop::{authors_of_complete_versions, load, model, new_version, options, version};
 use hotshelf_registry::{CacheDir, Registry, S3Options};
 use object_store::local::LocalFileSystem;
@@ -63,7 +64,9 @@ async fn child_process() {
     };
     let cache = || CacheDir::open(folder.join("cache")).unwrap();
     loop {
-        if role == "publish" {
+        if role == "gc" {
+            registry.apply_gc(&model(), &keep(1), BY).await.unwrap();
+        } else if role == "publish" {
             registry
                 .publish(&model(), new_version("child"))
                 .await
@@ -175,6 +178,31 @@ async fn a_cache_goes_on_after_fetch_was_killed_at_any_step() {
         cache.keep_only(&model(), &[].into()).unwrap();
     }
     assert!(kills >= 22, "{kills} steps");
+}
+
+#[tokio::test]
+async fn a_registry_goes_on_after_removal_was_killed_at_any_step() {
+    let store: std::sync::Arc<dyn object_store::ObjectStore> =
+        std::sync::Arc::new(LocalFileSystem::new());
+    let mut kills = 0;
+    loop {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path());
+        let root = folder.path().join("registry");
+        let root = object_store::path::Path::from_absolute_path(root).unwrap();
+        fill(&store, &root, &registry).await;
+        // Three at a time: each registry is made anew, and three is odd, so that kills before and after a
+        // call take turns.
+        let was_killed = was_killed(spawn("gc", folder.path(), Some(kills * 3)));
+        assert_sound(&registry).await;
+        registry.apply_gc(&model(), &keep(1), BY).await.unwrap();
+        assert_ended(&store, &root, &registry).await;
+        if !was_killed {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills > 30, "{kills} steps");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod crash;
 mod create_only;
 mod fault_store;
 mod faulty_s3;
+mod gc;
 mod hostile;
 mod kill;
 mod reading;

@@ -117,7 +117,7 @@ async fn age_is_the_stores_and_beyond_a_day_a_file_is_not_read() {
         let registry = with_clock(&registry, -24 * 365);
         registry.write_replica(&state(replica)).await.unwrap();
     }
-    set_age(folder.path(), "lost", HOUR);
+    set_age(folder.path(), "lost", HOUR * 3 / 2);
     set_age(folder.path(), "gone", REPLICA_GONE_AFTER + HOUR);
     std::fs::write(
         folder.path().join("registry/shop/replicas/gone.json"),

@@ -1,0 +1,228 @@
+//! Reads everything that a plan depends on, and gives each thing its fate. Writes nothing.
+
+use super::{Fate, GcPlan, GcRules, GcUpload, GcVersion, Needs};
+use crate::limits::{LISTED_MAX, MANIFEST_BYTES_MAX, READS_PARALLEL};
+use crate::manifest::{self, VersionRecord, described};
+use crate::replicas::since;
+use crate::store::Listed;
+use crate::{End, Error, Manifest, ModelName, Registry, Told, UploadId, Version};
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Parts in the store by their upload.
+pub(super) type Uploads = BTreeMap<UploadId, Vec<Listed>>;
+
+/// What stands under a version's number.
+enum Record {
+    Published(Manifest),
+    /// With the manifest that the tombstone replaced, where it tells.
+    Removed(Option<Manifest>),
+    Unreadable(String),
+}
+
+impl Registry {
+    /// What a removal would do now; touches nothing. Ages are by this machine's clock here, and by the
+    /// store's where it is carried out. Costs three listings, and a read for each version, rollout kept and
+    /// replica.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; [`Error::Corrupt`] where a replica's file or the chain of rollouts cannot be
+    /// read, as nobody then knows what is needed.
+    pub async fn plan_gc(&self, model: &ModelName, rules: &GcRules) -> Result<GcPlan, Error> {
+        Ok(self.plan(model, rules, None).await?.0)
+    }
+
+    /// The plan, and where parts are; `now` by the store's clock where it is known.
+    pub(super) async fn plan(
+        &self,
+        model: &ModelName,
+        rules: &GcRules,
+        now: Option<Timestamp>,
+    ) -> Result<(GcPlan, Uploads), Error> {
+        // Parts first: one that is written after this belongs to nothing that goes.
+        let parts = self.layout().parts(model);
+        let what = format!("the parts of {model}");
+        let parts = self.store().listed(&what, &parts, LISTED_MAX).await?;
+        let versions = self.layout().versions(model);
+        let what = format!("the versions of {model}");
+        let records = self.store().listed(&what, &versions, LISTED_MAX).await?;
+        let newest = parts.iter().chain(&records).map(|file| file.modified).max();
+        let now = now.unwrap_or_else(|| self.clock().now());
+        let now = newest.map_or(now, |newest| newest.max(now));
+        let uploads = by_upload(parts);
+        let (needs, replicas) = self.needs(model, rules).await?;
+
+        let reads =
+            records.into_iter().filter_map(|file| {
+                let version = version_of(&file)?;
+                let age = since(now, file.modified);
+                Some(async move {
+                    Ok::<_, Error>((version, age, self.gc_record(model, version).await?))
+                })
+            });
+        let reads = futures::stream::iter(reads).buffered(READS_PARALLEL);
+        let mut plan = GcPlan {
+            replicas,
+            ..GcPlan::default()
+        };
+        let mut named = BTreeSet::new();
+        let mut reads = std::pin::pin!(reads);
+        while let Some((version, age, record)) = reads.try_next().await? {
+            let upload = match &record {
+                Record::Published(manifest) | Record::Removed(Some(manifest)) => {
+                    Some(manifest.upload)
+                }
+                Record::Removed(None) | Record::Unreadable(_) => None,
+            };
+            named.extend(upload);
+            let files = upload.and_then(|upload| uploads.get(&upload));
+            let judged = judge((version, age), record, &needs, (rules, files));
+            plan.versions.extend(judged);
+        }
+        plan.versions.sort_by_key(|entry| entry.version);
+        let is_unread = |entry: &GcVersion| matches!(entry.fate, Fate::Unreadable(_));
+        let may_name_any = plan.versions.iter().any(is_unread);
+        let unnamed = uploads.iter().filter(|(upload, _)| !named.contains(upload));
+        plan.uploads.extend(unnamed.map(|(upload, files)| {
+            let newest = files.iter().map(|file| file.modified).max();
+            let age = since(now, newest.unwrap_or(now));
+            GcUpload {
+                upload: *upload,
+                size_bytes: size_of(files),
+                age,
+                is_removed: age >= rules.upload_age && !may_name_any,
+            }
+        }));
+        Ok((plan, uploads))
+    }
+
+    /// Who needs what, and the replicas that are gone.
+    pub(super) async fn needs(
+        &self,
+        model: &ModelName,
+        rules: &GcRules,
+    ) -> Result<(Needs, Vec<crate::ReplicaId>), Error> {
+        let (mut needs, mut gone) = (Needs::default(), Vec::new());
+        let history = self.history(model, rules.keep_rollouts.max(1)).await?;
+        if let End::Broken(why) = history.end {
+            let what = format!("the chain of rollouts of {model}");
+            return Err(Error::corrupt(what, why));
+        }
+        for record in &history.records {
+            for arm in &record.arms {
+                needs.named.entry(arm.version).or_insert(record.number);
+            }
+        }
+        for seen in self.replicas(model).await? {
+            match seen.told {
+                Told::Gone => gone.push(seen.replica),
+                Told::State(state) => {
+                    let versions = state.versions.iter().filter(|one| one.is_in_use());
+                    let versions = versions.map(|one| one.version);
+                    for version in versions.chain(state.arms.iter().map(|arm| arm.version)) {
+                        needs.in_use.insert(version, seen.replica.clone());
+                    }
+                }
+                Told::Problem { why, .. } => {
+                    let what = crate::replicas::described(model, &seen.replica);
+                    return Err(Error::corrupt(
+                        what,
+                        format!("so that nobody knows what it needs: {why}"),
+                    ));
+                }
+            }
+        }
+        Ok((needs, gone))
+    }
+
+    async fn gc_record(&self, model: &ModelName, version: Version) -> Result<Record, Error> {
+        let what = described(model, version);
+        let path = self.layout().version(model, version);
+        let read = self.store().read(&what, &path, MANIFEST_BYTES_MAX).await;
+        let bytes = match read {
+            Ok(Some(bytes)) => bytes,
+            // Listed a moment ago: not to be had, and so not to be judged.
+            Ok(None) => return Ok(Record::Unreadable(format!("{what} has vanished"))),
+            Err(error) if error.is_of_the_object() => {
+                return Ok(Record::Unreadable(error.in_full()));
+            }
+            Err(error) => return Err(error),
+        };
+        let part_bytes_max = self.limits().part_bytes_max;
+        Ok(
+            match manifest::parse((model, version), &bytes, part_bytes_max) {
+                Ok(VersionRecord::Published(manifest)) => Record::Published(manifest),
+                Ok(VersionRecord::Removed(_)) => {
+                    Record::Removed(manifest::replaced((model, version), &bytes, part_bytes_max))
+                }
+                Err(error) => Record::Unreadable(error.in_full()),
+            },
+        )
+    }
+}
+
+/// `None` for a version that is removed and has left nothing.
+fn judge(
+    (version, age): (Version, Duration),
+    record: Record,
+    needs: &Needs,
+    (rules, files): (&GcRules, Option<&Vec<Listed>>),
+) -> Option<GcVersion> {
+    let (fate, manifest, is_whole) = match record {
+        Record::Unreadable(why) => (Fate::Unreadable(why), None, true),
+        Record::Published(manifest) => (needs.fate((version, age), rules), Some(manifest), true),
+        Record::Removed(manifest) => {
+            let (manifest, files) = (manifest?, files?);
+            let is_whole = manifest.parts.iter().all(|part| {
+                let is_it =
+                    |file: &&Listed| file.below.last().is_some_and(|n| n == part.name.as_str());
+                let file = files.iter().find(is_it);
+                file.is_some_and(|file| file.size_bytes == part.size_bytes)
+            });
+            let fate = match needs.of(version) {
+                Some(_) if is_whole => Fate::TakenBack,
+                _ => Fate::HalfRemoved,
+            };
+            (fate, Some(manifest), is_whole)
+        }
+    };
+    Some(GcVersion {
+        version,
+        size_bytes: files.map_or(0, |files| size_of(files)),
+        age,
+        fate,
+        manifest: manifest.map(Box::new),
+        is_whole,
+    })
+}
+
+fn by_upload(parts: Vec<Listed>) -> Uploads {
+    let mut uploads = Uploads::new();
+    for file in parts {
+        // What lies elsewhere, or under a name that is no upload's, is none of ours.
+        let upload = match file.below.as_slice() {
+            [upload, _] => upload.parse::<UploadId>().ok(),
+            _ => None,
+        };
+        if let Some(upload) = upload {
+            uploads.entry(upload).or_default().push(file);
+        }
+    }
+    uploads
+}
+
+fn version_of(file: &Listed) -> Option<Version> {
+    match file.below.as_slice() {
+        [name] => Version::new(crate::numbers::from_object_name(name)?),
+        _ => None,
+    }
+}
+
+fn size_of(files: &[Listed]) -> u64 {
+    files
+        .iter()
+        .map(|file| file.size_bytes)
+        .fold(0, u64::saturating_add)
+}

@@ -1,0 +1,245 @@
+//! `hotshelf models gc`: what nobody needs any more, shown, and removed where that is asked for.
+
+use super::place::Place;
+use super::{block_on, table, write_json};
+use clap::Args;
+use hotshelf_registry::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion};
+use serde::Serialize;
+use std::io::Write;
+use std::time::Duration;
+
+/// Arguments of `hotshelf models gc`.
+#[derive(Args)]
+pub(super) struct GcArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Keep versions that any of so many of the newest rollouts names
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    keep_rollouts: u32,
+    /// Keep versions younger than this: a whole number with s, m, h or d
+    #[arg(long, default_value = "7d", value_parser = age)]
+    min_age: Duration,
+    /// Remove; without it nothing is touched
+    #[arg(long, requires = "author")]
+    apply: bool,
+    /// Who removes; written into the tombstones
+    #[arg(long, default_value = "")]
+    author: String,
+    /// Why; written into the tombstones
+    #[arg(long, default_value = "no longer needed")]
+    reason: String,
+}
+
+/// `7d` and its like.
+fn age(text: &str) -> Result<Duration, String> {
+    let refused = || "is not a whole number with s, m, h or d, such as 7d".to_owned();
+    let unit_s = match text.bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        Some(b'd') => 86_400,
+        _ => return Err(refused()),
+    };
+    let number = text[..text.len() - 1].parse::<u32>();
+    let number = number.map_err(|_| refused())?;
+    Ok(Duration::from_secs(u64::from(number) * unit_s))
+}
+
+/// Everything, as `--json` shows it.
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    /// False: a plan, and nothing was touched.
+    applied: bool,
+    versions: Vec<VersionLine>,
+    uploads: Vec<UploadLine>,
+    /// Replicas of which nothing has been heard for a day; their files go.
+    gone_replicas: Vec<String>,
+    /// What is freed, or would be.
+    freed_bytes: u64,
+    removed_versions: Vec<u64>,
+    taken_back_versions: Vec<u64>,
+}
+
+/// One version.
+#[derive(Serialize)]
+struct VersionLine {
+    version: u64,
+    is_removed: bool,
+    why: String,
+    size_bytes: u64,
+    age_s: u64,
+}
+
+/// One upload that no record names.
+#[derive(Serialize)]
+struct UploadLine {
+    upload: String,
+    is_removed: bool,
+    why: &'static str,
+    size_bytes: u64,
+    age_s: u64,
+}
+
+impl VersionLine {
+    fn of(entry: &GcVersion) -> Self {
+        let why = match &entry.fate {
+            Fate::Named(rollout) => format!("rollout {rollout} names it"),
+            Fate::InUse(replica) => format!("replica {replica} uses it"),
+            Fate::NotRolledOut => "newer than what is rolled out".to_owned(),
+            Fate::Young => "young".to_owned(),
+            Fate::Unreadable(why) => format!("its record cannot be read: {why}"),
+            Fate::Unneeded => "nobody needs it".to_owned(),
+            Fate::HalfRemoved => "its removal was begun before".to_owned(),
+            Fate::TakenBack => "its removal was begun, and it is needed again".to_owned(),
+        };
+        Self {
+            version: entry.version.get(),
+            is_removed: entry.fate.is_removed(),
+            why,
+            size_bytes: entry.size_bytes,
+            age_s: entry.age.as_secs(),
+        }
+    }
+}
+
+impl UploadLine {
+    fn of(upload: &GcUpload) -> Self {
+        Self {
+            upload: upload.upload.to_string(),
+            is_removed: upload.is_removed,
+            why: match upload.is_removed {
+                true => "no version names it",
+                false => "young, or an unreadable record may name it",
+            },
+            size_bytes: upload.size_bytes,
+            age_s: upload.age.as_secs(),
+        }
+    }
+}
+
+impl Report {
+    fn planned(model: String, plan: &GcPlan) -> Self {
+        let versions: Vec<_> = plan.versions.iter().map(VersionLine::of).collect();
+        let uploads: Vec<_> = plan.uploads.iter().map(UploadLine::of).collect();
+        let removed = versions.iter().filter(|line| line.is_removed);
+        let bytes = removed.clone().map(|line| line.size_bytes);
+        let swept = uploads.iter().filter(|line| line.is_removed);
+        let bytes = bytes.chain(swept.map(|line| line.size_bytes));
+        Self {
+            model,
+            applied: false,
+            freed_bytes: bytes.fold(0, u64::saturating_add),
+            removed_versions: removed.map(|line| line.version).collect(),
+            taken_back_versions: Vec::new(),
+            gone_replicas: plan.replicas.iter().map(ToString::to_string).collect(),
+            versions,
+            uploads,
+        }
+    }
+
+    fn done(model: String, done: &GcDone) -> Self {
+        Self {
+            applied: true,
+            freed_bytes: done.freed_bytes,
+            removed_versions: done.removed.iter().map(|v| v.get()).collect(),
+            taken_back_versions: done.taken_back.iter().map(|v| v.get()).collect(),
+            ..Self::planned(model, &done.plan)
+        }
+    }
+}
+
+/// Plans, or removes.
+pub(super) fn run(args: &GcArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let registry = args.place.open()?;
+    let rules = GcRules {
+        keep_rollouts: args.keep_rollouts as usize,
+        min_age: args.min_age,
+        ..GcRules::default()
+    };
+    let model = &args.place.model;
+    let report = block_on(async {
+        if args.apply {
+            let by = (args.author.as_str(), args.reason.as_str());
+            let done = registry.apply_gc(model, &rules, by).await?;
+            return Ok(Report::done(model.to_string(), &done));
+        }
+        let plan = registry.plan_gc(model, &rules).await?;
+        Ok(Report::planned(model.to_string(), &plan))
+    })?;
+    if args.place.output.json {
+        return write_json(out, &report);
+    }
+    write_text(out, &report)
+}
+
+fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
+    let (goes, stays) = match report.applied {
+        true => ("removed", "kept"),
+        false => ("to remove", "keep"),
+    };
+    let line = |what: String, (is_removed, why): (bool, &str), (bytes, age_s): (u64, u64)| {
+        vec![
+            what,
+            if is_removed { goes } else { stays }.to_owned(),
+            format!("{:.2}", bytes as f64 / f64::from(1 << 20)),
+            format!("{:.1}", age_s as f64 / 86_400.0),
+            why.replace(['\n', '\t'], " "),
+        ]
+    };
+    let heads = ["what", "fate", "MiB", "days", "why"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(report.versions.iter().map(|one| {
+        let what = format!("version {}", one.version);
+        line(
+            what,
+            (one.is_removed, &one.why),
+            (one.size_bytes, one.age_s),
+        )
+    }));
+    rows.extend(report.uploads.iter().map(|one| {
+        let what = format!("upload {}", one.upload);
+        line(what, (one.is_removed, one.why), (one.size_bytes, one.age_s))
+    }));
+    table::write(out, &rows)?;
+    let mib = report.freed_bytes as f64 / f64::from(1 << 20);
+    let gone = report.gone_replicas.len();
+    let versions = report.removed_versions.len();
+    if report.applied {
+        writeln!(
+            out,
+            "{versions} versions removed, {mib:.2} MiB freed, {gone} files of gone replicas"
+        )?;
+        for version in &report.taken_back_versions {
+            writeln!(
+                out,
+                "version {version} came to be needed meanwhile; it is back"
+            )?;
+        }
+    } else {
+        writeln!(
+            out,
+            "{versions} versions, {mib:.2} MiB and {gone} files of gone replicas could go; \
+             nothing was touched: --apply removes"
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_whole_numbers_with_a_unit() {
+        assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(age("36h"), Ok(Duration::from_secs(129_600)));
+        assert_eq!(
+            (age("5m"), age("0s")),
+            (Ok(Duration::from_secs(300)), Ok(Duration::ZERO))
+        );
+        for bad in ["", "d", "7", "-1d", "1.5h", "7 d", "9999999999d", "7é"] {
+            assert!(age(bad).is_err(), "{bad}");
+        }
+    }
+}
