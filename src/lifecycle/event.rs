@@ -48,6 +48,8 @@ pub enum RecordOutcome {
     Created(RolloutRecord),
     /// Another record came first.
     Lost(RolloutRecord),
+    /// A version of it cannot be had any more; nothing was written.
+    Refused(LoadError),
     /// The store did not take it; the caller's arguments were fine.
     Failed {
         /// Can the same call succeed later?

@@ -255,7 +255,7 @@ fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize))
     }
 }
 
-fn registry_error(error: &hotshelf_registry::Error) -> LoadError {
+pub(super) fn registry_error(error: &hotshelf_registry::Error) -> LoadError {
     LoadError {
         kind: error.kind(),
         is_retryable: error.is_retryable(),

@@ -6,6 +6,8 @@
 
 use super::driver::Input;
 use super::event::{Event, RecordOutcome};
+use super::loader::registry_error;
+use super::state::LoadError;
 use crate::metrics::Metrics;
 use hotshelf_registry::{
     ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber, Seen,
@@ -197,6 +199,9 @@ impl Watch {
         if let Some(head) = log.head().filter(|head| Some(head.number) != request.over) {
             return RecordOutcome::Lost(head.clone());
         }
+        if let Some(error) = self.missing(&request.draft).await {
+            return RecordOutcome::Refused(error);
+        }
         match self.registry.propose(log, request.draft).await {
             Ok(Proposed::Created(record)) => RecordOutcome::Created(record),
             Ok(Proposed::Lost(winner)) => RecordOutcome::Lost(winner),
@@ -205,6 +210,19 @@ impl Watch {
                 message: crate::error::with_causes(&error),
             },
         }
+    }
+
+    /// Why others could not load a version of this draft, though this server may have it in memory. A
+    /// store that cannot be read says nothing; it will not take the record either.
+    async fn missing(&self, draft: &RolloutDraft) -> Option<LoadError> {
+        for arm in &draft.arms {
+            let read = self.registry.manifest(&self.model, arm.version).await;
+            let gone = read.err().filter(|error| !error.is_retryable());
+            if let Some(error) = gone {
+                return Some(registry_error(&error));
+            }
+        }
+        None
     }
 
     /// A closed driver means shutdown; the task ends at its next select.

@@ -103,6 +103,9 @@ impl ModelManager {
                     self.answer(|waiting| *waiting == goal, &Reply::Aborted { winner });
                 }
             }
+            RecordOutcome::Refused(error) => {
+                self.answer(|waiting| *waiting == goal, &Reply::Refused(error));
+            }
             RecordOutcome::Failed {
                 is_retryable,
                 message,

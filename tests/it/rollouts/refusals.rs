@@ -49,25 +49,11 @@ async fn propose(
     Ok(operator.propose_rollout(request).await?.into_inner())
 }
 
-#[tokio::test]
-async fn bad_fields_are_named_with_value_and_limit() {
-    let shop = Shop::new();
-    shop.publish(Season::Spring).await;
-    let server = Server::serving(&shop, 1, &[]).await;
-    let nine: Vec<(String, u64)> = (1..=9).map(|n| (format!("a{n}"), n)).collect();
-    let nine: Vec<(&str, u64, u32)> = nine.iter().map(|(n, v)| (n.as_str(), *v, 1_111)).collect();
-    let unsigned = ProposeRolloutRequest {
-        author: String::new(),
-        reason: " ".to_owned(),
-        change: None,
-        ..ProposeRolloutRequest::default()
-    };
-    for (request, fields, said) in [
-        (
-            unsigned,
-            vec!["author", "reason", "change"],
-            "give one of start",
-        ),
+/// A bad request, the fields that it is refused for, and what the refusal says.
+type Bad = (ProposeRolloutRequest, Vec<&'static str>, &'static str);
+
+fn bad_candidates() -> Vec<Bad> {
+    vec![
         (
             start(0, vec![step(1, 0)]),
             vec!["start.version"],
@@ -98,6 +84,13 @@ async fn bad_fields_are_named_with_value_and_limit() {
             vec!["start.steps"],
             "hold of the last step \"5\"",
         ),
+    ]
+}
+
+fn bad_tests() -> Vec<Bad> {
+    let nine: Vec<(String, u64)> = (1..=9).map(|n| (format!("a{n}"), n)).collect();
+    let nine: Vec<(&str, u64, u32)> = nine.iter().map(|(n, v)| (n.as_str(), *v, 1_111)).collect();
+    vec![
         (
             test(&[("a", 1, 4_000), ("b", 2, 5_000)]),
             vec!["test.arms"],
@@ -119,7 +112,24 @@ async fn bad_fields_are_named_with_value_and_limit() {
             vec!["test.arms"],
             "arm \"A b\"",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn bad_fields_are_named_with_value_and_limit() {
+    let shop = Shop::new();
+    shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, 1, &[]).await;
+    let unsigned = ProposeRolloutRequest {
+        author: String::new(),
+        reason: " ".to_owned(),
+        change: None,
+        ..ProposeRolloutRequest::default()
+    };
+    let fields = vec!["author", "reason", "change"];
+    let unsigned = (unsigned, fields, "give one of start");
+    let bad = bad_candidates().into_iter().chain(bad_tests());
+    for (request, fields, said) in bad.chain([unsigned]) {
         let refused = propose(&server, request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
         assert_eq!(violations(&refused), fields);

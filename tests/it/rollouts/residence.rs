@@ -61,3 +61,33 @@ async fn previous_version_makes_way_for_the_next_one() {
     assert_eq!(resident(server.status().await), [3, 2]);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn version_that_was_removed_is_not_gone_back_to_though_it_is_in_memory() {
+    let shop = Shop::new();
+    for season in [Season::Spring, Season::Autumn] {
+        shop.publish(season).await;
+    }
+    let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
+    server.reload(2).await.unwrap();
+    let manifest = shop.root().join("toy/versions/000001.json");
+    std::fs::remove_file(manifest).unwrap();
+    let admin = server.admin.to_string();
+    let back = [
+        "rollout", "rollback", "--admin", &admin, "--author", "ann", "--reason", "worse",
+    ];
+    let run = hotshelf(&back);
+    let told = run.refusal(1);
+    assert!(
+        told.contains("FAILED_PRECONDITION (VERSION_REFUSED)"),
+        "{run:?}"
+    );
+    assert!(told.contains("version 1"), "{run:?}");
+    assert_eq!(
+        server.status().await.desired.unwrap().number,
+        2,
+        "nothing was written"
+    );
+    assert_eq!(server.recommend("u0001").await.unwrap().version, 2);
+    server.stop().await;
+}
