@@ -166,7 +166,11 @@ impl Recommender {
         }
         let answer = call.answer(place, &mut desk.scratch);
         let answer = answer.inspect_err(|refused| count_refusal(loaded, refused))?;
-        observe(loaded, &answer.seen, began.elapsed());
+        let took = began.elapsed();
+        observe(loaded, &answer.seen, took);
+        if let Some(metrics) = loaded.metrics.get() {
+            metrics.computed(took);
+        }
         let message = answer.fresh();
         if let Some(cache) = cache {
             cache.keep(&desk.key, answer, began);
