@@ -242,6 +242,8 @@ impl App {
                 proposals_max: PROPOSALS_MAX,
                 keeps_previous: self.config.keeps_previous,
             },
+            guardrails: self.config.guardrails.clone(),
+            replica: self.identity.replica.clone(),
             watch_interval: self.config.watch_interval,
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
         })

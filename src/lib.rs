@@ -5,6 +5,7 @@
 //! - [`net`]: the accept loop, one current-thread runtime per core, HTTP/2 connections.
 //! - [`grpc`]: layers, services, and the only place that names wire types.
 //! - [`lifecycle`]: how versions come into memory, go live and leave; requests see one snapshot.
+//! - [`guardrails`]: whether a candidate treats people worse than the base.
 //! - [`metrics`], [`telemetry`]: what operators see.
 //! - [`app`]: puts these together; [`config`]: what it is told; [`cli`]: by whom.
 //! - [`demo`]: a made-up shop, end to end, in one command.
@@ -18,6 +19,7 @@ pub mod demo;
 pub mod error;
 pub mod fleet;
 pub mod grpc;
+pub mod guardrails;
 pub mod lifecycle;
 pub mod metrics;
 pub mod net;

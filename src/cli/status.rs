@@ -67,6 +67,9 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     if !status.silent.is_empty() {
         writeln!(out, "silent   {}", status.silent)?;
     }
+    for breach in &status.guardrail_breaches {
+        writeln!(out, "breached {breach}")?;
+    }
     if !status.registry_error.is_empty() {
         writeln!(out, "registry {}", status.registry_error)?;
     }

@@ -1,5 +1,6 @@
 //! The configuration of `hotshelf serve`, and the only place that reads the environment.
 
+mod guardrails;
 mod layers;
 mod machine;
 mod s3;
@@ -10,6 +11,7 @@ pub use machine::memory_budget_bytes;
 pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
+use crate::guardrails::Guardrails;
 use crate::lifecycle::{Gate, STOP_TIMEOUT};
 use hotshelf_registry::{ModelName, ReplicaId, S3Options};
 use std::collections::BTreeMap;
@@ -58,6 +60,7 @@ pub struct Config {
     pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
     pub keeps_previous: bool,
+    pub guardrails: Guardrails,
     pub may_pin: bool,
     pub log_format: String,
     pub log_level: String,
@@ -114,6 +117,7 @@ impl Config {
                 _ => Gate::Serve,
             },
             keeps_previous: resolved.text("previous_version") == "keep",
+            guardrails: guardrails::guardrails(&resolved),
             may_pin: resolved.text("version_pin") == "allow",
             log_format: resolved.text("log_format").to_owned(),
             log_level: resolved.text("log_level").to_owned(),

@@ -52,6 +52,8 @@ const fn setting(
 
 const DAY_MS: u64 = 86_400_000;
 const MIB: u64 = 1 << 20;
+const GUARDRAIL: Kind = Kind::Word(&["off", "warn", "abort"]);
+const TOLERANCE_BP: Kind = Kind::Number(0, 9_999);
 
 /// Every setting of `hotshelf serve`.
 pub const SETTINGS: &[Setting] = &[
@@ -296,6 +298,81 @@ pub const SETTINGS: &[Setting] = &[
         Some("keep"),
         Kind::Word(&["keep", "free"]),
         "Whether the version that everybody had before stays in memory until another one is loaded",
+    ),
+    setting(
+        "guardrail_errors",
+        // Whom the base could have answered, the candidate must not fail.
+        Some("abort"),
+        GUARDRAIL,
+        "What to do where an arm's people meet more server errors than the base's: off, warn, abort",
+    ),
+    setting(
+        "guardrail_errors_tolerance_bp",
+        Some("10"),
+        TOLERANCE_BP,
+        "How many more may, in basis points of all people: 10 = one in a thousand",
+    ),
+    setting(
+        "guardrail_empty",
+        Some("abort"),
+        GUARDRAIL,
+        "What to do where more of an arm's people than of the base's are answered without a product",
+    ),
+    setting(
+        "guardrail_empty_tolerance_bp",
+        Some("20"),
+        TOLERANCE_BP,
+        "How many more may be, in basis points",
+    ),
+    setting(
+        "guardrail_fallbacks",
+        // A version that knows fewer people, or has no content, may be meant to.
+        Some("warn"),
+        GUARDRAIL,
+        "What to do where more of an arm's answers than of the base's did without something",
+    ),
+    setting(
+        "guardrail_fallbacks_tolerance_bp",
+        Some("100"),
+        TOLERANCE_BP,
+        "How many more may, in basis points",
+    ),
+    setting(
+        "guardrail_slow",
+        Some("abort"),
+        GUARDRAIL,
+        "What to do where more of an arm's computed answers than of the base's are slow",
+    ),
+    setting(
+        "guardrail_slow_tolerance_bp",
+        Some("20"),
+        TOLERANCE_BP,
+        "How many more may be, in basis points",
+    ),
+    setting(
+        "guardrail_slow_ms",
+        // A hundred times what a large model takes: nobody waits that long by chance alone.
+        Some("50"),
+        Kind::Number(1, DAY_MS),
+        "A computed answer that takes longer is slow, in ms; kept answers do not count",
+    ),
+    setting(
+        "guardrail_people_min",
+        Some("100"),
+        Kind::Number(1, 1_000_000_000),
+        "People of an arm, and of the base, before a guardrail may act",
+    ),
+    setting(
+        "guardrail_interval_ms",
+        Some("5000"),
+        Kind::Number(10, DAY_MS),
+        "Time between two looks of the guardrails, in ms",
+    ),
+    setting(
+        "replicas_max",
+        Some("20"),
+        Kind::Number(1, 100_000),
+        "Servers of this registry, starts within one ramp included; false alarms of guardrails are shared out among them",
     ),
     setting(
         "version_pin",

@@ -165,3 +165,42 @@ fn a_bucket_without_credentials_is_a_problem_of_the_configuration() {
     let said = said.unwrap_err().to_string();
     assert!(said.contains("registry: AWS_ACCESS_KEY_ID"), "{said}");
 }
+
+#[test]
+fn guardrails_are_set_one_by_one() {
+    use crate::guardrails::{Guardrail, Mode, Rule};
+    let build = |flags: &[(&str, &str)]| {
+        let registry = [("registry", "memory:///")];
+        Config::build(&layers(&[&registry, flags].concat(), &[], ""))
+    };
+    let usual = build(&[]).unwrap().guardrails;
+    let modes = usual.rules.map(|rule| rule.mode);
+    assert_eq!(modes, [Mode::Abort, Mode::Abort, Mode::Warn, Mode::Abort]);
+    let own = build(&[
+        ("guardrail_slow", "off"),
+        ("guardrail_fallbacks", "abort"),
+        ("guardrail_fallbacks_tolerance_bp", "25"),
+        ("guardrail_slow_ms", "7"),
+        ("replicas_max", "3"),
+    ]);
+    let own = own.unwrap().guardrails;
+    let changed = Rule {
+        mode: Mode::Abort,
+        tolerance: 0.0025,
+    };
+    assert_eq!(own.rule(Guardrail::Fallbacks), changed);
+    assert_eq!(own.rule(Guardrail::Slow).mode, Mode::Off);
+    assert_eq!(own.rule(Guardrail::Errors), usual.rule(Guardrail::Errors));
+    assert_eq!(
+        (own.slow_after, own.replicas_max),
+        (Duration::from_millis(7), 3)
+    );
+    assert!(build(&[("guardrail_empty_tolerance_bp", "10000")]).is_err());
+}
+
+#[test]
+fn simulations_of_guardrails_use_the_default_settings() {
+    let registry = [("registry", "memory:///")];
+    let config = Config::build(&layers(&registry, &[], "")).unwrap();
+    assert_eq!(config.guardrails, crate::guardrails::simulation::settings());
+}

@@ -78,6 +78,7 @@ fn seen(answer: &Answer<'_>) -> Seen {
         segment: answer.segment.into(),
         fallbacks: answer.fallbacks,
         recents_unknown: answer.recent_unknown,
+        is_empty: answer.items.is_empty(),
     }
 }
 

@@ -11,6 +11,7 @@
 use super::cache::{AnswerCache, Encoded};
 use super::calls::Address;
 use crate::error::{CallError, code_name};
+use crate::guardrails::{Answered, Pending, Tally};
 use crate::lifecycle::{Live, LiveArm, LoadedVersion, Models};
 use crate::metrics::{CallKind, Seen};
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub(super) struct Place<'a> {
     pub(super) live: &'a Live,
     /// Who answers.
     pub(super) arm: &'a LiveArm,
+    /// Where this call counts for the guardrails: nowhere where its caller chose who answers.
+    tally: Option<&'a Tally>,
 }
 
 impl Place<'_> {
@@ -131,6 +134,7 @@ impl Recommender {
             model: slot.name.as_str(),
             live,
             arm,
+            tally: arm.tally.as_deref().filter(|_| pinned.is_none()),
         };
         let message = DESK.with_borrow_mut(|desk| self.answer_at(&place, call, (desk, began)))?;
         Ok((message, place.origin()))
@@ -155,18 +159,32 @@ impl Recommender {
         (desk, began): (&mut Desk, Instant),
     ) -> Result<Bytes, CallError> {
         let loaded = &place.arm.loaded;
+        let counted = place.tally.map(|tally| tally.begin(call.sticky_key()));
         let cache = self.cache.as_ref().filter(|_| !call.address().is_debug);
         let request = call.completed(&loaded.model);
         if let Some(cache) = cache {
             write_key(&mut desk.key, C::KIND, place, request);
             if let Some(kept) = cache.find(C::KIND, &desk.key, began) {
                 observe(loaded, &kept.answer.seen, began.elapsed());
+                answered(counted, &kept.answer.seen, None);
                 return Ok(kept.answer.cached());
             }
         }
         let answer = call.answer(place, &mut desk.scratch);
-        let answer = answer.inspect_err(|refused| count_refusal(loaded, refused))?;
-        observe(loaded, &answer.seen, began.elapsed());
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(refused) => {
+                count_refusal(loaded, &refused);
+                count_shortcoming(counted, &refused);
+                return Err(refused);
+            }
+        };
+        let took = began.elapsed();
+        observe(loaded, &answer.seen, took);
+        if let Some(metrics) = loaded.metrics.get() {
+            metrics.computed(took);
+        }
+        answered(counted, &answer.seen, Some(took));
         let message = answer.fresh();
         if let Some(cache) = cache {
             cache.keep(&desk.key, answer, began);
@@ -201,6 +219,31 @@ fn count_refusal(loaded: &LoadedVersion, refused: &CallError) {
     }
 }
 
+fn answered(counted: Option<Pending<'_>>, seen: &Seen, computed_in: Option<Duration>) {
+    if let Some(counted) = counted {
+        counted.answered(Answered {
+            is_empty: seen.is_empty(),
+            is_fallback: !seen.fallbacks().is_empty(),
+            computed_in,
+        });
+    }
+}
+
+/// Nothing that is the caller's fault gets as far as an arm, but for ids that no version knows: those
+/// count as an answer without a product, as a version may just as well have lost what others know.
+/// What else a version refuses is its own shortcoming, for a caller does not know who will answer.
+fn count_shortcoming(counted: Option<Pending<'_>>, refused: &CallError) {
+    match (counted, refused) {
+        (Some(counted), CallError::UnknownProduct { .. }) => counted.answered(Answered {
+            is_empty: true,
+            is_fallback: false,
+            computed_in: None,
+        }),
+        // Dropped, which counts as an error.
+        (counted, _) => drop(counted),
+    }
+}
+
 /// What a caller is told of a query that the model refuses; `product_id` is the one asked about.
 pub(super) fn refusal(error: QueryError, loaded: &LoadedVersion, product_id: &str) -> CallError {
     let version = loaded.version.get();
@@ -213,3 +256,6 @@ pub(super) fn refusal(error: QueryError, loaded: &LoadedVersion, product_id: &st
         _ => CallError::Internal("the model refused the query"),
     }
 }
+
+#[cfg(test)]
+mod tests;

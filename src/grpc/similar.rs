@@ -47,6 +47,7 @@ impl Call for SimilarCall {
         let seen = Seen::Similar {
             basis: answer.basis,
             fallbacks: answer.fallbacks,
+            is_empty: answer.items.is_empty(),
         };
         let cached = SimilarProductsResponse {
             cache_hit: true,

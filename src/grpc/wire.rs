@@ -51,6 +51,7 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
         registry_writing: handle.writing.borrow().to_string(),
         // The fleet's part to say.
         silent: String::new(),
+        guardrail_breaches: handle.found.load().as_ref().clone(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::state::{LoadError, Phase, VersionState};
 use super::status::ModelStatus;
 use super::watch::{RecordRequest, WatchReport};
 use super::writing::Writing;
+use crate::guardrails::Guardrails;
 use crate::metrics::{Metrics, VersionMetrics};
 use arc_swap::ArcSwap;
 use hotshelf_model::UNKNOWN_SEGMENT;
@@ -52,6 +53,8 @@ pub struct ModelHandle {
     pub inputs: mpsc::Sender<Input>,
     /// The newest status, replaced as a whole.
     pub status: Arc<ArcSwap<ModelStatus>>,
+    /// What its guardrails have found of the arms that are live, in words, oldest first.
+    pub found: Arc<ArcSwap<Vec<String>>>,
     /// Whether rollouts can be recorded; the same for all models.
     pub writing: watch::Receiver<Writing>,
 }
@@ -61,6 +64,7 @@ pub(super) struct Driver {
     manager: ModelManager,
     handle: ModelHandle,
     source: Source,
+    guardrails: Guardrails,
     metrics: Arc<Metrics>,
     records: mpsc::Sender<RecordRequest>,
     is_live: watch::Sender<bool>,
@@ -82,6 +86,8 @@ pub(super) struct Connections {
     pub handle: ModelHandle,
     /// Where versions come from.
     pub source: Source,
+    /// What arms count.
+    pub guardrails: Guardrails,
     /// To the watch.
     pub records: mpsc::Sender<RecordRequest>,
     /// True from the first activation on.
@@ -96,6 +102,7 @@ impl Driver {
             metrics: Arc::clone(&connections.source.metrics),
             handle: connections.handle,
             source: connections.source,
+            guardrails: connections.guardrails,
             records: connections.records,
             is_live: connections.is_live,
             began: Instant::now(),
@@ -212,7 +219,11 @@ impl Driver {
                 candidate_bp,
             } => {
                 match Live::assemble(record, &self.resident, candidate_bp) {
-                    Some(live) => self.activate(Arc::new(live)),
+                    Some(live) => {
+                        let before = self.handle.slot.live.load_full();
+                        let live = live.tallied(&self.guardrails, before.as_deref());
+                        self.activate(Arc::new(live));
+                    }
                     // The manager activates resident versions only; what is live stays live.
                     None => tracing::error!("a version to activate is not in memory"),
                 }

@@ -1,6 +1,7 @@
 //! What requests see: one immutable snapshot per model, swapped as a whole.
 
 use super::budget::Reservation;
+use crate::guardrails::{Guardrails, Tallies, Tally};
 use crate::metrics::VersionMetrics;
 use arc_swap::ArcSwapOption;
 use hotshelf_model::{Model, ModelCard};
@@ -32,6 +33,8 @@ pub struct LiveArm {
     pub name: String,
     /// The version that answers.
     pub loaded: Arc<LoadedVersion>,
+    /// Where its answers count for the guardrails; `None` where it is the only arm.
+    pub tally: Option<Arc<Tally>>,
 }
 
 /// A rollout record with all its arms loaded.
@@ -41,6 +44,8 @@ pub struct Live {
     arms: Vec<LiveArm>,
     /// Of the first arm, where the record has a ramp. It only ever grows.
     candidate_bp: AtomicU16,
+    /// Those of all arms; `None` where there is one.
+    pub tallies: Option<Arc<Tallies>>,
 }
 
 impl Live {
@@ -57,12 +62,14 @@ impl Live {
             arms.push(LiveArm {
                 name: arm.name.to_string(),
                 loaded,
+                tally: None,
             });
         }
         (!arms.is_empty()).then_some(Self {
             record,
             arms,
             candidate_bp: AtomicU16::new(candidate_bp),
+            tallies: None,
         })
     }
 
@@ -74,6 +81,33 @@ impl Live {
     /// Lets a candidate have this share from the next request on, unless it has more already.
     pub fn grow_to(&self, candidate_bp: u16) {
         self.candidate_bp.fetch_max(candidate_bp, Relaxed);
+    }
+
+    /// Has several arms count what they answer: into the tallies of `before` where that is another record
+    /// of the same ramp or test, else into empty ones.
+    #[must_use]
+    pub fn tallied(mut self, settings: &Guardrails, before: Option<&Self>) -> Self {
+        if self.arms.len() < 2 || settings.on().next().is_none() {
+            return self;
+        }
+        let same = before.filter(|before| before.tests_the_same(&self));
+        let known = same.and_then(|before| before.tallies.clone());
+        let empty = || Arc::new(Tallies::new(self.arms.len(), settings));
+        let tallies = known.unwrap_or_else(empty);
+        for (arm, tally) in self.arms.iter_mut().zip(tallies.arms()) {
+            arm.tally = Some(Arc::clone(tally));
+        }
+        self.tallies = Some(tallies);
+        self
+    }
+
+    fn tests_the_same(&self, other: &Self) -> bool {
+        let arms = |live: &Self| -> Vec<(String, Version)> {
+            let arms = live.arms.iter();
+            arms.map(|arm| (arm.name.clone(), arm.loaded.version))
+                .collect()
+        };
+        self.record.salt == other.record.salt && arms(self) == arms(other)
     }
 
     /// The arm that answers this key: sticky, and the same on every replica and in every language.

@@ -18,6 +18,7 @@ mod budget;
 mod change;
 mod driver;
 mod event;
+mod guarding;
 mod live;
 mod loader;
 mod manager;

@@ -1,15 +1,17 @@
 //! Starts the watch and the driver of every model, and ends them.
 
 use super::driver::{Connections, Driver, ModelHandle};
+use super::guarding::Guarding;
 use super::live::Models;
 use super::loader::Source;
 use super::manager::{ModelManager, Policy};
 use super::status::ModelStatus;
 use super::watch::Watch;
 use super::writing::{Proof, Writing};
+use crate::guardrails::Guardrails;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
-use hotshelf_registry::ModelName;
+use hotshelf_registry::{ModelName, ReplicaId};
 use prometheus::IntGaugeVec;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -35,6 +37,10 @@ pub struct LifecycleConfig {
     pub source: Source,
     /// The managers' settings.
     pub policy: Policy,
+    /// What arms are watched for.
+    pub guardrails: Guardrails,
+    /// By what name records know this server.
+    pub replica: ReplicaId,
     /// Mean time between two looks at the registry.
     pub watch_interval: Duration,
     /// Spreads replicas.
@@ -60,7 +66,7 @@ async fn supervised(model: ModelName, degraded: IntGaugeVec, task: impl Future<O
 }
 
 impl Lifecycle {
-    /// Starts two tasks per model and one for the registry on the current runtime.
+    /// Starts three tasks per model and one for the registry on the current runtime.
     pub fn start(mut config: LifecycleConfig) -> Self {
         let (mut handles, mut lives, mut tasks) = (BTreeMap::new(), Vec::new(), JoinSet::new());
         let stop = CancellationToken::new();
@@ -82,6 +88,7 @@ impl Lifecycle {
                 slot: Arc::clone(slot),
                 inputs: inputs.clone(),
                 status,
+                found: Arc::default(),
                 writing: writing.clone(),
             };
             let watch = Watch {
@@ -98,6 +105,7 @@ impl Lifecycle {
             let connections = Connections {
                 handle: handle.clone(),
                 source,
+                guardrails: config.guardrails.clone(),
                 records,
                 is_live,
             };
@@ -108,7 +116,18 @@ impl Lifecycle {
                 degraded.clone(),
                 watch.run(stop.clone()),
             ));
-            tasks.spawn(supervised(slot.name.clone(), degraded, driver));
+            tasks.spawn(supervised(slot.name.clone(), degraded.clone(), driver));
+            let guarding = Guarding {
+                handle: handle.clone(),
+                settings: config.guardrails.clone(),
+                replica: config.replica.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            tasks.spawn(supervised(
+                slot.name.clone(),
+                degraded,
+                guarding.run(stop.clone()),
+            ));
             handles.insert(slot.name.to_string(), handle);
             lives.push(live);
         }

@@ -21,6 +21,10 @@ pub struct AnswerMetrics {
     pub version_errors: IntCounterVec,
     /// Time to compute an answer by `model` and `version`.
     pub version_latency: HistogramVec,
+    /// The same of computed answers alone.
+    pub version_computed: HistogramVec,
+    /// Answers without a product, by `model` and `version`.
+    pub version_empty: IntCounterVec,
     /// Answers that had to do without something, by `model`, `version` and `reason`.
     pub version_fallbacks: IntCounterVec,
     /// Recent products that requests named and the version does not know, by `model` and `version`.
@@ -93,6 +97,19 @@ impl AnswerMetrics {
                 ),
                 &["model", "version"],
                 LATENCY_BUCKETS,
+            )?,
+            version_computed: families.histograms(
+                (
+                    "hotshelf_version_computed_seconds",
+                    "Time to compute an answer by version, kept answers left out.",
+                ),
+                &["model", "version"],
+                LATENCY_BUCKETS,
+            )?,
+            version_empty: families.counters(
+                "hotshelf_version_empty_answers_total",
+                "Answers without a product by version.",
+                &["model", "version"],
             )?,
             version_fallbacks: families.counters(
                 "hotshelf_version_fallbacks_total",

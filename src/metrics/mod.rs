@@ -6,12 +6,14 @@
 mod answers;
 mod cache;
 mod families;
+mod guardrails;
 mod lifecycle;
 mod traffic;
 mod version;
 
 pub use answers::AnswerMetrics;
 pub use cache::{CacheMetrics, CallKind};
+pub use guardrails::GuardrailMetrics;
 pub use lifecycle::LifecycleMetrics;
 pub use traffic::TrafficMetrics;
 pub use version::{ModelType, Seen, VersionMetrics};
@@ -28,6 +30,8 @@ pub struct Metrics {
     pub cache: CacheMetrics,
     /// Connections and calls, whatever became of them.
     pub traffic: TrafficMetrics,
+    /// What guardrails find.
+    pub guardrails: GuardrailMetrics,
     /// Versions: loaded, live, retired.
     pub lifecycle: LifecycleMetrics,
 }
@@ -45,6 +49,7 @@ impl Metrics {
             answers: AnswerMetrics::register(&families)?,
             cache: CacheMetrics::register(&families)?,
             traffic: TrafficMetrics::register(&families)?,
+            guardrails: GuardrailMetrics::register(&families)?,
             lifecycle: LifecycleMetrics::register(&families)?,
             registry,
         })

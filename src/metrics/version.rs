@@ -51,6 +51,8 @@ pub enum Seen {
         fallbacks: Fallbacks,
         /// Recent products that the version does not know.
         recents_unknown: usize,
+        /// Not one product.
+        is_empty: bool,
     },
     /// Of SimilarProducts.
     Similar {
@@ -58,6 +60,8 @@ pub enum Seen {
         basis: Basis,
         /// What it did without.
         fallbacks: Fallbacks,
+        /// Not one product.
+        is_empty: bool,
     },
 }
 
@@ -69,6 +73,20 @@ impl Seen {
             Self::Similar { .. } => CallKind::Similar,
         }
     }
+
+    /// Whether it has not one product.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Recommended { is_empty, .. } | Self::Similar { is_empty, .. } => *is_empty,
+        }
+    }
+
+    /// What it did without.
+    pub fn fallbacks(&self) -> Fallbacks {
+        match self {
+            Self::Recommended { fallbacks, .. } | Self::Similar { fallbacks, .. } => *fallbacks,
+        }
+    }
 }
 
 /// Handles of one live version. Dropping it ends the version's series.
@@ -78,6 +96,8 @@ pub struct VersionMetrics {
     version: String,
     requests: IntCounter,
     latency: Histogram,
+    computed: Histogram,
+    empty: IntCounter,
     type_latency: [Histogram; 4],
     /// By basis: content, collaborative.
     similar: [(IntCounter, Histogram); 2],
@@ -112,6 +132,8 @@ impl VersionMetrics {
         Self {
             requests: metrics.answers.version_requests.with_label_values(&labels),
             latency: metrics.answers.version_latency.with_label_values(&labels),
+            computed: metrics.answers.version_computed.with_label_values(&labels),
+            empty: metrics.answers.version_empty.with_label_values(&labels),
             type_latency: ModelType::ALL
                 .map(|t| metrics.answers.latency.with_label_values(&[t.as_str()])),
             similar: ["content", "collaborative"].map(|basis| {
@@ -135,12 +157,16 @@ impl VersionMetrics {
         let seconds = took.as_secs_f64();
         self.requests.inc();
         self.latency.observe(seconds);
+        if seen.is_empty() {
+            self.empty.inc();
+        }
         let fallbacks = match seen {
             Seen::Recommended {
                 model_type,
                 segment,
                 fallbacks,
                 recents_unknown,
+                ..
             } => {
                 let index = *model_type as usize;
                 self.type_latency[index].observe(seconds);
@@ -152,7 +178,9 @@ impl VersionMetrics {
                 self.recents_unknown.inc_by(*recents_unknown as u64);
                 fallbacks
             }
-            Seen::Similar { basis, fallbacks } => {
+            Seen::Similar {
+                basis, fallbacks, ..
+            } => {
                 let (answers, latency) = match basis {
                     Basis::Content => &self.similar[0],
                     Basis::Collaborative => &self.similar[1],
@@ -167,6 +195,11 @@ impl VersionMetrics {
                 counter.inc();
             }
         }
+    }
+
+    /// Counts the time of an answer that was not kept, beside [`Self::answered`].
+    pub fn computed(&self, took: Duration) {
+        self.computed.observe(took.as_secs_f64());
     }
 
     /// Counts one request that this version refused, by the canonical code's name.
@@ -185,6 +218,8 @@ impl Drop for VersionMetrics {
         // A series that was never made cannot be removed; that is all these results can say.
         let _ = families.version_requests.remove_label_values(&labels);
         let _ = families.version_latency.remove_label_values(&labels);
+        let _ = families.version_computed.remove_label_values(&labels);
+        let _ = families.version_empty.remove_label_values(&labels);
         let _ = families.recents_unknown.remove_label_values(&labels);
         for reason in Fallback::ALL {
             let _ = families.version_fallbacks.remove_label_values(&[

@@ -13,6 +13,7 @@ mod config;
 mod connections;
 mod fleet;
 mod floods;
+mod guardrails;
 mod h2spec;
 mod harness;
 mod kubernetes;

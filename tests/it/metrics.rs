@@ -5,7 +5,9 @@ use hotshelf::grpc::proto::{RecommendRequest, SimilarProductsRequest, Strategy};
 use crate::harness::{MODEL, Scrape, Season, Server, Shop, until};
 
 /// Series by version: all that ends when a version does.
-const BY_VERSION: [&str; 5] = [
+const BY_VERSION: [&str; 7] = [
+    "hotshelf_version_computed_seconds_count",
+    "hotshelf_version_empty_answers_total",
     "hotshelf_version_requests_total",
     "hotshelf_version_latency_seconds_count",
     "hotshelf_version_fallbacks_total",
@@ -14,7 +16,17 @@ const BY_VERSION: [&str; 5] = [
 ];
 
 /// Families with their kind and labels; operators chart them.
-const PROMISED: [(&str, &str, &[&str]); 18] = [
+const PROMISED: [(&str, &str, &[&str]); 20] = [
+    (
+        "hotshelf_version_computed_seconds",
+        "histogram",
+        &["model", "version"],
+    ),
+    (
+        "hotshelf_version_empty_answers_total",
+        "counter",
+        &["model", "version"],
+    ),
     ("hotshelf_similar_answers_total", "counter", &["basis"]),
     ("hotshelf_similar_latency_seconds", "histogram", &["basis"]),
     (

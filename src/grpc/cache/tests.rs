@@ -25,6 +25,7 @@ fn answer(user_id: &str) -> Encoded {
         ..RecommendResponse::default()
     };
     let seen = Seen::Similar {
+        is_empty: false,
         basis: Basis::Content,
         fallbacks: Fallbacks::default(),
     };

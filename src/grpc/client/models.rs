@@ -109,6 +109,8 @@ pub struct StatusInfo {
     pub skipped_rollouts: Vec<String>,
     /// Why the server tells the fleet nothing of itself; empty where it does.
     pub silent: String,
+    /// What guardrails have found of the arms that are live.
+    pub guardrail_breaches: Vec<String>,
 }
 
 impl Client {
@@ -204,6 +206,7 @@ impl From<GetModelStatusResponse> for StatusInfo {
             registry_writing: status.registry_writing,
             skipped_rollouts: status.skipped_rollouts,
             silent: status.silent,
+            guardrail_breaches: status.guardrail_breaches,
         }
     }
 }

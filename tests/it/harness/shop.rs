@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hotshelf_model::{
     AlsParams, CardExtra, ContentParams, FitParams, IndexChoice, InteractionsBuilder, Model,
-    ModelCard, Query, Scratch, fit,
+    ModelCard, ProductInfo, Query, Scratch, fit,
 };
 use hotshelf_registry::{
-    Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Registry,
-    RolloutDraft, RolloutRecord, S3Options, Version,
+    Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Ramp, RampStep,
+    Registry, RolloutDraft, RolloutRecord, S3Options, Version, candidate_and_base,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -166,8 +166,24 @@ impl Shop {
         self.publish_fitted(season, parameters).await
     }
 
+    /// The same with every product of one category in another one.
+    pub(crate) async fn publish_renamed(&self, season: Season, [from, to]: [&str; 2]) -> Published {
+        let mut products = catalogue();
+        for product in &mut products {
+            if product.category.as_deref() == Some(from) {
+                product.category = Some(to.to_owned());
+            }
+        }
+        let model = fitted_on(season, &parameters(8), &products);
+        // A model is large, and every future that waits here would hold it twice.
+        Box::pin(self.publish_model(model)).await
+    }
+
     async fn publish_fitted(&self, season: Season, parameters: FitParams) -> Published {
-        let model = fitted(season, &parameters);
+        Box::pin(self.publish_model(fitted(season, &parameters))).await
+    }
+
+    async fn publish_model(&self, model: Model) -> Published {
         let extra = CardExtra {
             evaluation: None,
             probes: 16,
@@ -268,6 +284,25 @@ impl Shop {
         assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
     }
 
+    /// Lets `candidate` in beside `base`, growing by these shares in basis points, each held for so long.
+    pub(crate) async fn ramp(&self, [candidate, base]: [u64; 2], steps: &[(u16, u64)]) {
+        let version = |number| Version::new(number).unwrap();
+        let step = |(share_bp, hold_s): &(u16, u64)| RampStep {
+            share_bp: *share_bp,
+            hold_s: *hold_s,
+        };
+        let draft = RolloutDraft {
+            arms: candidate_and_base(version(candidate), version(base), steps[0].0),
+            ramp: Some(Ramp::new(steps.iter().map(step).collect())),
+            salt: Some("salt".to_owned()),
+            author: "tests".to_owned(),
+            reason: "canary".to_owned(),
+        };
+        let log = self.registry.rollouts(&self.model).await.unwrap();
+        let proposed = self.registry.propose(&log, draft).await.unwrap();
+        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+    }
+
     /// A stored rollout record.
     pub(crate) fn rollout(&self, number: u64) -> RolloutRecord {
         let folder = self.root().join(self.model.as_str()).join("rollouts");
@@ -335,6 +370,10 @@ pub(crate) fn factors_of(season: Season, factors: usize) -> Model {
 }
 
 fn fitted(season: Season, parameters: &FitParams) -> Model {
+    fitted_on(season, parameters, &catalogue())
+}
+
+fn fitted_on(season: Season, parameters: &FitParams, products: &[ProductInfo]) -> Model {
     let mut builder = InteractionsBuilder::new();
     for product in 0..PRODUCTS {
         builder.add_product(&product_id(product));
@@ -356,7 +395,7 @@ fn fitted(season: Season, parameters: &FitParams) -> Model {
     }
     let events = builder.build();
     let threads = NonZeroUsize::MIN;
-    fit(&events, &catalogue(), parameters, threads, &mut |_| {}).unwrap()
+    fit(&events, products, parameters, threads, &mut |_| {}).unwrap()
 }
 
 fn parameters(factors: usize) -> FitParams {

@@ -1,0 +1,118 @@
+//! Guardrails: whether a candidate treats people worse than the base does, told from what both answered.
+//!
+//! ```text
+//! request ─▶ Tally (one per arm: who was asked, and what came of it)
+//!               │ read every few seconds
+//!               ▼
+//!            Judge ─▶ Evidence (one per guardrail and candidate arm) ─▶ Breach, or nothing
+//! ```
+//!
+//! Knows no store, no clock, no thread and no wire: counts and durations come in, breaches go out. What
+//! is done about a breach is `lifecycle`'s business.
+
+mod breach;
+mod evidence;
+mod judge;
+mod tally;
+
+#[cfg(test)]
+pub(crate) mod simulation;
+
+pub use breach::Breach;
+pub use evidence::{Block, Evidence, Outcomes};
+pub use judge::{Judge, Look};
+pub use tally::{Answered, Counts, Pending, Tallies, Tally};
+
+use std::time::Duration;
+
+/// False alarms of a whole ramp, over all guardrails, arms and replicas, are at most this (given by
+/// issue 6).
+pub const ALPHA: f64 = 0.01;
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guardrail {
+    /// People whose call failed for no fault of theirs.
+    Errors,
+    /// People who were answered without a single product.
+    Empty,
+    /// People whose answer had to do without something.
+    Fallbacks,
+    /// People whose answer was computed, and took longer than a limit.
+    Slow,
+}
+
+impl Guardrail {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Errors, Self::Empty, Self::Fallbacks, Self::Slow];
+
+    /// Label and setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Errors => "errors",
+            Self::Empty => "empty",
+            Self::Fallbacks => "fallbacks",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+/// What a breach leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing is watched.
+    Off,
+    /// It is said.
+    Warn,
+    /// It is said, and the candidate is taken out.
+    Abort,
+}
+
+impl Mode {
+    /// Label and setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// One guardrail's setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// What a breach leads to.
+    pub mode: Mode,
+    /// By how much the candidate's rate may lie above the base's, as a share of people: 0.01 = one in a
+    /// hundred more.
+    pub tolerance: f64,
+}
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guardrails {
+    /// By [`Guardrail`], in its order.
+    pub rules: [Rule; 4],
+    /// A computed answer that takes longer is slow.
+    pub slow_after: Duration,
+    /// No breach before this many people stand on either side.
+    pub people_min: u64,
+    /// Replicas, restarted ones included, that the false alarms are shared out among.
+    pub replicas_max: u32,
+    /// Between two looks at the tallies.
+    pub interval: Duration,
+}
+
+impl Guardrails {
+    /// The setting of one.
+    pub fn rule(&self, guardrail: Guardrail) -> Rule {
+        self.rules[guardrail as usize]
+    }
+
+    /// Those that are not off.
+    pub fn on(&self) -> impl Iterator<Item = (Guardrail, Rule)> + '_ {
+        let all = Guardrail::ALL.into_iter().zip(self.rules);
+        all.filter(|(_, rule)| rule.mode != Mode::Off)
+    }
+}
