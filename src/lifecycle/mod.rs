@@ -23,11 +23,11 @@ mod live;
 mod loader;
 mod manager;
 mod pacing;
-#[cfg(test)]
-mod simulation;
 mod start;
 mod state;
 mod status;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod writing;
 

@@ -140,7 +140,8 @@ fn no_sequence_of_faults_breaks_a_law_and_all_agree_when_they_stop() {
     let workers: Vec<_> = (0..THREADS)
         .map(|first| {
             let seeds = (first..SEQUENCES).step_by(THREADS as usize);
-            std::thread::spawn(move || run(seeds))
+            let thread = std::thread::Builder::new().name(format!("sequences-{first}"));
+            thread.spawn(move || run(seeds)).unwrap()
         })
         .collect();
     let records: usize = workers

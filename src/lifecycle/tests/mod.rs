@@ -1,0 +1,3 @@
+//! Tests of the lifecycle as a whole.
+
+mod simulation;
