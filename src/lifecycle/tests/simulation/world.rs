@@ -33,6 +33,8 @@ pub(super) struct World {
     /// Rollout objects that were looked at.
     looked: BTreeSet<Path>,
     asked: BTreeMap<u64, (usize, Proposal)>,
+    /// What was expected to be the newest rollout, by author.
+    expected: BTreeMap<String, u64>,
     next_ticket: u64,
     answered: BTreeSet<u64>,
     have_clocks_jumped: bool,
@@ -54,6 +56,7 @@ impl World {
             history: Vec::new(),
             looked: BTreeSet::new(),
             asked: BTreeMap::new(),
+            expected: BTreeMap::new(),
             next_ticket: 0,
             answered: BTreeSet::new(),
             have_clocks_jumped: false,
@@ -186,6 +189,9 @@ impl World {
             author: format!("t{ticket}"),
             reason: "dice".to_owned(),
         };
+        if let Some(expected) = proposal.expected_rollout {
+            self.expected.insert(proposal.author.clone(), expected);
+        }
         self.asked.insert(ticket, (at, proposal.clone()));
         self.replicas[at].propose(proposal)
     }
@@ -264,6 +270,17 @@ impl World {
                 return Err(format!(
                     "rollout {} forks: {:?}",
                     record.number, record.parent
+                ));
+            }
+            let over = record.parent.map_or(0, |parent| parent.number.get());
+            if self
+                .expected
+                .get(&record.author)
+                .is_some_and(|e| *e != over)
+            {
+                let author = &record.author;
+                return Err(format!(
+                    "{author} wrote over {over}, which he did not expect"
                 ));
             }
             self.history.push(record);
