@@ -31,8 +31,8 @@ use std::time::Duration;
 /// Calls of one turn (chosen: enough that their answers share a system call, half a millisecond of
 /// computing).
 const TURN_CALLS: usize = 8;
-/// What it costs to turn away a call whose headers were read (estimated from a profile of `bench/overload`: reading,
-/// decoding, the answer and its part of two system calls).
+/// What it costs to turn away a call whose headers were read (estimated from a profile of
+/// `bench/overload`: reading, decoding, the answer and its part of two system calls).
 const REFUSAL_NANOS: u64 = 4_000;
 /// And one whose headers were not decoded (estimated likewise).
 const UNREAD_REFUSAL_NANOS: u64 = 500;
