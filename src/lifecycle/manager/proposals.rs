@@ -125,6 +125,7 @@ impl ModelManager {
         if self.recording.is_some() {
             return None;
         }
+        self.answer_what_is_live();
         let newest = self.newest_number();
         let is_ready = |version| self.state(version).is_some_and(VersionState::is_servable);
         let index = self.waiting.iter().position(|waiting| {
@@ -158,6 +159,16 @@ impl ModelManager {
             },
             over: self.chain.first().map(|record| record.number),
         })
+    }
+
+    /// What was live from the disk may turn out to be the newest record of the registry, and what somebody
+    /// waits for.
+    fn answer_what_is_live(&mut self) {
+        let newest = self.newest_number();
+        let live = self.live.as_ref();
+        if let Some(live) = live.filter(|live| live.number.get() == newest).cloned() {
+            self.answer(|goal| goal.is_met_by(&live), &Reply::Unchanged);
+        }
     }
 
     /// Answers every caller who waits for such a goal.

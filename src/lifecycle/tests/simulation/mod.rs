@@ -11,6 +11,16 @@
 //! who was told of a record finds it there, saying what he asked for, and nobody loses to himself; every
 //! ticket is answered once; few versions are in memory. When the faults stop all replicas serve the newest
 //! record within a bound, with the same share, and every caller has his answer.
+//!
+//! Broken on purpose, one at a time, and found out by a run (the law in brackets): a record activated before
+//! all its arms are loaded (in memory); an arm retired that the new record keeps (in memory); a share that
+//! follows the clock down (shares); the newest rollout not compared with the one decided over (expected);
+//! creates that overwrite (the proof of create-only); an empty registry taken for an order to unload (stays
+//! live); a replica that does not know its own record again (nobody loses to himself); a caller answered and
+//! kept waiting (once); what failed while nobody wanted it never tried again (agreement); a log opened
+//! without what the store has just shown (agreement); nothing that makes way (agreement); a record without
+//! parent (fork); a failed load taken for a version (in memory); two loads at a time; candidate and base
+//! changed over (what he asked for); no retries (agreement); a running replica that walks back (newest).
 
 mod replica;
 mod store;

@@ -292,6 +292,10 @@ impl Replica {
 
     fn activate(&mut self, record: RolloutRecord, candidate_bp: u16) -> Result<(), String> {
         if let Some((past, served)) = &self.live {
+            let desired = self.manager.status().desired;
+            if desired.map(|desired| desired.number) != Some(record.number) {
+                return Err(format!("went to {} and not to the newest", record.number));
+            }
             if past.number > record.number {
                 return Err(format!(
                     "went back from {} to {}",

@@ -127,6 +127,7 @@ impl World {
             24 => self.crash(at),
             25 => self.damage(),
             26 => self.junk().await,
+            27 => self.start_without_store(at).await?,
             _ => self.propose(at)?,
         }
         Ok(())
@@ -138,6 +139,23 @@ impl World {
         let crashed = self.replicas.remove(at);
         self.replicas.insert(at, crashed.crash(seed));
         self.asked.retain(|_, (asked, _)| *asked != at);
+    }
+
+    /// A crash, a start from the disk while the store is down, and then a store that shows nothing.
+    async fn start_without_store(&mut self, at: usize) -> Result<(), String> {
+        self.crash(at);
+        self.tell(|| format!("replica {at} starts while the store is down, and then empty"));
+        for weather in [Weather::Down, Weather::Empty] {
+            self.replicas[at].set_weather(weather);
+            for _ in 0..8 {
+                tokio::time::advance(Duration::from_secs(2)).await;
+                for _ in 0..4 {
+                    self.replicas[at].turn()?;
+                }
+                self.replicas[at].errands(true)?;
+            }
+        }
+        Ok(())
     }
 
     fn damage(&mut self) {
