@@ -8,7 +8,8 @@ use std::io::Write;
 /// Whom to wait for.
 #[derive(Args)]
 pub(super) struct Wait {
-    /// Replicas to wait for beside the server that is asked: how many in all, or "all" that are not lost
+    /// How many replicas have to serve it first, the one that is asked included; or "all" that have told of
+    /// themselves and are neither lost nor stopped
     #[arg(long, value_name = "N|all", value_parser = quorum)]
     wait: Option<QuorumAsk>,
 }

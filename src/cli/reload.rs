@@ -15,7 +15,7 @@ pub(super) struct ReloadArgs {
     #[command(flatten)]
     address: AdminAddress,
     /// Model [default: the server's]
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     model: String,
     /// Number of the rollout you believe to be the newest; 0 = none yet
     #[arg(long)]

@@ -13,7 +13,7 @@ pub(super) struct StatusArgs {
     #[command(flatten)]
     address: AdminAddress,
     /// Model [default: the server's]
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     model: String,
     /// Show every server that follows the same registry, and what holds it back
     #[arg(long)]

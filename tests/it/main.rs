@@ -20,6 +20,7 @@ mod kubernetes;
 mod lifecycle;
 mod memory_budget;
 mod metrics;
+mod operations;
 mod pinned;
 mod proto;
 mod recommended;

@@ -14,7 +14,7 @@ pub(in crate::cli) struct Signed {
     #[command(flatten)]
     address: AdminAddress,
     /// Model [default: the server's]
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     model: String,
     /// Who asks; written into the record
     #[arg(long)]

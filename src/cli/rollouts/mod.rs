@@ -24,7 +24,7 @@ pub(super) enum RolloutCommand {
     Promote(change::PromoteArgs),
     /// Give everybody what they had before the candidate or the test
     Abort(change::Signed),
-    /// Give everybody the version that everybody had before
+    /// Give everybody the version that everybody had before; twice is there and back
     Rollback(change::Signed),
     /// List rollouts, newest first
     History(history::HistoryArgs),

@@ -1,0 +1,167 @@
+//! docs/operations.md, run as it stands: every `console` block in one shell, in order, beside the built
+//! programs, and what each command said held against what the page shows beneath it.
+
+mod console;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+use crate::tools;
+use console::{Step, script, steps, taken_apart};
+
+/// Longest run of the whole page: several times what it takes on a busy machine.
+const PAGE_PATIENCE: Duration = Duration::from_secs(180);
+
+/// Between two looks at the shell.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A shell and all that it has started, as they are one process group; nothing of it outlives the test.
+struct Shell {
+    child: Child,
+}
+
+impl Shell {
+    /// Runs `page.sh` of this folder with both outputs into `said`.
+    fn start(folder: &Path, programs: &str) -> Self {
+        let said = File::create(folder.join("said")).unwrap();
+        let child = Command::new("bash")
+            .arg("page.sh")
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", programs)
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::null())
+            .stderr(said.try_clone().unwrap())
+            .stdout(said)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self { child }
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Whether the script came to its end in time.
+    fn ends(&mut self) -> bool {
+        let end = Instant::now() + PAGE_PATIENCE;
+        while Instant::now() < end {
+            if self.child.try_wait().unwrap().is_some() {
+                return true;
+            }
+            thread::sleep(LOOK);
+        }
+        false
+    }
+
+    /// Whether everything that it started has ended as well, within a bound.
+    fn leaves_nothing(&self) -> bool {
+        let end = Instant::now() + crate::harness::PATIENCE;
+        while Instant::now() < end {
+            if test_kill_process_group(self.group()).is_err() {
+                return true;
+            }
+            thread::sleep(LOOK);
+        }
+        false
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = kill_process_group(self.group(), Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// The page with a free port in place of each that it names.
+fn with_free_ports(page: &str) -> String {
+    const HOST: &str = "127.0.0.1:";
+    let mut held = BTreeMap::new();
+    for (at, _) in page.match_indices(HOST) {
+        let digits = page[at + HOST.len()..].chars();
+        let port: String = digits.take_while(char::is_ascii_digit).collect();
+        held.entry(port)
+            .or_insert_with(|| TcpListener::bind((HOST.trim_end_matches(':'), 0)).unwrap());
+    }
+    let mut page = page.to_owned();
+    for (port, free) in &held {
+        let free = free.local_addr().unwrap().port();
+        // A mark between them, so that a free port is not taken for one of the page.
+        page = page.replace(&format!("{HOST}{port}"), &format!("{HOST}\0{free}"));
+    }
+    page.replace('\0', "")
+}
+
+/// Every program that the page names, or None where one is missing.
+fn programs() -> Option<String> {
+    let built = Path::new(env!("CARGO_BIN_EXE_hotshelf"))
+        .parent()?
+        .to_owned();
+    tools::trainer()?;
+    let mut folders = vec![built];
+    for name in ["grpcurl", "curl", "bash"] {
+        folders.push(tools::tool(name)?.parent()?.to_owned());
+    }
+    let folders: Vec<&str> = folders
+        .iter()
+        .filter_map(|folder| folder.to_str())
+        .collect();
+    Some(format!("{}:/usr/bin:/bin", folders.join(":")))
+}
+
+#[test]
+fn page_on_operations_says_what_its_commands_say() {
+    let Some(programs) = programs() else { return };
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let page = with_free_ports(&fs::read_to_string(page).unwrap());
+    let steps = steps(&page);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page.sh"), script(&steps)).unwrap();
+
+    let mut shell = Shell::start(folder.path(), &programs);
+    let is_over = shell.ends();
+    let said = String::from_utf8_lossy(&fs::read(folder.path().join("said")).unwrap()).into_owned();
+    let outcomes = taken_apart(&said);
+    let wrong: Vec<String> = steps
+        .iter()
+        .enumerate()
+        .filter_map(|(number, step)| match outcomes.get(&number) {
+            Some(outcome) => step.breach(outcome),
+            None => Some(format!("line {}: never ended: {}", step.line, step.command)),
+        })
+        .collect();
+    assert!(wrong.is_empty(), "docs/operations.md\n{}", wrong.join("\n"));
+    assert!(is_over, "the shell goes on after the last command");
+    assert!(shell.leaves_nothing(), "a process outlives the page");
+}
+
+#[test]
+fn page_on_operations_shows_every_change_from_both_sides() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let commands: Vec<Step> = steps(&fs::read_to_string(page).unwrap());
+    let runs = |what: &str| commands.iter().any(|step| step.command.contains(what));
+    for change in [
+        "start", "set", "pause", "resume", "promote", "abort", "rollback",
+    ] {
+        assert!(runs(&format!("hotshelf rollout {change} ")), "{change}");
+        assert!(runs(&format!("{{\"{change}\": {{")), "{change} by grpcurl");
+    }
+    for call in [
+        "ReloadModel",
+        "ProposeRollout",
+        "GetModelStatus",
+        "GetRolloutStatus",
+    ] {
+        assert!(runs(&format!("hotshelf.v1.ModelService/{call}")), "{call}");
+    }
+}
