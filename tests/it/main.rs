@@ -8,6 +8,7 @@ mod bad_artifacts;
 mod bad_input;
 mod cached;
 mod callers_text;
+mod canary_fleet;
 mod command_line;
 mod config;
 mod connections;
