@@ -67,8 +67,8 @@ impl Load {
                     });
                 }
                 Err(error) if self.can_fetch_again(&error) && fetches < FETCHES_MAX => {
-                    let (model, message) = (&self.model, &error.message);
-                    tracing::warn!(%model, message, "damaged in the cache; fetched again");
+                    let (model, error) = (&self.model, &error.message);
+                    tracing::warn!(%model, error, "damaged in the cache; fetched again");
                     fetches += 1;
                 }
                 Err(error) => return Err(error),

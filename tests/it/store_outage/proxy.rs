@@ -1,11 +1,13 @@
 //! A proxy before an S3 server that takes one request at a time to a chosen point and holds it there,
-//! so that "in the middle" is the same middle in every run. It answers writes by itself if told so.
+//! so that "in the middle" is the same middle in every run. It answers writes by itself if told so, and
+//! cuts those behind it off from the server for as long as it is told.
 //!
 //! Every connection carries one request: the proxy asks the server to close after its answer, and
 //! closes too.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +41,8 @@ struct Shared {
     held: Mutex<Option<Held>>,
     /// What every write is answered with, if anything.
     writes: Mutex<Option<&'static str>>,
+    /// Is every request dropped?
+    is_shut: AtomicBool,
     reached: mpsc::Sender<()>,
     /// Counts releases.
     released: watch::Sender<usize>,
@@ -61,6 +65,7 @@ impl Proxy {
             server,
             held: Mutex::new(None),
             writes: Mutex::new(None),
+            is_shut: AtomicBool::new(false),
             reached: sender,
             released: watch::Sender::new(0),
         });
@@ -102,6 +107,11 @@ impl Proxy {
     pub(super) fn answer_writes(&self, answer: &'static str) {
         *self.shared.writes.lock().unwrap() = Some(answer);
     }
+
+    /// Drops every request from now on, or none any more.
+    pub(crate) fn shut(&self, is_shut: bool) {
+        self.shared.is_shut.store(is_shut, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Proxy {
@@ -120,6 +130,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn carry(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     let (head, body) = request(&mut client).await?;
+    if shared.is_shut.load(Ordering::Relaxed) {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
     let mut words = head.split(' ');
     let method = words.next().unwrap_or_default().to_owned();
     let target = words.next().unwrap_or_default().to_owned();
