@@ -7,14 +7,34 @@ use clap::Args;
 use std::io::Write;
 use std::time::Duration;
 
-/// Arguments of `hotshelf status`.
+/// Whom to ask about what.
 #[derive(Args)]
-pub(super) struct StatusArgs {
+struct Asked {
     #[command(flatten)]
     address: AdminAddress,
     /// Model [default: the server's]
     #[arg(long, default_value = "", hide_default_value = true)]
     model: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Arguments of `hotshelf rollout status`.
+#[derive(Args)]
+pub(super) struct RolloutStatusArgs {
+    #[command(flatten)]
+    look: Asked,
+    /// Show it again every so many seconds, until interrupted [default: 2]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    watch: Option<u64>,
+}
+
+/// Arguments of `hotshelf status`.
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    look: Asked,
     /// Show every server that follows the same registry, and what holds it back
     #[arg(long)]
     fleet: bool,
@@ -22,21 +42,14 @@ pub(super) struct StatusArgs {
     #[arg(long, value_name = "SECONDS", requires = "fleet", num_args = 0..=1, default_missing_value = "2",
         value_parser = clap::value_parser!(u64).range(1..=3_600))]
     watch: Option<u64>,
-    #[command(flatten)]
-    output: Output,
 }
 
 /// Asks and writes.
 pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     if args.fleet {
-        let look = Look {
-            admin: &args.address.admin,
-            model: &args.model,
-            is_json: args.output.json,
-            every: args.watch.map(Duration::from_secs),
-        };
-        return look.run(out);
+        return fleet(&args.look, args.watch, out);
     }
+    let args = &args.look;
     let status = block_on(async {
         Ok(Client::connect(&args.address.admin)
             .await?
@@ -48,6 +61,21 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> 
     } else {
         write_text(out, &status)
     }
+}
+
+/// Runs `hotshelf rollout status`: how far the desired rollout has come.
+pub(super) fn rollout(args: &RolloutStatusArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    fleet(&args.look, args.watch, out)
+}
+
+fn fleet(asked: &Asked, watch: Option<u64>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let look = Look {
+        admin: &asked.address.admin,
+        model: &asked.model,
+        is_json: asked.output.json,
+        every: watch.map(Duration::from_secs),
+    };
+    look.run(out)
 }
 
 pub(super) fn in_words(rollout: Option<&RolloutInfo>) -> String {

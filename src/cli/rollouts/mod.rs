@@ -6,6 +6,7 @@ mod steps;
 
 pub(super) use history::{WhoWasLiveArgs, who_was_live};
 
+use super::status::{self, RolloutStatusArgs};
 use clap::Subcommand;
 use std::io::Write;
 
@@ -26,6 +27,8 @@ pub(super) enum RolloutCommand {
     Abort(change::Signed),
     /// Give everybody the version that everybody had before; twice is there and back
     Rollback(change::Signed),
+    /// Show how far the newest rollout has come on every replica: status --fleet
+    Status(RolloutStatusArgs),
     /// List rollouts, newest first
     History(history::HistoryArgs),
 }
@@ -41,6 +44,7 @@ pub(super) fn run(command: RolloutCommand, out: &mut dyn Write) -> anyhow::Resul
         RolloutCommand::Promote(args) => change::promote(args, out),
         RolloutCommand::Abort(signed) => change::run(signed, ChangeAsk::Abort, out),
         RolloutCommand::Rollback(signed) => change::run(signed, ChangeAsk::Rollback, out),
+        RolloutCommand::Status(args) => status::rollout(&args, out),
         RolloutCommand::History(args) => history::run(&args, out),
     }
 }

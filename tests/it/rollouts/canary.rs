@@ -251,6 +251,10 @@ async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
         .find(|line| line.contains("not tight"))
         .unwrap();
     assert!(missing.contains("version 2"), "{missing}");
+    let status = hotshelf(&["rollout", "status", "--admin", &admin, "--json"]).json();
+    assert_eq!(status["desired"]["arms"][0]["share_bp"], 6_000, "{status}");
+    assert_eq!(status["counts"]["serving"], 2, "{status}");
+    assert_eq!(status["counts"]["failed"], 1, "{status}");
     let done = rollout(&two, &["abort", "--wait", "all"]);
     assert_eq!(done["quorum"]["met"], true, "{done}");
     for server in [one, two, tight] {
