@@ -413,8 +413,15 @@ impl ModelManager {
             return None;
         }
         let desired = self.target(now).into_iter().flat_map(|record| &record.arms);
+        // What everybody had comes first: where there is no room for the others beside it, it is served.
+        let (had, new): (Vec<_>, Vec<_>) = desired.map(|arm| arm.version).partition(|version| {
+            self.chain
+                .iter()
+                .any(|record| record.all_to() == Some(*version))
+        });
         self.proposed()
-            .chain(desired.map(|arm| arm.version))
+            .chain(had)
+            .chain(new)
             // A second copy beside one that is still being freed would count double.
             .filter(|version| !self.freeing.contains(version))
             .find(|version| match self.state(*version) {

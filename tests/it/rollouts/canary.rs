@@ -194,6 +194,12 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
     let said = "wanted rollout 2, serving rollout 1, because version 2 was refused";
     assert!(degraded.contains(said), "{degraded}");
     assert!(versions(&other).await.values().all(|version| *version == 1));
+    // One that starts meanwhile has nothing live to fall back on.
+    let late = Server::start(&shop, &[("memory-bytes-max", &limit)]).await;
+    late.until_live(1).await;
+    let degraded = late.status().await.degraded;
+    assert!(degraded.contains(said), "{degraded}");
+    late.stop().await;
     // From there the candidate can be taken back for all, though it cannot be served there.
     rollout(&other, &["abort"]);
     until("the base for everybody", async || {
