@@ -9,11 +9,11 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
+use crate::harness::until;
 use crate::tools;
 use console::{Step, script, steps, taken_apart};
 
@@ -52,27 +52,21 @@ impl Shell {
     }
 
     /// Whether the script came to its end in time.
-    fn ends(&mut self) -> bool {
-        let end = Instant::now() + PAGE_PATIENCE;
-        while Instant::now() < end {
-            if self.child.try_wait().unwrap().is_some() {
-                return true;
+    async fn ends(&mut self) -> bool {
+        let ended = async {
+            while self.child.try_wait().unwrap().is_none() {
+                tokio::time::sleep(LOOK).await;
             }
-            thread::sleep(LOOK);
-        }
-        false
+        };
+        tokio::time::timeout(PAGE_PATIENCE, ended).await.is_ok()
     }
 
-    /// Whether everything that it started has ended as well, within a bound.
-    fn leaves_nothing(&self) -> bool {
-        let end = Instant::now() + crate::harness::PATIENCE;
-        while Instant::now() < end {
-            if test_kill_process_group(self.group()).is_err() {
-                return true;
-            }
-            thread::sleep(LOOK);
-        }
-        false
+    /// Returns once everything that it started has ended as well.
+    async fn leaves_nothing(&self) {
+        until("no process of the page", async || {
+            test_kill_process_group(self.group()).err()
+        })
+        .await;
     }
 }
 
@@ -119,8 +113,8 @@ fn programs() -> Option<String> {
     Some(format!("{}:/usr/bin:/bin", folders.join(":")))
 }
 
-#[test]
-fn page_on_operations_says_what_its_commands_say() {
+#[tokio::test]
+async fn page_on_operations_says_what_its_commands_say() {
     let Some(programs) = programs() else { return };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let page = with_free_ports(&fs::read_to_string(page).unwrap());
@@ -129,7 +123,7 @@ fn page_on_operations_says_what_its_commands_say() {
     fs::write(folder.path().join("page.sh"), script(&steps)).unwrap();
 
     let mut shell = Shell::start(folder.path(), &programs);
-    let is_over = shell.ends();
+    let is_over = shell.ends().await;
     let said = String::from_utf8_lossy(&fs::read(folder.path().join("said")).unwrap()).into_owned();
     let outcomes = taken_apart(&said);
     let wrong: Vec<String> = steps
@@ -142,7 +136,7 @@ fn page_on_operations_says_what_its_commands_say() {
         .collect();
     assert!(wrong.is_empty(), "docs/operations.md\n{}", wrong.join("\n"));
     assert!(is_over, "the shell goes on after the last command");
-    assert!(shell.leaves_nothing(), "a process outlives the page");
+    shell.leaves_nothing().await;
 }
 
 #[test]
