@@ -7,6 +7,7 @@
 //!                                                                        ▼ requests, failures, latency
 //! ```
 
+mod fleet;
 mod report;
 mod shop;
 mod stage;
@@ -38,6 +39,9 @@ const AUTHOR: &str = "demo";
 /// Arguments of `hotshelf demo`.
 #[derive(Args)]
 pub struct DemoArgs {
+    /// Instead: a canary over three servers of one registry, one of which is killed; ends by itself
+    #[arg(long)]
+    fleet: bool,
     /// End after the swap instead of staying up; fails on any failed request
     #[arg(long)]
     once: bool,
@@ -59,7 +63,7 @@ pub struct DemoArgs {
     /// Requests per second that the demo sends itself
     #[arg(long, default_value_t = 500)]
     rate: u32,
-    /// Seconds of traffic before and after the swap, each
+    /// Seconds of traffic before and after the swap, each; with --fleet, of every step
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 }
@@ -93,7 +97,6 @@ struct Story<'a> {
 }
 
 async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut story = Story { args, out };
     let spec = ShopSpec {
         seed: args.seed,
         products: args.products,
@@ -101,6 +104,10 @@ async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         ..ShopSpec::ending_at(SHOP_END_S)
     };
     clear(&args.dir)?;
+    if args.fleet {
+        return fleet::tell(args, &spec, out).await;
+    }
+    let mut story = Story { args, out };
     say!(story, "Making up a shop (seed {}) ...", args.seed);
     let stage = Stage::build(&spec, &args.dir).await?;
     say!(story, "  {}", stage.described());
@@ -294,7 +301,7 @@ fn reload(version: u64, reason: &str) -> ReloadAsk {
 /// Removes what an earlier demo left, which it knows by the mark that a demo leaves.
 fn clear(dir: &Path) -> anyhow::Result<()> {
     let mark = dir.join(MARK);
-    for name in ["shop", "registry", "cache"] {
+    for name in ["shop", "registry", "cache", "logs"] {
         let folder = dir.join(name);
         if !folder.try_exists()? {
             continue;

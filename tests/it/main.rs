@@ -12,6 +12,7 @@ mod canary_fleet;
 mod command_line;
 mod config;
 mod connections;
+mod demo_fleet;
 mod fleet;
 mod floods;
 mod guardrails;

@@ -1,0 +1,231 @@
+//! Open-loop traffic to several servers, as callers with a balancer send it: one after the other in turn,
+//! and once more to the next where a server cannot be reached, which is then passed over.
+
+use crate::grpc::client::{Client, ClientError, RecommendAsk};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Requests under way at once (chosen: servers that are this far behind have stopped).
+const UNDER_WAY_MAX: usize = 1_000;
+/// Longest wait for an answer (chosen: beyond what anything here takes; then it has failed).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one server has answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Answers by version.
+    pub(super) answers: BTreeMap<u64, u64>,
+    /// Requests that it did not answer.
+    pub(super) refused: u64,
+}
+
+/// What all requests came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Count {
+    /// In the servers' order.
+    pub(super) by_server: Vec<Tally>,
+    /// Answered by another server than the one asked first.
+    pub(super) sent_again: u64,
+    /// Answered by none.
+    pub(super) failed: u64,
+    /// What refusals said, each text once.
+    pub(super) errors: Vec<String>,
+}
+
+/// A server's place among those that are asked; empty while it cannot be reached.
+#[derive(Default)]
+struct Seat {
+    client: Option<Client>,
+    /// Which server sits here, counted: what an earlier one failed at is not this one's.
+    turn: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    seats: Mutex<Vec<Seat>>,
+    count: Mutex<Count>,
+}
+
+impl Shared {
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seated(&self, at: usize) -> Option<(Client, u64)> {
+        let seats = self.seats();
+        Some((seats[at].client.clone()?, seats[at].turn))
+    }
+
+    /// Who asks for one user's products, of this server first.
+    async fn ask(&self, first: usize, user_id: String) {
+        let servers = self.seats().len();
+        let mut is_again = false;
+        for at in (first..first + servers).map(|at| at % servers) {
+            let Some((client, turn)) = self.seated(at) else {
+                continue;
+            };
+            let ask = RecommendAsk {
+                user_id: user_id.clone(),
+                ..RecommendAsk::default()
+            };
+            let answered = tokio::time::timeout(PATIENCE, client.recommend(ask)).await;
+            let error = match answered {
+                Ok(Ok(list)) => {
+                    let mut count = self.count();
+                    *count.by_server[at].answers.entry(list.version).or_default() += 1;
+                    count.sent_again += u64::from(is_again);
+                    return;
+                }
+                Ok(Err(error)) => error,
+                Err(late) => {
+                    self.refused(at, late.to_string());
+                    break;
+                }
+            };
+            self.refused(at, error.to_string());
+            if !is_gone(&error) {
+                break;
+            }
+            self.pass_over(at, turn);
+            is_again = true;
+        }
+        self.count().failed += 1;
+    }
+
+    fn refused(&self, at: usize, said: String) {
+        let mut count = self.count();
+        count.by_server[at].refused += 1;
+        if !count.errors.contains(&said) {
+            count.errors.push(said);
+        }
+    }
+
+    fn pass_over(&self, at: usize, turn: u64) {
+        let seat = &mut self.seats()[at];
+        if seat.turn == turn {
+            seat.client = None;
+        }
+    }
+}
+
+/// Whether the transport says so and no server: it may be asked of another.
+fn is_gone(error: &ClientError) -> bool {
+    match error {
+        // A server's own refusal has a reason of its own.
+        ClientError::Refused { code, reason, .. } => {
+            code == reason && ["UNAVAILABLE", "UNKNOWN"].contains(code)
+        }
+        ClientError::Address { .. } | ClientError::Unreachable { .. } => false,
+    }
+}
+
+/// Running traffic; dropped, it ends where it is.
+pub(super) struct Traffic {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    sending: JoinSet<()>,
+}
+
+impl Traffic {
+    /// Begins to send `rate` requests per second in all, for one user after the other.
+    pub(super) fn start(clients: Vec<Client>, users: Vec<String>, rate: u32) -> Self {
+        let servers = clients.len();
+        let seat = |client| Seat {
+            client: Some(client),
+            turn: 0,
+        };
+        let shared = Arc::new(Shared {
+            seats: Mutex::new(clients.into_iter().map(seat).collect()),
+            count: Mutex::new(Count {
+                by_server: vec![Tally::default(); servers],
+                ..Count::default()
+            }),
+        });
+        let stop = CancellationToken::new();
+        let mut sending = JoinSet::new();
+        let period = Duration::from_secs(1) / rate.max(1);
+        let own = (Arc::clone(&shared), stop.clone());
+        sending.spawn(send(own, users, (servers, period)));
+        Self {
+            shared,
+            stop,
+            sending,
+        }
+    }
+
+    /// Puts a server into a place, in which it is asked from now on.
+    pub(super) fn seat(&self, at: usize, client: Client) {
+        let seat = &mut self.shared.seats()[at];
+        seat.client = Some(client);
+        seat.turn += 1;
+    }
+
+    /// So far.
+    pub(super) fn count(&self) -> Count {
+        self.shared.count().clone()
+    }
+
+    /// Sends nothing more, and returns when what was sent has ended.
+    pub(super) async fn finish(mut self) -> Count {
+        self.stop.cancel();
+        while self.sending.join_next().await.is_some() {}
+        self.count()
+    }
+}
+
+async fn send(
+    (shared, stop): (Arc<Shared>, CancellationToken),
+    users: Vec<String>,
+    (servers, period): (usize, Duration),
+) {
+    let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let mut under_way = JoinSet::new();
+    let mut due = Instant::now();
+    for turn in 0_usize.. {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep_until(due) => {}
+        }
+        // Never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
+        // A stride without a common factor with most sizes visits every user in turn.
+        let user_id = users[turn.wrapping_mul(104_729) % users.len()].clone();
+        let shared = Arc::clone(&shared);
+        under_way.spawn(async move {
+            shared.ask(turn % servers, user_id).await;
+            drop(place);
+        });
+        while under_way.try_join_next().is_some() {}
+        due += period;
+    }
+    while under_way.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_refuses_by_its_own_word_is_not_gone() {
+        let refused = |code, reason: &str| ClientError::Refused {
+            code,
+            reason: reason.to_owned(),
+            message: String::new(),
+        };
+        assert!(is_gone(&refused("UNAVAILABLE", "UNAVAILABLE")));
+        assert!(is_gone(&refused("UNKNOWN", "UNKNOWN")));
+        assert!(!is_gone(&refused("UNAVAILABLE", "OVERLOADED")));
+        assert!(!is_gone(&refused("INTERNAL", "INTERNAL")));
+    }
+}
