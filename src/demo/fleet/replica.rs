@@ -17,9 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What differs from the defaults: ports are free ones, news of the fleet comes quickly, and nobody has to
-/// be given time to turn away.
-const SETTINGS: [(&str, &str); 9] = [
+/// What differs from the defaults: ports are free ones, news of the fleet comes quickly, nobody has to be
+/// given time to turn away, and calls wait as long as their callers do: a model is trained on all cores
+/// beside the servers, and that they turn calls away meanwhile is not this story.
+const SETTINGS: [(&str, &str); 10] = [
+    ("wait-max-ms", "10000"),
     ("data-addr", "127.0.0.1:0"),
     ("admin-addr", "127.0.0.1:0"),
     ("http-addr", "127.0.0.1:0"),

@@ -108,7 +108,11 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "the killed server: lost to the others after {lost:.1} s, back {back:.1} s after its start"
-        )
+        )?;
+        for error in &self.errors {
+            writeln!(f, "refused: {error}")?;
+        }
+        Ok(())
     }
 }
 

@@ -117,9 +117,15 @@ impl Shared {
     }
 }
 
-/// Whether the server did not take the request up, or went away over it: it may be asked of another.
+/// Whether the transport says so and no server: it may be asked of another.
 fn is_gone(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused { code, .. } if *code == "UNAVAILABLE" || *code == "UNKNOWN")
+    match error {
+        // A server's own refusal has a reason of its own.
+        ClientError::Refused { code, reason, .. } => {
+            code == reason && ["UNAVAILABLE", "UNKNOWN"].contains(code)
+        }
+        ClientError::Address { .. } | ClientError::Unreachable { .. } => false,
+    }
 }
 
 /// Running traffic; dropped, it ends where it is.
@@ -204,4 +210,22 @@ async fn send(
         due += period;
     }
     while under_way.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_refuses_by_its_own_word_is_not_gone() {
+        let refused = |code, reason: &str| ClientError::Refused {
+            code,
+            reason: reason.to_owned(),
+            message: String::new(),
+        };
+        assert!(is_gone(&refused("UNAVAILABLE", "UNAVAILABLE")));
+        assert!(is_gone(&refused("UNKNOWN", "UNKNOWN")));
+        assert!(!is_gone(&refused("UNAVAILABLE", "OVERLOADED")));
+        assert!(!is_gone(&refused("INTERNAL", "INTERNAL")));
+    }
 }
