@@ -232,6 +232,7 @@ impl App {
     }
 
     fn lifecycle(&mut self) -> Lifecycle {
+        let part = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
         Lifecycle::start(LifecycleConfig {
             models: Arc::clone(&self.models),
             source: self.source.clone(),
@@ -241,6 +242,7 @@ impl App {
                 retry_max: self.config.retry_max,
                 proposals_max: PROPOSALS_MAX,
                 keeps_previous: self.config.keeps_previous,
+                follow_delay: self.config.download_spread.mul_f64(part),
             },
             guardrails: self.config.guardrails.clone(),
             replica: self.identity.replica.clone(),

@@ -235,6 +235,13 @@ pub const SETTINGS: &[Setting] = &[
         "Mean time between two looks for a new rollout, in ms",
     ),
     setting(
+        "download_spread_ms",
+        // As long as it takes all of them to hear of it.
+        Some("2000"),
+        Kind::Number(0, DAY_MS),
+        "Time over which servers that hear of a rollout spread the beginning of its downloads, in ms",
+    ),
+    setting(
         "reload_timeout_ms",
         Some("600000"),
         Kind::Number(1, DAY_MS),

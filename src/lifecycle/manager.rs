@@ -16,6 +16,7 @@
 //! rollout of the registry is known, the one they look at is the one remembered on disk.
 
 mod goals;
+mod loads;
 mod proposals;
 mod ramp;
 mod recall;
@@ -27,7 +28,6 @@ use super::change::Goal;
 use super::event::{Action, Event, Proposal, Reply, Ticket};
 use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
 use super::status::ManagerStatus;
-use goals::earlier;
 use hotshelf_registry::{RolloutRecord, Version};
 use jiff::Timestamp;
 use proposals::Waiting;
@@ -72,6 +72,8 @@ pub struct Policy {
     /// Does the version that everybody had before stay in memory, to be gone back to at once? It makes
     /// way before another version is loaded.
     pub keeps_previous: bool,
+    /// Wait before a version is fetched that every replica fetches; each draws its own.
+    pub follow_delay: Duration,
 }
 
 /// The state of one model on this server.
@@ -80,6 +82,8 @@ pub(super) struct ModelManager {
     /// Desired state, newest first; empty until the registry was read or while it has no rollout.
     chain: Vec<RolloutRecord>,
     has_heard: bool,
+    /// When what was heard last may be fetched; a proposal's versions wait for nothing.
+    follow_from: Duration,
     memory: Memory,
     live: Option<RolloutRecord>,
     /// The share of the live record's first arm, where it has a ramp.
@@ -112,6 +116,7 @@ impl ModelManager {
             policy,
             chain: Vec::new(),
             has_heard: false,
+            follow_from: Duration::ZERO,
             memory: Memory::default(),
             live: None,
             candidate_bp: 0,
@@ -235,6 +240,11 @@ impl ModelManager {
         if is_newer {
             if self.chain.is_empty() {
                 self.try_again_from_the_registry();
+            }
+            let is_news = chain.first().map(RolloutRecord::as_parent)
+                != self.chain.first().map(RolloutRecord::as_parent);
+            if is_news && self.live.is_some() {
+                self.follow_from = now.monotonic + self.policy.follow_delay;
             }
             self.chain = chain;
             self.chain.truncate(CHAIN_MAX);
@@ -364,77 +374,6 @@ impl ModelManager {
             };
             self.replies.push_back((waiting.proposal.ticket, reply));
         }
-    }
-
-    /// A version in memory that neither requests, nor proposals, nor the target need.
-    fn superseded(&self, now: Now) -> Option<Version> {
-        let needed = self.needed(now);
-        let ready = |entry: &VersionEntry| entry.state == VersionState::Ready;
-        let idle = self
-            .versions
-            .iter()
-            .find(|(v, entry)| ready(entry) && !needed.contains(*v));
-        idle.map(|(version, _)| *version)
-    }
-
-    fn needed(&self, now: Now) -> BTreeSet<Version> {
-        let newest = self.chain.first();
-        let newest = newest
-            .or_else(|| self.stand_in())
-            .filter(|record| record.arms.iter().all(|arm| !self.is_hopeless(arm.version)));
-        let target = self.target(now);
-        // With nothing live, what is walked back to must not want for the memory of what failed.
-        let newest = newest.filter(|_| self.live.is_some() || target.is_none());
-        let records = self.live.iter().chain(target).chain(newest);
-        let arms = records
-            .flat_map(|record| &record.arms)
-            .map(|arm| arm.version);
-        let is_loading = self.is_loading() || self.next_load(now).is_some();
-        let previous = self.previous().filter(|_| !is_loading);
-        arms.chain(self.proposed()).chain(previous).collect()
-    }
-
-    /// The version to stay in memory for going back, by setting and while memory allows.
-    fn previous(&self) -> Option<Version> {
-        let may_stay = self.policy.keeps_previous && !self.is_short && self.live.is_some();
-        earlier(&self.chain).filter(|_| may_stay)
-    }
-
-    /// Every version that a proposal waits for.
-    fn proposed(&self) -> impl Iterator<Item = Version> {
-        let goals = self.waiting.iter().map(|waiting| &waiting.goal);
-        goals.flat_map(|goal| goal.arms.iter().map(|arm| arm.version))
-    }
-
-    fn next_load(&self, now: Now) -> Option<Version> {
-        // What made way has to be gone before its memory is counted on.
-        let is_making_way = self.policy.keeps_previous && !self.freeing.is_empty();
-        if self.is_loading() || is_making_way {
-            return None;
-        }
-        let desired = self.target(now).into_iter().flat_map(|record| &record.arms);
-        // What everybody had comes first: where there is no room for the others beside it, it is served.
-        let (had, new): (Vec<_>, Vec<_>) = desired.map(|arm| arm.version).partition(|version| {
-            self.chain
-                .iter()
-                .any(|record| record.all_to() == Some(*version))
-        });
-        self.proposed()
-            .chain(had)
-            .chain(new)
-            // A second copy beside one that is still being freed would count double.
-            .filter(|version| !self.freeing.contains(version))
-            .find(|version| match self.state(*version) {
-                None | Some(VersionState::Discovered | VersionState::Retired) => true,
-                Some(VersionState::Failed) => !self.is_blocked(*version, now),
-                Some(_) => false,
-            })
-    }
-
-    fn is_desired(&self, version: Version) -> bool {
-        self.candidates()
-            .flat_map(|record| &record.arms)
-            .any(|arm| arm.version == version)
     }
 
     fn forget_past(&mut self) {

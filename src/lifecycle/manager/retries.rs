@@ -64,8 +64,9 @@ impl ModelManager {
     /// When something falls due, on the monotonic clock.
     pub(in crate::lifecycle) fn next_wakeup(&self, now: Now) -> Option<Duration> {
         let loads = self.load_wakeup().into_iter();
-        let ramp = self.ramp_wakeup(now);
-        loads.chain(self.memory_wakeup()).chain(ramp).min()
+        let follow = Some(self.follow_from).filter(|due| *due > now.monotonic);
+        let others = [self.memory_wakeup(), self.ramp_wakeup(now), follow];
+        loads.chain(others.into_iter().flatten()).min()
     }
 
     /// `None` while a load is under way: its end is an event.

@@ -46,6 +46,7 @@ fn policy() -> Policy {
         retry_max: Duration::from_secs(8),
         proposals_max: 4,
         keeps_previous: false,
+        follow_delay: Duration::ZERO,
     }
 }
 
@@ -233,6 +234,34 @@ fn a_new_rollout_retires_the_old_version_only_after_the_new_one_is_live() {
     assert_eq!(stage.state(1), VersionState::Draining);
     stage.tell(Event::Freed { version: v(1) });
     assert_eq!(stage.state(1), VersionState::Retired);
+}
+
+#[test]
+fn what_every_replica_fetches_waits_for_its_turn_and_what_a_caller_wants_does_not() {
+    let spread = Policy {
+        follow_delay: Duration::from_secs(3),
+        ..policy()
+    };
+    let mut stage = Stage::with(spread);
+    let first = rollout(1, &[1]);
+    let at_once = stage.desired(std::slice::from_ref(&first));
+    assert_eq!(at_once, [load(1, false)], "nothing is live yet");
+    stage.loaded(1, good());
+    stage.now = at(10);
+    let chain = [rollout(2, &[2]), first];
+    assert_eq!(stage.desired(&chain), []);
+    assert_eq!(stage.wakeup(), Some(Duration::from_secs(13)));
+    stage.now = at(12);
+    assert_eq!(
+        stage.desired(&chain),
+        [],
+        "heard again, and not put off again"
+    );
+    stage.now = at(13);
+    assert_eq!(stage.actions(), [load(2, true)]);
+    stage.loaded(2, good());
+    stage.desired(&[rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])]);
+    assert_eq!(stage.propose(7, 4, None), [load(4, true)]);
 }
 
 #[test]

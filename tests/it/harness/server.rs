@@ -79,6 +79,7 @@ impl Server {
             ("admin-addr", "127.0.0.1:0".to_owned()),
             ("http-addr", "127.0.0.1:0".to_owned()),
             ("watch-interval-ms", "50".to_owned()),
+            ("download-spread-ms", "0".to_owned()),
             ("drain-delay-ms", "0".to_owned()),
             // Longer than any test on however busy a machine; those about age set their own.
             ("connection-age-ms", "3600000".to_owned()),

@@ -101,6 +101,7 @@ fn policy() -> Policy {
         retry_max: Duration::from_secs(30),
         proposals_max: 4,
         keeps_previous: true,
+        follow_delay: Duration::from_secs(1),
     }
 }
 
