@@ -70,16 +70,21 @@ impl Member {
     /// for [`Quorum::Own`] not at all. May be dropped at any moment.
     pub async fn wait_for(&self, rollout: Parent, quorum: Quorum, until: Instant) -> Waited {
         let mut jitter = self.new_jitter();
+        let mut last = None;
         loop {
             let view = match quorum {
                 Quorum::Own => self.own_view(),
                 // A store that stalls must not keep the caller beyond its deadline.
                 Quorum::Count(_) | Quorum::All => {
-                    let seen = tokio::time::timeout_at(until, self.view()).await;
-                    seen.unwrap_or_else(|_| FleetView {
-                        trouble: "the registry did not answer in time".to_owned(),
-                        ..self.own_view()
-                    })
+                    match (tokio::time::timeout_at(until, self.view()).await, last) {
+                        (Ok(view), _) => view,
+                        // What was seen a moment ago says more than that the time is over.
+                        (Err(_), Some(last)) => return last,
+                        (Err(_), None) => FleetView {
+                            trouble: "the registry did not answer in time".to_owned(),
+                            ..self.own_view()
+                        },
+                    }
                 }
             };
             let waited = Waited::of(view, rollout, quorum);
@@ -91,6 +96,7 @@ impl Member {
                 Quorum::Count(_) | Quorum::All => LOOK,
             };
             let next = Instant::now() + around(mean, &mut jitter);
+            last = Some(waited);
             tokio::time::sleep_until(next.min(until)).await;
         }
     }
