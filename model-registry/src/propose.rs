@@ -91,7 +91,7 @@ impl Registry {
         let what = described(&record.model, number);
         match self.store().create(&what, &path, &bytes).await? {
             Created::Yes => Ok(Some(Proposed::Created(record.clone()))),
-            Created::Conflict => match log.read_chain(number).await? {
+            Created::Conflict => match self.refused_by(log, number).await? {
                 Some(Ok(chain)) => Ok(chain.into_iter().next().map(|stored| {
                     let is_ours = stored.nonce == record.nonce;
                     if is_ours {
@@ -111,5 +111,25 @@ impl Registry {
                 }),
             },
         }
+    }
+
+    /// What stands under a number whose create was refused. Looked for as often as any call is tried: a
+    /// store may refuse a create because another one is just being made, and show that one a moment later.
+    async fn refused_by(
+        &self,
+        log: &RolloutLog,
+        number: RolloutNumber,
+    ) -> Result<Option<Result<Vec<RolloutRecord>, String>>, Error> {
+        let retry = &self.limits().retry;
+        let mut backoff = retry.backoff;
+        for _ in 1..retry.tries {
+            let found = log.read_chain(number).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            tokio::time::sleep(self.store().random.around(backoff)).await;
+            backoff = (backoff * 2).min(retry.backoff_max);
+        }
+        log.read_chain(number).await
     }
 }
