@@ -266,4 +266,25 @@ fn check_arms(arms: &[Arm]) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+impl RolloutRecord {
+    /// The first rollout, never stored; its salt is `salt`.
+    pub(crate) fn of_arms(arms: Vec<Arm>) -> Self {
+        Self {
+            format: crate::FORMAT,
+            model: "shop".parse().unwrap(),
+            number: RolloutNumber::FIRST,
+            parent: None,
+            nonce: Nonce::from_bytes([7; 16]),
+            arms,
+            ramp: None,
+            salt: "salt".to_owned(),
+            author: "tests".to_owned(),
+            reason: "tests".to_owned(),
+            created_at: "2026-11-25T00:00:00Z".to_owned(),
+            sha256: no_digest(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -64,8 +64,7 @@ impl RolloutRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::no_digest;
-    use crate::{FORMAT, Nonce, RolloutNumber, Version};
+    use crate::Version;
     use proptest::prelude::*;
 
     /// Those of the README, computed with Python's hashlib.
@@ -100,20 +99,7 @@ mod tests {
             version: Version::new(at as u64 + 1).unwrap(),
             share_bp: *share_bp,
         };
-        RolloutRecord {
-            format: FORMAT,
-            model: "shop".parse().unwrap(),
-            number: RolloutNumber::FIRST,
-            parent: None,
-            nonce: Nonce::from_bytes([7; 16]),
-            arms: shares.iter().enumerate().map(arm).collect(),
-            ramp: None,
-            salt: "salt".to_owned(),
-            author: "tests".to_owned(),
-            reason: "tests".to_owned(),
-            created_at: "2026-11-25T00:00:00Z".to_owned(),
-            sha256: no_digest(),
-        }
+        RolloutRecord::of_arms(shares.iter().enumerate().map(arm).collect())
     }
 
     #[test]

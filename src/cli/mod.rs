@@ -5,7 +5,7 @@ mod fleet;
 mod gc;
 mod models;
 mod place;
-mod quorum;
+mod proposing;
 mod recommend;
 mod reload;
 mod rollouts;

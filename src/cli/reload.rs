@@ -1,58 +1,45 @@
 //! `hotshelf reload`.
 
-use super::quorum::{self, Wait};
-use super::{AdminAddress, Output, block_on, table, write_json};
+use super::proposing::{self, Proposing};
+use super::{block_on, write_json};
 use crate::grpc::client::{Client, ReloadAsk, Reloaded};
 use clap::Args;
 use std::io::Write;
-use std::time::Duration;
 
 /// Arguments of `hotshelf reload`.
 #[derive(Args)]
 pub(super) struct ReloadArgs {
     /// Version to make live [default: the newest one]
     version: Option<u64>,
-    #[command(flatten)]
-    address: AdminAddress,
-    /// Model [default: the server's]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    model: String,
-    /// Number of the rollout you believe to be the newest; 0 = none yet
-    #[arg(long)]
-    expected_rollout: Option<u64>,
     /// Who asks
     #[arg(long, default_value = "")]
     author: String,
     /// Why
     #[arg(long, default_value = "")]
     reason: String,
-    /// Longest wait, in seconds; the load goes on after it
-    #[arg(long, default_value_t = 600)]
-    timeout_s: u64,
     #[command(flatten)]
-    wait: Wait,
-    #[command(flatten)]
-    output: Output,
+    proposing: Proposing,
 }
 
 /// Asks for the reload and writes what it did.
 pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let proposing = args.proposing;
     let ask = ReloadAsk {
-        model: args.model,
         version: args.version,
-        expected_rollout: args.expected_rollout,
+        expected_rollout: proposing.expected_rollout,
         author: args.author,
         reason: args.reason,
-        quorum: args.wait.ask(),
-        timeout: Duration::from_secs(args.timeout_s),
+        quorum: proposing.wait,
+        timeout: proposing.timeout(),
+        model: proposing.model,
     };
     let done = block_on(async {
-        Ok(Client::connect(&args.address.admin)
+        Ok(Client::connect(&proposing.address.admin)
             .await?
             .reload(ask)
             .await?)
     })?;
-    if args.output.json {
+    if proposing.output.json {
         write_json(out, &done)?;
     } else {
         write_text(out, &done)?;
@@ -62,7 +49,7 @@ pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         is_done,
         "the time was over first; the load goes on, ask again"
     );
-    quorum::ensure_met(done.quorum.as_ref())
+    proposing::ensure_met(done.quorum.as_ref())
 }
 
 fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {
@@ -79,18 +66,5 @@ fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {
         (false, state) => format!("is not done: version {} is {state}", done.version),
     };
     writeln!(out, "{} {what}, rollout {rollout}", done.model)?;
-    let phases = done.phases.iter();
-    let rows: Vec<Vec<String>> = phases
-        .map(|phase| {
-            vec![
-                format!("  {}", phase.name),
-                format!("{:.1} ms", phase.duration_ms),
-            ]
-        })
-        .collect();
-    table::write(out, &rows)?;
-    if let Some(quorum) = &done.quorum {
-        quorum::write_text(out, quorum)?;
-    }
-    Ok(())
+    proposing::write_text(out, &done.phases, done.quorum.as_ref())
 }

@@ -1,6 +1,5 @@
 use super::*;
-use crate::rollout::no_digest;
-use crate::{FORMAT, Nonce, RolloutNumber, bucket};
+use crate::bucket;
 use proptest::prelude::*;
 
 fn steps(of: &[(u16, u64)]) -> Vec<RampStep> {
@@ -23,20 +22,12 @@ fn usual() -> Ramp {
 const BEGAN: i64 = 1_790_000_000;
 
 fn record(ramp: Ramp) -> RolloutRecord {
-    let share = ramp.share_after(Duration::from_secs(ramp.elapsed_s));
+    let (candidate, base) = (Version::new(8).unwrap(), Version::new(7).unwrap());
     RolloutRecord {
-        format: FORMAT,
-        model: "shop".parse().unwrap(),
-        number: RolloutNumber::FIRST,
-        parent: None,
-        nonce: Nonce::from_bytes([7; 16]),
-        arms: candidate_and_base(Version::new(8).unwrap(), Version::new(7).unwrap(), share),
-        ramp: Some(ramp),
-        salt: "salt".to_owned(),
-        author: "tests".to_owned(),
-        reason: "tests".to_owned(),
         created_at: at(0).to_string(),
-        sha256: no_digest(),
+        arms: candidate_and_base(candidate, base, ramp.first_share()),
+        ramp: Some(ramp),
+        ..RolloutRecord::of_arms(Vec::new())
     }
 }
 

@@ -1,37 +1,23 @@
 //! `hotshelf rollout start|set|pause|resume|promote|abort|rollback`: each asks a server for one change.
 
 use super::steps;
-use crate::cli::quorum::{self, Wait};
-use crate::cli::{AdminAddress, Output, block_on, table, write_json};
+use crate::cli::proposing::{self, Proposing};
+use crate::cli::{block_on, write_json};
 use crate::grpc::client::{ArmInfo, ChangeAsk, Client, RolloutAsk, RolloutDone, StepInfo};
 use clap::{ArgGroup, Args};
 use std::io::Write;
-use std::time::Duration;
 
 /// Who asks whom, and why.
 #[derive(Args)]
 pub(in crate::cli) struct Signed {
-    #[command(flatten)]
-    address: AdminAddress,
-    /// Model [default: the server's]
-    #[arg(long, default_value = "", hide_default_value = true)]
-    model: String,
     /// Who asks; written into the record
     #[arg(long)]
     author: String,
     /// Why; written into the record
     #[arg(long)]
     reason: String,
-    /// Number of the rollout you believe to be the newest
-    #[arg(long)]
-    expected_rollout: Option<u64>,
-    /// Longest wait, in seconds; the change goes on after it
-    #[arg(long, default_value_t = 600)]
-    timeout_s: u64,
     #[command(flatten)]
-    wait: Wait,
-    #[command(flatten)]
-    output: Output,
+    proposing: Proposing,
 }
 
 /// How a candidate grows.
@@ -119,22 +105,23 @@ pub(super) fn promote(args: PromoteArgs, out: &mut dyn Write) -> anyhow::Result<
 
 /// Asks for the change and writes what it did.
 pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> anyhow::Result<()> {
+    let proposing = signed.proposing;
     let ask = RolloutAsk {
-        model: signed.model,
         change,
-        expected_rollout: signed.expected_rollout,
+        expected_rollout: proposing.expected_rollout,
         author: signed.author,
         reason: signed.reason,
-        quorum: signed.wait.ask(),
-        timeout: Duration::from_secs(signed.timeout_s),
+        quorum: proposing.wait,
+        timeout: proposing.timeout(),
+        model: proposing.model,
     };
     let done = block_on(async {
-        Ok(Client::connect(&signed.address.admin)
+        Ok(Client::connect(&proposing.address.admin)
             .await?
             .propose(ask)
             .await?)
     })?;
-    if signed.output.json {
+    if proposing.output.json {
         write_json(out, &done)?;
     } else {
         write_text(out, &done)?;
@@ -143,7 +130,7 @@ pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> any
         done.done,
         "the time was over first; the change goes on, look with status"
     );
-    quorum::ensure_met(done.quorum.as_ref())
+    proposing::ensure_met(done.quorum.as_ref())
 }
 
 fn write_text(out: &mut dyn Write, done: &RolloutDone) -> anyhow::Result<()> {
@@ -156,15 +143,5 @@ fn write_text(out: &mut dyn Write, done: &RolloutDone) -> anyhow::Result<()> {
         Some(rollout) => writeln!(out, "{} {verb} {rollout}", done.model)?,
         None => writeln!(out, "{} serves nothing yet", done.model)?,
     }
-    let phases = done.phases.iter().map(|phase| {
-        vec![
-            format!("  {}", phase.name),
-            format!("{:.1} ms", phase.duration_ms),
-        ]
-    });
-    table::write(out, &phases.collect::<Vec<_>>())?;
-    if let Some(quorum) = &done.quorum {
-        quorum::write_text(out, quorum)?;
-    }
-    Ok(())
+    proposing::write_text(out, &done.phases, done.quorum.as_ref())
 }

@@ -49,6 +49,21 @@ impl Stage {
         stage
     }
 
+    /// Version 1 was live for everybody, then version 2, and the first is kept.
+    fn with_previous() -> Self {
+        let mut stage = Self::with(Policy {
+            keeps_previous: true,
+            ..policy()
+        });
+        stage.desired(&[rollout(1, &[1])]);
+        stage.loaded(1, good());
+        let second = rollout(2, &[2]);
+        stage.desired(&[second.clone(), rollout(1, &[1])]);
+        assert_eq!(stage.loaded(2, good()), [activate(&second)]);
+        assert_eq!(stage.state(1), VersionState::Ready);
+        stage
+    }
+
     fn change(&mut self, ticket: Ticket, change: Change) -> Vec<Action> {
         self.tell(Event::Propose(Proposal {
             ticket,
@@ -239,16 +254,7 @@ fn a_rollback_skips_what_was_never_for_everybody() {
 
 #[test]
 fn what_was_live_before_stays_in_memory_until_another_version_is_loaded() {
-    let keeping = Policy {
-        keeps_previous: true,
-        ..policy()
-    };
-    let mut stage = Stage::with(keeping);
-    stage.desired(&[rollout(1, &[1])]);
-    stage.loaded(1, good());
-    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
-    assert_eq!(stage.loaded(2, good()), [activate(&rollout(2, &[2]))]);
-    assert_eq!(stage.state(1), VersionState::Ready);
+    let mut stage = Stage::with_previous();
     // Going back takes no load.
     let draft = stage.draft_of(Change::Rollback);
     assert_eq!(draft.arms[0].version, v(1));
@@ -267,15 +273,7 @@ fn what_was_live_before_stays_in_memory_until_another_version_is_loaded() {
 
 #[test]
 fn a_previous_version_makes_way_when_another_model_wants_memory() {
-    let keeping = Policy {
-        keeps_previous: true,
-        ..policy()
-    };
-    let mut stage = Stage::with(keeping);
-    stage.desired(&[rollout(1, &[1])]);
-    stage.loaded(1, good());
-    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
-    stage.loaded(2, good());
+    let mut stage = Stage::with_previous();
     let short = |is_short| Event::Shortage { is_short };
     assert_eq!(stage.tell(short(true)), [retire(1)]);
     stage.tell(Event::Freed { version: v(1) });

@@ -18,8 +18,8 @@ use std::time::Duration;
 const REPLICAS: usize = 3;
 /// Steps of dice before the faults stop.
 const STEPS: usize = 60;
-/// Rounds of a second within which all agree once the faults have stopped (a retry is at most 45 s away,
-/// and a chain of a base and a candidate takes two loads).
+/// Rounds of a second within which all agree once the faults have stopped (chosen: a retry is at most 30 s
+/// away, and a candidate and its base are two loads, each after a write that may be retried).
 const CALM_ROUNDS: usize = 150;
 /// Published versions; the last one is [`BAD`].
 pub(super) const VERSIONS: u64 = BAD;
