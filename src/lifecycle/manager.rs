@@ -8,10 +8,12 @@
 //! 2. free what nobody may begin with any more;
 //! 3. activate the newest rollout whose versions are all in memory, and let its candidate grow;
 //! 4. write the record of a proposal whose versions are in memory;
-//! 5. load one version: a proposal's first, then the newest rollout's;
-//! 6. write down what is live, or ask the disk what was (see `recall`).
+//! 5. let a version in memory make way that neither what is live, nor what is wanted, nor going back needs
+//!    (see `loads`);
+//! 6. load one version: a proposal's first, then the newest rollout's;
+//! 7. write down what is live, or ask the disk what was (see `recall`).
 //!
-//! With nothing live, rules 3 and 5 walk back to the newest rollout that can be served. With something
+//! With nothing live, rules 3 and 6 walk back to the newest rollout that can be served. With something
 //! live they look at the newest rollout only: a replica that cannot follow stays where it is. While no
 //! rollout of the registry is known, the one they look at is the one remembered on disk.
 

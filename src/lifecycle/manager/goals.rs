@@ -2,10 +2,11 @@
 //!
 //! | change | over one arm | over a candidate and its base | over a test |
 //! |---|---|---|---|
+//! | reload | the version for all | the version for all | the version for all |
 //! | start, test | new salt | refused | refused |
 //! | set | refused | same salt, the new ramp from its beginning | refused |
 //! | pause, resume | refused | same salt, the ramp where it stands | refused |
-//! | promote | refused | the candidate for all | the named arm for all |
+//! | promote | refused | the candidate, or the named arm, for all | the named arm for all |
 //! | abort | refused | the base for all | what all had before |
 //! | rollback | what all had before | the base for all | what all had before |
 
@@ -16,30 +17,24 @@ use hotshelf_registry::{Arm, Ramp, RolloutDraft, RolloutRecord, Version, candida
 impl ModelManager {
     /// The record that this change asks for; an error is for people.
     pub(super) fn goal(&self, change: &Change, now: Now) -> Result<Goal, String> {
-        if let Change::All(version) = change {
-            return Ok(all_to(*version, None));
-        }
-        let Some(newest) = self.chain.first() else {
-            return Err(
-                "there is no rollout yet; make a version live with reload first".to_owned(),
-            );
+        let newest = || {
+            let none = "there is no rollout yet; make a version live with reload first";
+            self.chain.first().ok_or_else(|| none.to_owned())
         };
         match change {
             Change::All(version) => Ok(all_to(*version, None)),
-            Change::Start { version, ramp } => start(newest, *version, ramp),
-            Change::Test { arms } => test(newest, arms),
+            Change::Start { version, ramp } => start(newest()?, *version, ramp),
+            Change::Test { arms } => test(newest()?, arms),
             Change::Set { ramp } => {
+                let newest = newest()?;
                 let (candidate, base) = under_way(newest)?;
                 Ok(ramped(newest, candidate, base, ramp.clone()))
             }
-            Change::Pause => self.standing(newest, now, true),
-            Change::Resume => self.standing(newest, now, false),
-            Change::Promote { arm } => promote(newest, arm.as_deref()),
-            Change::Abort if newest.all_to().is_some() => Err(format!(
-                "no candidate and no test is under way: {}",
-                newest.in_words()
-            )),
-            Change::Abort | Change::Rollback => self.before(newest),
+            Change::Pause => self.standing(newest()?, now, true),
+            Change::Resume => self.standing(newest()?, now, false),
+            Change::Promote { arm } => promote(newest()?, arm.as_deref()),
+            Change::Abort => self.before(several(newest()?)?),
+            Change::Rollback => self.before(newest()?),
         }
     }
 
@@ -58,9 +53,10 @@ impl ModelManager {
         Ok(ramped(newest, candidate, base, ramp))
     }
 
-    /// What everybody had before `newest`.
+    /// What everybody had before `newest`: a base stands in the record, however long ago it was that.
     fn before(&self, newest: &RolloutRecord) -> Result<Goal, String> {
-        match earlier(&self.chain) {
+        let base = under_way(newest).ok().map(|(_, base)| base);
+        match base.or_else(|| earlier(&self.chain)) {
             Some(version) => {
                 let salt = newest.all_to().is_none().then(|| newest.salt.clone());
                 Ok(all_to(version, salt))
@@ -135,6 +131,17 @@ fn alone(newest: &RolloutRecord) -> Result<Version, String> {
     })
 }
 
+/// A record with several arms.
+fn several(newest: &RolloutRecord) -> Result<&RolloutRecord, String> {
+    match newest.all_to() {
+        None => Ok(newest),
+        Some(_) => Err(format!(
+            "no candidate and no test is under way: {}",
+            newest.in_words()
+        )),
+    }
+}
+
 /// Candidate and base of a record that has them.
 fn under_way(newest: &RolloutRecord) -> Result<(Version, Version), String> {
     match (&newest.ramp, newest.arms.as_slice()) {
@@ -144,12 +151,7 @@ fn under_way(newest: &RolloutRecord) -> Result<(Version, Version), String> {
 }
 
 fn promote(newest: &RolloutRecord, arm: Option<&str>) -> Result<Goal, String> {
-    if newest.all_to().is_some() {
-        return Err(format!(
-            "no candidate and no test is under way: {}",
-            newest.in_words()
-        ));
-    }
+    several(newest)?;
     let chosen = match arm {
         Some(name) => newest.arms.iter().find(|arm| arm.name == name),
         None => newest.arms.first().filter(|_| newest.ramp.is_some()),

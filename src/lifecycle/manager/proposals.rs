@@ -92,37 +92,34 @@ impl ModelManager {
             duration: took,
         };
         self.entry(goal.version).add(phase);
-        match outcome {
-            RecordOutcome::Created(record) => self.adopt(record, now),
+        let reply = match outcome {
+            RecordOutcome::Created(record) => return self.adopt(record, now),
             RecordOutcome::Lost(winner) => {
                 // Whoever wants one version for everybody has it, whoever asked for it first.
                 let is_same = winner.all_to().is_some() && goal.is_met_by(&winner);
                 self.adopt(winner.clone(), now);
-                if !is_same {
-                    let winner = Box::new(winner);
-                    self.answer(|waiting| *waiting == goal, &Reply::Aborted { winner });
+                if is_same {
+                    return;
                 }
+                let winner = Box::new(winner);
+                Reply::Aborted { winner }
             }
-            RecordOutcome::Refused(error) => {
-                self.answer(|waiting| *waiting == goal, &Reply::Refused(error));
-            }
+            RecordOutcome::Refused(error) => Reply::Refused(error),
             RecordOutcome::Failed {
                 is_retryable,
                 message,
-            } => {
-                let reply = Reply::NotRecorded {
-                    is_retryable,
-                    message,
-                };
-                self.answer(|waiting| *waiting == goal, &reply);
-            }
-        }
+            } => Reply::NotRecorded {
+                is_retryable,
+                message,
+            },
+        };
+        self.answer(|waiting| *waiting == goal, &reply);
     }
 
     /// Writes the record of the first proposal whose versions are ready, or refuses the proposals that
     /// were made over a rollout that is no longer the newest.
     pub(super) fn next_record(&mut self) -> Option<Action> {
-        if self.recording.is_some() {
+        if self.recording.is_some() || self.waiting.is_empty() {
             return None;
         }
         self.answer_what_is_live();

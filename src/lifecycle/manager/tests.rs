@@ -136,9 +136,13 @@ impl Stage {
     }
 
     fn propose(&mut self, ticket: Ticket, version: u64, expected: Option<u64>) -> Vec<Action> {
+        self.ask(ticket, Change::All(v(version)), expected)
+    }
+
+    fn ask(&mut self, ticket: Ticket, change: Change, expected: Option<u64>) -> Vec<Action> {
         self.tell(Event::Propose(Proposal {
             ticket,
-            change: Change::All(v(version)),
+            change,
             expected_rollout: expected,
             author: "bob".into(),
             reason: "better".into(),

@@ -65,13 +65,7 @@ impl Stage {
     }
 
     fn change(&mut self, ticket: Ticket, change: Change) -> Vec<Action> {
-        self.tell(Event::Propose(Proposal {
-            ticket,
-            change,
-            expected_rollout: None,
-            author: "bob".into(),
-            reason: "better".into(),
-        }))
+        self.ask(ticket, change, None)
     }
 
     /// The draft that this change comes to; all its versions are in memory.
@@ -237,6 +231,19 @@ fn promote_abort_and_rollback_give_everybody_one_version() {
     assert_eq!(all(Change::Rollback), (1, 10_000));
 }
 
+/// A chain is remembered 32 records back; a ramp may have more.
+#[test]
+fn a_base_is_gone_back_to_however_many_records_a_ramp_has() {
+    for change in [Change::Abort, Change::Rollback] {
+        let mut stage = Stage::with_candidate(&usual());
+        let long: Vec<_> = (2..=40).rev().map(|n| ramping(n, &usual())).collect();
+        stage.desired(&long);
+        assert_eq!(stage.live(), Some(40));
+        let draft = stage.draft_of(change);
+        assert_eq!(draft.arms[0].version, v(1));
+    }
+}
+
 #[test]
 fn a_rollback_skips_what_was_never_for_everybody() {
     let mut stage = Stage::with_candidate(&usual());
@@ -346,12 +353,7 @@ fn aborts_that_race_all_succeed() {
     stage.change(7, Change::Abort);
     let theirs = rollout(3, &[1]);
     let actions = stage.recorded(RecordOutcome::Lost(theirs));
-    let done = Reply::Changed {
-        previous: Some(v(1)),
-        version: v(1),
-        rollout: RolloutNumber::new(3).unwrap(),
-        phases: Vec::new(),
-    };
+    let done = changed(1, 3);
     assert!(actions.contains(&reply(7, done)), "{actions:?}");
 }
 
