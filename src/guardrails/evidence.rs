@@ -40,8 +40,8 @@ const MEMORY_PEOPLE: f64 = 20_000.0;
 /// Base's people before the first guess; a guess from fewer may cost more evidence than it finds.
 const LEARN_PEOPLE: f64 = 100.0;
 /// What no block takes away. Where the common rate leaps, a guess from calmer blocks could cost all the
-/// evidence there is; this way it costs at most 6.9 of its logarithm. Chosen: it costs 0.7 in an hour of
-/// looks every 5 s that say nothing.
+/// evidence there is; this way it costs at most 6.9 of its logarithm. Chosen: it costs a look at most
+/// 0.001, so an hour of looks every 5 s at most 0.7.
 const KEPT: f64 = 0.001;
 /// Its natural logarithm.
 const LN_KEPT: f64 = -6.907_755_278_982_137;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Bits of one set of people: 128 KiB (chosen: of a million people of an epoch on one replica, two in
-/// five share a bit with another and are not counted; whom that meets has nothing to do with arms).
+/// Bits of one set of people: 128 KiB (chosen: of a million people of an epoch on one replica, more
+/// than a third find their bit taken and are not counted; whom that meets has nothing to do with arms).
 const SET_BITS: usize = 1 << 20;
 
 /// What one arm's people met.

@@ -4,6 +4,11 @@
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
+    /// Of this seed. Neighbouring seeds are neighbouring states until they are mixed.
+    pub(super) fn of(seed: u64) -> Self {
+        Self(Self(seed).word())
+    }
+
     pub(super) fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

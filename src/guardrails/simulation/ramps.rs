@@ -61,6 +61,7 @@ impl Replica<'_> {
         let first = look(0, &shares, &self.counts);
         let judge = Judge::new(self.world.settings.clone(), names, first);
         let mut judge = judge.expect("a base, and guardrails that are on");
+        let bound = judge.ln_bound();
         let (mut ln_e_max, mut abort, mut breach) = (vec![0.0_f64; 4], None, None);
         let (mut epoch_s, mut is_first) = (0, true);
         let steps = RAMP_S / self.world.look_s;
@@ -92,7 +93,6 @@ impl Replica<'_> {
                 judge.renew(now);
             }
         }
-        let bound = first_bound(&self.world.settings);
         Outcome {
             abort,
             breach,
@@ -161,17 +161,11 @@ fn shares_at(at_s: u64) -> [u16; 2] {
     [10_000 - share, share]
 }
 
-fn first_bound(settings: &Guardrails) -> f64 {
-    (settings.on().count() as f64 * f64::from(settings.replicas_max) * 2.0 / 0.01).ln()
-}
-
 /// What became of every replica of these ramps, on two threads.
 fn ramps(world: &World, seeds: std::ops::Range<u64>) -> Vec<Vec<Outcome>> {
     let ramp = |seed: u64| -> Vec<Outcome> {
         let one = |replica: u64| {
-            let mut dice = Dice(seed * REPLICAS + replica);
-            // Neighbouring seeds are neighbouring states until they are mixed.
-            let mut dice = Dice(dice.word());
+            let mut dice = Dice::of(seed * REPLICAS + replica);
             Replica {
                 world,
                 phase: dice.unit() * 6.3,

@@ -16,8 +16,7 @@ const SHOPS: u64 = 200;
 /// as an unknown person does; few make most of the calls. Returns whether counting people, and counting
 /// calls, ever found a difference.
 fn alarms(seed: u64) -> (bool, bool) {
-    let mut dice = Dice(seed);
-    let mut dice = Dice(dice.word());
+    let mut dice = Dice::of(seed);
     let tallies = Tallies::with_bits(2, &settings(), 1 << 14);
     let (mut by_people, mut by_calls) = (Evidence::new(0.0), Evidence::new(0.0));
     let (mut last, mut calls) = ([Counts::default(); 2], [Outcomes::default(); 2]);
