@@ -164,9 +164,7 @@ impl Registry {
     /// lost. What cannot be parsed is not: its number is spent.
     async fn is_ours(&self, manifest: &Manifest) -> Result<bool, Error> {
         let (model, version) = (&manifest.model, manifest.version);
-        let path = self.layout().version(model, version);
-        let what = described(model, version);
-        let bytes = match self.store().read(&what, &path, MANIFEST_BYTES_MAX).await {
+        let bytes = match self.version_bytes(model, version).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(false),
             Err(error) if error.is_of_the_object() => return Ok(false),

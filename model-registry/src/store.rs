@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectStoreExt, PutMode,
-    PutOptions,
+    Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStoreExt,
+    PutMode, PutOptions,
 };
 use std::future::Future;
 use std::ops::Range;
@@ -152,9 +152,14 @@ impl Store {
 
     /// The object's size; `None` where there is none.
     pub(crate) async fn size(&self, what: &str, path: &Path) -> Result<Option<u64>, Error> {
+        Ok(self.head(what, path).await?.map(|meta| meta.size))
+    }
+
+    /// What the store says of an object; `None` where there is none.
+    async fn head(&self, what: &str, path: &Path) -> Result<Option<ObjectMeta>, Error> {
         let call = || self.backend.objects.head(path);
         match self.tried(self.retry.call_timeout, call).await {
-            Ok(meta) => Ok(Some(meta.size)),
+            Ok(meta) => Ok(Some(meta)),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(read_error(format!("looking for {what}"), failure)),
         }

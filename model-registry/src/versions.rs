@@ -3,6 +3,7 @@
 use crate::limits::{MANIFEST_BYTES_MAX, READS_PARALLEL};
 use crate::manifest::{VersionRecord, described, parse};
 use crate::{Error, Manifest, ModelName, Registry, Tombstone, Version};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
 /// One number of a model's list of versions.
@@ -137,12 +138,23 @@ impl Registry {
     }
 
     async fn record(&self, model: &ModelName, version: Version) -> Result<VersionRecord, Error> {
+        match self.version_bytes(model, version).await? {
+            Some(bytes) => parse((model, version), &bytes, self.limits().part_bytes_max),
+            None => Err(Error::NotFound {
+                what: described(model, version),
+            }),
+        }
+    }
+
+    /// What stands under a version's number, a manifest or a tombstone; `None` where nothing does.
+    pub(crate) async fn version_bytes(
+        &self,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<Option<Bytes>, Error> {
         let what = described(model, version);
         let path = self.layout().version(model, version);
-        match self.store().read(&what, &path, MANIFEST_BYTES_MAX).await? {
-            Some(bytes) => parse((model, version), &bytes, self.limits().part_bytes_max),
-            None => Err(Error::NotFound { what }),
-        }
+        self.store().read(&what, &path, MANIFEST_BYTES_MAX).await
     }
 
     async fn entry(

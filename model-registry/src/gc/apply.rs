@@ -2,7 +2,7 @@
 
 use super::plan::Uploads;
 use super::{Fate, GcPlan, GcRules, GcVersion};
-use crate::limits::{AUTHOR_BYTES_MAX, MANIFEST_BYTES_MAX, REASON_BYTES_MAX};
+use crate::limits::{AUTHOR_BYTES_MAX, REASON_BYTES_MAX};
 use crate::manifest::{self, described};
 use crate::{Error, ModelName, Registry, Tombstone, UploadId, Version, json};
 use bytes::Bytes;
@@ -39,13 +39,14 @@ impl Registry {
     ) -> Result<GcDone, Error> {
         json::check_text("author", author, AUTHOR_BYTES_MAX)?;
         json::check_text("reason", reason, REASON_BYTES_MAX)?;
-        if self.version_numbers(model).await?.is_empty() {
+        let found = self.found(model).await?;
+        if found.is_empty() {
             // Where there is nothing, nothing is written either.
             return Ok(GcDone::default());
         }
         self.prove_create_only().await?;
         let now = self.store_time().await?;
-        let (plan, uploads) = self.plan(model, rules, Some(now)).await?;
+        let (mut plan, uploads) = self.plan((model, found), rules, Some(now)).await?;
         let stone = Tombstone {
             at: self.clock().now_text(),
             by: author.to_owned(),
@@ -57,7 +58,9 @@ impl Registry {
             }
         }
         let mut done = GcDone::default();
-        let (needs, _) = self.needs(model, rules).await?;
+        let (needs, gone) = self.needs(model, rules).await?;
+        // One that came back meanwhile keeps its file.
+        plan.replicas.retain(|replica| gone.contains(replica));
         let mut kept = BTreeSet::new();
         for entry in &plan.versions {
             let is_needed = needs.of(entry.version).is_some();
@@ -119,7 +122,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let what = described(model, version);
         let path = self.layout().version(model, version);
-        let stored = self.store().read(&what, &path, MANIFEST_BYTES_MAX).await?;
+        let stored = self.version_bytes(model, version).await?;
         let stored = stored.ok_or_else(|| Error::NotFound { what: what.clone() })?;
         if json::is_tombstone(&what, &stored)? {
             // Another run was here first.
@@ -133,7 +136,7 @@ impl Registry {
     async fn unbury(&self, model: &ModelName, entry: &GcVersion) -> Result<bool, Error> {
         let what = described(model, entry.version);
         let path = self.layout().version(model, entry.version);
-        let stored = self.store().read(&what, &path, MANIFEST_BYTES_MAX).await?;
+        let stored = self.version_bytes(model, entry.version).await?;
         let stored = stored.ok_or_else(|| Error::NotFound { what: what.clone() })?;
         if !json::is_tombstone(&what, &stored)? {
             return Ok(true);

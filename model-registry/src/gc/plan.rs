@@ -1,7 +1,7 @@
 //! Reads everything that a plan depends on, and gives each thing its fate. Writes nothing.
 
 use super::{Fate, GcPlan, GcRules, GcUpload, GcVersion, Needs};
-use crate::limits::{LISTED_MAX, MANIFEST_BYTES_MAX, READS_PARALLEL};
+use crate::limits::{LISTED_MAX, READS_PARALLEL};
 use crate::manifest::{self, VersionRecord, described};
 use crate::replicas::since;
 use crate::store::Listed;
@@ -22,6 +22,18 @@ enum Record {
     Unreadable(String),
 }
 
+/// What stands below a model's folder.
+pub(super) struct Found {
+    parts: Vec<Listed>,
+    records: Vec<Listed>,
+}
+
+impl Found {
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.records.is_empty()
+    }
+}
+
 impl Registry {
     /// What a removal would do now; touches nothing. Ages are by this machine's clock here, and by the
     /// store's where it is carried out. Costs three listings, and a read for each version, rollout kept and
@@ -31,16 +43,12 @@ impl Registry {
     /// [`Error::Unavailable`]; [`Error::Corrupt`] where a replica's file or the chain of rollouts cannot be
     /// read, as nobody then knows what is needed.
     pub async fn plan_gc(&self, model: &ModelName, rules: &GcRules) -> Result<GcPlan, Error> {
-        Ok(self.plan(model, rules, None).await?.0)
+        let found = self.found(model).await?;
+        Ok(self.plan((model, found), rules, None).await?.0)
     }
 
-    /// The plan, and where parts are; `now` by the store's clock where it is known.
-    pub(super) async fn plan(
-        &self,
-        model: &ModelName,
-        rules: &GcRules,
-        now: Option<Timestamp>,
-    ) -> Result<(GcPlan, Uploads), Error> {
+    /// The objects that a plan is about.
+    pub(super) async fn found(&self, model: &ModelName) -> Result<Found, Error> {
         // Parts first: one that is written after this belongs to nothing that goes.
         let parts = self.layout().parts(model);
         let what = format!("the parts of {model}");
@@ -48,6 +56,17 @@ impl Registry {
         let versions = self.layout().versions(model);
         let what = format!("the versions of {model}");
         let records = self.store().listed(&what, &versions, LISTED_MAX).await?;
+        Ok(Found { parts, records })
+    }
+
+    /// The plan, and where parts are; `now` by the store's clock where it is known.
+    pub(super) async fn plan(
+        &self,
+        (model, found): (&ModelName, Found),
+        rules: &GcRules,
+        now: Option<Timestamp>,
+    ) -> Result<(GcPlan, Uploads), Error> {
+        let Found { parts, records } = found;
         let newest = parts.iter().chain(&records).map(|file| file.modified).max();
         let now = now.unwrap_or_else(|| self.clock().now());
         let now = newest.map_or(now, |newest| newest.max(now));
@@ -139,9 +158,7 @@ impl Registry {
 
     async fn gc_record(&self, model: &ModelName, version: Version) -> Result<Record, Error> {
         let what = described(model, version);
-        let path = self.layout().version(model, version);
-        let read = self.store().read(&what, &path, MANIFEST_BYTES_MAX).await;
-        let bytes = match read {
+        let bytes = match self.version_bytes(model, version).await {
             Ok(Some(bytes)) => bytes,
             // Listed a moment ago: not to be had, and so not to be judged.
             Ok(None) => return Ok(Record::Unreadable(format!("{what} has vanished"))),

@@ -5,7 +5,7 @@ use super::meaning::read_error;
 use super::{Error, Store};
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use object_store::ObjectStoreExt;
+use object_store::ObjectMeta;
 use object_store::path::Path;
 
 /// One object below a folder.
@@ -28,15 +28,8 @@ impl Store {
         what: &str,
         path: &Path,
     ) -> Result<Option<Timestamp>, Error> {
-        let call = || self.backend.objects.head(path);
-        match self.tried(self.retry.call_timeout, call).await {
-            Ok(meta) => {
-                let modified = meta.last_modified.timestamp_millis();
-                Ok(Timestamp::from_millisecond(modified).ok())
-            }
-            Err(failure) if failure.is_not_found() => Ok(None),
-            Err(failure) => Err(read_error(format!("looking for {what}"), failure)),
-        }
+        let meta = self.head(what, path).await?;
+        Ok(meta.and_then(|meta| modified(&meta)))
     }
 
     /// On local disk: takes away a folder whose objects are deleted, with what a writer that was killed
@@ -73,10 +66,9 @@ impl Store {
                     .flatten()
                     .map(|segment| segment.as_ref().to_owned())
                     .collect();
-                let modified = meta.last_modified.timestamp_millis();
                 found.push(Listed {
                     // A time beyond what can be told is one of an object that nobody wrote just now.
-                    modified: Timestamp::from_millisecond(modified).unwrap_or_default(),
+                    modified: modified(&meta).unwrap_or_default(),
                     size_bytes: meta.size,
                     path: meta.location,
                     below,
@@ -92,4 +84,9 @@ impl Store {
             limit: max as u64,
         })
     }
+}
+
+/// When the store took it; `None` for a time beyond what can be told.
+fn modified(meta: &ObjectMeta) -> Option<Timestamp> {
+    Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
 }

@@ -6,14 +6,17 @@ use crate::replicas::state;
 use crate::shop::{assert_parts_of, load, model, new_version, options, over, version};
 use futures::TryStreamExt;
 use hotshelf_registry::{
-    CacheDir, Clock, Error, Fate, GcRules, Options, Proposed, Registry, RolloutDraft, Version,
+    CacheDir, Clock, Error, Fate, GcRules, Options, Proposed, REPLICA_GONE_AFTER, Registry,
+    RolloutDraft, Version,
 };
+use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Who removes, and why.
 pub(crate) const BY: (&str, &str) = ("gus", "no longer needed");
@@ -204,6 +207,52 @@ async fn a_run_takes_back_what_is_rolled_out_after_it_made_its_plan() {
     assert_eq!(done.taken_back, [version(1)]);
     assert_eq!(done.removed, [version(2)]);
     assert_whole(&healthy, 1, "ann").await;
+}
+
+#[tokio::test]
+async fn what_a_plan_sweeps_of_a_model_without_versions_is_swept() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let left = format!("root/shop/parts/{}/rest.json", "ab".repeat(16));
+    let left = Path::parse(left).unwrap();
+    store.put(&left, "{}".into()).await.unwrap();
+    let registry = over(store.clone(), 1);
+    let plan = registry.plan_gc(&model(), &keep(1)).await.unwrap();
+    assert!(plan.uploads[0].is_removed, "{plan:?}");
+    let done = registry.apply_gc(&model(), &keep(1), BY).await.unwrap();
+    assert_eq!(done.plan.uploads.len(), 1, "{done:?}");
+    assert!(uploads(&store, &Path::from("root")).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_replica_that_comes_back_while_a_run_removes_keeps_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
+    let store: Arc<dyn ObjectStore> = Arc::new(disk);
+    let healthy = over(store.clone(), 1);
+    fill(&store, &Path::from("root"), &healthy).await;
+    healthy.write_replica(&state("back")).await.unwrap();
+    let file = folder.path().join("root/shop/replicas/back.json");
+    let told_at = {
+        let file = file.clone();
+        move |time: SystemTime| {
+            let file = File::options().write(true).open(&file).unwrap();
+            file.set_modified(time).unwrap();
+        }
+    };
+    told_at(SystemTime::now() - REPLICA_GONE_AFTER - Duration::from_secs(60));
+    let raced = FaultStore::new(store.clone(), move |_, op, path| {
+        if *op == Op::Put && path.as_ref().ends_with("versions/000002.json") {
+            told_at(SystemTime::now());
+        }
+        Fault::None
+    });
+    let done = over(raced, 1)
+        .apply_gc(&model(), &keep(1), BY)
+        .await
+        .unwrap();
+    assert!(done.removed.contains(&version(2)), "{done:?}");
+    assert!(done.plan.replicas.is_empty(), "{done:?}");
+    assert!(file.exists());
 }
 
 #[tokio::test]
