@@ -66,13 +66,13 @@ fn write_text(out: &mut dyn Write, fleet: &FleetInfo) -> anyhow::Result<()> {
     writeln!(out, "desired  {}", in_words(fleet.desired.as_ref()))?;
     writeln!(out, "replicas {}", counted(&fleet.counts))?;
     if !fleet.silent.is_empty() {
-        writeln!(out, "silent   {}", one_line(&fleet.silent))?;
+        writeln!(out, "silent   {}", table::one_line(&fleet.silent))?;
     }
     if !fleet.replicas_error.is_empty() {
         writeln!(
             out,
             "registry {}; the others as seen last",
-            one_line(&fleet.replicas_error)
+            table::one_line(&fleet.replicas_error)
         )?;
     }
     let heads = [
@@ -109,7 +109,7 @@ fn row(replica: &ReplicaInfo) -> Vec<String> {
         replica.lag_s.map_or("-".to_owned(), span),
         told,
         replica.address.clone(),
-        one_line(&replica.held_back_by),
+        replica.held_back_by.clone(),
     ]
 }
 
@@ -142,10 +142,6 @@ fn span(seconds: f64) -> String {
         s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
         s => format!("{:.0} days", s / 86_400.0),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\t'], " ")
 }
 
 #[cfg(test)]

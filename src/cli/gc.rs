@@ -1,7 +1,7 @@
 //! `hotshelf models gc`: what nobody needs any more, shown, and removed where that is asked for.
 
 use super::place::Place;
-use super::{block_on, table, write_json};
+use super::{block_on, span, table, write_json};
 use clap::Args;
 use hotshelf_registry::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion};
 use serde::Serialize;
@@ -32,18 +32,12 @@ pub(super) struct GcArgs {
 
 /// `7d` and its like.
 fn age(text: &str) -> Result<Duration, String> {
-    let refused = || "is not a whole number with s, m, h or d, such as 7d".to_owned();
-    let unit_s = match text.bytes().last() {
-        Some(b's') => 1,
-        Some(b'm') => 60,
-        Some(b'h') => 3_600,
-        Some(b'd') => 86_400,
-        _ => return Err(refused()),
-    };
-    let number = text[..text.len() - 1].parse::<u32>();
-    let number = number.map_err(|_| refused())?;
-    Ok(Duration::from_secs(u64::from(number) * unit_s))
+    let seconds = span::seconds(text).map(Duration::from_secs);
+    seconds.ok_or_else(|| "is not a whole number with s, m, h or d, such as 7d".to_owned())
 }
+
+/// Why a version stays that was about to go.
+const TAKEN_BACK: &str = "its removal was begun, and it is needed again";
 
 /// Everything, as `--json` shows it.
 #[derive(Serialize)]
@@ -91,7 +85,7 @@ impl VersionLine {
             Fate::Unreadable(why) => format!("its record cannot be read: {why}"),
             Fate::Unneeded => "nobody needs it".to_owned(),
             Fate::HalfRemoved => "its removal was begun before".to_owned(),
-            Fate::TakenBack => "its removal was begun, and it is needed again".to_owned(),
+            Fate::TakenBack => TAKEN_BACK.to_owned(),
         };
         Self {
             version: entry.version.get(),
@@ -139,12 +133,19 @@ impl Report {
     }
 
     fn done(model: String, done: &GcDone) -> Self {
+        let mut planned = Self::planned(model, &done.plan);
+        for (line, entry) in planned.versions.iter_mut().zip(&done.plan.versions) {
+            if done.taken_back.contains(&entry.version) {
+                line.is_removed = false;
+                line.why = TAKEN_BACK.to_owned();
+            }
+        }
         Self {
             applied: true,
             freed_bytes: done.freed_bytes,
             removed_versions: done.removed.iter().map(|v| v.get()).collect(),
             taken_back_versions: done.taken_back.iter().map(|v| v.get()).collect(),
-            ..Self::planned(model, &done.plan)
+            ..planned
         }
     }
 }
@@ -184,7 +185,7 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
             if is_removed { goes } else { stays }.to_owned(),
             format!("{:.2}", bytes as f64 / f64::from(1 << 20)),
             format!("{:.1}", age_s as f64 / 86_400.0),
-            why.replace(['\n', '\t'], " "),
+            why.to_owned(),
         ]
     };
     let heads = ["what", "fate", "MiB", "days", "why"];

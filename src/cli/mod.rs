@@ -12,6 +12,7 @@ mod rollouts;
 mod s3_args;
 mod serve;
 mod similar;
+mod span;
 mod status;
 mod table;
 

@@ -100,7 +100,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()>
             record.created_at.clone(),
             in_words(&record.arms),
             record.author.clone(),
-            record.reason.replace('\n', " "),
+            record.reason.clone(),
         ]
     }));
     table::write(out, &rows)?;

@@ -1,9 +1,7 @@
 //! Shares and steps as people type them: `1%:10m,5%:30m,25%:2h,100%`.
 
+use crate::cli::span;
 use crate::grpc::client::{ArmInfo, StepInfo};
-
-/// Units of a hold, in seconds.
-const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
 
 /// `12.5%` or `1250bp`, in basis points.
 pub(super) fn share(text: &str) -> Result<u32, String> {
@@ -24,14 +22,7 @@ pub(super) fn share(text: &str) -> Result<u32, String> {
 /// `90s`, `10m`, `2h` or `1d`, in seconds.
 fn hold(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is no time to hold a share: give 90s, 10m, 2h or 1d");
-    let (unit, seconds) = UNITS
-        .iter()
-        .find(|(unit, _)| text.ends_with(unit))
-        .ok_or_else(wrong)?;
-    let number = text.strip_suffix(unit).and_then(|n| n.parse::<u64>().ok());
-    number
-        .and_then(|number| number.checked_mul(*seconds))
-        .ok_or_else(wrong)
+    span::seconds(text).ok_or_else(wrong)
 }
 
 /// One step, `5%:30m`, or the last one, `100%`.
