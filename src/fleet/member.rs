@@ -15,6 +15,7 @@ use rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,8 @@ pub struct Member {
     silent: ArcSwap<String>,
     history: Mutex<History>,
     seen: Mutex<Seen>,
+    /// Whoever reads the others' files; those who ask meanwhile wait for what he finds.
+    looking: Semaphore,
     jitter: Mutex<ChaCha8Rng>,
 }
 
@@ -95,6 +98,7 @@ impl Fleet {
                 silent: ArcSwap::from_pointee("nothing was written yet".to_owned()),
                 history: Mutex::default(),
                 seen: Mutex::default(),
+                looking: Semaphore::new(1),
                 jitter: Mutex::new(ChaCha8Rng::seed_from_u64(config.jitter.next_u64())),
             });
             let jitter = member.new_jitter();
@@ -186,7 +190,6 @@ impl Member {
         replicas.push(own);
         replicas.sort_by(|a, b| a.replica.cmp(&b.replica));
         FleetView {
-            desired: status.manager.desired.clone(),
             replicas,
             trouble: seen.trouble,
             silent: self.silent(),
@@ -194,6 +197,8 @@ impl Member {
     }
 
     async fn look(&self) -> Seen {
+        // Dropped with the look, and never closed.
+        let _turn = self.looking.acquire().await;
         let known = locked(&self.seen).clone();
         if known.looked.is_some_and(|at| at.elapsed() < FRESH) {
             return known;

@@ -116,6 +116,8 @@ impl Teller {
             Error::ReadOnly { .. } | Error::NoCreateOnly { .. } | Error::Invalid { .. } => {
                 REFUSED_PAUSE
             }
+            // Nothing is published yet: it is looked for as long as it takes.
+            Error::NotFound { .. } => RETRY_FIRST,
             _ => {
                 let doubled = 1 << (self.progress.failures - 1).min(16);
                 RETRY_FIRST.saturating_mul(doubled).min(self.interval)

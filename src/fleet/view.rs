@@ -29,18 +29,6 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The word used on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Serving => "serving",
-            Self::Loading => "loading",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-            Self::Stopped => "stopped",
-            Self::Unreadable => "unreadable",
-        }
-    }
-
     /// Whether a rollout has to reach it: all but who is lost or has stopped.
     pub fn is_counted_on(self) -> bool {
         !matches!(self, Self::Lost | Self::Stopped)
@@ -69,8 +57,6 @@ pub struct ReplicaView {
 /// All replicas of one model that are not gone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetView {
-    /// The newest rollout that the replica asked has heard of.
-    pub desired: Option<RolloutRecord>,
     /// By name.
     pub replicas: Vec<ReplicaView>,
     /// Not empty: why the files of the other replicas could not be read.

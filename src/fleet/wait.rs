@@ -103,7 +103,6 @@ impl Member {
 
     fn own_view(&self) -> FleetView {
         FleetView {
-            desired: None,
             replicas: vec![self.own()],
             trouble: String::new(),
             silent: self.silent(),

@@ -8,7 +8,7 @@ use super::proto::{
 use super::validate::Violations;
 use super::wire;
 use crate::error::CallError;
-use crate::fleet::{Counts, FleetView, Member, Quorum, ReplicaView, Standing};
+use crate::fleet::{Counts, Member, Quorum, ReplicaView, Standing};
 use crate::lifecycle::ModelHandle;
 use prost_types::Timestamp;
 use std::sync::Arc;
@@ -56,8 +56,12 @@ impl Operations {
         let handle = self.handle(model)?;
         let view = self.member(model)?.view().await;
         Ok(GetRolloutStatusResponse {
+            model: handle.slot.name.to_string(),
             desired: wire::desired_rollout(&handle.status.load().manager),
-            ..response(handle.slot.name.to_string(), &view)
+            replicas: view.replicas.iter().map(wire_replica).collect(),
+            counts: Some(wire_counts(view.counts())),
+            replicas_error: view.trouble,
+            silent: view.silent,
         })
     }
 }
@@ -78,17 +82,6 @@ impl Violations {
         } else {
             Quorum::Count(replicas)
         })
-    }
-}
-
-fn response(model: String, view: &FleetView) -> GetRolloutStatusResponse {
-    GetRolloutStatusResponse {
-        model,
-        desired: None,
-        replicas: view.replicas.iter().map(wire_replica).collect(),
-        counts: Some(wire_counts(view.counts())),
-        replicas_error: view.trouble.clone(),
-        silent: view.silent.clone(),
     }
 }
 

@@ -31,7 +31,6 @@ fn replica(name: &str, standing: Standing, live: u64) -> ReplicaView {
 
 fn waited(replicas: Vec<ReplicaView>, quorum: Quorum, trouble: &str) -> Waited {
     let view = FleetView {
-        desired: None,
         replicas,
         trouble: trouble.to_owned(),
         silent: String::new(),
