@@ -114,6 +114,14 @@ impl RolloutDraft {
         Self::check_reason(&self.reason)
     }
 
+    /// Whether a record may have these arms.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the first field at fault.
+    pub fn check_arms(arms: &[Arm]) -> Result<(), Error> {
+        check_arms(arms)
+    }
+
     /// Whether a record may name this author.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::validate::Violations;
 use super::wire;
 use crate::error::CallError;
 use crate::lifecycle::{Change, ModelHandle, Proposal, Reply};
-use hotshelf_registry::{Arm, Ramp, RampStep as Step, RolloutDraft, Version};
+use hotshelf_registry::{Arm, Ramp, RampStep as Step, RolloutDraft, SHARES_BP, Version};
 use std::time::Instant;
 
 impl Operations {
@@ -120,11 +120,7 @@ impl Violations {
             self.add("test.arms", "1 arm is not within 2 to 8".to_owned());
             return None;
         }
-        let draft = RolloutDraft {
-            arms: judged.clone(),
-            ..RolloutDraft::all_to(Version::FIRST, "author", "reason")
-        };
-        self.judged("test.arms", draft.check())?;
+        self.judged("test.arms", RolloutDraft::check_arms(&judged))?;
         Some(Change::Test { arms: judged })
     }
 
@@ -157,7 +153,7 @@ impl Violations {
     }
 
     fn share(&mut self, field: &str, share_bp: u32) -> Option<u16> {
-        let share = u16::try_from(share_bp).ok().filter(|bp| *bp <= 10_000);
+        let share = u16::try_from(share_bp).ok().filter(|bp| *bp <= SHARES_BP);
         if share.is_none() {
             self.add(
                 field,
