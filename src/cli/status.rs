@@ -115,7 +115,9 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
             .as_ref()
             .map(|f| format!("{}: {}", f.kind, f.message));
         let mib = version.resident_bytes as f64 / f64::from(1 << 20);
-        let note = failure.unwrap_or_else(|| version.degraded.clone());
+        let said = [&version.degraded, &version.mended].map(String::as_str);
+        let said: Vec<_> = said.into_iter().filter(|said| !said.is_empty()).collect();
+        let note = failure.unwrap_or_else(|| said.join("; "));
         vec![
             version.version.to_string(),
             version.state.clone(),

@@ -136,7 +136,10 @@ pub(super) fn own_state(
             version: *version,
             state: entry.state.as_str().to_owned(),
             since: since.get(version).cloned().unwrap_or_default(),
-            reason: reason.unwrap_or_else(|| entry.degraded.clone()),
+            reason: reason.unwrap_or_else(|| match entry.degraded.as_str() {
+                "" => entry.mended.clone(),
+                degraded => degraded.to_owned(),
+            }),
         }
     });
     let live = manager.live.as_ref();
@@ -264,7 +267,7 @@ impl Judge<'_> {
         let said = match standing {
             Standing::Stopped | Standing::Unreadable => String::new(),
             Standing::Lost => format!("nothing heard of it for {} s", age.as_secs()),
-            Standing::Serving => state.degraded.clone(),
+            Standing::Serving => self.does_without(state),
             Standing::Failed => match self.failure(state) {
                 Some(failed) => format!("version {}: {}", failed.version, failed.reason),
                 None => String::new(),
@@ -281,6 +284,16 @@ impl Judge<'_> {
         };
         let said = [said, trouble].into_iter().filter(|said| !said.is_empty());
         said.collect::<Vec<_>>().join("; ")
+    }
+
+    /// What a replica that serves does without, or had to mend.
+    fn does_without(&self, state: &ReplicaState) -> String {
+        if !state.degraded.is_empty() {
+            return state.degraded.clone();
+        }
+        let told = self.wanted(state).filter(|one| !one.reason.is_empty());
+        let told = told.map(|one| format!("version {}: {}", one.version, one.reason));
+        told.collect::<Vec<_>>().join("; ")
     }
 
     fn under_way(&self, state: &ReplicaState) -> String {

@@ -162,6 +162,7 @@ fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
             next_attempt_at: failure.next_try_at.map(Into::into),
         }),
         degraded: entry.degraded.clone(),
+        mended: entry.mended.clone(),
     }
 }
 

@@ -131,6 +131,7 @@ impl Load {
             manifest,
             parts,
             mut reservation,
+            mended,
         } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
@@ -147,6 +148,7 @@ impl Load {
         let info = LoadedInfo {
             resident_bytes,
             probe_failure,
+            mended,
         };
         let metrics = OnceLock::new();
         let loaded = LoadedVersion {

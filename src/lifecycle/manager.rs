@@ -291,6 +291,7 @@ impl ModelManager {
                 entry.state = VersionState::Ready;
                 entry.resident_bytes = info.resident_bytes;
                 entry.degraded = probe_failure.unwrap_or_default();
+                entry.mended = info.mended;
                 entry.failure = None;
             }
         }

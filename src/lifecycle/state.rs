@@ -99,6 +99,8 @@ pub struct LoadedInfo {
     pub resident_bytes: usize,
     /// The one check that failed although everything else holds.
     pub probe_failure: Option<String>,
+    /// Not empty: what of the cache was damaged, and was fetched again.
+    pub mended: String,
 }
 
 /// All that is known of one version.
@@ -114,6 +116,8 @@ pub struct VersionEntry {
     pub resident_bytes: usize,
     /// Not empty: it may serve although this check failed.
     pub degraded: String,
+    /// Not empty: what of the cache was damaged when it was loaded, and was fetched again.
+    pub mended: String,
 }
 
 impl VersionEntry {
@@ -131,6 +135,7 @@ impl VersionEntry {
             failure: None,
             resident_bytes: 0,
             degraded: String::new(),
+            mended: String::new(),
         }
     }
 }

@@ -86,6 +86,8 @@ pub struct VersionInfo {
     pub failure: Option<FailureInfo>,
     /// What it serves without.
     pub degraded: String,
+    /// What of the cache was damaged when it was loaded, and was fetched again.
+    pub mended: String,
 }
 
 /// What a server serves.
@@ -190,6 +192,7 @@ impl From<VersionStatus> for VersionInfo {
             resident_bytes: version.resident_bytes,
             failure: version.failure.map(Into::into),
             degraded: version.degraded,
+            mended: version.mended,
         }
     }
 }

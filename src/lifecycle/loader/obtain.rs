@@ -18,6 +18,8 @@ pub(super) struct Obtained {
     pub(super) manifest: Manifest,
     pub(super) parts: BTreeMap<String, Bytes>,
     pub(super) reservation: Reservation,
+    /// Not empty: what of the cache was damaged, and was fetched again.
+    pub(super) mended: String,
 }
 
 /// A version on disk, and the memory that it will take.
@@ -43,7 +45,7 @@ impl Load {
         steps: &mut Steps,
         (progress, breathe): Hearers<'_>,
     ) -> Result<Obtained, LoadError> {
-        let mut fetches = 1;
+        let (mut fetches, mut mended) = (1, String::new());
         loop {
             let Fetched {
                 manifest,
@@ -64,12 +66,14 @@ impl Load {
                         manifest,
                         parts,
                         reservation,
+                        mended,
                     });
                 }
                 Err(error) if self.can_fetch_again(&error) && fetches < FETCHES_MAX => {
                     let (model, error) = (&self.model, &error.message);
                     tracing::warn!(%model, error, "damaged in the cache; fetched again");
                     fetches += 1;
+                    mended = format!("damaged in the cache and fetched again: {error}");
                 }
                 Err(error) => return Err(error),
             }

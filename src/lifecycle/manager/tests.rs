@@ -54,6 +54,7 @@ fn good() -> Result<LoadedInfo, LoadError> {
     Ok(LoadedInfo {
         resident_bytes: 100,
         probe_failure: None,
+        mended: String::new(),
     })
 }
 
@@ -408,6 +409,7 @@ fn probes_alone_do_not_keep_a_cold_server_from_serving() {
         Ok(LoadedInfo {
             resident_bytes: 1,
             probe_failure: Some("probe 1 differs".into()),
+            mended: String::new(),
         })
     };
     let mut stage = Stage::new();

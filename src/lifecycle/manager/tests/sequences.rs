@@ -29,6 +29,7 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                     let odd = LoadedInfo {
                         resident_bytes: 1,
                         probe_failure: Some("odd".into()),
+                        mended: String::new(),
                     };
                     let outcome = [good(), bad("x", true), bad("y", false), Ok(odd)];
                     stage.loaded(version, outcome[roll(4) as usize].clone())

@@ -338,6 +338,7 @@ impl Replica {
             Ok(LoadedInfo {
                 resident_bytes: 1,
                 probe_failure: None,
+                mended: String::new(),
             })
         };
         self.loads.push((version, load.boxed()));
