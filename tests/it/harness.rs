@@ -9,6 +9,7 @@ mod held;
 mod program;
 mod raw_call;
 mod refusal;
+mod rollouts;
 mod scrape;
 mod server;
 mod shop;

@@ -15,7 +15,7 @@ async fn split(shop: &Shop, settings: &[(&str, &str)]) -> Server {
     let server = Server::serving(shop, 1, settings).await;
     shop.split([(1, 5_000), (2, 5_000)], "salt").await;
     until("both arms", async || {
-        (server.status().await.live.unwrap().arms.len() == 2).then_some(())
+        (server.live().await.arms.len() == 2).then_some(())
     })
     .await;
     server

@@ -49,7 +49,7 @@ async fn reload_tells_versions_rollout_and_phases() {
         ]
     );
     assert!(done.phases.iter().all(|phase| phase.duration.is_some()));
-    let live = server.status().await.live.unwrap();
+    let live = server.live().await;
     assert_eq!(
         (live.author.as_str(), live.reason.as_str()),
         ("ann", "autumn is here")

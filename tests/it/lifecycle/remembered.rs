@@ -159,7 +159,7 @@ async fn server_starts_on_what_it_remembers_and_follows_the_registry_when_it_is_
     server.logged("degraded no more").await;
     server.reload(closed.spring.version).await.unwrap();
     assert_answers_as(&server, &closed.spring).await;
-    assert_eq!(server.status().await.live.unwrap().number, 3);
+    assert_eq!(server.live().await.number, 3);
     server.stop().await;
 }
 

@@ -1,4 +1,4 @@
-use crate::harness::{MODEL, Season, Server, Shop, hotshelf};
+use crate::harness::{MODEL, Season, Server, Shop};
 use hotshelf::grpc::proto::{GetModelStatusRequest, RecommendRequest, Rollout};
 
 async fn live(server: &Server, model: &str) -> Rollout {
@@ -31,13 +31,7 @@ async fn models_of_one_server_have_rollouts_of_their_own() {
     let models = format!("{MODEL},checkout");
     let server = Server::start(&shop, &[("models", &models)]).await;
     server.until_ready().await;
-    let admin = server.admin.to_string();
-    let change = |args: &[&str]| {
-        let signed = ["--admin", &admin, "--author", "ann", "--reason", "a test"];
-        let change = [&["rollout"], args, &["--model", "checkout"], &signed].concat();
-        hotshelf(&change).text().to_owned()
-    };
-    change(&["start", "2", "--share", "100%"]);
+    server.rollout(&["start", "2", "--share", "100%", "--model", "checkout"]);
     assert_eq!(live(&server, "checkout").await.number, 2);
     assert_eq!(version(&server, "checkout").await, 2);
     for model in ["", MODEL] {
@@ -48,7 +42,7 @@ async fn models_of_one_server_have_rollouts_of_their_own() {
         );
         assert_eq!(version(&server, model).await, 1);
     }
-    change(&["rollback"]);
+    server.rollout(&["rollback", "--model", "checkout"]);
     assert_eq!(version(&server, "checkout").await, 1);
     assert_eq!(live(&server, MODEL).await.number, 1);
     server.stop().await;
