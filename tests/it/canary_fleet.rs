@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use hotshelf_model::Model;
@@ -12,10 +11,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{BUCKET, MODEL, Season, Server, Shop, Traffic, hotshelf, until};
-use crate::store_outage::proxy::Proxy;
-use crate::tools;
-use crate::tools::s3_server::{Kind, S3Server};
+use crate::harness::{MODEL, Season, Server, Shop, Traffic, hotshelf, until};
+use crate::store_outage::Store;
 
 /// Requests per second to each server.
 const RATE: u32 = 60;
@@ -39,42 +36,30 @@ const SETTINGS: [(&str, &str); 6] = [
 
 /// Three servers of one bucket, of which the third goes through the proxy.
 struct Fleet {
-    direct: Shop,
-    through: Shop,
-    proxy: Proxy,
+    store: Store,
     /// Outlive the servers, who may be started again.
     caches: BTreeMap<&'static str, TempDir>,
     models: BTreeMap<u64, Model>,
-    _s3: S3Server,
 }
 
 impl Fleet {
     /// A bucket with three versions; None, and a line about it, where there is no server for it.
     async fn new() -> Option<Self> {
-        let program = tools::tool("versitygw")?;
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
-        let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
-        let direct = Shop::in_bucket(&folder, &s3.endpoint());
-        let proxy = Proxy::before(s3.address()).await;
-        let through = Shop::in_bucket(&folder, &proxy.endpoint());
+        let store = Store::new().await?;
         let mut models = BTreeMap::new();
         for (season, factors) in [
             (Season::Spring, 8),
             (Season::Autumn, 8),
             (Season::Autumn, 16),
         ] {
-            let published = direct.publish_sized(season, factors).await;
+            let published = store.direct.publish_sized(season, factors).await;
             models.insert(published.version, published.model);
         }
         let caches = ["one", "two", "three"].map(|name| (name, tempfile::tempdir().unwrap()));
         Some(Self {
-            direct,
-            through,
-            proxy,
+            store,
             caches: caches.into(),
             models,
-            _s3: s3,
         })
     }
 
@@ -82,9 +67,9 @@ impl Fleet {
         let cache = self.caches[replica].path().display().to_string();
         let own = [("replica", replica), ("cache-dir", &cache)];
         let shop = if replica == "three" {
-            &self.through
+            &self.store.shop
         } else {
-            &self.direct
+            &self.store.direct
         };
         Server::start(shop, &[&SETTINGS[..], &own].concat()).await
     }
@@ -229,7 +214,7 @@ async fn killed_and_corrupted(fleet: &Fleet, (one, mut two): (&Server, Server)) 
 
 /// It cannot reach the store: the others lose it, itself it says why, and it answers on.
 async fn cut_off(fleet: &Fleet, (one, three): (&Server, &Server)) {
-    fleet.proxy.shut(true);
+    fleet.store.proxy.shut(true);
     until_shown(one, "three", ("lost", 2)).await;
     until("its own word", async || {
         let status = three.status().await;
@@ -294,7 +279,7 @@ async fn one_command_ramps_three_servers_whatever_befalls_them_and_one_takes_it_
         "it has not heard, and answers on"
     );
     let began = Instant::now();
-    fleet.proxy.shut(false);
+    fleet.store.proxy.shut(false);
     three.until_live(1).await;
     println!("and by the one cut off in {:?}", began.elapsed());
     for replica in ["one", "two", "three"] {
