@@ -11,7 +11,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{MODEL, Season, Server, Shop, Traffic, hotshelf, until};
+use crate::harness::{
+    BrokenCache, MODEL, Season, Server, Shop, Traffic, hotshelf, until, until_kept,
+};
 use crate::store_outage::Store;
 
 /// Requests per second to each server.
@@ -305,15 +307,10 @@ async fn a_server_of_the_fleet_with_a_broken_cache_serves_the_base_and_is_shown_
     let two = fleet.start("two").await;
     one.reload(1).await.unwrap();
     two.until_live(1).await;
-    let folder = fleet.caches["two"].path().join(MODEL);
-    until("what is live to be kept", async || {
-        folder.join("live-set").exists().then_some(())
-    })
-    .await;
+    let cache = fleet.caches["two"].path();
+    until_kept(cache).await;
     let loads = [traffic_to(&one), traffic_to(&two)];
-    let aside = fleet.caches["two"].path().join("aside");
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::write(&folder, "no folder").unwrap();
+    let broken = BrokenCache::new(cache);
     one.rollout(&["start", "2", "--share", "70%"]);
     let seen = until_shown(&one, "two", ("failed", 1)).await;
     let held_back = seen["held_back_by"].as_str().unwrap();
@@ -323,8 +320,7 @@ async fn a_server_of_the_fleet_with_a_broken_cache_serves_the_base_and_is_shown_
     assert!(answered.values().all(|version| *version == 1));
     let salt = one.live().await.salt;
     assert_eq!(one.versions_by_user().await, expected_split(&salt));
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
+    broken.mend();
     until_shown(&one, "two", ("serving", 2)).await;
     assert_eq!(two.versions_by_user().await, one.versions_by_user().await);
     for to in loads {

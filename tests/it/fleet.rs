@@ -9,7 +9,9 @@ use hotshelf::grpc::proto::{GetRolloutStatusResponse, ReplicaStanding, ReplicaSt
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{MODEL, Season, Server, Shop, Traffic, hotshelf, open_to_all, until};
+use crate::harness::{
+    BrokenCache, MODEL, Season, Server, Shop, Traffic, hotshelf, open_to_all, until, until_kept,
+};
 use crate::store_outage::Store;
 
 /// Requests per second of those who must notice nothing.
@@ -121,14 +123,8 @@ async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_r
     let broken = start(&shop, "broken", &[]).await;
     one.reload(spring).await.unwrap();
     broken.until_live(spring).await;
-    let folder = broken.cache().join(MODEL);
-    until("what is live to be kept", async || {
-        folder.join("live-set").exists().then_some(())
-    })
-    .await;
-    let aside = broken.cache().join("aside");
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::write(&folder, "no folder").unwrap();
+    until_kept(broken.cache()).await;
+    let cache = BrokenCache::new(broken.cache());
     let traffic = Traffic::start(broken.data, Shop::users(), RATE);
     one.reload(autumn).await.unwrap();
     let seen = until_seen(&one, "broken", ReplicaStanding::Failed).await;
@@ -141,8 +137,7 @@ async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_r
     let numbers = (seen.live_rollout, seen.heard_rollout);
     assert_eq!(numbers, (Some(1), Some(2)));
     assert!(seen.lag.is_some());
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
+    cache.mend();
     let seen = until_seen(&one, "broken", ReplicaStanding::Serving).await;
     assert_eq!((seen.live_rollout, seen.lag), (Some(2), None));
     traffic.finish().assert_all_answered();
