@@ -259,10 +259,8 @@ impl Shop {
     /// Writes the rollout that makes this version live.
     pub(crate) async fn propose(&self, version: u64) {
         let version = Version::new(version).unwrap();
-        let log = self.registry.rollouts(&self.model).await.unwrap();
         let draft = RolloutDraft::all_to(version, "tests", "a test");
-        let proposed = self.registry.propose(&log, draft).await.unwrap();
-        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+        self.write(draft).await;
     }
 
     /// Splits the traffic by a rollout of two arms, base and candidate.
@@ -279,9 +277,7 @@ impl Shop {
             author: "tests".to_owned(),
             reason: "canary".to_owned(),
         };
-        let log = self.registry.rollouts(&self.model).await.unwrap();
-        let proposed = self.registry.propose(&log, draft).await.unwrap();
-        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+        self.write(draft).await;
     }
 
     /// Lets `candidate` in beside `base`, growing by these shares in basis points, each held for so long.
@@ -298,6 +294,11 @@ impl Shop {
             author: "tests".to_owned(),
             reason: "canary".to_owned(),
         };
+        self.write(draft).await;
+    }
+
+    /// The next record, which nobody else may have written meanwhile.
+    async fn write(&self, draft: RolloutDraft) {
         let log = self.registry.rollouts(&self.model).await.unwrap();
         let proposed = self.registry.propose(&log, draft).await.unwrap();
         assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
