@@ -70,6 +70,13 @@ impl Shop {
         }
     }
 
+    /// A new one with versions 1 and 2, which are told apart at a glance.
+    pub(crate) async fn with_two_versions() -> Self {
+        let shop = Self::new();
+        shop.publish_two().await;
+        shop
+    }
+
     /// In the bucket of the S3 server at this endpoint, or behind it.
     pub(crate) fn in_bucket(folder: &Arc<TempDir>, endpoint: &str) -> Self {
         let variables = s3_variables(endpoint).map(|(name, value)| (name.to_owned(), value));
@@ -132,6 +139,13 @@ impl Shop {
     /// Ids of all users, the same in both seasons.
     pub(crate) fn users() -> Vec<String> {
         (0..USERS).map(user_id).collect()
+    }
+
+    /// Publishes both seasons, spring first.
+    pub(crate) async fn publish_two(&self) {
+        for season in [Season::Spring, Season::Autumn] {
+            self.publish(season).await;
+        }
     }
 
     /// Fits a season and publishes it.

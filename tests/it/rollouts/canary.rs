@@ -13,10 +13,7 @@ fn shares(live: &Rollout) -> Vec<(String, u64, u32)> {
 
 #[tokio::test]
 async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_more() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[]).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
     let done = server.rollout(&["start", "2", "--share", "10%"]);
@@ -71,10 +68,7 @@ async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_m
 
 #[tokio::test]
 async fn steps_are_taken_by_the_clock_alike_on_two_replicas_and_stand_while_paused() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let one = Server::serving(&shop, 1, &[]).await;
     let other = Server::start(&shop, &[]).await;
     other.until_live(1).await;
@@ -149,10 +143,7 @@ async fn fixed_test_splits_between_its_arms_until_one_is_promoted() {
 
 #[tokio::test]
 async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let one = Server::serving(&shop, 1, &[]).await;
     // Room for either version, and not for both.
     let needs = [
@@ -190,10 +181,7 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
 
 #[tokio::test]
 async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let needs = [
         need_bytes(&shop.manifest(1).await),
         need_bytes(&shop.manifest(2).await),

@@ -1,4 +1,4 @@
-use crate::harness::{MODEL, Season, Server, Shop};
+use crate::harness::{MODEL, Server, Shop};
 use hotshelf::grpc::proto::{GetModelStatusRequest, RecommendRequest, Rollout};
 
 async fn live(server: &Server, model: &str) -> Rollout {
@@ -23,9 +23,7 @@ async fn models_of_one_server_have_rollouts_of_their_own() {
     let shop = Shop::new();
     let checkout = shop.beside("checkout");
     for shop in [&shop, &checkout] {
-        for season in [Season::Spring, Season::Autumn] {
-            shop.publish(season).await;
-        }
+        shop.publish_two().await;
         shop.propose(1).await;
     }
     let models = format!("{MODEL},checkout");

@@ -2,10 +2,7 @@ use crate::harness::{Season, Server, Shop, until};
 
 #[tokio::test]
 async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
     server.reload(2).await.unwrap();
     // It could neither be fetched nor read from the cache any more.
@@ -60,10 +57,7 @@ async fn previous_version_makes_way_for_the_next_one() {
 
 #[tokio::test]
 async fn version_that_was_removed_is_not_gone_back_to_though_it_is_in_memory() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
     server.reload(2).await.unwrap();
     let manifest = shop.root().join("toy/versions/000001.json");
