@@ -206,7 +206,7 @@ async fn arms_of_one_rollout_keep_their_own_answers() {
     let (shop, server) = serving(&[]).await;
     shop.split([(1, 5_000), (2, 5_000)], "salt").await;
     until("both arms", async || {
-        (server.status().await.live.unwrap().arms.len() == 2).then_some(())
+        (server.live().await.arms.len() == 2).then_some(())
     })
     .await;
     // The same question of nobody in particular: only who answers differs.

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use hotshelf_model::Model;
@@ -12,10 +11,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{BUCKET, MODEL, Season, Server, Shop, Traffic, hotshelf, until};
-use crate::store_outage::proxy::Proxy;
-use crate::tools;
-use crate::tools::s3_server::{Kind, S3Server};
+use crate::harness::{
+    BrokenCache, MODEL, Season, Server, Shop, Traffic, hotshelf, until, until_kept,
+};
+use crate::store_outage::Store;
 
 /// Requests per second to each server.
 const RATE: u32 = 60;
@@ -39,42 +38,30 @@ const SETTINGS: [(&str, &str); 6] = [
 
 /// Three servers of one bucket, of which the third goes through the proxy.
 struct Fleet {
-    direct: Shop,
-    through: Shop,
-    proxy: Proxy,
+    store: Store,
     /// Outlive the servers, who may be started again.
     caches: BTreeMap<&'static str, TempDir>,
     models: BTreeMap<u64, Model>,
-    _s3: S3Server,
 }
 
 impl Fleet {
     /// A bucket with three versions; None, and a line about it, where there is no server for it.
     async fn new() -> Option<Self> {
-        let program = tools::tool("versitygw")?;
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
-        let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
-        let direct = Shop::in_bucket(&folder, &s3.endpoint());
-        let proxy = Proxy::before(s3.address()).await;
-        let through = Shop::in_bucket(&folder, &proxy.endpoint());
+        let store = Store::new().await?;
         let mut models = BTreeMap::new();
         for (season, factors) in [
             (Season::Spring, 8),
             (Season::Autumn, 8),
             (Season::Autumn, 16),
         ] {
-            let published = direct.publish_sized(season, factors).await;
+            let published = store.direct.publish_sized(season, factors).await;
             models.insert(published.version, published.model);
         }
         let caches = ["one", "two", "three"].map(|name| (name, tempfile::tempdir().unwrap()));
         Some(Self {
-            direct,
-            through,
-            proxy,
+            store,
             caches: caches.into(),
             models,
-            _s3: s3,
         })
     }
 
@@ -82,9 +69,9 @@ impl Fleet {
         let cache = self.caches[replica].path().display().to_string();
         let own = [("replica", replica), ("cache-dir", &cache)];
         let shop = if replica == "three" {
-            &self.through
+            &self.store.shop
         } else {
-            &self.direct
+            &self.store.direct
         };
         Server::start(shop, &[&SETTINGS[..], &own].concat()).await
     }
@@ -130,15 +117,6 @@ fn traffic_to(server: &Server) -> Traffic {
     Traffic::start(server.data, Shop::users(), RATE)
 }
 
-/// Runs `hotshelf rollout …` against this server, signed.
-fn rollout(server: &Server, args: &[&str]) -> Value {
-    let admin = server.admin.to_string();
-    let signed = [
-        "--admin", &admin, "--author", "ann", "--reason", "a test", "--json",
-    ];
-    hotshelf(&[&["rollout"], args, &signed].concat()).json()
-}
-
 /// One replica as `hotshelf status --fleet --json` shows it, asked of this server.
 fn shown(server: &Server, replica: &str) -> Option<Value> {
     let admin = server.admin.to_string();
@@ -159,21 +137,11 @@ async fn until_shown(server: &Server, replica: &str, (standing, live): (&str, u6
     .await
 }
 
-/// What a server says of its own first arm.
+/// The share of its users that a server says the candidate has there, in basis points.
 async fn share_bp(server: &Server) -> u32 {
-    let live = server.status().await.live.unwrap();
+    let live = server.live().await;
     let candidate = live.arms.iter().find(|arm| arm.name == "candidate");
     candidate.map_or(0, |arm| arm.share_bp)
-}
-
-/// Every user's version, as this server answers now.
-async fn split(server: &Server) -> BTreeMap<String, u64> {
-    let mut found = BTreeMap::new();
-    for user in Shop::users() {
-        let version = server.recommend(&user).await.unwrap().version;
-        found.insert(user, version);
-    }
-    found
 }
 
 /// Everybody's version by the format's own words.
@@ -188,7 +156,7 @@ fn expected_split(salt: &str) -> BTreeMap<String, u64> {
 
 /// One command to one server: all three go through the steps, to the same share of the same users.
 async fn ramp(servers: [&Server; 3]) -> BTreeMap<String, u64> {
-    rollout(servers[0], &["start", "2", "--steps", STEPS]);
+    servers[0].rollout(&["start", "2", "--steps", STEPS]);
     let mut seen = [const { Vec::new() }; 3];
     until("the third step on all three", async || {
         for (server, seen) in servers.iter().zip(&mut seen) {
@@ -203,12 +171,12 @@ async fn ramp(servers: [&Server; 3]) -> BTreeMap<String, u64> {
         let are_known = seen.iter().all(|share| SHARES_BP.contains(share));
         assert!(are_known, "{seen:?}");
     }
-    let salt = servers[0].status().await.live.unwrap().salt;
+    let salt = servers[0].live().await.salt;
     let expected = expected_split(&salt);
     for server in servers {
         // The share of the moment is told by the clock, and served by a timer that may be late.
         until("its users", async || {
-            (split(server).await == expected).then_some(())
+            (server.versions_by_user().await == expected).then_some(())
         })
         .await;
         for replica in ["one", "two", "three"] {
@@ -248,7 +216,7 @@ async fn killed_and_corrupted(fleet: &Fleet, (one, mut two): (&Server, Server)) 
 
 /// It cannot reach the store: the others lose it, itself it says why, and it answers on.
 async fn cut_off(fleet: &Fleet, (one, three): (&Server, &Server)) {
-    fleet.proxy.shut(true);
+    fleet.store.proxy.shut(true);
     until_shown(one, "three", ("lost", 2)).await;
     until("its own word", async || {
         let status = three.status().await;
@@ -295,24 +263,25 @@ async fn one_command_ramps_three_servers_whatever_befalls_them_and_one_takes_it_
     fleet.corrupt("one");
     cut_off(&fleet, (&one, &three)).await;
     for server in [&one, &two, &three] {
-        assert_eq!(split(server).await, held);
+        assert_eq!(server.versions_by_user().await, held);
     }
 
     let began = Instant::now();
-    rollout(&one, &["rollback"]);
+    one.rollout(&["rollback"]);
     for server in [&one, &two] {
         server.until_live(1).await;
     }
     println!("rolled back where it was heard in {:?}", began.elapsed());
-    assert!(split(&one).await.values().all(|version| *version == 1));
-    assert_eq!(split(&two).await, split(&one).await);
+    let answered = one.versions_by_user().await;
+    assert!(answered.values().all(|version| *version == 1));
+    assert_eq!(two.versions_by_user().await, one.versions_by_user().await);
     assert_eq!(
-        split(&three).await,
+        three.versions_by_user().await,
         held,
         "it has not heard, and answers on"
     );
     let began = Instant::now();
-    fleet.proxy.shut(false);
+    fleet.store.proxy.shut(false);
     three.until_live(1).await;
     println!("and by the one cut off in {:?}", began.elapsed());
     for replica in ["one", "two", "three"] {
@@ -338,27 +307,22 @@ async fn a_server_of_the_fleet_with_a_broken_cache_serves_the_base_and_is_shown_
     let two = fleet.start("two").await;
     one.reload(1).await.unwrap();
     two.until_live(1).await;
-    let folder = fleet.caches["two"].path().join(MODEL);
-    until("what is live to be kept", async || {
-        folder.join("live-set").exists().then_some(())
-    })
-    .await;
+    let cache = fleet.caches["two"].path();
+    until_kept(cache).await;
     let loads = [traffic_to(&one), traffic_to(&two)];
-    let aside = fleet.caches["two"].path().join("aside");
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::write(&folder, "no folder").unwrap();
-    rollout(&one, &["start", "2", "--share", "70%"]);
+    let broken = BrokenCache::new(cache);
+    one.rollout(&["start", "2", "--share", "70%"]);
     let seen = until_shown(&one, "two", ("failed", 1)).await;
     let held_back = seen["held_back_by"].as_str().unwrap();
     assert!(held_back.starts_with("version 2: "), "{held_back}");
     assert!(held_back.contains("cache folder"), "{held_back}");
-    assert!(split(&two).await.values().all(|version| *version == 1));
-    let salt = one.status().await.live.unwrap().salt;
-    assert_eq!(split(&one).await, expected_split(&salt));
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
+    let answered = two.versions_by_user().await;
+    assert!(answered.values().all(|version| *version == 1));
+    let salt = one.live().await.salt;
+    assert_eq!(one.versions_by_user().await, expected_split(&salt));
+    broken.mend();
     until_shown(&one, "two", ("serving", 2)).await;
-    assert_eq!(split(&two).await, split(&one).await);
+    assert_eq!(two.versions_by_user().await, one.versions_by_user().await);
     for to in loads {
         fleet.assert_served(to);
     }

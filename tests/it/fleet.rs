@@ -4,16 +4,15 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use hotshelf::grpc::proto::{GetRolloutStatusResponse, ReplicaStanding, ReplicaStatus};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{BUCKET, MODEL, Season, Server, Shop, Traffic, hotshelf, open_to_all, until};
-use crate::store_outage::proxy::Proxy;
-use crate::tools;
-use crate::tools::s3_server::{Kind, S3Server};
+use crate::harness::{
+    BrokenCache, MODEL, Season, Server, Shop, Traffic, hotshelf, open_to_all, until, until_kept,
+};
+use crate::store_outage::Store;
 
 /// Requests per second of those who must notice nothing.
 const RATE: u32 = 100;
@@ -50,21 +49,16 @@ async fn until_seen(server: &Server, replica: &str, standing: ReplicaStanding) -
 /// of itself; neither harms a request elsewhere. What one proposes, all that are there serve.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_and_cut_off_servers_are_lost_to_the_others() {
-    let Some(program) = tools::tool("versitygw") else {
+    let Some(store) = Store::new().await else {
         return;
     };
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
-    let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
-    let direct = Shop::in_bucket(&folder, &s3.endpoint());
-    let proxy = Proxy::before(s3.address()).await;
-    let through = Shop::in_bucket(&folder, &proxy.endpoint());
-    let spring = direct.publish(Season::Spring).await.version;
-    let autumn = direct.publish(Season::Autumn).await.version;
+    let spring = store.direct.publish(Season::Spring).await.version;
+    let autumn = store.direct.publish(Season::Autumn).await.version;
 
-    let one = start(&direct, "one", &[("advertise-addr", "one.shop:1")]).await;
-    let cut = start(&through, "cut", &[]).await;
-    let mut killed = start(&direct, "killed", &[]).await;
+    let named = [("advertise-addr", "one.shop:1")];
+    let one = start(&store.direct, "one", &named).await;
+    let cut = start(&store.shop, "cut", &[]).await;
+    let mut killed = start(&store.direct, "killed", &[]).await;
     one.reload(spring).await.unwrap();
     for server in [&one, &cut, &killed] {
         for replica in ["one", "cut", "killed"] {
@@ -86,7 +80,7 @@ async fn killed_and_cut_off_servers_are_lost_to_the_others() {
     let traffic = Traffic::start(cut.data, Shop::users(), RATE);
     killed.signal(Signal::KILL);
     killed.ended().await;
-    drop(proxy);
+    drop(store.proxy);
     one.reload(autumn).await.unwrap();
     for replica in ["killed", "cut"] {
         let seen = until_seen(&one, replica, ReplicaStanding::Lost).await;
@@ -129,14 +123,8 @@ async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_r
     let broken = start(&shop, "broken", &[]).await;
     one.reload(spring).await.unwrap();
     broken.until_live(spring).await;
-    let folder = broken.cache().join(MODEL);
-    until("what is live to be kept", async || {
-        folder.join("live-set").exists().then_some(())
-    })
-    .await;
-    let aside = broken.cache().join("aside");
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::write(&folder, "no folder").unwrap();
+    until_kept(broken.cache()).await;
+    let cache = BrokenCache::new(broken.cache());
     let traffic = Traffic::start(broken.data, Shop::users(), RATE);
     one.reload(autumn).await.unwrap();
     let seen = until_seen(&one, "broken", ReplicaStanding::Failed).await;
@@ -149,8 +137,7 @@ async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_r
     let numbers = (seen.live_rollout, seen.heard_rollout);
     assert_eq!(numbers, (Some(1), Some(2)));
     assert!(seen.lag.is_some());
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
+    cache.mend();
     let seen = until_seen(&one, "broken", ReplicaStanding::Serving).await;
     assert_eq!((seen.live_rollout, seen.lag), (Some(2), None));
     traffic.finish().assert_all_answered();

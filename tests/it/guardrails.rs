@@ -219,7 +219,7 @@ async fn guardrail_that_warns_says_so_and_leaves_the_candidate() {
     let labels = [("version", "2"), ("guardrail", "fallbacks")];
     let near = scrape.value("hotshelf_guardrail_evidence_ratio", &labels);
     assert_eq!(near, Some(1.0));
-    assert_eq!(server.status().await.live.unwrap().number, RAMP);
+    assert_eq!(server.live().await.number, RAMP);
     server.stop().await;
 }
 
@@ -244,7 +244,7 @@ async fn callers_who_choose_the_version_do_not_count() {
     // As much unpinned would have sufficed many times over.
     let scrape = server.scrape().await;
     assert_eq!(scrape.sum("hotshelf_guardrail_evidence_ratio", &[]), 0.0);
-    assert_eq!(server.status().await.live.unwrap().number, RAMP);
+    assert_eq!(server.live().await.number, RAMP);
     server.stop().await;
 }
 

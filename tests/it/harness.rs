@@ -2,6 +2,7 @@
 //! traffic. Real sockets, no blind sleeps: every wait is for a state, with a bound.
 
 mod artifact;
+mod broken_cache;
 mod calls;
 mod catalogue;
 pub(crate) mod frames;
@@ -9,6 +10,7 @@ mod held;
 mod program;
 mod raw_call;
 mod refusal;
+mod rollouts;
 mod scrape;
 mod server;
 mod shop;
@@ -16,6 +18,7 @@ mod traffic;
 mod wait;
 
 pub(crate) use artifact::Parts;
+pub(crate) use broken_cache::{BrokenCache, until_kept};
 pub(crate) use catalogue::{BRANDS, CATEGORIES, catalogue};
 pub(crate) use frames::FramePeer;
 pub(crate) use held::Held;

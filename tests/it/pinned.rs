@@ -1,6 +1,6 @@
 //! Callers that name the version which shall answer, and what answers say of where they come from.
 
-use crate::harness::{MODEL, Season, Server, Shop, error_reason, hotshelf, until, violations};
+use crate::harness::{MODEL, Server, Shop, error_reason, hotshelf, until, violations};
 use hotshelf::grpc::proto::{RecommendRequest, SimilarProductsRequest};
 use http::HeaderMap;
 use tonic::{Code, Request, Status};
@@ -9,13 +9,11 @@ const PIN: &str = "x-hotshelf-version";
 
 /// A server whose traffic is split in half between versions 1 and 2.
 async fn split(shop: &Shop, settings: &[(&str, &str)]) -> Server {
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    shop.publish_two().await;
     let server = Server::serving(shop, 1, settings).await;
     shop.split([(1, 5_000), (2, 5_000)], "salt").await;
     until("both arms", async || {
-        (server.status().await.live.unwrap().arms.len() == 2).then_some(())
+        (server.live().await.arms.len() == 2).then_some(())
     })
     .await;
     server

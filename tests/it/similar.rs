@@ -219,7 +219,7 @@ async fn traffic_is_split_as_for_recommend() {
     let server = Server::serving(&shop, spring, &[]).await;
     shop.split([(spring, 5_000), (autumn, 5_000)], "salt").await;
     until("both arms", async || {
-        (server.status().await.live.unwrap().arms.len() == 2).then_some(())
+        (server.live().await.arms.len() == 2).then_some(())
     })
     .await;
     let mut seen = BTreeSet::new();

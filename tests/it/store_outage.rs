@@ -17,7 +17,7 @@ use crate::harness::{
 use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
 
-pub(crate) mod proxy;
+mod proxy;
 
 use proxy::{Point, Proxy};
 
@@ -27,18 +27,19 @@ const ANSWERS_MEANWHILE: usize = 50;
 const RATE: u32 = 200;
 
 /// An S3 server, a proxy before it, and a shop on either side.
-struct Store {
+pub(crate) struct Store {
     s3: S3Server,
-    proxy: Proxy,
+    pub(crate) proxy: Proxy,
     /// Through the proxy.
-    shop: Shop,
+    pub(crate) shop: Shop,
     /// Past it.
-    direct: Shop,
+    pub(crate) direct: Shop,
     folder: Arc<TempDir>,
 }
 
 impl Store {
-    async fn new() -> Option<Self> {
+    /// An empty bucket; None, and a line about it, where there is no server for it.
+    pub(crate) async fn new() -> Option<Self> {
         let program = tools::tool("versitygw")?;
         let folder = Arc::new(tempfile::tempdir().unwrap());
         std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();

@@ -40,11 +40,6 @@ impl Server {
     }
 
     /// The same, as a user who may not write into the registry, even where the tests run as root.
-    pub(crate) async fn start_without_rights(shop: &Shop, place: &Path) -> Self {
-        Self::start_unprivileged(shop, place, &[]).await
-    }
-
-    /// The same with settings.
     pub(crate) async fn start_unprivileged(
         shop: &Shop,
         place: &Path,

@@ -70,6 +70,13 @@ impl Shop {
         }
     }
 
+    /// A new one with versions 1 and 2, which are told apart at a glance.
+    pub(crate) async fn with_two_versions() -> Self {
+        let shop = Self::new();
+        shop.publish_two().await;
+        shop
+    }
+
     /// In the bucket of the S3 server at this endpoint, or behind it.
     pub(crate) fn in_bucket(folder: &Arc<TempDir>, endpoint: &str) -> Self {
         let variables = s3_variables(endpoint).map(|(name, value)| (name.to_owned(), value));
@@ -132,6 +139,13 @@ impl Shop {
     /// Ids of all users, the same in both seasons.
     pub(crate) fn users() -> Vec<String> {
         (0..USERS).map(user_id).collect()
+    }
+
+    /// Publishes both seasons, spring first.
+    pub(crate) async fn publish_two(&self) {
+        for season in [Season::Spring, Season::Autumn] {
+            self.publish(season).await;
+        }
     }
 
     /// Fits a season and publishes it.
@@ -259,10 +273,8 @@ impl Shop {
     /// Writes the rollout that makes this version live.
     pub(crate) async fn propose(&self, version: u64) {
         let version = Version::new(version).unwrap();
-        let log = self.registry.rollouts(&self.model).await.unwrap();
         let draft = RolloutDraft::all_to(version, "tests", "a test");
-        let proposed = self.registry.propose(&log, draft).await.unwrap();
-        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+        self.write(draft).await;
     }
 
     /// Splits the traffic by a rollout of two arms, base and candidate.
@@ -279,9 +291,7 @@ impl Shop {
             author: "tests".to_owned(),
             reason: "canary".to_owned(),
         };
-        let log = self.registry.rollouts(&self.model).await.unwrap();
-        let proposed = self.registry.propose(&log, draft).await.unwrap();
-        assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");
+        self.write(draft).await;
     }
 
     /// Lets `candidate` in beside `base`, growing by these shares in basis points, each held for so long.
@@ -298,6 +308,11 @@ impl Shop {
             author: "tests".to_owned(),
             reason: "canary".to_owned(),
         };
+        self.write(draft).await;
+    }
+
+    /// The next record, which nobody else may have written meanwhile.
+    async fn write(&self, draft: RolloutDraft) {
         let log = self.registry.rollouts(&self.model).await.unwrap();
         let proposed = self.registry.propose(&log, draft).await.unwrap();
         assert!(matches!(proposed, Proposed::Created(_)), "{proposed:?}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::harness::{
-    MODEL, Published, Season, Server, Shop, Traffic, http_get, open_to_all, until,
+    MODEL, Published, Season, Server, Shop, Traffic, http_get, open_to_all, until, until_kept,
 };
 
 const RATE: u32 = 300;
@@ -145,10 +145,7 @@ async fn cache_that_is_closed_under_a_running_server_keeps_the_old_version_live_
     server.until_live(stage.spring.version).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
     let folder = server.cache().join(MODEL);
-    until("what is live to be kept", async || {
-        folder.join("live-set").exists().then_some(())
-    })
-    .await;
+    until_kept(server.cache()).await;
     open_to_all(&folder, 0o555);
     stage.want_autumn().await;
     let said = ["cache folder: creating ", "/toy/", "Permission denied"];

@@ -49,7 +49,7 @@ async fn reload_tells_versions_rollout_and_phases() {
         ]
     );
     assert!(done.phases.iter().all(|phase| phase.duration.is_some()));
-    let live = server.status().await.live.unwrap();
+    let live = server.live().await;
     assert_eq!(
         (live.author.as_str(), live.reason.as_str()),
         ("ann", "autumn is here")
@@ -216,7 +216,7 @@ async fn registry_that_takes_no_writes_is_served_from_and_refuses_reloads() {
     let folders = ["", MODEL, "toy/rollouts", "toy/versions"].map(|name| shop.root().join(name));
     folders.iter().for_each(|folder| open_to_all(folder, 0o555));
 
-    let server = Server::start_without_rights(&shop, shop.place()).await;
+    let server = Server::start_unprivileged(&shop, shop.place(), &[]).await;
     server.until_ready().await;
     let traffic = Traffic::start(server.data, Shop::users(), 200);
     let refused = server.reload(autumn).await.unwrap_err();

@@ -37,7 +37,7 @@ impl Closed {
         let server = closed.start().await;
         server.reload(closed.spring.version).await.unwrap();
         server.reload(closed.autumn.version).await.unwrap();
-        until_kept(&server, 2).await;
+        until_remembered(&server, 2).await;
         server.stop().await;
         closed
     }
@@ -87,7 +87,7 @@ impl Broken {
     }
 }
 
-async fn until_kept(server: &Server, rollout: u64) {
+async fn until_remembered(server: &Server, rollout: u64) {
     let rollout = rollout.to_string();
     until("what is live to be kept", async || {
         let lines = server.lines();
@@ -159,7 +159,7 @@ async fn server_starts_on_what_it_remembers_and_follows_the_registry_when_it_is_
     server.logged("degraded no more").await;
     server.reload(closed.spring.version).await.unwrap();
     assert_answers_as(&server, &closed.spring).await;
-    assert_eq!(server.status().await.live.unwrap().number, 3);
+    assert_eq!(server.live().await.number, 3);
     server.stop().await;
 }
 
@@ -177,7 +177,7 @@ async fn newer_rollout_is_followed_once_the_registry_is_back() {
     broken.mend();
     server.until_live(closed.spring.version).await;
     assert_eq!(server.status().await.degraded, "");
-    until_kept(&server, 3).await;
+    until_remembered(&server, 3).await;
     server.stop().await;
 }
 
@@ -214,7 +214,7 @@ async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
     let cache = folder.path().join("cache").display().to_string();
     let settings = [("cache-dir", cache.as_str()), ("retry-first-ms", "50")];
     let server = Server::serving(&shop, published.version, &settings).await;
-    until_kept(&server, 1).await;
+    until_remembered(&server, 1).await;
     server.stop().await;
     s3.kill();
     let server = Server::start(&shop, &settings).await;

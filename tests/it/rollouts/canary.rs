@@ -6,56 +6,30 @@ use std::collections::BTreeMap;
 /// Requests per second.
 const RATE: u32 = 200;
 
-/// Runs `hotshelf rollout …` against this server, signed.
-fn rollout(server: &Server, args: &[&str]) -> serde_json::Value {
-    let admin = server.admin.to_string();
-    let signed = [
-        "--admin", &admin, "--author", "ann", "--reason", "a test", "--json",
-    ];
-    hotshelf(&[&["rollout"], args, &signed].concat()).json()
-}
-
 fn shares(live: &Rollout) -> Vec<(String, u64, u32)> {
     let arm = |arm: &hotshelf::grpc::proto::Arm| (arm.name.clone(), arm.version, arm.share_bp);
     live.arms.iter().map(arm).collect()
 }
 
-async fn live(server: &Server) -> Rollout {
-    server.status().await.live.unwrap()
-}
-
-/// Every user's version, as this server answers now.
-async fn versions(server: &Server) -> BTreeMap<String, u64> {
-    let mut found = BTreeMap::new();
-    for user in Shop::users() {
-        let version = server.recommend(&user).await.unwrap().version;
-        found.insert(user, version);
-    }
-    found
-}
-
 #[tokio::test]
 async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_more() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[]).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
-    let done = rollout(&server, &["start", "2", "--share", "10%"]);
+    let done = server.rollout(&["start", "2", "--share", "10%"]);
     assert_eq!(
         (&done["done"], &done["changed"]),
         (&true.into(), &true.into())
     );
     assert_eq!(done["previous_version"], 1);
     let mut before = BTreeMap::new();
-    let salt = live(&server).await.salt;
+    let salt = server.live().await.salt;
     for (number, share_bp) in [(2, 1_000), (3, 3_500), (4, 8_000)] {
         if number > 2 {
             let share = format!("{share_bp}bp");
-            rollout(&server, &["set", "--share", &share]);
+            server.rollout(&["set", "--share", &share]);
         }
-        let now = live(&server).await;
+        let now = server.live().await;
         assert_eq!(
             (now.number, &now.salt),
             (number, &salt),
@@ -66,7 +40,7 @@ async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_m
             shares(&now),
             [candidate, ("base".to_owned(), 1, 10_000 - share_bp)]
         );
-        let found = versions(&server).await;
+        let found = server.versions_by_user().await;
         for (user, version) in &found {
             let is_candidate = Shop::bucket(&salt, user) < share_bp.into();
             assert_eq!(
@@ -81,10 +55,10 @@ async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_m
         }
         before = found;
     }
-    let done = rollout(&server, &["promote"]);
+    let done = server.rollout(&["promote"]);
     assert_eq!(done["rollout"]["arms"][0]["version"], 2);
     assert_eq!(
-        shares(&live(&server).await),
+        shares(&server.live().await),
         [("main".to_owned(), 2, 10_000)]
     );
     let seen = traffic.finish();
@@ -94,47 +68,44 @@ async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_m
 
 #[tokio::test]
 async fn steps_are_taken_by_the_clock_alike_on_two_replicas_and_stand_while_paused() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let one = Server::serving(&shop, 1, &[]).await;
     let other = Server::start(&shop, &[]).await;
     other.until_live(1).await;
     let steps = "1%:1s,20%:1s,50%:3600s,100%";
-    rollout(&one, &["start", "2", "--steps", steps]);
+    one.rollout(&["start", "2", "--steps", steps]);
     for server in [&one, &other] {
         until("the third step", async || {
-            let now = live(server).await;
+            let now = server.live().await;
             (now.arms[0].share_bp == 5_000).then_some(())
         })
         .await;
     }
-    assert_eq!(versions(&one).await, versions(&other).await);
+    assert_eq!(one.versions_by_user().await, other.versions_by_user().await);
     assert_eq!(
         one.status().await.desired.unwrap().number,
         2,
         "nobody wrote a record for it"
     );
-    rollout(&other, &["pause"]);
-    let now = live(&other).await;
+    other.rollout(&["pause"]);
+    let now = other.live().await;
     let ramp = now.ramp.unwrap();
     assert!(ramp.paused);
     assert!(ramp.elapsed.unwrap().seconds >= 2);
     assert_eq!(now.arms[0].share_bp, 5_000);
-    let unchanged = rollout(&other, &["pause"]);
+    let unchanged = other.rollout(&["pause"]);
     assert_eq!(
         (&unchanged["done"], &unchanged["changed"]),
         (&true.into(), &false.into())
     );
-    rollout(&other, &["resume"]);
-    let ramp = live(&other).await.ramp.unwrap();
+    other.rollout(&["resume"]);
+    let ramp = other.live().await.ramp.unwrap();
     assert!(!ramp.paused && ramp.elapsed.unwrap().seconds >= 2);
     // Back for everybody on both, by one call to either.
-    rollout(&other, &["abort"]);
+    other.rollout(&["abort"]);
     for server in [&one, &other] {
         until("the base for everybody", async || {
-            (shares(&live(server).await) == [("main".to_owned(), 1, 10_000)]).then_some(())
+            (shares(&server.live().await) == [("main".to_owned(), 1, 10_000)]).then_some(())
         })
         .await;
     }
@@ -152,9 +123,9 @@ async fn fixed_test_splits_between_its_arms_until_one_is_promoted() {
     let arms = [
         "start", "--arm", "a=1:30%", "--arm", "b=2:30%", "--arm", "c=3:40%",
     ];
-    rollout(&server, &arms);
-    let salt = live(&server).await.salt;
-    for (user, version) in versions(&server).await {
+    server.rollout(&arms);
+    let salt = server.live().await.salt;
+    for (user, version) in server.versions_by_user().await {
         let expected = match Shop::bucket(&salt, &user) {
             ..3_000 => 1,
             3_000..6_000 => 2,
@@ -162,9 +133,9 @@ async fn fixed_test_splits_between_its_arms_until_one_is_promoted() {
         };
         assert_eq!(version, expected, "{user}");
     }
-    rollout(&server, &["promote", "--arm", "c"]);
+    server.rollout(&["promote", "--arm", "c"]);
     assert_eq!(
-        shares(&live(&server).await),
+        shares(&server.live().await),
         [("main".to_owned(), 3, 10_000)]
     );
     server.stop().await;
@@ -172,10 +143,7 @@ async fn fixed_test_splits_between_its_arms_until_one_is_promoted() {
 
 #[tokio::test]
 async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let one = Server::serving(&shop, 1, &[]).await;
     // Room for either version, and not for both.
     let needs = [
@@ -185,7 +153,7 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
     let limit = needs[0].max(needs[1]).to_string();
     let other = Server::start(&shop, &[("memory-bytes-max", &limit)]).await;
     other.until_live(1).await;
-    rollout(&one, &["start", "2", "--share", "50%"]);
+    one.rollout(&["start", "2", "--share", "50%"]);
     let degraded = until("the refusal", async || {
         let degraded = other.status().await.degraded;
         (!degraded.is_empty()).then_some(degraded)
@@ -193,7 +161,8 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
     .await;
     let said = "wanted rollout 2, serving rollout 1, because version 2 was refused";
     assert!(degraded.contains(said), "{degraded}");
-    assert!(versions(&other).await.values().all(|version| *version == 1));
+    let answered = other.versions_by_user().await;
+    assert!(answered.values().all(|version| *version == 1));
     // One that starts meanwhile has nothing live to fall back on.
     let late = Server::start(&shop, &[("memory-bytes-max", &limit)]).await;
     late.until_live(1).await;
@@ -201,9 +170,9 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
     assert!(degraded.contains(said), "{degraded}");
     late.stop().await;
     // From there the candidate can be taken back for all, though it cannot be served there.
-    rollout(&other, &["abort"]);
+    other.rollout(&["abort"]);
     until("the base for everybody", async || {
-        (live(&one).await.arms.len() == 1).then_some(())
+        (one.live().await.arms.len() == 1).then_some(())
     })
     .await;
     one.stop().await;
@@ -212,10 +181,7 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
 
 #[tokio::test]
 async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let needs = [
         need_bytes(&shop.manifest(1).await),
         need_bytes(&shop.manifest(2).await),
@@ -228,7 +194,7 @@ async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
     for server in [&two, &tight] {
         server.until_live(1).await;
     }
-    let done = rollout(&one, &["start", "2", "--share", "50%", "--wait", "2"]);
+    let done = one.rollout(&["start", "2", "--share", "50%", "--wait", "2"]);
     assert_eq!(done["quorum"]["met"], true, "{done}");
     assert_eq!(done["quorum"]["serving"], serde_json::json!(["one", "two"]));
     assert_eq!(done["quorum"]["missing"][0]["replica"], "tight");
@@ -261,7 +227,7 @@ async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
     assert_eq!(status["desired"]["arms"][0]["share_bp"], 6_000, "{status}");
     assert_eq!(status["counts"]["serving"], 2, "{status}");
     assert_eq!(status["counts"]["failed"], 1, "{status}");
-    let done = rollout(&two, &["abort", "--wait", "all"]);
+    let done = two.rollout(&["abort", "--wait", "all"]);
     assert_eq!(done["quorum"]["met"], true, "{done}");
     for server in [one, two, tight] {
         server.stop().await;

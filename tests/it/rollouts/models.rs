@@ -1,4 +1,4 @@
-use crate::harness::{MODEL, Season, Server, Shop, hotshelf};
+use crate::harness::{MODEL, Server, Shop};
 use hotshelf::grpc::proto::{GetModelStatusRequest, RecommendRequest, Rollout};
 
 async fn live(server: &Server, model: &str) -> Rollout {
@@ -23,21 +23,13 @@ async fn models_of_one_server_have_rollouts_of_their_own() {
     let shop = Shop::new();
     let checkout = shop.beside("checkout");
     for shop in [&shop, &checkout] {
-        for season in [Season::Spring, Season::Autumn] {
-            shop.publish(season).await;
-        }
+        shop.publish_two().await;
         shop.propose(1).await;
     }
     let models = format!("{MODEL},checkout");
     let server = Server::start(&shop, &[("models", &models)]).await;
     server.until_ready().await;
-    let admin = server.admin.to_string();
-    let change = |args: &[&str]| {
-        let signed = ["--admin", &admin, "--author", "ann", "--reason", "a test"];
-        let change = [&["rollout"], args, &["--model", "checkout"], &signed].concat();
-        hotshelf(&change).text().to_owned()
-    };
-    change(&["start", "2", "--share", "100%"]);
+    server.rollout(&["start", "2", "--share", "100%", "--model", "checkout"]);
     assert_eq!(live(&server, "checkout").await.number, 2);
     assert_eq!(version(&server, "checkout").await, 2);
     for model in ["", MODEL] {
@@ -48,7 +40,7 @@ async fn models_of_one_server_have_rollouts_of_their_own() {
         );
         assert_eq!(version(&server, model).await, 1);
     }
-    change(&["rollback"]);
+    server.rollout(&["rollback", "--model", "checkout"]);
     assert_eq!(version(&server, "checkout").await, 1);
     assert_eq!(live(&server, MODEL).await.number, 1);
     server.stop().await;

@@ -149,10 +149,7 @@ async fn bad_fields_are_named_with_value_and_limit() {
 
 #[tokio::test]
 async fn what_makes_no_sense_now_is_refused_and_names_what_is_under_way() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[]).await;
     let refused = propose(&server, start(9, vec![step(100, 0)]))
         .await

@@ -1,11 +1,8 @@
-use crate::harness::{Season, Server, Shop, hotshelf, until};
+use crate::harness::{Season, Server, Shop, until};
 
 #[tokio::test]
 async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
     server.reload(2).await.unwrap();
     // It could neither be fetched nor read from the cache any more.
@@ -13,11 +10,7 @@ async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
     let root = shop.root().join("toy");
     std::fs::remove_dir_all(root.join("parts").join(&upload)).unwrap();
     std::fs::remove_dir_all(server.cache().join("toy").join(upload)).unwrap();
-    let admin = server.admin.to_string();
-    let back = [
-        "rollout", "rollback", "--admin", &admin, "--author", "ann", "--reason", "worse",
-    ];
-    let done = hotshelf(&[&back[..], &["--json"]].concat()).json();
+    let done = server.rollout(&["rollback"]);
     assert_eq!(
         (&done["changed"], &done["previous_version"]),
         (&true.into(), &2.into())
@@ -30,7 +23,7 @@ async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
         .collect();
     assert_eq!(names, ["rollout", "activate"]);
     // And forward again, by the same command.
-    hotshelf(&back).text();
+    server.rollout(&["rollback"]);
     assert_eq!(server.recommend("u0001").await.unwrap().version, 2);
     server.stop().await;
 }
@@ -64,19 +57,12 @@ async fn previous_version_makes_way_for_the_next_one() {
 
 #[tokio::test]
 async fn version_that_was_removed_is_not_gone_back_to_though_it_is_in_memory() {
-    let shop = Shop::new();
-    for season in [Season::Spring, Season::Autumn] {
-        shop.publish(season).await;
-    }
+    let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
     server.reload(2).await.unwrap();
     let manifest = shop.root().join("toy/versions/000001.json");
     std::fs::remove_file(manifest).unwrap();
-    let admin = server.admin.to_string();
-    let back = [
-        "rollout", "rollback", "--admin", &admin, "--author", "ann", "--reason", "worse",
-    ];
-    let run = hotshelf(&back);
+    let run = server.try_rollout(&["rollback"]);
     let told = run.refusal(1);
     assert!(
         told.contains("FAILED_PRECONDITION (VERSION_REFUSED)"),
