@@ -17,7 +17,7 @@
 mod hold;
 
 use super::door::{Guarded, Sieve};
-use super::frames::kind;
+use super::frames::{kind, put_head};
 use super::guard::{Flooded, Guard};
 use super::turns::Line;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -133,7 +133,7 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     /// Says why, as far as the socket takes it at once, and breaks off.
     fn refuse(mut self: Pin<&mut Self>, cx: &mut Context<'_>, flooded: Flooded) -> io::Error {
         let goodbye = self.as_mut().project().gathered;
-        goodbye.put_slice(&[0, 0, 8, kind::GOAWAY, 0, 0, 0, 0, 0]);
+        put_head(goodbye, (8, kind::GOAWAY, 0), 0);
         goodbye.put_u32(flooded.last_stream);
         goodbye.put_u32(ENHANCE_YOUR_CALM);
         // A peer that does not read need not be told.

@@ -1,6 +1,6 @@
 //! Takes the calls that are turned away out of what a connection reads.
 
-use super::super::frames::{HEAD_LEN, Head, kind};
+use super::super::frames::{HEAD_LEN, Head, kind, put_head};
 use super::headers::PathTable;
 use super::{Door, Guarded, Refusals};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -248,10 +248,4 @@ impl Sieve {
     fn close(&mut self, stream: u32) {
         self.open.retain(|open| *open != stream);
     }
-}
-
-fn put_head(to: &mut BytesMut, (len, kind, flags): (usize, u8, u8), stream: u32) {
-    to.put_slice(&(len as u32).to_be_bytes()[1..]);
-    to.put_slice(&[kind, flags]);
-    to.put_u32(stream);
 }
