@@ -189,14 +189,15 @@ impl Sieve {
         let is_new = head.stream % 2 == 1 && head.stream > self.passed.max(self.refused);
         let needs = HEAD_LEN + head.len;
         let is_small = head.len <= BLOCK_BYTES_MAX;
-        if !self.is_lost && is_small && !head.leaves_headers_open() && bytes.len() < needs {
+        let can_walk = !self.is_lost && is_small && !head.leaves_headers_open();
+        if can_walk && bytes.len() < needs {
             return Fate::Wait(needs);
         }
-        let walked = if self.is_lost || !is_small || head.leaves_headers_open() {
-            None
-        } else {
+        let walked = if can_walk {
             let block = head.block(&bytes[HEAD_LEN..needs]);
             block.and_then(|block| self.table.walk(block, self.refusals.paths))
+        } else {
+            None
         };
         let Some(walked) = walked else {
             self.is_lost = true;
