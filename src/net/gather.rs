@@ -20,7 +20,7 @@ use super::door::{Guarded, Sieve};
 use super::frames::{kind, put_head};
 use super::guard::{Flooded, Guard};
 use super::turns::Line;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use hold::Hold;
 use pin_project_lite::pin_project;
 use std::cell::RefCell;
@@ -62,9 +62,10 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     /// turned away unread where there is a door.
     pub(super) fn new(
         inner: T,
-        read_ahead: Bytes,
+        read_ahead: &[u8],
         guard: Guard,
-        (line, door): (Line, Option<Guarded>),
+        line: Line,
+        door: Option<Guarded>,
     ) -> Self {
         Self {
             inner,
@@ -231,14 +232,9 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &'static [u8]) -> GatherIo<T> {
+    fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> GatherIo<T> {
         let guard = Guard::new(Notes::default());
-        GatherIo::new(
-            inner,
-            Bytes::from_static(read_ahead),
-            guard,
-            (Line::alone(), None),
-        )
+        GatherIo::new(inner, read_ahead, guard, Line::alone(), None)
     }
 
     #[tokio::test]
