@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// From one swap to the next: room for a swap's window, a quiet one, and the time before each.
+/// From one swap to the next: room for a swap's window, a quiet one, and the time before each (chosen:
+/// a swap may take 6 s beside its load, and a quarter of the period is allowed).
 const PERIOD: Duration = Duration::from_secs(30);
 /// Shortest window: of fewer requests a p99.9 says nothing.
 const WINDOW_MIN: Duration = Duration::from_secs(1);

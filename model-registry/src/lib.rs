@@ -58,7 +58,7 @@ pub use error::{Cause, Error};
 pub use gc::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion, UPLOAD_ABANDONED_AFTER};
 pub use history::{End, History};
 pub use ids::{Nonce, Sha256Digest, UploadId};
-pub use limits::{FetchLimits, Limits, RetryLimits};
+pub use limits::{ADDRESS_BYTES_MAX, FetchLimits, Limits, RetryLimits};
 pub use manifest::{Input, Lineage, Manifest, PartEntry, Tombstone};
 pub use names::{ModelName, PartName, ReplicaId};
 pub use numbers::{RolloutNumber, Version};

@@ -107,8 +107,8 @@ pub(crate) const REPLICA_BYTES_MAX: u64 = 256 << 10;
 pub(crate) const REPLICA_VERSIONS_MAX: usize = 64;
 /// Longest note of a replica, in bytes (fixed by format 1).
 pub(crate) const REPLICA_NOTE_BYTES_MAX: usize = 4_096;
-/// Longest address, in bytes (fixed by format 1: a DNS name and a port).
-pub(crate) const ADDRESS_BYTES_MAX: usize = 256;
+/// Longest address that a replica tells of itself, in bytes (fixed by format 1: a DNS name and a port).
+pub const ADDRESS_BYTES_MAX: usize = 256;
 /// Longest name of a build, in bytes (fixed by format 1).
 pub(crate) const BUILD_BYTES_MAX: usize = 128;
 /// Most files of replicas, gone ones included (chosen: a hundred rolling updates of a hundred pods that

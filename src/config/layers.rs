@@ -3,14 +3,11 @@
 use super::s3;
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
-use hotshelf_registry::{ModelName, Registry, ReplicaId, without_userinfo};
+use hotshelf_registry::{ADDRESS_BYTES_MAX, ModelName, Registry, ReplicaId, without_userinfo};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
-
-/// Longest host with its port, in bytes (fixed by the registry's format).
-const HOST_PORT_BYTES_MAX: usize = 256;
 
 /// Where a text was found, as error messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +222,7 @@ fn is_host_port(text: &str) -> bool {
         return false;
     };
     let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic());
-    is_host && text.len() <= HOST_PORT_BYTES_MAX && port.parse::<u16>().is_ok_and(|port| port > 0)
+    is_host && text.len() <= ADDRESS_BYTES_MAX && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn model_names(text: &str) -> Result<Vec<ModelName>, String> {

@@ -5,7 +5,6 @@ use super::gather::GatherIo;
 use super::guard::{Guard, Notes, Patience, Watch};
 use super::plane::Connected;
 use super::turns::{Line, Turns};
-use bytes::Bytes;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error as _;
@@ -140,12 +139,7 @@ pub(super) async fn serve<S: HttpService>(
         stages,
     };
     let guard = Guard::new(notes.clone());
-    let io = GatherIo::new(
-        stream,
-        Bytes::from_static(PREFACE),
-        guard,
-        (line.clone(), connected.door),
-    );
+    let io = GatherIo::new(stream, PREFACE, guard, line.clone(), connected.door);
     let builder = watched.builder(Turns::new(line.clone(), calls.decided()));
     let end = watched
         .run(builder.serve_connection(TokioIo::new(io), calls))

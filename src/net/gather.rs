@@ -17,10 +17,10 @@
 mod hold;
 
 use super::door::{Guarded, Sieve};
-use super::frames::kind;
+use super::frames::{kind, put_head};
 use super::guard::{Flooded, Guard};
 use super::turns::Line;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use hold::Hold;
 use pin_project_lite::pin_project;
 use std::cell::RefCell;
@@ -62,9 +62,10 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     /// turned away unread where there is a door.
     pub(super) fn new(
         inner: T,
-        read_ahead: Bytes,
+        read_ahead: &[u8],
         guard: Guard,
-        (line, door): (Line, Option<Guarded>),
+        line: Line,
+        door: Option<Guarded>,
     ) -> Self {
         Self {
             inner,
@@ -133,7 +134,7 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     /// Says why, as far as the socket takes it at once, and breaks off.
     fn refuse(mut self: Pin<&mut Self>, cx: &mut Context<'_>, flooded: Flooded) -> io::Error {
         let goodbye = self.as_mut().project().gathered;
-        goodbye.put_slice(&[0, 0, 8, kind::GOAWAY, 0, 0, 0, 0, 0]);
+        put_head(goodbye, (8, kind::GOAWAY, 0), 0);
         goodbye.put_u32(flooded.last_stream);
         goodbye.put_u32(ENHANCE_YOUR_CALM);
         // A peer that does not read need not be told.
@@ -231,14 +232,9 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &'static [u8]) -> GatherIo<T> {
+    fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> GatherIo<T> {
         let guard = Guard::new(Notes::default());
-        GatherIo::new(
-            inner,
-            Bytes::from_static(read_ahead),
-            guard,
-            (Line::alone(), None),
-        )
+        GatherIo::new(inner, read_ahead, guard, Line::alone(), None)
     }
 
     #[tokio::test]

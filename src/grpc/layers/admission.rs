@@ -1,9 +1,11 @@
 //! Turns calls away at once when too many are under way or wait: a caller that is told so within
 //! microseconds can go elsewhere, one that queues cannot.
 //!
-//! Calls under way are counted per listener, those that wait per core (`crate::net::Line`), and in
-//! both nobody takes more places than are left to others. The decision falls when the headers are
-//! there, before the message is read; the refusal is made once and copied.
+//! Calls under way are counted per listener, and of their places (`calls_max`) no connection takes
+//! more than are left to others. Those that wait are counted per core (`crate::net::Line`), and of
+//! the line every connection has the same part, and what others leave of theirs. The decision falls
+//! when the headers are there, before the message is read and, where the door can, before anything is
+//! decoded; the refusal is made once and copied.
 
 use super::calls::CallMetrics;
 use crate::error::CallError;

@@ -1,6 +1,6 @@
 //! Takes the calls that are turned away out of what a connection reads.
 
-use super::super::frames::{HEAD_LEN, Head, kind};
+use super::super::frames::{HEAD_LEN, Head, kind, put_head};
 use super::headers::PathTable;
 use super::{Door, Guarded, Refusals};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -189,14 +189,15 @@ impl Sieve {
         let is_new = head.stream % 2 == 1 && head.stream > self.passed.max(self.refused);
         let needs = HEAD_LEN + head.len;
         let is_small = head.len <= BLOCK_BYTES_MAX;
-        if !self.is_lost && is_small && !head.leaves_headers_open() && bytes.len() < needs {
+        let can_walk = !self.is_lost && is_small && !head.leaves_headers_open();
+        if can_walk && bytes.len() < needs {
             return Fate::Wait(needs);
         }
-        let walked = if self.is_lost || !is_small || head.leaves_headers_open() {
-            None
-        } else {
+        let walked = if can_walk {
             let block = head.block(&bytes[HEAD_LEN..needs]);
             block.and_then(|block| self.table.walk(block, self.refusals.paths))
+        } else {
+            None
         };
         let Some(walked) = walked else {
             self.is_lost = true;
@@ -248,10 +249,4 @@ impl Sieve {
     fn close(&mut self, stream: u32) {
         self.open.retain(|open| *open != stream);
     }
-}
-
-fn put_head(to: &mut BytesMut, (len, kind, flags): (usize, u8, u8), stream: u32) {
-    to.put_slice(&(len as u32).to_be_bytes()[1..]);
-    to.put_slice(&[kind, flags]);
-    to.put_u32(stream);
 }

@@ -16,18 +16,21 @@ const STANDING_AFTER: Duration = Duration::from_millis(500);
 /// refusals come in batches between two calls, some milliseconds of them in a row).
 const WINDOW_NANOS: u64 = 5_000_000;
 const WINDOW_CALLS: usize = 4;
-/// Weight of the newest window in the mean, as a shift.
+/// Weight of the newest window in the mean, as a shift (chosen: a quarter, so that four windows, some
+/// 20 ms, carry two thirds of a change, and no single one much).
 const MEAN_SHIFT: u32 = 2;
 /// No single window says more (chosen: a thread that was not running says nothing of calls).
 const PLACE_NANOS_MAX: u64 = 50_000_000;
-/// Until something was measured.
+/// Until something was measured (chosen: the time of some two answers).
 const PLACE_NANOS_FIRST: u64 = 100_000;
 /// Reads of a connection whose calls were turned away are held back for this long (chosen: the
 /// coarsest step of the timer; refusals then leave by the dozen, and well within 5 ms).
 const HOLD_MIN: Duration = Duration::from_millis(1);
-/// And no longer than this, however much was turned away.
+/// And no longer than this, however much was turned away (chosen: who is held is still read ten times
+/// a second). So each of them costs some time yet, and with many of them the part below is passed:
+/// with how many is reckoned in decision 0011.
 const HOLD_MAX: Duration = Duration::from_millis(100);
-/// Turning away may take one part in so many of a core's time.
+/// Turning away may take one part in so many of a core's time (chosen: four fifths stay for answers).
 const TURNING_AWAY_PART: u64 = 5;
 /// What may be spent at once, in nanoseconds (chosen: the calls that eight connections send at once).
 const AT_ONCE_NANOS: u64 = 2_000_000;
