@@ -207,7 +207,13 @@ async fn killed_and_corrupted(fleet: &Fleet, (one, mut two): (&Server, Server)) 
     let mut two = fleet.start("two").await;
     two.logged("damaged in the cache; fetched again").await;
     two.until_ready().await;
-    until_shown(one, "two", ("serving", 2)).await;
+    until("two's note of its cache", async || {
+        let seen = shown(one, "two")?;
+        let note = seen["held_back_by"].as_str()?;
+        let is_told = note.contains("damaged in the cache and fetched again");
+        (seen["standing"] == "serving" && seen["live_rollout"] == 2 && is_told).then_some(())
+    })
+    .await;
     for (path, bytes) in were {
         assert!(std::fs::read(&path).unwrap() == bytes, "{path:?}");
     }
