@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Points that a connection begins with and never exceeds (chosen: above what any client spends
-/// before its first requests are answered, and little work: some 100 ns for each frame).
-const POINTS_MAX: i64 = 4_000;
+/// before its first requests are answered, and little work: some 100 ns for each frame, of which others
+/// on the core wait for all that come at once).
+const POINTS_MAX: i64 = 1_000;
 /// Points that come back by themselves (chosen: pings and window updates of an idle client are one
 /// or two in a second).
 const POINTS_PER_S: u128 = 400;
