@@ -240,5 +240,6 @@ async fn streams_beyond_the_limit_are_refused_and_the_connection_serves_on() {
     peer.send(&finished).await.unwrap();
     let answer = peer.read.find(|frame| frame.kind == HEADERS).await;
     assert_eq!(answer.stream, 1);
+    drop(peer);
     server.stop().await;
 }

@@ -17,6 +17,9 @@ use crate::store_outage::Store;
 /// Requests per second of those who must notice nothing.
 const RATE: u32 = 100;
 
+/// Lines of a table that is shown every second: those of a minute.
+const LINES_MAX: usize = 500;
+
 /// Told often; a server is lost after three seconds, as buckets tell times in whole ones.
 const QUICK: [(&str, &str); 4] = [
     ("replica-interval-ms", "300"),
@@ -257,6 +260,7 @@ async fn the_command_line_shows_the_fleet_once_as_json_and_again_and_again() {
     other.stop().await;
     let changed = lines
         .map(Result::unwrap)
+        .take(LINES_MAX)
         .find(|line| line.contains("stopped"));
     assert_eq!(changed.unwrap(), "replicas 2: 1 serving, 1 stopped");
     child.kill().unwrap();

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hotshelf::grpc::proto::RecommendRequest;
 
 use crate::harness::frames::{
-    CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    call, call_headers, frame,
+    CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, RST_STREAM, Received, SETTINGS,
+    WINDOW_UPDATE, call, call_headers, frame,
 };
 use crate::harness::{FramePeer, Held, Scrape, Season, Server, Shop, until};
 
@@ -166,6 +166,8 @@ async fn requests_that_are_taken_back_end_their_connection_and_no_other() {
 #[tokio::test]
 async fn requests_taken_back_one_after_the_other_spend_the_budget() {
     let server = server().await;
+    let before = server.held();
+    let healthy = Healthy::start(&server).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     let ping = frame(PING, 0, 0, &[1; 8]);
     let mut stream = 1;
@@ -186,10 +188,13 @@ async fn requests_taken_back_one_after_the_other_spend_the_budget() {
         stream += 2;
         assert!(stream < 2 * FRAMES, "never closed");
     }
+    healthy.stop().await;
     until("frame_flood counted", async || {
         (refused(&server.scrape().await, FLOOD) == 1.0).then_some(())
     })
     .await;
+    drop(peer);
+    server.until_back_to(before, SLACK).await;
     server.stop().await;
 }
 
@@ -203,6 +208,8 @@ async fn calls_of_a_greedy_caller_do_not_push_out_those_of_another() {
         ("calls-max", "64"),
     ];
     let server = Server::serving(&shop, version, &settings).await;
+    server.recommend("u0001").await.unwrap();
+    let before = server.held();
     let healthy = Healthy::start(&server).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     // As many at once as a connection may have, and again when all are answered.
@@ -213,9 +220,8 @@ async fn calls_of_a_greedy_caller_do_not_push_out_those_of_another() {
         let calls: Vec<u8> = ids.flat_map(|id| call(id, RECOMMEND, &request)).collect();
         peer.send(&calls).await.unwrap();
         for _ in 0..streams {
-            peer.read
-                .find(|frame| frame.kind == HEADERS && frame.flags & 1 == 1)
-                .await;
+            let is_end = |frame: &Received| frame.kind == HEADERS && frame.flags & 1 == 1;
+            peer.read.find(is_end).await;
         }
         let window = frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes());
         peer.send(&window).await.unwrap();
@@ -224,6 +230,8 @@ async fn calls_of_a_greedy_caller_do_not_push_out_those_of_another() {
     healthy.stop().await;
     let shed = server.scrape().await.value("hotshelf_grpc_shed_total", &[]);
     assert!(shed.unwrap() > 0.0);
+    drop(peer);
+    server.until_back_to(before, SLACK).await;
     server.stop().await;
 }
 

@@ -7,6 +7,7 @@
 mod boundaries;
 mod documents;
 mod laws;
+mod promises;
 mod source;
 mod tests;
 
@@ -92,6 +93,14 @@ fn work_left_to_do_names_its_issue() {
 #[test]
 fn relative_links_lead_somewhere() {
     holds(|file| documents::links(root(), file));
+}
+
+#[test]
+fn every_failure_that_is_promised_for_has_a_test() {
+    let files = source::files(root());
+    assert!(files.iter().any(|file| file.path == promises::PAGE));
+    let known = promises::Known::of(&files);
+    holds(|file| promises::every_failure_has_a_test(&known, file));
 }
 
 #[test]

@@ -72,6 +72,25 @@ impl Store {
     }
 }
 
+/// The server says that its store is down.
+async fn outage_is_noticed(server: &Server) {
+    until("the server's word on its store", async || {
+        let error = server.status().await.registry_error;
+        (!error.is_empty()).then_some(())
+    })
+    .await;
+}
+
+/// It has given up what it was loading.
+async fn a_load_fails(server: &Server) {
+    until("a load that fails", async || {
+        let failed = [("outcome", "failed"), ("reason", "unavailable")];
+        let loads = server.scrape().await.sum("hotshelf_loads_total", &failed);
+        (loads > 0.0).then_some(())
+    })
+    .await;
+}
+
 /// Answers go on coming.
 async fn answers_come(traffic: &Traffic, version: u64) {
     let before = traffic.answers_of(version);
@@ -88,21 +107,38 @@ async fn a_publish_cut_by_a_killed_store_is_published_or_can_be_repeated_and_los
     };
     let first = store.shop.publish(Season::Spring).await;
     let mut numbers = vec![first.version];
-    for point in [
+    let points = [
         ("PUT", "/parts/", Point::HalfSent),
         ("PUT", "/parts/", Point::Done),
         ("PUT", "/versions/", Point::HalfSent),
         ("PUT", "/versions/", Point::Done),
-    ] {
+    ];
+    // Back while the publisher still tries, or only after it has given up.
+    let outages = points.map(|point| [(point, false), (point, true)]);
+    for (point, is_long) in outages.into_iter().flatten() {
         let (shop, parts, card) = (
             Shop::in_bucket(&store.folder, &store.proxy.endpoint()),
             first.parts.clone(),
             first.card.clone(),
         );
-        let publishing = tokio::spawn(async move { shop.try_publish_parts(&parts, &card).await });
-        store.kill_at(point, async || {}).await;
-        let number = match publishing.await.unwrap() {
-            Ok(number) => number,
+        let publish = async move { shop.try_publish_parts(&parts, &card).await };
+        let mut publishing = tokio::spawn(publish);
+        let mut given_up = None;
+        let meanwhile = async || {
+            if is_long {
+                given_up = Some((&mut publishing).await);
+            }
+        };
+        store.kill_at(point, meanwhile).await;
+        let ended = match given_up {
+            Some(given_up) => given_up,
+            None => publishing.await,
+        };
+        let number = match ended.unwrap() {
+            Ok(number) => {
+                assert!(!is_long, "{point:?}: published without a store");
+                number
+            }
             Err(error) => {
                 assert!(error.is_retryable(), "{point:?}: {error}");
                 store.shop.publish_parts(&first.parts, &first.card).await
@@ -133,7 +169,7 @@ async fn a_store_killed_during_fetch_and_reload_fails_no_request() {
     reload_through_outages(&mut store, [&spring, &autumn]).await;
 }
 
-/// Version 1 is live; 2 is fetched while the store dies; 1 is recorded again while it dies.
+/// Version 1 is live; 2 is fetched while the store dies; both are recorded again while it dies.
 #[allow(
     clippy::print_stdout,
     reason = "figures, for whoever asks with --nocapture"
@@ -147,12 +183,28 @@ async fn reload_through_outages(store: &mut Store, [one, other]: [&Model; 2]) {
     // Loads are tried again soon.
     let server = Server::serving(&store.shop, 1, &[("retry-first-ms", "100")]).await;
     let traffic = Traffic::start(server.data, users, RATE);
-    for (point, from, to) in [
-        (("GET", "als.safetensors", Point::HalfAnswered), 1, 2),
-        (("PUT", "/rollouts/", Point::HalfSent), 2, 1),
-        (("PUT", "/rollouts/", Point::Done), 1, 2),
-    ] {
-        let cut = store.kill_at(point, async || answers_come(&traffic, from).await);
+    let fetch = ("GET", "als.safetensors", Point::HalfAnswered);
+    let half = ("PUT", "/rollouts/", Point::HalfSent);
+    let done = ("PUT", "/rollouts/", Point::Done);
+    // The store is back before anybody has given up, or only after the server says that it is gone.
+    let outages = [
+        (fetch, true, 1, 2),
+        (half, false, 2, 1),
+        (done, false, 1, 2),
+        (half, true, 2, 1),
+        (done, true, 1, 2),
+    ];
+    for (point, is_long, from, to) in outages {
+        let meanwhile = async || {
+            if point == fetch {
+                a_load_fails(&server).await;
+            }
+            if is_long {
+                outage_is_noticed(&server).await;
+            }
+            answers_come(&traffic, from).await;
+        };
+        let cut = store.kill_at(point, meanwhile);
         let (reloaded, ()) = tokio::join!(server.reload(to), cut);
         if let Err(refused) = reloaded {
             let codes = [Code::Unavailable, Code::FailedPrecondition, Code::Aborted];
@@ -169,7 +221,12 @@ async fn reload_through_outages(store: &mut Store, [one, other]: [&Model; 2]) {
     println!("{} requests in {:?}", seen.requests(), seen.lasted);
     seen.assert_all_answered();
     seen.assert_computed_by(&BTreeMap::from([(1, one), (2, other)]));
-    assert_eq!(store.direct.rollouts().len(), 4, "each decision once");
+    let decisions = 1 + outages.len();
+    assert_eq!(
+        store.direct.rollouts().len(),
+        decisions,
+        "each decision once"
+    );
     server.stop().await;
 }
 
@@ -181,6 +238,13 @@ async fn a_server_proves_its_store_once_that_can_be_reached() {
     let spring = store.shop.publish(Season::Spring).await.version;
     store.s3.kill();
     let server = Server::start(&store.shop, &[]).await;
+    // By then the first attempt at a proof is over, too.
+    until("several looks in vain", async || {
+        let errors = server.scrape().await;
+        let errors = errors.value("hotshelf_registry_errors_total", &[("model", MODEL)]);
+        (errors >= Some(4.0)).then_some(())
+    })
+    .await;
     assert_eq!(server.status().await.registry_writing, "unproven");
     assert_ne!(writable(&server).await, Some(1.0));
     store.s3.start().await;

@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use hotshelf::grpc::proto::{RecommendRequest, RecommendResponse};
+use tokio::time::timeout;
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
 
 use crate::harness::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, call,
-    call_headers, frame, header, message,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, Received,
+    WINDOW_UPDATE, call, call_headers, frame, header, message,
 };
-use crate::harness::{FramePeer, RawConnection, Season, Server, Shop, error_reason, until};
+use crate::harness::{
+    FramePeer, PATIENCE, RawConnection, Scrape, Season, Server, Shop, error_reason, until,
+};
 
+/// A setting of HTTP/2, and a code of its resets.
+const INITIAL_WINDOW_SIZE: u16 = 4;
+const REFUSED_STREAM: u8 = 7;
 const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 async fn server(settings: &[(&str, &str)]) -> Server {
     let shop = Shop::new();
@@ -77,14 +85,17 @@ async fn a_message_that_drips_ends_with_its_call_and_not_with_its_connection() {
         .await
         .sum("hotshelf_grpc_calls_total", &labels);
     assert_eq!(late, 1.0);
+    drop(peer);
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not() {
     let server = server(&[("idle-timeout-ms", "1000")]).await;
-    let mut watch = server.watch_health().await;
-    watch.message().await.unwrap().unwrap();
+    let mut watcher = FramePeer::open(server.data, &[]).await;
+    let watch = call(1, WATCH, &HealthCheckRequest::default());
+    watcher.send(&watch).await.unwrap();
+    watcher.read.find(|frame| frame.kind == DATA).await;
     // Nothing was ever asked on this one.
     let mut silent = FramePeer::open(server.data, &[]).await;
     let goodbye = silent.read.find(|frame| frame.kind == GOAWAY).await;
@@ -105,7 +116,12 @@ async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not()
     let open = server.scrape().await;
     let open = open.value("hotshelf_net_connections", &[("listener", "data")]);
     assert_eq!(open, Some(1.0), "the watcher's");
-    drop(watch);
+    // It came before both, and has not been told to leave: the answer to its ping is all that it reads.
+    let own = [1; 8];
+    watcher.send(&frame(PING, 0, 0, &own)).await.unwrap();
+    let is_it = |frame: &Received| frame.kind == GOAWAY || frame.payload == own;
+    assert_eq!(watcher.read.find(is_it).await.kind, PING);
+    drop(watcher);
     server.stop().await;
 }
 
@@ -115,28 +131,76 @@ async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
     let server = server(&settings).await;
     server.recommend("u0001").await.unwrap();
     let before = server.held();
-    let initial_window_size = 4;
-    for (closed, window) in [(1.0, 0), (2.0, 1), (3.0, 65_535)] {
-        let mut peer = FramePeer::open(server.data, &[(initial_window_size, window)]).await;
+    for (closed, window, refused) in [(1.0, 0, Some(50)), (2.0, 1, Some(50)), (3.0, 65_535, None)] {
+        let mut peer = FramePeer::open(server.data, &[(INITIAL_WINDOW_SIZE, window)]).await;
         // The connection's own window is spent before these are all answered.
-        let many = RecommendRequest {
-            n: Some(100),
-            ..somebody()
-        };
-        let ids = (0..100).map(|turn| 2 * turn + 1);
-        let calls: Vec<u8> = ids.flat_map(|id| call(id, RECOMMEND, &many)).collect();
-        peer.send(&calls).await.unwrap();
+        peer.send(&long_calls(0..150)).await.unwrap();
+        let mut resets = 0;
+        while let Some(frame) = peer.read.next().await {
+            resets += usize::from(frame.kind == RST_STREAM && frame.payload[3] == REFUSED_STREAM);
+        }
+        // While nothing of an answer is taken, no more than a hundred wait.
+        assert!(refused.is_none_or(|refused| refused == resets), "{resets}");
         until_closed_for(&server, "unread_answers", closed).await;
-        peer.read.until_closed().await;
         server.until_back_to(before, 24 << 20).await;
     }
     assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
     server.stop().await;
 }
 
+/// As much as a message may say that is answered at length.
+fn long_calls(numbers: std::ops::Range<u32>) -> Vec<u8> {
+    let many = RecommendRequest {
+        n: Some(100),
+        ..somebody()
+    };
+    let ids = numbers.map(|number| 2 * number + 1);
+    ids.flat_map(|id| call(id, RECOMMEND, &many)).collect()
+}
+
+/// Its windows are as wide as can be, and what fills is the socket.
+#[tokio::test]
+async fn a_socket_that_nobody_reads_ends_its_connection() {
+    let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
+    let server = server(&settings).await;
+    server.recommend("u0001").await.unwrap();
+    let before = server.held();
+    let widest = (1 << 31) - 1;
+    let wide = [(INITIAL_WINDOW_SIZE, widest)];
+    let mut peer = FramePeer::with_small_buffer(server.data, &wide).await;
+    let more = frame(WINDOW_UPDATE, 0, 0, &(widest - 65_535).to_be_bytes());
+    peer.send(&more).await.unwrap();
+    let closed = |scrape: &Scrape| {
+        let labels = [("listener", "data"), ("reason", "unread_answers")];
+        scrape.value("hotshelf_net_connections_refused_total", &labels) == Some(1.0)
+    };
+    let answered = |scrape: &Scrape| scrape.sum("hotshelf_version_requests_total", &[]);
+    let first = answered(&server.scrape().await);
+    let mut sent = 0;
+    while !closed(&server.scrape().await) {
+        // One hundred after the other, until the system takes no more of their answers.
+        if peer.send(&long_calls(sent..sent + 100)).await.is_err() {
+            break;
+        }
+        sent += 100;
+        until("their answers or the end", async || {
+            let scrape = server.scrape().await;
+            let is_done = answered(&scrape) - first >= f64::from(sent);
+            (is_done || closed(&scrape)).then_some(())
+        })
+        .await;
+    }
+    until_closed_for(&server, "unread_answers", 1.0).await;
+    drop(peer);
+    server.until_back_to(before, 24 << 20).await;
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn impatient_calls_are_answered_once_each_and_leave_nothing_behind() {
-    let server = server(&[("calls-max", "64")]).await;
+    // The server's own limit is far off, so that the callers' deadlines alone end calls.
+    let settings = [("calls-max", "64"), ("call-timeout-ms", "3600000")];
+    let server = server(&settings).await;
     let before = server.held();
     let mut client = server.recommender().await;
     let mut codes = Vec::new();
@@ -156,7 +220,8 @@ async fn impatient_calls_are_answered_once_each_and_leave_nothing_behind() {
     let mut connection = RawConnection::open(server.data).await;
     for _ in 0..200 {
         let call = connection.begin(RECOMMEND, Some("1m")).await;
-        let late = call.answer::<RecommendResponse>().await.unwrap_err();
+        let late = timeout(PATIENCE, call.answer::<RecommendResponse>()).await;
+        let late = late.expect("a deadline that is kept").unwrap_err();
         assert_eq!(late["grpc-status"], "4", "{late:?}");
     }
     drop((client, connection));
@@ -168,18 +233,28 @@ async fn impatient_calls_are_answered_once_each_and_leave_nothing_behind() {
 #[tokio::test]
 async fn a_deadline_that_is_over_is_said_and_nothing_is_computed() {
     let server = server(&[]).await;
-    let mut connection = RawConnection::open(server.data).await;
+    let mut peer = FramePeer::open(server.data, &[]).await;
     let computed = async || {
         let scrape = server.scrape().await;
         scrape.sum("hotshelf_version_requests_total", &[])
     };
     let before = computed().await;
-    for timeout in ["0n", "1n", "0H"] {
-        let call = connection.begin(RECOMMEND, Some(timeout)).await;
-        let late = call.finish::<RecommendResponse>(&somebody()).await;
-        assert_eq!(late.unwrap_err()["grpc-status"], "4", "{timeout}");
+    let timeouts = ["0n", "1n", "0H"];
+    for (stream, timeout) in [1, 3, 5].into_iter().zip(timeouts) {
+        // The message is there with the headers: nothing but the deadline keeps it from an answer.
+        let headers = [call_headers(RECOMMEND), header("grpc-timeout", timeout)].concat();
+        let open = frame(HEADERS, END_HEADERS, stream, &headers);
+        let body = frame(DATA, END_STREAM, stream, &message(&somebody()));
+        peer.send(&[open, body].concat()).await.unwrap();
+        let refused = peer.read.find(|frame| frame.stream == stream).await;
+        assert_eq!((refused.kind, refused.flags), (HEADERS, 5), "{timeout}");
     }
+    let labels = [("listener", "data"), ("code", "DEADLINE_EXCEEDED")];
+    let scrape = server.scrape().await;
+    let late = scrape.sum("hotshelf_grpc_calls_total", &labels);
+    assert_eq!(late, timeouts.len() as f64);
     assert_eq!(computed().await, before);
+    drop(peer);
     server.stop().await;
 }
 
@@ -187,17 +262,18 @@ async fn a_deadline_that_is_over_is_said_and_nothing_is_computed() {
 async fn compressed_and_overlong_messages_are_refused_before_they_are_unpacked() {
     let server = server(&[]).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
-    // Four gigabytes are announced, and none is made room for.
-    let before = server.held().anonymous;
+    // Four gigabytes are announced, and none is made room for, touched or not.
+    let before = server.peak_address_bytes();
     let open = frame(HEADERS, END_HEADERS, 3, &call_headers(RECOMMEND));
     let announced = frame(DATA, 0, 3, &[0, 0xff, 0xff, 0xff, 0xff]);
     peer.send(&[open, announced].concat()).await.unwrap();
     let refused = peer.read.find(|frame| frame.stream == 3).await;
     assert_eq!(refused.kind, HEADERS);
-    assert!(server.held().anonymous < before + (24 << 20));
+    assert!(server.peak_address_bytes() < before + (4 << 30));
     let labels = [("listener", "data"), ("code", "OUT_OF_RANGE")];
     let scrape = server.scrape().await;
     assert_eq!(scrape.sum("hotshelf_grpc_calls_total", &labels), 1.0);
+    drop(peer);
     let mut connection = RawConnection::open(server.data).await;
     let gzip = [("grpc-encoding", "gzip")];
     let compressed = connection.begin_with(RECOMMEND, &gzip).await;
@@ -208,22 +284,44 @@ async fn compressed_and_overlong_messages_are_refused_before_they_are_unpacked()
     server.stop().await;
 }
 
+/// What a peer hears of its call; codes are those of HTTP/2 (RFC 9113, section 7).
+#[derive(Debug, PartialEq)]
+enum Said {
+    Answer,
+    Refusal,
+    Reset(u8),
+    Goodbye(u8),
+}
+
 #[tokio::test]
 async fn strange_headers_cost_their_call_or_their_connection_and_no_other() {
     let server = server(&[]).await;
     let twice = ["grpc-timeout", "content-type", "te", "user-agent"];
     let twice = twice.map(|name| [header(name, "1S"), header(name, "\t~")].concat());
-    let mut large = header("x-large", &"v".repeat(4_000)).repeat(5);
-    large.truncate(16_384 - 200);
     let huge = header("x-huge", &"v".repeat(15_000));
-    for (name, more) in [
-        ("twice", twice.concat()),
-        ("four thousand", header("x", "y").repeat(2_000)),
-        ("no text", vec![0, 1, b'x', 3, 0xff, 0x80, 0xfe]),
-        ("upper case", header("X-Upper", "y")),
-        ("a line break", header("x-break", "a\r\nb: c")),
-        ("connection", header("connection", "close")),
-        ("too large", [huge.clone(), huge].concat()),
+    let thousands = header("x", "y").repeat(2_000);
+    let too_large = [huge.clone(), huge].concat();
+    let (broken, calm) = (1, 11);
+    for (name, more, expected) in [
+        ("twice", twice.concat(), Said::Reset(broken)),
+        ("two thousand", thousands, Said::Goodbye(calm)),
+        (
+            "no text",
+            vec![0, 1, b'x', 3, 0xff, 0x80, 0xfe],
+            Said::Answer,
+        ),
+        ("upper case", header("X-Upper", "y"), Said::Goodbye(broken)),
+        (
+            "a line break",
+            header("x-break", "a\r\nb: c"),
+            Said::Goodbye(broken),
+        ),
+        (
+            "connection",
+            header("connection", "close"),
+            Said::Reset(broken),
+        ),
+        ("too large", too_large, Said::Refusal),
     ] {
         let mut peer = FramePeer::open(server.data, &[]).await;
         let block = [call_headers(RECOMMEND), more].concat();
@@ -236,11 +334,15 @@ async fn strange_headers_cost_their_call_or_their_connection_and_no_other() {
         }
         let body = frame(DATA, END_STREAM, 1, &message(&somebody()));
         peer.send(&[frames, body].concat()).await.unwrap();
-        // An answer, a reset or a goodbye: whatever it is, it comes.
-        let said = peer
-            .read
-            .find(|frame| frame.stream == 1 || frame.kind == GOAWAY);
-        said.await;
+        let is_it = |frame: &Received| frame.stream == 1 || frame.kind == GOAWAY;
+        let said = peer.read.find(is_it).await;
+        let said = match said.kind {
+            RST_STREAM => Said::Reset(said.payload[3]),
+            GOAWAY => Said::Goodbye(said.payload[7]),
+            _ if said.flags & END_STREAM == 0 => Said::Answer,
+            _ => Said::Refusal,
+        };
+        assert_eq!(said, expected, "{name}");
         assert_eq!(
             server.recommend("u0001").await.unwrap().version,
             1,

@@ -13,8 +13,12 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// There is a bucket, and this is not in it.
     pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Store(StoreError::NotFound { .. }))
+        match self {
+            Self::Store(StoreError::NotFound { source, .. }) => !is_of_the_bucket(source.as_ref()),
+            _ => false,
+        }
     }
 
     /// Something is there already; servers say it in two ways.
@@ -46,6 +50,12 @@ fn is_conflict(error: &StoreError) -> bool {
 /// type for failed requests, so that only the text tells.
 fn is_undecided(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref::<StoreError>().is_none() && cause.to_string().contains(": 409 Conflict")
+}
+
+/// A bucket that is not there says nothing of what is in it. The client takes its 404 for that of an
+/// object, so that here, too, only the text tells.
+fn is_of_the_bucket(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.to_string().contains("<Code>NoSuchBucket</Code>")
 }
 
 /// The same call would get the same answer.

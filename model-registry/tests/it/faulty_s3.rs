@@ -208,7 +208,11 @@ async fn damaged(answer: Response<Body>, fault: Fault) -> io::Result<Response<Bo
     let half = stream::once(async move { Ok(half) });
     let body = match fault {
         Fault::Truncate => {
-            let cut = stream::once(async { Err(io::Error::other("told to cut")) });
+            let cut = stream::once(async {
+                // The half leaves first: an error at once would end the connection before it.
+                tokio::task::yield_now().await;
+                Err(io::Error::other("told to cut"))
+            });
             StreamingBlob::wrap(half.chain(cut))
         }
         Fault::StallHalfway => StreamingBlob::wrap(half.chain(stream::pending())),

@@ -120,9 +120,10 @@ impl Shared {
 /// Whether the transport says so and no server: it may be asked of another.
 fn is_gone(error: &ClientError) -> bool {
     match error {
-        // A server's own refusal has a reason of its own.
+        // A server's own refusal has a reason of its own. CANCELLED is what the transport says of a
+        // request that its connection did not live to send; nobody here takes one back.
         ClientError::Refused { code, reason, .. } => {
-            code == reason && ["UNAVAILABLE", "UNKNOWN"].contains(code)
+            code == reason && ["UNAVAILABLE", "UNKNOWN", "CANCELLED"].contains(code)
         }
         ClientError::Address { .. } | ClientError::Unreachable { .. } => false,
     }
@@ -225,6 +226,7 @@ mod tests {
         };
         assert!(is_gone(&refused("UNAVAILABLE", "UNAVAILABLE")));
         assert!(is_gone(&refused("UNKNOWN", "UNKNOWN")));
+        assert!(is_gone(&refused("CANCELLED", "CANCELLED")));
         assert!(!is_gone(&refused("UNAVAILABLE", "OVERLOADED")));
         assert!(!is_gone(&refused("INTERNAL", "INTERNAL")));
     }

@@ -235,6 +235,26 @@ fn candidates_as_bad_as_tolerated_are_called_bad_no_oftener_than_promised() {
     assert!(beyond_20 * 1_000 > tests, "{beyond_20} of {tests}");
 }
 
+/// Thirty times as many people as above: enough to see what is tolerated.
+#[test]
+fn what_is_tolerated_is_seen_and_called_good() {
+    const RAMPS: usize = 20;
+    let harm = settings().rules.map(|rule| rule.tolerance);
+    let mut busy = World {
+        people_per_s: 300.0,
+        ..world(harm)
+    };
+    let breached = |world: &World| alarms(&ramps(world, 5_000..5_000 + RAMPS as u64))[0];
+    assert_eq!(breached(&busy), 0, "as bad as tolerated");
+    let rules = busy.settings.rules.iter_mut();
+    rules.for_each(|rule| rule.tolerance = 0.0);
+    assert_eq!(
+        breached(&busy),
+        RAMPS,
+        "the same where nothing is tolerated"
+    );
+}
+
 /// The seconds at which ramps first find a breach, in order, and how many people of the candidate the
 /// finder had met; ramps that find none are left out.
 fn finds<'a>(firsts: impl Iterator<Item = Option<&'a Found>>) -> Vec<(u64, u64)> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::wait::PATIENCE;
 
@@ -115,7 +115,17 @@ pub(crate) struct FrameReader(OwnedReadHalf);
 impl FramePeer {
     /// Connects, and says what every client says first, with these settings.
     pub(crate) async fn open(to: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let stream = TcpStream::connect(to).await.unwrap();
+        Self::over(TcpStream::connect(to).await.unwrap(), settings).await
+    }
+
+    /// The same, with as little room for what it does not read as the system gives.
+    pub(crate) async fn with_small_buffer(to: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(1).unwrap();
+        Self::over(socket.connect(to).await.unwrap(), settings).await
+    }
+
+    async fn over(stream: TcpStream, settings: &[(u16, u32)]) -> Self {
         stream.set_nodelay(true).unwrap();
         let (read, write) = stream.into_split();
         let mut peer = Self {

@@ -32,6 +32,11 @@ impl Server {
         self.memory_bytes("VmHWM:")
     }
 
+    /// The most addresses that it had at once so far, whether it touched what is behind them or not.
+    pub(crate) fn peak_address_bytes(&self) -> u64 {
+        self.memory_bytes("VmPeak:")
+    }
+
     /// A line of its status that is in kB.
     fn memory_bytes(&self, line: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();

@@ -2,7 +2,7 @@
 
 use super::laws::{self, Breach};
 use super::source::{self, SourceFile, paths, views};
-use super::{boundaries, documents, root};
+use super::{boundaries, documents, promises, root};
 
 type Law = fn(&SourceFile) -> Vec<Breach>;
 
@@ -327,4 +327,52 @@ fn without_git_the_disk_is_walked() {
         .map(|f| f.path)
         .collect();
     assert_eq!(found, ["a.rs", "c/d.md"]);
+}
+
+#[test]
+fn tests_have_the_names_that_cargo_gives_them() {
+    let text = "
+mod outside;
+fn helper() {}
+#[test]
+fn plain() {}
+#[tokio::test(flavor = \"multi_thread\")]
+#[allow(unused)]
+async fn slow() {}
+mod inside {
+    #[test]
+    fn deep() {}
+}
+// #[test]
+fn no_test() {}
+";
+    for (path, module) in [
+        ("tests/it/shop/rows.rs", "shop::rows"),
+        ("model/src/shop/mod.rs", "shop"),
+        ("src/shop.rs", "shop"),
+    ] {
+        let tests = promises::tests(&SourceFile::new(path, text));
+        let names = ["plain", "slow", "inside::deep"].map(|name| format!("{module}::{name}"));
+        assert_eq!(tests, names);
+    }
+}
+
+#[test]
+fn rows_without_a_test_that_is_there_are_found() {
+    let known = promises::Known::of(&[
+        SourceFile::new("tests/it/a.rs", "#[test]\nfn b() {}"),
+        SourceFile::new("bench/c", ""),
+    ]);
+    let broken = |row: &str| {
+        let page = format!("| Failure | Promise | Test | Measured |\n|---|---|---|---|\n{row}");
+        let page = SourceFile::new(promises::PAGE, &page);
+        promises::every_failure_has_a_test(&known, &page).len()
+    };
+    for good in ["`a::b`", "`a::*`", "`a::b`, `bench/c`", "the same"] {
+        assert_eq!(broken(&format!("| x | y | {good} | z |")), 0, "{good}");
+    }
+    for bad in ["`b`", "`a::bb`", "`c::*`", "`bench/d`", "", "none yet"] {
+        assert_eq!(broken(&format!("| x | y | {bad} | z |")), 1, "{bad}");
+    }
+    assert_eq!(broken("| x | y | `a::b` z |"), 1, "a column is missing");
 }
