@@ -70,7 +70,7 @@ pub use replicas::{REPLICA_GONE_AFTER, ReplicaState, ReplicaVersion, SeenReplica
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
 pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo};
-pub use seal::LocalParts;
+pub use seal::{Damaged, LocalParts};
 pub use split::bucket;
 pub use versions::{VersionEntry, VersionState};
 

@@ -254,7 +254,7 @@ impl Shop {
         let manifest = self.manifest(version).await;
         let folder = tempfile::tempdir().unwrap();
         let cache = CacheDir::open(folder.path()).unwrap();
-        let local = self.registry.fetch(&manifest, &cache).await.unwrap();
+        let mut local = self.registry.fetch(&manifest, &cache).await.unwrap();
         let parts = local.seal(&mut |_| {}).unwrap();
         let card: ModelCard = serde_json::from_value(manifest.card).unwrap();
         Model::unpack(&card, &parts, &mut |_| {}).unwrap()
