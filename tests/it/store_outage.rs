@@ -17,7 +17,7 @@ use crate::harness::{
 use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
 
-mod proxy;
+pub(crate) mod proxy;
 
 use proxy::{Point, Proxy};
 

@@ -20,7 +20,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// Where a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Point {
+pub(crate) enum Point {
     /// Half of its body has reached the server.
     HalfSent,
     /// The server has done it; nothing of the answer has reached the client.
@@ -86,7 +86,7 @@ impl Proxy {
     }
 
     /// Holds the next such request.
-    pub(super) fn hold(&self, method: &'static str, part: &str, point: Point) {
+    pub(crate) fn hold(&self, method: &'static str, part: &str, point: Point) {
         let part = part.to_owned();
         *self.shared.held.lock().unwrap() = Some(Held {
             method,
@@ -96,13 +96,13 @@ impl Proxy {
     }
 
     /// Returns when it is held.
-    pub(super) async fn reached(&mut self) {
+    pub(crate) async fn reached(&mut self) {
         let reached = tokio::time::timeout(crate::harness::PATIENCE, self.reached.recv()).await;
         reached.expect("no such request came").unwrap();
     }
 
     /// Ends the connection of whatever is held.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.shared.released.send_modify(|count| *count += 1);
     }
 
