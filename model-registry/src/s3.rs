@@ -6,9 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod authorities;
 mod client;
 mod variables;
 
+pub use authorities::S3Authorities;
 pub(crate) use client::{bucket_of_url, client};
 
 /// Where the service is and who asks. A default one says nothing: Amazon's own service, in
@@ -21,6 +23,8 @@ pub struct S3Options {
     pub region: Option<S3Region>,
     /// Where the bucket's name stands.
     pub path_style: PathStyle,
+    /// Who is trusted to say which server is the service, beside those whom the system trusts.
+    pub authorities: Option<S3Authorities>,
     /// Who asks.
     pub credentials: Option<S3Credentials>,
 }

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+pub(crate) mod authority;
 #[allow(dead_code, reason = "shared with the registry's tests")]
 mod rule;
 #[allow(dead_code, reason = "shared with the registry's tests")]
