@@ -68,6 +68,18 @@ impl S3Endpoint {
         }
     }
 
+    /// For what carries a secret that no signature hides.
+    fn parse_https(field: &'static str, text: &str) -> Result<Self, Error> {
+        match Self::parse(field, text)? {
+            endpoint if endpoint.is_http => Err(Error::invalid(
+                field,
+                without_userinfo(text),
+                "https://host, a port may follow: a token is shown there",
+            )),
+            endpoint => Ok(endpoint),
+        }
+    }
+
     const fn scheme(&self) -> &'static str {
         if self.is_http { "http" } else { "https" }
     }
@@ -165,6 +177,8 @@ pub enum S3Credentials {
         token_file: PathBuf,
         /// The session's name in audit logs.
         session_name: Option<String>,
+        /// The service that gives the role, spoken to by TLS alone; Amazon's in the region if `None`.
+        sts_endpoint: Option<S3Endpoint>,
     },
     /// Asked of the container's agent: a path on ECS.
     ContainerRelative {
@@ -190,11 +204,13 @@ impl fmt::Debug for S3Credentials {
             Self::WebIdentity {
                 role_arn,
                 token_file,
+                sts_endpoint,
                 ..
             } => f
                 .debug_struct("WebIdentity")
                 .field("role_arn", role_arn)
                 .field("token_file", token_file)
+                .field("sts_endpoint", sts_endpoint)
                 .finish_non_exhaustive(),
             Self::ContainerRelative { uri } => f
                 .debug_struct("ContainerRelative")

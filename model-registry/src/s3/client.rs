@@ -123,14 +123,18 @@ fn identified(builder: AmazonS3Builder, credentials: &S3Credentials) -> AmazonS3
             role_arn,
             token_file,
             session_name,
+            sts_endpoint,
         } => {
-            let builder = builder
+            let mut builder = builder
                 .with_config(Key::RoleArn, role_arn)
                 .with_config(Key::WebIdentityTokenFile, token_file.to_string_lossy());
-            match session_name {
-                Some(name) => builder.with_config(Key::RoleSessionName, name),
-                None => builder,
+            if let Some(name) = session_name {
+                builder = builder.with_config(Key::RoleSessionName, name);
             }
+            if let Some(endpoint) = sts_endpoint {
+                builder = builder.with_config(Key::StsEndpoint, endpoint.to_string());
+            }
+            builder
         }
         S3Credentials::ContainerRelative { uri } => {
             builder.with_config(Key::ContainerCredentialsRelativeUri, uri)

@@ -30,3 +30,4 @@ mod s3_tls;
 mod s3_uploads;
 mod seed;
 mod shop;
+mod web_identity;

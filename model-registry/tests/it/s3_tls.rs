@@ -50,7 +50,7 @@ impl Https {
 }
 
 /// The message with those of its causes.
-fn in_full(error: &Error) -> String {
+pub(crate) fn in_full(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
