@@ -36,7 +36,7 @@ pub enum Error {
         what: String,
         /// What was expected and what was found.
         why: String,
-        /// The damaged copy was a cached one and is deleted by now: fetching again can help.
+        /// The damaged copy is deleted by now and was no second one: fetching again can help.
         is_refetchable: bool,
         /// The parser's own words.
         #[source]

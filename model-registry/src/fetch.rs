@@ -5,7 +5,7 @@
 
 use crate::cache::{Partial, failed, space};
 use crate::manifest::described;
-use crate::seal::{LocalPart, LocalParts};
+use crate::seal::{FETCHES_MAX, LocalPart, LocalParts};
 use crate::{CacheDir, Error, FetchLimits, Manifest, PartEntry, Registry};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -34,26 +34,57 @@ impl Registry {
     pub async fn fetch(&self, manifest: &Manifest, cache: &CacheDir) -> Result<LocalParts, Error> {
         manifest.check(self.limits().part_bytes_max)?;
         let folder = cache.upload_folder(manifest);
+        let mut local = LocalParts {
+            version: described(&manifest.model, manifest.version),
+            parts: Vec::with_capacity(manifest.parts.len()),
+            fetches_max: self.limits().retry.tries.clamp(1, FETCHES_MAX),
+        };
+        let mut missing = Vec::new();
+        for (at, part) in manifest.parts.iter().enumerate() {
+            let path = folder.join(part.name.as_str());
+            if !has_size(&path, part.size_bytes).await? {
+                missing.push(at);
+            }
+            local.parts.push(LocalPart::new(part.clone(), path));
+        }
+        self.fill(manifest, cache, (&mut local, &missing)).await?;
+        Ok(local)
+    }
+
+    /// Downloads once more, from their first byte, the parts that [`LocalParts::seal`] refused; nothing
+    /// is left of what was refused. Sealing has to follow, of all parts.
+    ///
+    /// # Errors
+    /// As of [`Registry::fetch`].
+    pub async fn fetch_again(
+        &self,
+        manifest: &Manifest,
+        cache: &CacheDir,
+        local: &mut LocalParts,
+    ) -> Result<(), Error> {
+        let parts = local.parts.iter().enumerate();
+        let refused = parts.filter(|(_, part)| part.is_refused);
+        let refused: Vec<usize> = refused.map(|(at, _)| at).collect();
+        self.fill(manifest, cache, (local, &refused)).await
+    }
+
+    /// Downloads these of the parts.
+    async fn fill(
+        &self,
+        manifest: &Manifest,
+        cache: &CacheDir,
+        (local, missing): (&mut LocalParts, &[usize]),
+    ) -> Result<(), Error> {
+        let folder = cache.upload_folder(manifest);
         let created = tokio::fs::create_dir_all(&folder).await;
         created.map_err(|source| failed("creating", &folder, source))?;
-        let version = described(&manifest.model, manifest.version);
-        let mut parts = Vec::with_capacity(manifest.parts.len());
-        for part in &manifest.parts {
-            let path = folder.join(part.name.as_str());
-            let is_reused = has_size(&path, part.size_bytes).await?;
-            parts.push(LocalPart {
-                entry: part.clone(),
-                path,
-                is_reused,
-            });
-        }
-        let missing = parts.iter().filter(|part| !part.is_reused);
-        let sizes = missing.clone().map(|part| part.entry.size_bytes);
-        space::check(&folder, sizes.fold(0, u64::saturating_add), &version)?;
+        let sizes = missing.iter().map(|at| local.parts[*at].entry.size_bytes);
+        let need_bytes = sizes.fold(0, u64::saturating_add);
+        space::check(&folder, need_bytes, &local.version)?;
         let mut downloads = Vec::new();
         for LocalPart {
             entry: part, path, ..
-        } in missing
+        } in missing.iter().map(|at| &local.parts[*at])
         {
             let file = Partial::create(path, self.store().random.nonce()?)?;
             downloads.push(Some(Download {
@@ -63,7 +94,13 @@ impl Registry {
             }));
         }
         self.download(manifest, &mut downloads).await?;
-        Ok(LocalParts { version, parts })
+        drop(downloads);
+        for at in missing {
+            let part = &mut local.parts[*at];
+            part.is_refused = false;
+            part.fetches += 1;
+        }
+        Ok(())
     }
 
     /// Fills the files and finishes each as soon as nothing of it is missing.

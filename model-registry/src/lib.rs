@@ -69,8 +69,10 @@ pub use registry::{Options, Registry};
 pub use replicas::{REPLICA_GONE_AFTER, ReplicaState, ReplicaVersion, SeenReplica, Told};
 pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
 pub use rollout_log::{RolloutLog, Seen};
-pub use s3::{PathStyle, S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo};
-pub use seal::LocalParts;
+pub use s3::{
+    PathStyle, S3Authorities, S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo,
+};
+pub use seal::{Damaged, LocalParts};
 pub use split::bucket;
 pub use versions::{VersionEntry, VersionState};
 

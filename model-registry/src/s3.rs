@@ -6,9 +6,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod authorities;
 mod client;
 mod variables;
 
+pub use authorities::S3Authorities;
 pub(crate) use client::{bucket_of_url, client};
 
 /// Where the service is and who asks. A default one says nothing: Amazon's own service, in
@@ -21,6 +23,8 @@ pub struct S3Options {
     pub region: Option<S3Region>,
     /// Where the bucket's name stands.
     pub path_style: PathStyle,
+    /// Who is trusted to say which server is the service, beside those whom the system trusts.
+    pub authorities: Option<S3Authorities>,
     /// Who asks.
     pub credentials: Option<S3Credentials>,
 }
@@ -61,6 +65,18 @@ impl S3Endpoint {
                 host: host.to_owned(),
             }),
             _ => Err(refused()),
+        }
+    }
+
+    /// For what carries a secret that no signature hides.
+    fn parse_https(field: &'static str, text: &str) -> Result<Self, Error> {
+        match Self::parse(field, text)? {
+            endpoint if endpoint.is_http => Err(Error::invalid(
+                field,
+                without_userinfo(text),
+                "https://host, a port may follow: a token is shown there",
+            )),
+            endpoint => Ok(endpoint),
         }
     }
 
@@ -161,6 +177,8 @@ pub enum S3Credentials {
         token_file: PathBuf,
         /// The session's name in audit logs.
         session_name: Option<String>,
+        /// The service that gives the role, spoken to by TLS alone; Amazon's in the region if `None`.
+        sts_endpoint: Option<S3Endpoint>,
     },
     /// Asked of the container's agent: a path on ECS.
     ContainerRelative {
@@ -186,11 +204,13 @@ impl fmt::Debug for S3Credentials {
             Self::WebIdentity {
                 role_arn,
                 token_file,
+                sts_endpoint,
                 ..
             } => f
                 .debug_struct("WebIdentity")
                 .field("role_arn", role_arn)
                 .field("token_file", token_file)
+                .field("sts_endpoint", sts_endpoint)
                 .finish_non_exhaustive(),
             Self::ContainerRelative { uri } => f
                 .debug_struct("ContainerRelative")

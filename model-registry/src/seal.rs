@@ -16,12 +16,18 @@ use std::path::PathBuf;
 /// Bytes between two calls of `breathe`.
 const SLICE_BYTES: usize = 128 << 10;
 
+/// Times that one part is fetched before its bytes count as the store's own (chosen: what a proxy, a
+/// network card or a memory bit spoils comes right the second time; what is wrong twice stays wrong).
+pub(crate) const FETCHES_MAX: u32 = 2;
+
 /// A version's parts as complete files of the cache, their bytes not yet proved.
 #[derive(Debug)]
 pub struct LocalParts {
     /// How messages name the version.
     pub(crate) version: String,
     pub(crate) parts: Vec<LocalPart>,
+    /// Fetches of one part in all; at most [`FETCHES_MAX`].
+    pub(crate) fetches_max: u32,
 }
 
 /// One of them.
@@ -29,8 +35,30 @@ pub struct LocalParts {
 pub(crate) struct LocalPart {
     pub(crate) entry: PartEntry,
     pub(crate) path: PathBuf,
-    /// It was in the cache before.
-    pub(crate) is_reused: bool,
+    /// How often it was fetched for this load; 0: it was in the cache before.
+    pub(crate) fetches: u32,
+    /// Sealing refused it, and its file is gone.
+    pub(crate) is_refused: bool,
+}
+
+/// Where the bytes that sealing refused came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damaged {
+    /// A file of the cache that was there before.
+    InCache,
+    /// Freshly fetched.
+    OnTheWay,
+}
+
+impl LocalPart {
+    pub(crate) const fn new(entry: PartEntry, path: PathBuf) -> Self {
+        Self {
+            entry,
+            path,
+            fetches: 0,
+            is_refused: false,
+        }
+    }
 }
 
 /// One cache line.
@@ -62,33 +90,54 @@ impl LocalParts {
     ///
     /// # Errors
     /// [`Error::Corrupt`] naming the part, what was expected and what was found; the file is
-    /// deleted by then, and the error can be retried where the file was an old one of the cache. All
-    /// other damaged files are deleted with it, so that one more fetch is enough.
+    /// deleted by then, and the error can be retried unless these were the bytes of a second fetch. All
+    /// other damaged files are deleted with it, so that [`crate::Registry::fetch_again`] gets all of them.
     /// [`Error::Cache`] if the file cannot be read or there is no memory for it.
-    pub fn seal(self, breathe: &mut dyn FnMut(usize)) -> Result<BTreeMap<String, Bytes>, Error> {
+    pub fn seal(
+        &mut self,
+        breathe: &mut dyn FnMut(usize),
+    ) -> Result<BTreeMap<String, Bytes>, Error> {
+        let of = (self.version.as_str(), self.fetches_max);
         let mut sealed = BTreeMap::new();
-        let mut parts = self.parts.iter();
+        let mut parts = self.parts.iter_mut();
         while let Some(part) = parts.next() {
-            match self.seal_part(part, breathe) {
+            match part.seal(of, breathe) {
                 Ok(bytes) => drop(sealed.insert(part.entry.name.to_string(), bytes)),
-                Err(error) if error.is_retryable() => {
+                Err(error) => {
                     drop(sealed);
                     for part in parts {
                         // Their errors say nothing that this one does not.
-                        let _sealed = self.seal_part(part, breathe);
+                        let _sealed = part.seal(of, breathe);
                     }
                     return Err(error);
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(sealed)
     }
 
-    fn seal_part(&self, part: &LocalPart, breathe: &mut dyn FnMut(usize)) -> Result<Bytes, Error> {
-        let expected = &part.entry;
-        let cannot = |source| failed("reading", &part.path, source);
-        let mut file = File::open(&part.path).map_err(cannot)?;
+    /// Where what [`LocalParts::seal`] refused was damaged, if fetching it once more can help: none of it
+    /// has been fetched twice, or once where one try is all there is.
+    #[must_use]
+    pub fn damaged(&self) -> Option<Damaged> {
+        let refused = || self.parts.iter().filter(|part| part.is_refused);
+        match refused().next()?.fetches {
+            _ if refused().any(|part| part.fetches >= self.fetches_max) => None,
+            0 => Some(Damaged::InCache),
+            _ => Some(Damaged::OnTheWay),
+        }
+    }
+}
+
+impl LocalPart {
+    fn seal(
+        &mut self,
+        (version, fetches_max): (&str, u32),
+        breathe: &mut dyn FnMut(usize),
+    ) -> Result<Bytes, Error> {
+        let expected = &self.entry;
+        let cannot = |source| failed("reading", &self.path, source);
+        let mut file = File::open(&self.path).map_err(cannot)?;
         let found_bytes = file.metadata().map_err(cannot)?.len();
         if found_bytes != expected.size_bytes {
             let why = format!(
@@ -96,7 +145,7 @@ impl LocalParts {
                 expected.size_bytes
             );
             // It had the right size when it was fetched, so that the damage is the cache's.
-            return Err(self.refuse(part, why, true));
+            return Err(self.refuse(version, why, true));
         }
         let (memory, found) = match read(&mut file, found_bytes, breathe) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -104,25 +153,26 @@ impl LocalParts {
                     "expected {} bytes, the file ended early",
                     expected.size_bytes
                 );
-                return Err(self.refuse(part, why, true));
+                return Err(self.refuse(version, why, true));
             }
             outcome => outcome.map_err(cannot)?,
         };
         if found != expected.sha256 {
             let why = format!("expected sha256 {}, found {found}", expected.sha256);
-            return Err(self.refuse(part, why, part.is_reused));
+            return Err(self.refuse(version, why, self.fetches < fetches_max));
         }
         Ok(Bytes::from_owner(memory))
     }
 
-    fn refuse(&self, part: &LocalPart, why: String, is_refetchable: bool) -> Error {
-        let removed = fs::remove_file(&part.path);
+    fn refuse(&mut self, version: &str, why: String, is_refetchable: bool) -> Error {
+        let removed = fs::remove_file(&self.path);
         // A file that stays would be reused and refused again, without end.
         let is_gone = match removed {
             Ok(()) => true,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        let what = format!("part {} of {}", part.entry.name, self.version);
+        self.is_refused = is_gone;
+        let what = format!("part {} of {version}", self.entry.name);
         Error::Corrupt {
             what,
             why,

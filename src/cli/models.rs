@@ -4,10 +4,12 @@ use super::place::Place;
 use super::{block_on, gc, table, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
+use bytes::Bytes;
 use clap::{Args, Subcommand};
 use hotshelf_model::{Evaluation, IndexCard, ModelCard, Scratch};
 use hotshelf_registry::{CacheDir, Manifest, Registry, Version};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Subcommands of `hotshelf models`.
@@ -300,8 +302,13 @@ fn verify(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let cache = CacheDir::open(folder.path())?;
     let manifest = block_on(manifest(one, &registry))?;
-    let local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
-    let checked = check(&manifest, local);
+    let mut local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
+    let mut sealed = local.seal(&mut |_| {});
+    while sealed.is_err() && local.damaged().is_some() {
+        block_on(async { Ok(registry.fetch_again(&manifest, &cache, &mut local).await?) })?;
+        sealed = local.seal(&mut |_| {});
+    }
+    let checked = check(&manifest, sealed);
     let (kind, message) = match &checked {
         Ok(()) => ("ok", String::new()),
         Err(error) => (error.kind, error.message.clone()),
@@ -327,17 +334,17 @@ fn verify(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(manifest: &Manifest, local: hotshelf_registry::LocalParts) -> Result<(), LoadError> {
+fn check(
+    manifest: &Manifest,
+    sealed: Result<BTreeMap<String, Bytes>, hotshelf_registry::Error>,
+) -> Result<(), LoadError> {
     let refused = |kind, message| LoadError {
         kind,
         message,
         is_retryable: false,
     };
-    let mut breathe = |_bytes: usize| {};
-    let parts = local
-        .seal(&mut breathe)
-        .map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
-    let (card, model) = unpack(manifest, &parts, &mut breathe)?;
+    let parts = sealed.map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
+    let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
     match probe(&card, &model, &mut Scratch::default()) {
         Some(message) => Err(refused("probes", message)),
         None => Ok(()),

@@ -3,10 +3,10 @@
 
 use super::layers::{Layers, Problems};
 use crate::error::with_causes;
-use hotshelf_registry::{Registry, S3Options};
+use hotshelf_registry::{Registry, S3Authorities, S3Options};
 
 /// The settings that say it. Empty ones leave it to the variables.
-pub const S3_SETTINGS: [&str; 3] = ["s3_endpoint", "s3_region", "s3_path_style"];
+pub const S3_SETTINGS: [&str; 4] = ["s3_endpoint", "s3_region", "s3_path_style", "s3_ca_file"];
 
 /// The form of one of them.
 pub(super) fn check(key: &str, text: &str) -> Result<(), String> {
@@ -22,6 +22,7 @@ fn set(options: &mut S3Options, key: &str, text: &str) -> Result<(), hotshelf_re
         _ if text.is_empty() => {}
         "s3_endpoint" => options.endpoint = Some(text.parse()?),
         "s3_region" => options.region = Some(text.parse()?),
+        "s3_ca_file" => options.authorities = Some(S3Authorities::read(text.as_ref())?),
         _ => options.path_style = text.parse()?,
     }
     Ok(())

@@ -82,6 +82,13 @@ pub const SETTINGS: &[Setting] = &[
         "Whether the bucket's name stands in the path: always, never, or auto = where there is an endpoint",
     ),
     setting(
+        "s3_ca_file",
+        Some(""),
+        Kind::S3,
+        "PEM file of authorities that certificates of an https endpoint may be of, beside the system's; read at \
+         the start",
+    ),
+    setting(
         "cache_dir",
         Some("hotshelf-cache"),
         Kind::Text,

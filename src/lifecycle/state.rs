@@ -99,7 +99,7 @@ pub struct LoadedInfo {
     pub resident_bytes: usize,
     /// The one check that failed although everything else holds.
     pub probe_failure: Option<String>,
-    /// Not empty: what of the cache was damaged, and was fetched again.
+    /// Not empty: what was damaged, in the cache or on the way, and was fetched again.
     pub mended: String,
 }
 
@@ -116,7 +116,7 @@ pub struct VersionEntry {
     pub resident_bytes: usize,
     /// Not empty: it may serve although this check failed.
     pub degraded: String,
-    /// Not empty: what of the cache was damaged when it was loaded, and was fetched again.
+    /// Not empty: what was damaged when it was loaded, in the cache or on the way, and was fetched again.
     pub mended: String,
 }
 

@@ -107,3 +107,26 @@ fn what_cannot_be_opened_is_named_with_its_setting() {
     let run = serve(&[], &["--config", &missing]);
     assert!(run.refusal(2).contains(&missing), "{run:?}");
 }
+
+/// Half of a service account's variables would otherwise show as missing permission, much later.
+#[test]
+fn half_of_a_web_identity_ends_the_start_and_names_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = ["--registry", "s3://shelf/registry"];
+    let serve = |variables: &[(&str, &str)]| {
+        let args = [&["serve"], &bucket[..]].concat();
+        hotshelf_in(folder.path(), variables, &args)
+    };
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::1:role/shelf");
+    let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", "token");
+    for (there, missing) in [(role, token), (token, role)] {
+        let run = serve(&[there]);
+        let (there, missing) = (there.0, missing.0);
+        let said = format!("{missing} \"\" is refused: it has to be set where {there} is");
+        assert!(run.refusal(2).contains(&said), "{run:?}");
+    }
+    let run = serve(&[role, token, ("AWS_ENDPOINT_URL_STS", "http://sts:1")]);
+    let said = "AWS_ENDPOINT_URL_STS \"http://sts:1\" is refused: https://host";
+    assert!(run.refusal(2).contains(said), "{run:?}");
+    assert!(run.refusal(2).contains("1 problem"), "{run:?}");
+}

@@ -14,6 +14,7 @@ mod rollouts;
 mod scrape;
 mod server;
 mod shop;
+mod small_disk;
 mod traffic;
 mod wait;
 
@@ -30,5 +31,6 @@ pub(crate) use server::Server;
 pub(crate) use shop::{
     BUCKET, MODEL, Published, Season, Shop, factors_of, open_to_all, ranked, top,
 };
+pub(crate) use small_disk::SmallDisk;
 pub(crate) use traffic::Traffic;
 pub(crate) use wait::{PATIENCE, until};

@@ -3,6 +3,7 @@
 mod cache_faults;
 mod cached;
 mod following;
+mod full_disk;
 mod listing;
 mod racing;
 mod reloading;

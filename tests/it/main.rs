@@ -18,6 +18,7 @@ mod floods;
 mod guardrails;
 mod h2spec;
 mod harness;
+mod https;
 mod kubernetes;
 mod lifecycle;
 mod memory_budget;

@@ -17,7 +17,7 @@ use crate::harness::{
 use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
 
-mod proxy;
+pub(crate) mod proxy;
 
 use proxy::{Point, Proxy};
 
@@ -227,6 +227,28 @@ async fn reload_through_outages(store: &mut Store, [one, other]: [&Model; 2]) {
         decisions,
         "each decision once"
     );
+    server.stop().await;
+}
+
+/// As a proxy or a cache on the way hands it out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_wrong_once_costs_no_reload_and_is_told() {
+    let Some(store) = Store::new().await else {
+        return;
+    };
+    store.direct.publish_two().await;
+    let server = Server::serving(&store.shop, 1, &[]).await;
+    let traffic = Traffic::start(server.data, Shop::users(), RATE);
+    store.proxy.spoil("als.safetensors");
+    let done = server.reload(2).await.unwrap();
+    assert!(done.changed, "{done:?}");
+    answers_come(&traffic, 2).await;
+    traffic.finish().assert_all_answered();
+    let status = server.status().await;
+    let version = status.versions.iter().find(|entry| entry.version == 2);
+    let mended = &version.unwrap().mended;
+    let begins = "damaged on the way and fetched again: part als.safetensors of ";
+    assert!(mended.starts_with(begins), "{mended}");
     server.stop().await;
 }
 

@@ -11,11 +11,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+pub(crate) mod authority;
 #[allow(dead_code, reason = "shared with the registry's tests")]
 mod rule;
 #[allow(dead_code, reason = "shared with the registry's tests")]
 pub(crate) mod s3_server;
 
+pub(crate) use rule::left_out;
 use rule::{Without, found_or_skipped, in_ci, own_tools};
 
 /// The tool of this name, in `.tools/bin` or else on PATH. Without it None, and a line that says

@@ -12,7 +12,7 @@
 use super::{CacheDir, Partial, failed};
 use crate::manifest::described;
 use crate::random::Random;
-use crate::seal::{LocalPart, LocalParts};
+use crate::seal::{FETCHES_MAX, LocalPart, LocalParts};
 use crate::{Error, Manifest, ModelName, RolloutRecord, Sha256Digest, UploadId, Version, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -155,11 +155,7 @@ impl CacheDir {
             let path = folder.join(entry.name.as_str());
             let why = match fs::metadata(&path) {
                 Ok(found) if found.is_file() && found.len() == entry.size_bytes => {
-                    parts.push(LocalPart {
-                        entry: entry.clone(),
-                        path,
-                        is_reused: true,
-                    });
+                    parts.push(LocalPart::new(entry.clone(), path));
                     continue;
                 }
                 Ok(found) => format!(
@@ -179,7 +175,11 @@ impl CacheDir {
                 source: None,
             });
         }
-        Ok(LocalParts { version, parts })
+        Ok(LocalParts {
+            version,
+            parts,
+            fetches_max: FETCHES_MAX,
+        })
     }
 
     /// The uploads that a start without the store would need. A file that cannot be used needs none.

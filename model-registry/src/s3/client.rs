@@ -57,31 +57,40 @@ pub(crate) fn client(bucket: &str, options: &S3Options) -> Result<AmazonS3, Erro
         });
     let builder = identified(builder, credentials);
     let builder = addressed(builder, bucket, options);
-    builder.build().map_err(|error| Error::Unavailable {
+    let made = connections(options).and_then(|http| builder.with_client_options(http).build());
+    made.map_err(|error| Error::Unavailable {
         what: format!("making a client of bucket {bucket}"),
         source: Box::new(error),
     })
 }
 
-fn addressed(builder: AmazonS3Builder, bucket: &str, options: &S3Options) -> AmazonS3Builder {
+/// Of the bucket and of whoever gives credentials.
+fn connections(options: &S3Options) -> Result<ClientOptions, object_store::Error> {
     let is_http = options
         .endpoint
         .as_ref()
         .is_some_and(|endpoint| endpoint.is_http);
-    let http = ClientOptions::new()
+    let mut http = ClientOptions::new()
         .with_allow_http(is_http)
         .with_timeout_disabled()
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_pool_idle_timeout(IDLE_TIMEOUT)
         .with_pool_max_idle_per_host(IDLE_MAX);
+    if let Some(authorities) = &options.authorities {
+        for certificate in authorities.certificates()? {
+            http = http.with_root_certificate(certificate);
+        }
+    }
+    Ok(http)
+}
+
+fn addressed(builder: AmazonS3Builder, bucket: &str, options: &S3Options) -> AmazonS3Builder {
     let is_path_style = match options.path_style {
         PathStyle::Auto => options.endpoint.is_some(),
         PathStyle::Always => true,
         PathStyle::Never => false,
     };
-    let builder = builder
-        .with_client_options(http)
-        .with_virtual_hosted_style_request(!is_path_style);
+    let builder = builder.with_virtual_hosted_style_request(!is_path_style);
     match &options.endpoint {
         None => builder,
         Some(endpoint) if is_path_style => builder.with_endpoint(endpoint.to_string()),
@@ -114,14 +123,18 @@ fn identified(builder: AmazonS3Builder, credentials: &S3Credentials) -> AmazonS3
             role_arn,
             token_file,
             session_name,
+            sts_endpoint,
         } => {
-            let builder = builder
+            let mut builder = builder
                 .with_config(Key::RoleArn, role_arn)
                 .with_config(Key::WebIdentityTokenFile, token_file.to_string_lossy());
-            match session_name {
-                Some(name) => builder.with_config(Key::RoleSessionName, name),
-                None => builder,
+            if let Some(name) = session_name {
+                builder = builder.with_config(Key::RoleSessionName, name);
             }
+            if let Some(endpoint) = sts_endpoint {
+                builder = builder.with_config(Key::StsEndpoint, endpoint.to_string());
+            }
+            builder
         }
         S3Credentials::ContainerRelative { uri } => {
             builder.with_config(Key::ContainerCredentialsRelativeUri, uri)

@@ -90,6 +90,32 @@ fn every_problem_names_its_variable_and_no_secret() {
 }
 
 #[test]
+fn a_role_may_be_given_by_another_service_but_not_without_tls() {
+    let role = [
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/shelf"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/web-token"),
+    ];
+    let with = |endpoint| S3Options::from_variables(&variables(&[&role[..], &[endpoint]].concat()));
+    let found = with(("AWS_ENDPOINT_URL_STS", "https://minio:9000")).unwrap();
+    let shown = format!("{:?}", client("shelf", &found).unwrap());
+    assert!(
+        shown.contains("endpoint: \"https://minio:9000\""),
+        "{shown}"
+    );
+    let refused = with(("AWS_ENDPOINT_URL_STS", "http://minio:9000")).unwrap_err();
+    let said = refused[0].to_string();
+    let begins = "AWS_ENDPOINT_URL_STS \"http://minio:9000\" is refused: https://host";
+    assert!(said.starts_with(begins), "{said}");
+    // Where the bucket is says nothing of who gives roles.
+    let found = with(("AWS_ENDPOINT_URL", "https://minio:9000")).unwrap();
+    let shown = format!("{:?}", client("shelf", &found).unwrap());
+    assert!(
+        shown.contains("https://sts.us-east-1.amazonaws.com"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn no_secret_is_shown() {
     let token = [("AWS_SESSION_TOKEN", "hush-token")];
     let shown = format!("{:?}", options(&[&KEYS[..], &token].concat()));

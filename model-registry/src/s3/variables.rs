@@ -11,6 +11,7 @@ const TOKEN: &str = "AWS_SESSION_TOKEN";
 const ROLE: &str = "AWS_ROLE_ARN";
 const ROLE_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const ROLE_SESSION: &str = "AWS_ROLE_SESSION_NAME";
+const ROLE_ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
 const CONTAINER_RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const CONTAINER_FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
@@ -31,6 +32,7 @@ impl S3Options {
         ROLE,
         ROLE_TOKEN_FILE,
         ROLE_SESSION,
+        ROLE_ENDPOINT,
         CONTAINER_RELATIVE,
         CONTAINER_FULL,
         CONTAINER_TOKEN_FILE,
@@ -120,6 +122,7 @@ impl Found<'_> {
                 role_arn,
                 token_file: PathBuf::from(token_file),
                 session_name: self.text(ROLE_SESSION),
+                sts_endpoint: self.first(&[ROLE_ENDPOINT], S3Endpoint::parse_https, problems),
             });
         }
         if let Some(uri) = self.text(CONTAINER_RELATIVE) {

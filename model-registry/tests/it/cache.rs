@@ -105,7 +105,7 @@ async fn all_altered_files_are_found_out_at_once() {
 #[tokio::test]
 async fn a_file_that_shrinks_between_fetch_and_seal_is_refused() {
     let fetched = fetched().await;
-    let local = fetched.fetch().await.unwrap();
+    let mut local = fetched.fetch().await.unwrap();
     fs::write(&fetched.file, b"short").unwrap();
     let error = local.seal(&mut |_| {}).unwrap_err();
     assert!(
@@ -128,7 +128,7 @@ async fn sealed_parts_do_not_look_at_the_file_again() {
 #[tokio::test]
 async fn an_evicted_version_can_be_loaded_again() {
     let fetched = fetched().await;
-    let local = fetched.fetch().await.unwrap();
+    let mut local = fetched.fetch().await.unwrap();
     let evicted = fetched.cache.keep_only(&model(), &BTreeSet::new()).unwrap();
     assert_eq!((evicted.uploads, evicted.bytes), (1, 10_001));
     assert!(!fetched.file.exists());
@@ -142,7 +142,7 @@ async fn two_fetches_of_one_version_do_not_disturb_each_other() {
     let fetched = fetched().await;
     fetched.cache.keep_only(&model(), &BTreeSet::new()).unwrap();
     let (one, other) = tokio::join!(fetched.fetch(), fetched.fetch());
-    for local in [one.unwrap(), other.unwrap()] {
+    for mut local in [one.unwrap(), other.unwrap()] {
         assert_parts_of("ann", &local.seal(&mut |_| {}).unwrap());
     }
 }

@@ -100,7 +100,7 @@ async fn what_was_published_is_what_is_loaded(fresh: Fresh) {
     let folder = tempfile::tempdir().unwrap();
     let cache = CacheDir::open(folder.path()).unwrap();
     let mut slices = Vec::new();
-    let local = registry.fetch(&read, &cache).await.unwrap();
+    let mut local = registry.fetch(&read, &cache).await.unwrap();
     assert_eq!(local.size_bytes(), 10_001);
     let parts = local.seal(&mut |bytes| slices.push(bytes)).unwrap();
     assert_parts_of("ann", &parts);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../../../tests/it/tools/authority.rs"]
+mod authority;
 mod backends;
 mod cache;
 mod contract;
@@ -24,6 +26,8 @@ mod s3_map;
 #[allow(dead_code, reason = "shared with the server's tests")]
 #[path = "../../../tests/it/tools/s3_server.rs"]
 mod s3_server;
+mod s3_tls;
 mod s3_uploads;
 mod seed;
 mod shop;
+mod web_identity;

@@ -1,7 +1,7 @@
 //! What a store says wrongly while reading: nothing, half of it, something else.
 
 use crate::fault_store::{Fault, FaultStore, Op};
-use crate::shop::{load, model, new_version, over, version};
+use crate::shop::{load, load_mending, model, new_version, over, version};
 use hotshelf_registry::{CacheDir, Registry, RolloutDraft};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -99,7 +99,7 @@ async fn wrong_bytes_are_refused_naming_part_expected_and_found() {
     let folder = tempfile::tempdir().unwrap();
     let cache = CacheDir::open(folder.path()).unwrap();
     let lying = told(&store, Op::Get(Some(4_096)), Fault::Flip);
-    let error = load(&lying, &manifest, &cache).await.unwrap_err();
+    let error = load_mending(&lying, &manifest, &cache).await.unwrap_err();
     assert_eq!(error.kind(), "corrupt");
     assert!(!error.is_retryable(), "the store has it so");
     let said = error.to_string();

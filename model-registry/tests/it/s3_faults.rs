@@ -3,8 +3,11 @@
 
 use crate::backends::{Fresh, s3_options};
 use crate::faulty_s3::{Call, Fault, FaultyS3, Op};
-use crate::shop::{assert_parts_of, load, model, new_version, options, version};
+use crate::shop::{assert_parts_of, load, load_mending, model, new_version, options, version};
+use bytes::Bytes;
 use hotshelf_registry::{CacheDir, Error, Manifest, Options, Proposed, Registry, RolloutDraft};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const TRIES: usize = 4;
@@ -48,6 +51,28 @@ impl Published {
     async fn assert_loads(&self) {
         let parts = load(&self.registry, &self.manifest, &self.cache).await;
         assert_parts_of("ann", &parts.unwrap());
+    }
+
+    /// As a server does it, with this many tries.
+    async fn load_mending(&self, tries: usize) -> Result<BTreeMap<String, Bytes>, Error> {
+        let tries = options(u32::try_from(tries).unwrap());
+        let registry = self.registry.clone().with_options(tries);
+        load_mending(&registry, &self.manifest, &self.cache).await
+    }
+
+    /// Of the version, in the cache.
+    fn folder(&self) -> PathBuf {
+        let model = self.cache.path().join(model().as_str());
+        model.join(self.manifest.upload.to_string())
+    }
+
+    /// Names of everything in it.
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
     }
 
     /// How often each range of the long part was asked for, in the order of the ranges.
@@ -260,23 +285,61 @@ async fn a_body_that_is_cut_is_asked_for_again_and_never_taken() {
     assert_eq!(fetched.unwrap_err().kind(), "unavailable");
 }
 
+/// A proxy that hands out one bad body: the part is fetched anew, all of it, and no other is.
 #[tokio::test]
-async fn wrong_bytes_are_corrupt_and_fetched_anew_next_time() {
+async fn wrong_bytes_are_asked_for_again_within_the_load_and_nothing_of_them_is_kept() {
     let published = Published::new().await;
     published
         .server
         .plan(at_first(1, Fault::Flip, is_third_range));
-    let error = load(&published.registry, &published.manifest, &published.cache).await;
-    let error = error.unwrap_err();
-    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
-    assert!(error.to_string().contains("als.safetensors"), "{error}");
-    published.server.heal();
+    let parts = published.load_mending(TRIES).await;
+    assert_parts_of("ann", &parts.unwrap());
+    assert_eq!(published.asked_ranges(), [2; 10]);
+    let calls = published.server.calls();
+    let others = calls.iter().filter(|call| call.name == "users.arrow");
+    assert_eq!(others.count(), 1, "what was right is kept");
+    let names = ["als.safetensors", "notes.json", "users.arrow"];
+    assert_eq!(published.files(), names);
+}
+
+#[tokio::test]
+async fn bytes_that_stay_wrong_are_corrupt_and_fetched_anew_next_time() {
+    // As often as tries allow, and twice at most.
+    for (tries, times) in [(TRIES, 2), (1, 1)] {
+        let published = Published::new().await;
+        published.server.plan(|_, call| {
+            if is_third_range(call) || call.name == "users.arrow" {
+                Fault::Flip
+            } else {
+                Fault::None
+            }
+        });
+        let error = published.load_mending(tries).await.unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        assert!(!error.is_retryable(), "it is the store's own by now");
+        assert!(error.to_string().contains("als.safetensors"), "{error}");
+        assert_eq!(published.asked_ranges(), [times; 10]);
+        let left = published.files();
+        assert_eq!(left, ["notes.json"], "nothing of a wrong copy was kept");
+        published.server.heal();
+        published.assert_loads().await;
+        assert_eq!(published.asked_ranges(), [1; 10]);
+    }
+}
+
+/// A damaged file of the cache does not use up the second try of what is fetched in its place.
+#[tokio::test]
+async fn a_damaged_cache_and_one_wrong_body_after_it_cost_no_load() {
+    let published = Published::new().await;
     published.assert_loads().await;
-    assert_eq!(
-        published.asked_ranges(),
-        [1; 10],
-        "nothing of the wrong copy was kept"
-    );
+    let file = published.folder().join("als.safetensors");
+    std::fs::write(&file, vec![0; 10_000]).unwrap();
+    published
+        .server
+        .plan(at_first(1, Fault::Flip, is_third_range));
+    let parts = published.load_mending(TRIES).await;
+    assert_parts_of("ann", &parts.unwrap());
+    assert_eq!(published.asked_ranges(), [2; 10]);
 }
 
 /// Parts are never overwritten; where somebody does it all the same, the digest tells.
@@ -313,7 +376,10 @@ async fn a_part_overwritten_during_its_fetch_is_never_taken() {
                 Fault::None
             }
         });
-        let (loaded, ()) = tokio::join!(load(&registry, &published, &cache), first_range_is_out);
+        let (loaded, ()) = tokio::join!(
+            load_mending(&registry, &published, &cache),
+            first_range_is_out
+        );
         let error = loaded.unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{size}: {error}");
     }

@@ -83,6 +83,22 @@ pub(crate) async fn load(
     registry.fetch(manifest, cache).await?.seal(&mut |_| {})
 }
 
+/// The same as a server does it: what is refused is fetched once more where that can help.
+pub(crate) async fn load_mending(
+    registry: &Registry,
+    manifest: &Manifest,
+    cache: &CacheDir,
+) -> Result<BTreeMap<String, Bytes>, Error> {
+    let mut local = registry.fetch(manifest, cache).await?;
+    loop {
+        let sealed = local.seal(&mut |_| {});
+        if sealed.is_ok() || local.damaged().is_none() {
+            return sealed;
+        }
+        registry.fetch_again(manifest, cache, &mut local).await?;
+    }
+}
+
 /// Asserts that `parts` are those that `author` published.
 pub(crate) fn assert_parts_of(author: &str, parts: &BTreeMap<String, Bytes>) {
     let expected = new_version(author).parts;

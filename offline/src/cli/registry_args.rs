@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use hotshelf_registry::{Registry, S3Options};
+use hotshelf_registry::{Registry, S3Authorities, S3Options};
 
 use crate::error::Error;
 
@@ -13,6 +13,7 @@ use crate::error::Error;
 const ENDPOINT: &str = "HOTSHELF_S3_ENDPOINT";
 const REGION: &str = "HOTSHELF_S3_REGION";
 const PATH_STYLE: &str = "HOTSHELF_S3_PATH_STYLE";
+const CA_FILE: &str = "HOTSHELF_S3_CA_FILE";
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {
@@ -28,6 +29,10 @@ pub(super) struct RegistryArgs {
     /// is an endpoint [default: HOTSHELF_S3_PATH_STYLE, else auto]
     #[arg(long, value_name = "WORD")]
     s3_path_style: Option<String>,
+    /// PEM file of authorities that certificates of an https endpoint may be of, beside the
+    /// system's [default: HOTSHELF_S3_CA_FILE, else none]
+    #[arg(long, value_name = "FILE")]
+    s3_ca_file: Option<String>,
 }
 
 impl RegistryArgs {
@@ -63,6 +68,9 @@ impl RegistryArgs {
         if let Some(style) = text(&self.s3_path_style, PATH_STYLE) {
             options.path_style = style.parse().map_err(refuse)?;
         }
+        if let Some(file) = text(&self.s3_ca_file, CA_FILE) {
+            options.authorities = Some(S3Authorities::read(file.as_ref()).map_err(refuse)?);
+        }
         Ok(options)
     }
 }
@@ -74,7 +82,8 @@ impl RegistryArgs {
 )]
 fn variables() -> BTreeMap<String, String> {
     let is_read = |name: &str| {
-        [ENDPOINT, REGION, PATH_STYLE].contains(&name) || S3Options::VARIABLES.contains(&name)
+        [ENDPOINT, REGION, PATH_STYLE, CA_FILE].contains(&name)
+            || S3Options::VARIABLES.contains(&name)
     };
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -98,6 +107,7 @@ mod tests {
             s3_endpoint: Some("http://typed:1".to_owned()),
             s3_region: None,
             s3_path_style: None,
+            s3_ca_file: None,
         };
         let said = variables(&[
             ("AWS_ENDPOINT_URL", "http://usual:1"),
@@ -111,5 +121,8 @@ mod tests {
         let bad = flags.s3(&variables(&[(PATH_STYLE, "sometimes")]));
         let bad = bad.unwrap_err().to_string();
         assert!(bad.contains("\"sometimes\""), "{bad}");
+        let bad = flags.s3(&variables(&[(CA_FILE, "nowhere.pem")]));
+        let bad = bad.unwrap_err().to_string();
+        assert!(bad.contains("\"nowhere.pem\""), "{bad}");
     }
 }

@@ -86,7 +86,7 @@ pub struct VersionInfo {
     pub failure: Option<FailureInfo>,
     /// What it serves without.
     pub degraded: String,
-    /// What of the cache was damaged when it was loaded, and was fetched again.
+    /// What was damaged when it was loaded, in the cache or on the way, and was fetched again.
     pub mended: String,
 }
 

@@ -6,19 +6,15 @@ use crate::lifecycle::budget::{Need, Reservation};
 use crate::lifecycle::event::Supply;
 use crate::lifecycle::state::{LoadError, VersionState};
 use bytes::Bytes;
-use hotshelf_registry::{LocalParts, Manifest};
+use hotshelf_registry::{Damaged, LocalParts, Manifest, Registry};
 use std::collections::BTreeMap;
-
-/// Times that parts are fetched in one load (chosen: files of the cache that turn out damaged are deleted,
-/// and what is fetched in their place is not old).
-const FETCHES_MAX: usize = 2;
 
 /// A version's parts, their bytes proved.
 pub(super) struct Obtained {
     pub(super) manifest: Manifest,
     pub(super) parts: BTreeMap<String, Bytes>,
     pub(super) reservation: Reservation,
-    /// Not empty: what of the cache was damaged, and was fetched again.
+    /// Not empty: what was damaged, in the cache or on the way, and was fetched again.
     pub(super) mended: String,
 }
 
@@ -38,30 +34,31 @@ pub(super) fn parts_bytes(manifest: &Manifest) -> u64 {
 type Hearers<'a> = (&'a mut dyn FnMut(VersionState), &'a mut dyn FnMut(usize));
 
 impl Load {
-    /// Fetches and seals.
+    /// Fetches and seals. What sealing refuses is fetched once more where that can help, within the
+    /// reservation: what was sealed by then is dropped first.
     pub(super) fn obtain(
         &self,
         source: &Source,
         steps: &mut Steps,
         (progress, breathe): Hearers<'_>,
     ) -> Result<Obtained, LoadError> {
-        let (mut fetches, mut mended) = (1, String::new());
+        let Fetched {
+            manifest,
+            mut local,
+            reservation,
+        } = steps.run("fetch", || match self.supply {
+            Supply::Registry => self.fetch(source),
+            Supply::Cache => self.held(source),
+        })?;
+        let mut mended = String::new();
         loop {
-            let Fetched {
-                manifest,
-                local,
-                reservation,
-            } = steps.run("fetch", || match self.supply {
-                Supply::Registry => self.fetch(source),
-                Supply::Cache => self.held(source),
-            })?;
             progress(VersionState::Verifying);
             let sealed = steps.run("verify", || {
                 let sealed = local.seal(breathe);
                 sealed.map_err(|error| registry_error(&error))
             });
-            match sealed {
-                Ok(parts) => {
+            match (sealed, local.damaged()) {
+                (Ok(parts), _) => {
                     return Ok(Obtained {
                         manifest,
                         parts,
@@ -69,36 +66,25 @@ impl Load {
                         mended,
                     });
                 }
-                Err(error) if self.can_fetch_again(&error) && fetches < FETCHES_MAX => {
-                    let (model, error) = (&self.model, &error.message);
-                    tracing::warn!(%model, error, "damaged in the cache; fetched again");
-                    fetches += 1;
-                    mended = format!("damaged in the cache and fetched again: {error}");
+                (Err(error), Some(damaged)) if self.supply == Supply::Registry => {
+                    mended = self.told_of(damaged, &error);
                 }
-                Err(error) => return Err(error),
+                (Err(error), _) => return Err(error),
             }
+            steps.run("fetch", || {
+                apart(source, async |registry| {
+                    let fetched = registry
+                        .fetch_again(&manifest, &source.cache, &mut local)
+                        .await;
+                    fetched.map_err(|error| registry_error(&error))
+                })
+            })?;
         }
-    }
-
-    fn can_fetch_again(&self, error: &LoadError) -> bool {
-        self.supply == Supply::Registry && error.kind == "corrupt" && error.is_retryable
     }
 
     /// From the registry, what the cache has already left where it is.
     fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
-        // A runtime of its own: fetching never takes a turn from requests.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.map_err(|error| LoadError {
-            kind: "resources",
-            message: format!("cannot start the loader's runtime: {error}"),
-            is_retryable: true,
-        })?;
-        runtime.block_on(async {
-            // The runtime ends with the load, and with it the connections that it opened.
-            let registry = source.registry.detached();
-            let registry = registry.map_err(|error| registry_error(&error))?;
+        apart(source, async |registry| {
             let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = match manifest {
                 Ok(manifest) => manifest,
@@ -118,6 +104,21 @@ impl Load {
                 reservation,
             })
         })
+    }
+
+    /// Tells the log, and returns what the version will be told of.
+    fn told_of(&self, damaged: Damaged, error: &LoadError) -> String {
+        let (model, error) = (&self.model, &error.message);
+        match damaged {
+            Damaged::InCache => {
+                tracing::warn!(%model, error, "damaged in the cache; fetched again");
+                format!("damaged in the cache and fetched again: {error}")
+            }
+            Damaged::OnTheWay => {
+                tracing::warn!(%model, error, "damaged on the way; fetched again");
+                format!("damaged on the way and fetched again: {error}")
+            }
+        }
     }
 
     /// From the cache alone, by what is remembered there.
@@ -170,4 +171,24 @@ impl Load {
             }
         }
     }
+}
+
+/// Asks the registry on a runtime of this thread's own: fetching never takes a turn from requests. The
+/// runtime ends with the work, and with it the connections that it opened.
+fn apart<T>(
+    source: &Source,
+    work: impl AsyncFnOnce(Registry) -> Result<T, LoadError>,
+) -> Result<T, LoadError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| LoadError {
+        kind: "resources",
+        message: format!("cannot start the loader's runtime: {error}"),
+        is_retryable: true,
+    })?;
+    runtime.block_on(async {
+        let registry = source.registry.detached();
+        work(registry.map_err(|error| registry_error(&error))?).await
+    })
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::shop::{MODEL, Shop};
+use super::small_disk::SmallDisk;
 use super::wait::until;
 
 /// The user `nobody`, who may write nothing.
@@ -61,6 +62,14 @@ impl Server {
         command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
         command.arg(env!("CARGO_BIN_EXE_hotshelf"));
         Self::start_binary(&mut command, shop, settings).await
+    }
+
+    /// The same, with its cache folder on a disk of its own.
+    pub(crate) async fn start_on(disk: &SmallDisk, shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        let folder = disk.folder().display().to_string();
+        let settings = [&[("cache-dir", &*folder)], settings].concat();
+        let mut command = disk.command(env!("CARGO_BIN_EXE_hotshelf"));
+        Self::start_binary(&mut command, shop, &settings).await
     }
 
     async fn start_binary(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> Self {

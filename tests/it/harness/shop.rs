@@ -13,7 +13,7 @@ use hotshelf_model::{
 };
 use hotshelf_registry::{
     Arm, CacheDir, Lineage, Manifest, ModelName, NewPart, NewVersion, Proposed, Ramp, RampStep,
-    Registry, RolloutDraft, RolloutRecord, S3Options, Version, candidate_and_base,
+    Registry, RolloutDraft, RolloutRecord, S3Authorities, S3Options, Version, candidate_and_base,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -79,8 +79,21 @@ impl Shop {
 
     /// In the bucket of the S3 server at this endpoint, or behind it.
     pub(crate) fn in_bucket(folder: &Arc<TempDir>, endpoint: &str) -> Self {
+        Self::in_bucket_trusting(folder, endpoint, None)
+    }
+
+    /// The same over https, where this test's process trusts these authorities too. Servers are not told.
+    pub(crate) fn in_bucket_trusting(
+        folder: &Arc<TempDir>,
+        endpoint: &str,
+        authorities: Option<S3Authorities>,
+    ) -> Self {
         let variables = s3_variables(endpoint).map(|(name, value)| (name.to_owned(), value));
-        let options = S3Options::from_variables(&BTreeMap::from(variables)).unwrap();
+        let usual = S3Options::from_variables(&BTreeMap::from(variables)).unwrap();
+        let options = S3Options {
+            authorities,
+            ..usual
+        };
         Self {
             folder: Arc::clone(folder),
             endpoint: Some(endpoint.to_owned()),
@@ -254,7 +267,7 @@ impl Shop {
         let manifest = self.manifest(version).await;
         let folder = tempfile::tempdir().unwrap();
         let cache = CacheDir::open(folder.path()).unwrap();
-        let local = self.registry.fetch(&manifest, &cache).await.unwrap();
+        let mut local = self.registry.fetch(&manifest, &cache).await.unwrap();
         let parts = local.seal(&mut |_| {}).unwrap();
         let card: ModelCard = serde_json::from_value(manifest.card).unwrap();
         Model::unpack(&card, &parts, &mut |_| {}).unwrap()

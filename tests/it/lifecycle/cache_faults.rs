@@ -11,18 +11,22 @@ use crate::harness::{
     MODEL, Published, Season, Server, Shop, Traffic, http_get, open_to_all, until, until_kept,
 };
 
-const RATE: u32 = 300;
-const PATIENT: [(&str, &str); 2] = [("retry-first-ms", "50"), ("retry-max-ms", "200")];
+pub(super) const RATE: u32 = 300;
+pub(super) const PATIENT: [(&str, &str); 2] = [("retry-first-ms", "50"), ("retry-max-ms", "200")];
 
-struct Stage {
-    shop: Shop,
-    spring: Published,
-    autumn: Published,
+/// A shop with two versions, and what is to be seen of a server whose cache takes no more.
+pub(super) struct Stage {
+    pub(super) shop: Shop,
+    pub(super) spring: Published,
+    pub(super) autumn: Published,
 }
 
 impl Stage {
     async fn new() -> Self {
-        let shop = Shop::new();
+        Self::of(Shop::new()).await
+    }
+
+    pub(super) async fn of(shop: Shop) -> Self {
         let spring = shop.publish(Season::Spring).await;
         let autumn = shop.publish(Season::Autumn).await;
         Self {
@@ -46,7 +50,7 @@ impl Stage {
     }
 
     /// The server cannot follow to the second version, says this of it, tries on and serves the first.
-    async fn assert_stays_and_says(&self, server: &Server, said: &[&str]) {
+    pub(super) async fn assert_stays_and_says(&self, server: &Server, said: &[&str]) {
         let degraded = until("the refusal", async || {
             let degraded = server.status().await.degraded;
             said.iter()
@@ -68,7 +72,7 @@ impl Stage {
     }
 
     /// The cause is gone: the server follows, and nothing that it answered meanwhile was wrong.
-    async fn assert_recovers(&self, server: &Server, traffic: Traffic) {
+    pub(super) async fn assert_recovers(&self, server: &Server, traffic: Traffic, cache: &Path) {
         server.until_live(self.autumn.version).await;
         until("the new version's answers", async || {
             (traffic.answers_of(2) > 20).then_some(())
@@ -81,7 +85,7 @@ impl Stage {
             server.status().await.degraded.is_empty().then_some(())
         })
         .await;
-        assert_eq!(half_files(server.cache()), Vec::<PathBuf>::new());
+        assert_eq!(half_files(cache), Vec::<PathBuf>::new());
     }
 }
 
@@ -104,8 +108,8 @@ fn cached(server: &Server, upload: &str) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// No disk of a test machine may be filled, so the system refuses the process's own writes beyond a size:
-/// the same place in the same call, with another word of the system.
+/// The system refuses the process's own writes beyond a size, wherever the tests run: the same place in the
+/// same call as on a full disk, with another word of the system.
 fn limit_files(server: &Server, bytes_max: Option<u64>) {
     let limit = Rlimit {
         current: bytes_max,
@@ -130,7 +134,8 @@ async fn cache_that_takes_no_more_bytes_keeps_the_old_version_live_until_it_does
     ];
     stage.assert_stays_and_says(&server, &said).await;
     limit_files(&server, None);
-    stage.assert_recovers(&server, traffic).await;
+    let cache = server.cache();
+    stage.assert_recovers(&server, traffic, cache).await;
     server.stop().await;
 }
 
@@ -151,7 +156,8 @@ async fn cache_that_is_closed_under_a_running_server_keeps_the_old_version_live_
     let said = ["cache folder: creating ", "/toy/", "Permission denied"];
     stage.assert_stays_and_says(&server, &said).await;
     open_to_all(&folder, 0o755);
-    stage.assert_recovers(&server, traffic).await;
+    let cache = server.cache();
+    stage.assert_recovers(&server, traffic, cache).await;
     server.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! A proxy before an S3 server that takes one request at a time to a chosen point and holds it there,
 //! so that "in the middle" is the same middle in every run. It answers writes by itself if told so, and
-//! cuts those behind it off from the server for as long as it is told.
+//! cuts those behind it off from the server for as long as it is told, and spoils a body.
 //!
 //! Every connection carries one request: the proxy asks the server to close after its answer, and
 //! closes too.
@@ -20,7 +20,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// Where a request is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Point {
+pub(crate) enum Point {
     /// Half of its body has reached the server.
     HalfSent,
     /// The server has done it; nothing of the answer has reached the client.
@@ -41,6 +41,8 @@ struct Shared {
     held: Mutex<Option<Held>>,
     /// What every write is answered with, if anything.
     writes: Mutex<Option<&'static str>>,
+    /// The next answer to a GET with this in its path has a wrong last byte.
+    spoilt: Mutex<Option<&'static str>>,
     /// Is every request dropped?
     is_shut: AtomicBool,
     reached: mpsc::Sender<()>,
@@ -65,6 +67,7 @@ impl Proxy {
             server,
             held: Mutex::new(None),
             writes: Mutex::new(None),
+            spoilt: Mutex::new(None),
             is_shut: AtomicBool::new(false),
             reached: sender,
             released: watch::Sender::new(0),
@@ -83,7 +86,7 @@ impl Proxy {
     }
 
     /// Holds the next such request.
-    pub(super) fn hold(&self, method: &'static str, part: &str, point: Point) {
+    pub(crate) fn hold(&self, method: &'static str, part: &str, point: Point) {
         let part = part.to_owned();
         *self.shared.held.lock().unwrap() = Some(Held {
             method,
@@ -93,19 +96,24 @@ impl Proxy {
     }
 
     /// Returns when it is held.
-    pub(super) async fn reached(&mut self) {
+    pub(crate) async fn reached(&mut self) {
         let reached = tokio::time::timeout(crate::harness::PATIENCE, self.reached.recv()).await;
         reached.expect("no such request came").unwrap();
     }
 
     /// Ends the connection of whatever is held.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.shared.released.send_modify(|count| *count += 1);
     }
 
     /// Answers every write so from now on, and asks the server nothing.
     pub(super) fn answer_writes(&self, answer: &'static str) {
         *self.shared.writes.lock().unwrap() = Some(answer);
+    }
+
+    /// Alters the last byte of the next answer to a GET with this in its path.
+    pub(super) fn spoil(&self, part: &'static str) {
+        *self.shared.spoilt.lock().unwrap() = Some(part);
     }
 
     /// Drops every request from now on, or none any more.
@@ -153,11 +161,20 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         return hold(shared).await;
     }
     server.write_all(&body).await?;
-    if point.is_none() {
+    let is_spoilt = {
+        let mut spoilt = shared.spoilt.lock().unwrap();
+        let is_it = |part: &mut &str| method == "GET" && target.contains(*part);
+        spoilt.take_if(is_it).is_some()
+    };
+    if point.is_none() && !is_spoilt {
         return tokio::io::copy(&mut server, &mut client).await.map(drop);
     }
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).await?;
+    if is_spoilt {
+        *answer.last_mut().expect("an answer") ^= 1;
+        return client.write_all(&answer).await;
+    }
     if point == Some(Point::HalfAnswered) {
         client.write_all(&answer[..answer.len() / 2]).await?;
     }

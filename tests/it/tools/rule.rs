@@ -32,12 +32,17 @@ pub(crate) fn find(name: &str, without: Without) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() && without == Without::Extra {
-        // In other words than below: by those, CI counts what it must not leave out.
-        let line = format!("left out: {}: {name} is not on PATH\n", this_test());
-        io::stderr().write_all(line.as_bytes()).ok();
+        left_out(&format!("{name} is not on PATH"));
         return None;
     }
     found_or_skipped(found, name, in_ci(), &mut io::stderr())
+}
+
+/// Says that the test has nothing to do on this machine, under CI=true too. In other words than those of
+/// a tool that CI installs: by those, CI counts what it must not leave out.
+pub(crate) fn left_out(why: &str) {
+    let line = format!("left out: {}: {why}\n", this_test());
+    io::stderr().write_all(line.as_bytes()).ok();
 }
 
 /// `.tools/` of the checkout that the package being tested is part of.

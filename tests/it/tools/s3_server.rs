@@ -15,6 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::authority::Certified;
+
 /// What every server here accepts.
 pub(crate) const KEY: &str = "tests-of-hotshelf";
 /// Its proof.
@@ -46,6 +48,8 @@ pub(crate) struct S3Server {
     folder: PathBuf,
     /// The folder goes with the server: of one that no test owns.
     is_shared: bool,
+    /// Its certificate and key lie in its folder.
+    is_https: bool,
     keeper: Mutex<Option<Child>>,
 }
 
@@ -53,15 +57,27 @@ impl S3Server {
     /// One that tests share; it takes its folder with it.
     pub(crate) async fn shared(kind: Kind, program: PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
-        Self::start_in(kind, program, folder, true).await
+        Self::start_in((kind, program), folder, (true, false)).await
     }
 
     /// One for a test that kills it; its data is kept in `folder`.
     pub(crate) async fn own(kind: Kind, program: PathBuf, folder: &Path) -> Self {
-        Self::start_in(kind, program, folder.to_owned(), false).await
+        Self::start_in((kind, program), folder.to_owned(), (false, false)).await
     }
 
-    async fn start_in(kind: Kind, program: PathBuf, folder: PathBuf, is_shared: bool) -> Self {
+    /// A versitygw that speaks TLS and nothing else.
+    pub(crate) async fn https(program: PathBuf, folder: &Path, shown: &Certified) -> Self {
+        std::fs::write(folder.join("certificate.pem"), &shown.certificate).unwrap();
+        std::fs::write(folder.join("key.pem"), &shown.key).unwrap();
+        let server = (Kind::Versitygw, program);
+        Self::start_in(server, folder.to_owned(), (false, true)).await
+    }
+
+    async fn start_in(
+        (kind, program): (Kind, PathBuf),
+        folder: PathBuf,
+        (is_shared, is_https): (bool, bool),
+    ) -> Self {
         for inner in ["data", "sidecar"] {
             std::fs::create_dir_all(folder.join(inner)).unwrap();
         }
@@ -73,6 +89,7 @@ impl S3Server {
             address: free.local_addr().unwrap(),
             folder,
             is_shared,
+            is_https,
             keeper: Mutex::new(None),
         };
         drop(free);
@@ -81,7 +98,8 @@ impl S3Server {
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.is_https { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -111,6 +129,11 @@ impl S3Server {
             ("MINIO_BROWSER", "off"),
             ("MINIO_UPDATE", "off"),
         ]);
+        if self.is_https {
+            let file = |name: &str| self.folder.join(name);
+            command.env("VGW_CERT", file("certificate.pem"));
+            command.env("VGW_KEY", file("key.pem"));
+        }
         command
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
@@ -163,8 +186,11 @@ impl S3Server {
         }
     }
 
-    /// Whether it is healthy by its own word.
+    /// Whether it is healthy by its own word; over TLS, whether it listens.
     fn answers(&self) -> io::Result<bool> {
+        if self.is_https {
+            return TcpStream::connect(self.address).map(|_| true);
+        }
         let page = match self.kind {
             Kind::Versitygw => "/health",
             Kind::Moto => "/moto-api/",
