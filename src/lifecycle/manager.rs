@@ -99,6 +99,8 @@ pub(super) struct ModelManager {
     recording: Option<Goal>,
     /// Some version wants memory, so nothing stays that does not serve.
     is_short: bool,
+    /// Memory was freed since the load under way began: what that is refused may be there by now.
+    was_freed: bool,
     replies: VecDeque<(Ticket, Reply)>,
     unwanted: VecDeque<Version>,
 }
@@ -123,6 +125,7 @@ impl ModelManager {
             live: None,
             candidate_bp: 0,
             is_short: false,
+            was_freed: false,
             versions: BTreeMap::new(),
             waiting: Vec::new(),
             unheard: Vec::new(),
@@ -208,6 +211,7 @@ impl ModelManager {
     fn load(&mut self, version: Version) -> Action {
         let is_paced = self.live.is_some();
         let supply = self.supply(version);
+        self.was_freed = false;
         let entry = self.entry(version);
         entry.state = VersionState::Loading;
         entry.phases.clear();

@@ -11,7 +11,11 @@ impl ModelManager {
     pub(super) fn failed(&mut self, version: Version, error: LoadError, now: Now) {
         let attempts = 1 + self.failure(version).map_or(0, |failure| failure.attempts);
         let can_retry = can_come(&error) && self.is_desired(version);
-        let wait = can_retry.then(|| self.backoff(attempts));
+        let is_at_once = self.was_freed && error.kind == budget::KIND;
+        let wait = can_retry.then(|| match is_at_once {
+            true => Duration::ZERO,
+            false => self.backoff(attempts),
+        });
         let entry = self.entry(version);
         entry.state = VersionState::Failed;
         entry.resident_bytes = 0;
@@ -49,8 +53,10 @@ impl ModelManager {
         }
     }
 
-    /// What was refused for want of memory is tried again at once.
+    /// What was refused for want of memory is tried again at once, and what is refused it by a load that
+    /// is under way.
     pub(super) fn memory_freed(&mut self, now: Now) {
+        self.was_freed = true;
         let failures = self.versions.values_mut();
         let failures = failures.filter(|entry| entry.state == VersionState::Failed);
         for failure in failures.filter_map(|entry| entry.failure.as_mut()) {

@@ -322,6 +322,23 @@ fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
 }
 
 #[test]
+fn memory_that_is_freed_before_its_refusal_is_heard_of_is_not_waited_for() {
+    let mut stage = Stage::with_one_live();
+    stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
+    assert_eq!(stage.tell(Event::MemoryFreed), [], "a load is under way");
+    let again = stage.loaded(2, bad("memory_budget", true));
+    assert_eq!(again, [load(2, true)]);
+    let again = stage.loaded(2, bad("memory_budget", true));
+    assert_eq!(again, [], "nothing was freed since");
+    assert_eq!(stage.wakeup(), Some(Duration::from_secs(2)));
+    stage.now = at(2);
+    assert_eq!(stage.actions(), [load(2, true)]);
+    stage.tell(Event::MemoryFreed);
+    let waits = stage.loaded(2, bad("unavailable", true));
+    assert_eq!(waits, [], "what was freed is no remedy for this");
+}
+
+#[test]
 fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
