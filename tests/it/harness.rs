@@ -28,9 +28,7 @@ pub(crate) use raw_call::RawConnection;
 pub(crate) use refusal::{error_kind, error_reason, violations};
 pub(crate) use scrape::{Scrape, http_get};
 pub(crate) use server::Server;
-pub(crate) use shop::{
-    BUCKET, MODEL, Published, Season, Shop, factors_of, open_to_all, ranked, top,
-};
+pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, ranked, top};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use traffic::Traffic;
 pub(crate) use wait::{PATIENCE, until};

@@ -1,10 +1,8 @@
 //! The registry in a bucket behind TLS, whose authority nobody trusts who is not told to.
 
-use std::sync::Arc;
-
 use hotshelf_registry::S3Authorities;
 
-use crate::harness::{BUCKET, Run, Season, Server, Shop, hotshelf_in, http_get, until};
+use crate::harness::{Run, Season, Server, Shop, hotshelf_in, http_get, until};
 use crate::tools;
 use crate::tools::authority::Authority;
 use crate::tools::s3_server::S3Server;
@@ -14,8 +12,7 @@ async fn a_bucket_over_https_is_followed_by_those_who_are_told_whom_to_trust() {
     let Some(program) = tools::tool("versitygw") else {
         return;
     };
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
+    let folder = Shop::bucket_folder();
     let authority = Authority::new();
     let file = authority.file(folder.path());
     let shown = authority.certify("127.0.0.1");

@@ -11,9 +11,7 @@ use hotshelf_model::{Model, UserRow};
 use tempfile::TempDir;
 use tonic::Code;
 
-use crate::harness::{
-    BUCKET, MODEL, Season, Server, Shop, Traffic, error_reason, hotshelf_in, until,
-};
+use crate::harness::{MODEL, Season, Server, Shop, Traffic, error_reason, hotshelf_in, until};
 use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
 
@@ -41,8 +39,7 @@ impl Store {
     /// An empty bucket; None, and a line about it, where there is no server for it.
     pub(crate) async fn new() -> Option<Self> {
         let program = tools::tool("versitygw")?;
-        let folder = Arc::new(tempfile::tempdir().unwrap());
-        std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
+        let folder = Shop::bucket_folder();
         let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
         let proxy = Proxy::before(s3.address()).await;
         let shop = Shop::in_bucket(&folder, &proxy.endpoint());

@@ -12,7 +12,7 @@ use crate::harness::frames::{
     WINDOW_UPDATE, call, call_headers, frame, header, message,
 };
 use crate::harness::{
-    FramePeer, PATIENCE, RawConnection, Scrape, Season, Server, Shop, error_reason, until,
+    FramePeer, Held, PATIENCE, RawConnection, Scrape, Season, Server, Shop, error_reason, until,
 };
 
 /// A setting of HTTP/2, and a code of its resets.
@@ -27,13 +27,26 @@ async fn server(settings: &[(&str, &str)]) -> Server {
     Server::serving(&shop, version, settings).await
 }
 
+/// Soon tired of those who do not read, and what it holds once it has answered.
+async fn server_for_the_unread() -> (Server, Held) {
+    let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
+    let server = server(&settings).await;
+    server.recommend("u0001").await.unwrap();
+    let before = server.held();
+    (server, before)
+}
+
 async fn until_closed_for(server: &Server, reason: &str, count: f64) {
     until(reason, async || {
-        let labels = [("listener", "data"), ("reason", reason)];
-        let name = "hotshelf_net_connections_refused_total";
-        (server.scrape().await.value(name, &labels) == Some(count)).then_some(())
+        (closed_for(&server.scrape().await, reason) == Some(count)).then_some(())
     })
     .await;
+}
+
+/// Connections that were closed for this reason.
+fn closed_for(scrape: &Scrape, reason: &str) -> Option<f64> {
+    let labels = [("listener", "data"), ("reason", reason)];
+    scrape.value("hotshelf_net_connections_refused_total", &labels)
 }
 
 fn somebody() -> RecommendRequest {
@@ -127,10 +140,7 @@ async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not()
 
 #[tokio::test]
 async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
-    let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
-    let server = server(&settings).await;
-    server.recommend("u0001").await.unwrap();
-    let before = server.held();
+    let (server, before) = server_for_the_unread().await;
     for (closed, window, refused) in [(1.0, 0, Some(50)), (2.0, 1, Some(50)), (3.0, 65_535, None)] {
         let mut peer = FramePeer::open(server.data, &[(INITIAL_WINDOW_SIZE, window)]).await;
         // The connection's own window is spent before these are all answered.
@@ -161,19 +171,13 @@ fn long_calls(numbers: std::ops::Range<u32>) -> Vec<u8> {
 /// Its windows are as wide as can be, and what fills is the socket.
 #[tokio::test]
 async fn a_socket_that_nobody_reads_ends_its_connection() {
-    let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
-    let server = server(&settings).await;
-    server.recommend("u0001").await.unwrap();
-    let before = server.held();
+    let (server, before) = server_for_the_unread().await;
     let widest = (1 << 31) - 1;
     let wide = [(INITIAL_WINDOW_SIZE, widest)];
     let mut peer = FramePeer::with_small_buffer(server.data, &wide).await;
     let more = frame(WINDOW_UPDATE, 0, 0, &(widest - 65_535).to_be_bytes());
     peer.send(&more).await.unwrap();
-    let closed = |scrape: &Scrape| {
-        let labels = [("listener", "data"), ("reason", "unread_answers")];
-        scrape.value("hotshelf_net_connections_refused_total", &labels) == Some(1.0)
-    };
+    let closed = |scrape: &Scrape| closed_for(scrape, "unread_answers") == Some(1.0);
     let answered = |scrape: &Scrape| scrape.sum("hotshelf_version_requests_total", &[]);
     let first = answered(&server.scrape().await);
     let mut sent = 0;

@@ -60,6 +60,14 @@ impl Published {
         load_mending(&registry, &self.manifest, &self.cache).await
     }
 
+    /// The first body of the third range is wrong: all of its part is asked for twice.
+    async fn assert_one_wrong_body_is_mended(&self) {
+        self.server.plan(at_first(1, Fault::Flip, is_third_range));
+        let parts = self.load_mending(TRIES).await;
+        assert_parts_of("ann", &parts.unwrap());
+        assert_eq!(self.asked_ranges(), [2; 10]);
+    }
+
     /// Of the version, in the cache.
     fn folder(&self) -> PathBuf {
         let model = self.cache.path().join(model().as_str());
@@ -289,12 +297,7 @@ async fn a_body_that_is_cut_is_asked_for_again_and_never_taken() {
 #[tokio::test]
 async fn wrong_bytes_are_asked_for_again_within_the_load_and_nothing_of_them_is_kept() {
     let published = Published::new().await;
-    published
-        .server
-        .plan(at_first(1, Fault::Flip, is_third_range));
-    let parts = published.load_mending(TRIES).await;
-    assert_parts_of("ann", &parts.unwrap());
-    assert_eq!(published.asked_ranges(), [2; 10]);
+    published.assert_one_wrong_body_is_mended().await;
     let calls = published.server.calls();
     let others = calls.iter().filter(|call| call.name == "users.arrow");
     assert_eq!(others.count(), 1, "what was right is kept");
@@ -334,12 +337,7 @@ async fn a_damaged_cache_and_one_wrong_body_after_it_cost_no_load() {
     published.assert_loads().await;
     let file = published.folder().join("als.safetensors");
     std::fs::write(&file, vec![0; 10_000]).unwrap();
-    published
-        .server
-        .plan(at_first(1, Fault::Flip, is_third_range));
-    let parts = published.load_mending(TRIES).await;
-    assert_parts_of("ann", &parts.unwrap());
-    assert_eq!(published.asked_ranges(), [2; 10]);
+    published.assert_one_wrong_body_is_mended().await;
 }
 
 /// Parts are never overwritten; where somebody does it all the same, the digest tells.

@@ -39,7 +39,7 @@ pub(crate) enum Season {
 }
 
 /// The bucket of shops that have one.
-pub(crate) const BUCKET: &str = "shelf";
+const BUCKET: &str = "shelf";
 
 /// A registry in a folder of its own, or in a bucket of a server whose data lies in that folder.
 pub(crate) struct Shop {
@@ -75,6 +75,13 @@ impl Shop {
         let shop = Self::new();
         shop.publish_two().await;
         shop
+    }
+
+    /// A folder for a server whose data lie in it, with an empty bucket.
+    pub(crate) fn bucket_folder() -> Arc<TempDir> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
+        Arc::new(folder)
     }
 
     /// In the bucket of the S3 server at this endpoint, or behind it.

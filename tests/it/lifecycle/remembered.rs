@@ -2,12 +2,11 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
-use crate::harness::{BUCKET, MODEL, Published, Season, Server, Shop, http_get, top, until};
+use crate::harness::{MODEL, Published, Season, Server, Shop, http_get, top, until};
 use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
 
@@ -206,8 +205,7 @@ async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
     let Some(program) = tools::tool("versitygw") else {
         return;
     };
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
+    let folder = Shop::bucket_folder();
     let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
     let shop = Shop::in_bucket(&folder, &s3.endpoint());
     let published = shop.publish(Season::Spring).await;
