@@ -4,6 +4,8 @@
 
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /src
+# The allocator's own build.
+RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 COPY . .
 # Registry and target folder outlive the build, so that a change compiles what it touches. The libraries
 # are those that the loader names; name lookups need no more since glibc 2.34.

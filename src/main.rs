@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-/// glibc's allocator keeps what a retired version gave back; this one returns it.
+/// glibc's allocator keeps what a retired version gave back; this one returns it, on a thread of its own and
+/// not on those that serve. `.cargo/config.toml` says how soon.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     hotshelf::cli::run()

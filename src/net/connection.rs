@@ -8,6 +8,7 @@ use super::turns::{Line, Turns};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -137,6 +138,7 @@ pub(super) async fn serve<S: HttpService>(
         watch: Watch::new(notes.clone(), limits.patience(), Instant::now()),
         limits,
         stages,
+        line: line.clone(),
     };
     let guard = Guard::new(notes.clone());
     let io = GatherIo::new(stream, PREFACE, guard, line.clone(), connected.door);
@@ -156,6 +158,7 @@ struct Watched {
     stages: Stages,
     watch: Watch,
     under_way: UnderWay,
+    line: Line,
 }
 
 impl Watched {
@@ -181,13 +184,18 @@ impl Watched {
         let period = self.watch.interval();
         let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let line = self.line.clone();
         let mut is_draining = false;
         // Why the peer was asked to leave, and how it ends that it does not.
         let mut leaving = None;
         loop {
+            let look = poll_fn(|cx| {
+                line.looks();
+                connection.as_mut().poll(cx)
+            });
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => {
+                ended = look => {
                     return if leaving == Some(End::Idle) { End::Idle } else { End::of(&ended) };
                 }
                 () = self.stages.drain.cancelled(), if !is_draining => is_draining = true,

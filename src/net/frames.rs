@@ -53,6 +53,14 @@ impl Head {
         self.flags & Self::END_STREAM != 0
     }
 
+    /// Nothing more is sent on this stream, in good order or not.
+    pub(super) fn ends_answer(self) -> bool {
+        match self.kind {
+            kind::DATA | kind::HEADERS => self.ends_stream(),
+            kind => kind == kind::RST_STREAM,
+        }
+    }
+
     /// Of HEADERS: the header block in this payload, without what may stand around it.
     pub(super) fn block(self, mut payload: &[u8]) -> Option<&[u8]> {
         if self.flags & PADDED != 0 {

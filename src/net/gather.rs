@@ -1,14 +1,14 @@
 //! Gathers the small writes of an HTTP/2 connection into one system call.
 //!
-//! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer and a flush
-//! only wakes the connection's task once more; that task comes up again behind every other task that
-//! is ready, among them the handlers whose answers belong to the same connection, and begins with a
-//! read. The read sends what has been gathered, all answers at once.
+//! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer. A flush sends it
+//! where every request that was read has its answer; otherwise it only wakes the connection's task once
+//! more, which comes up again behind every other task that is ready, among them the handlers whose answers
+//! are missing, and begins with a read. The read sends what has been gathered, all answers at once.
 //!
 //! ```text
-//! poll 1: read ─ handlers spawned         handlers run, wake the connection
-//! poll 2: read (nothing) ─ write ─ flush  = fill the buffer, wake once more
-//! poll 3: read = send the buffer, then read the socket
+//! poll 1: read ─ first handlers run ─ write ─ flush: the others' answers are missing
+//!                                                    the others run, wake the connection
+//! poll 2: read = send the buffer ─ write ─ flush: none is missing, send
 //! ```
 //!
 //! Reads are long, and where calls were turned away the next one waits a little: so refusals leave
@@ -126,7 +126,9 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
             // A peer that does not take its refusals is left to HTTP/2 and its limits.
             let may_answer = this.gathered.len() < HOLD_BYTES_MAX && this.guard.may_interject();
             let answers = may_answer.then_some(this.gathered);
-            this.hold.turned_away(sieve.sift(read, answers, pass));
+            let turned_away = sieve.sift(read, answers, pass);
+            this.hold.turned_away(turned_away);
+            this.guard.interjected(turned_away);
             Poll::Ready(Ok(false))
         })
     }
@@ -211,7 +213,7 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.gathered.len() >= SEND_AT_BYTES {
+        if self.guard.is_all_answered() || self.gathered.len() >= SEND_AT_BYTES {
             return self.poll_send(cx);
         }
         if !self.gathered.is_empty() {
@@ -228,6 +230,7 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frames::{HEAD_LEN, Head};
     use super::super::guard::Notes;
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -237,21 +240,38 @@ mod tests {
         GatherIo::new(inner, read_ahead, guard, Line::alone(), None)
     }
 
+    /// HEADERS without any, which end the stream: a request, or an answer to it.
+    fn headers(stream: u32) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        let flags = Head::END_STREAM | Head::END_HEADERS;
+        put_head(&mut bytes, (0, kind::HEADERS, flags), stream);
+        bytes
+    }
+
     #[tokio::test]
-    async fn writes_go_out_with_the_next_read_in_their_order() {
+    async fn answers_go_out_together_with_the_last_one_or_the_next_read() {
         let (near, mut far) = duplex(1 << 20);
         let mut io = gathering(near, b"");
-        io.write_all(b"one ").await.unwrap();
-        io.flush().await.unwrap();
-        io.write_all(b"two").await.unwrap();
-        io.flush().await.unwrap();
-        assert_eq!(io.gathered.len(), 7, "nothing is sent before the read");
+        for stream in [1, 3, 5] {
+            far.write_all(&headers(stream)).await.unwrap();
+            io.read_exact(&mut [0; HEAD_LEN]).await.unwrap();
+        }
+        for stream in [3, 1] {
+            io.write_all(&headers(stream)).await.unwrap();
+            io.flush().await.unwrap();
+        }
+        assert_eq!(io.gathered.len(), 2 * HEAD_LEN, "one is missing");
         far.write_all(b"?").await.unwrap();
-        let mut byte = [0];
-        io.read_exact(&mut byte).await.unwrap();
-        let mut got = [0; 7];
+        io.read_exact(&mut [0]).await.unwrap();
+        let mut got = [0; 2 * HEAD_LEN];
         far.read_exact(&mut got).await.unwrap();
-        assert_eq!(&got, b"one two");
+        assert_eq!(got[..], [headers(3), headers(1)].concat());
+        io.write_all(&headers(5)).await.unwrap();
+        assert_eq!(io.gathered.len(), HEAD_LEN);
+        io.flush().await.unwrap();
+        let mut got = [0; HEAD_LEN];
+        far.read_exact(&mut got).await.unwrap();
+        assert_eq!(got[..], headers(5));
     }
 
     #[tokio::test]

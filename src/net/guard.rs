@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Points that a connection begins with and never exceeds (chosen: above what any client spends
-/// before its first requests are answered, and little work: some 100 ns for each frame).
-const POINTS_MAX: i64 = 4_000;
+/// before its first requests are answered, and little work: some 100 ns for each frame, of which others
+/// on the core wait for all that come at once).
+const POINTS_MAX: i64 = 1_000;
 /// Points that come back by themselves (chosen: pings and window updates of an idle client are one
 /// or two in a second).
 const POINTS_PER_S: u128 = 400;
@@ -47,6 +48,8 @@ pub(super) struct Guard {
     /// Whether a frame of our own may stand next in what is written.
     out: Out,
     last_stream: u32,
+    /// Requests that were read and have no end yet, by the frames that passed.
+    open: u64,
     points: i64,
     refilled: Instant,
     notes: Notes,
@@ -132,6 +135,7 @@ impl Guard {
             is_in_headers: false,
             out: Out::Nothing,
             last_stream: 0,
+            open: 0,
             points: POINTS_MAX,
             refilled: Instant::now(),
             notes,
@@ -161,6 +165,7 @@ impl Guard {
         (self.points, self.last_stream) = (points, last_stream);
         self.is_in_headers = is_in_headers;
         let is_unfinished = is_in_headers || self.incoming.is_within_frame();
+        self.open = (self.open + requests).saturating_sub(resets);
         let mut noted = self.notes.lock();
         noted.requests += requests;
         (0..resets).for_each(|_| noted.forget_one());
@@ -194,21 +199,34 @@ impl Guard {
 
     /// Notes what is about to be written.
     pub(super) fn write(&mut self, bytes: &[u8]) {
-        let (mut data, mut resets) = (0, 0);
+        let (mut data, mut resets, mut ends) = (0, 0, 0);
         let out = &mut self.out;
         self.outgoing.read(bytes, |head| {
             *out = out.after(head);
+            ends += u64::from(head.ends_answer());
             match head.kind {
                 kind::DATA => data += head.len as u64,
                 kind::RST_STREAM => resets += 1,
                 _ => {}
             }
         });
+        self.open = self.open.saturating_sub(ends);
         if data > 0 || resets > 0 {
             let mut noted = self.notes.lock();
             noted.written += data;
             (0..resets).for_each(|_| noted.forget_one());
         }
+    }
+
+    /// So many requests that were read were answered without HTTP/2.
+    pub(super) fn interjected(&mut self, answers: u64) {
+        self.open = self.open.saturating_sub(answers);
+    }
+
+    /// Whether every request that was read has its answer. A request that is ended twice, by both sides,
+    /// hides another one until this is so again: only for deciding when to send.
+    pub(super) fn is_all_answered(&self) -> bool {
+        self.open == 0
     }
 
     /// Whether a frame that HTTP/2 knows nothing of may stand behind what was written.

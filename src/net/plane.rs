@@ -30,7 +30,7 @@ const HANDOVER_MAX: usize = 1024;
 
 /// Runs of tasks between two looks at the sockets (chosen: with the runtime's own 61, a request that
 /// comes while others are computed would not be read for milliseconds).
-const LOOK_AFTER_TASKS: u32 = 16;
+const LOOK_AFTER_TASKS: u32 = 4;
 
 /// What a core serves with, once it has been made there.
 pub trait Services: 'static {

@@ -4,12 +4,14 @@
 //! calls at a time. So one connection's many calls are no wait of another's few:
 //!
 //! ```text
-//! nobody waits ────────────────────────────────────────▶ the runtime's run queue ─▶ begun
-//! others wait  ─▶ backlog of the connection ─▶ its turn ─▶ ┘    (one turn at a time)
+//! some of its turn left ──────────────────────────────────────────────────────────▶ begun
+//! all of its turn had   ─▶ backlog of the connection ─▶ its turn ─▶ the runtime's ─▶ ┘
+//!                                                (one at a time)     run queue
 //! ```
 //!
-//! A connection that has not had all of its last turn is before those that have: its call waits for
-//! the present turn and no other.
+//! A connection that has some of its turn left begins its calls where they are read, in its own task:
+//! they wait for nothing but the look at its socket. A turn is had anew whenever it is the connection's,
+//! and where nobody waits, with each look.
 //!
 //! How long the line is, in time, is known from the calls that began: [`Line::has_room`] says whether
 //! one more may wait. Everything here belongs to one thread; atomics are for the compiler.
@@ -28,9 +30,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Calls of one turn (chosen: enough that their answers share a system call, half a millisecond of
-/// computing).
-const TURN_CALLS: usize = 8;
 /// What it costs to turn away a call whose headers were read (estimated from a profile of
 /// `bench/overload`: reading, decoding, the answer and its part of two system calls).
 const REFUSAL_NANOS: u64 = 4_000;
@@ -101,8 +100,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Order {
-    /// Whose turn it is, and how many of its calls may begin.
-    fn next(&mut self) -> Option<(Arc<Member>, usize)> {
+    /// Whose turn it is, and how many of its calls may begin, in a turn of `calls`.
+    fn next(&mut self, calls: usize) -> Option<(Arc<Member>, usize)> {
         if let Some(member) = self.first.pop_front() {
             member.is_first.store(false, Relaxed);
             let left = member.left.load(Relaxed);
@@ -113,13 +112,22 @@ impl Order {
         }
         loop {
             let member = self.ring.pop_front()?;
-            member.left.store(TURN_CALLS, Relaxed);
+            member.left.store(calls, Relaxed);
             if lock(&member.backlog).is_empty() {
                 member.is_in_ring.store(false, Relaxed);
                 continue;
             }
             self.ring.push_back(Arc::clone(&member));
-            return Some((member, TURN_CALLS));
+            return Some((member, calls));
+        }
+    }
+}
+
+impl Member {
+    /// What it has had of its turn comes back when it is its turn again.
+    fn enter_ring(self: &Arc<Self>, core: &Core) {
+        if !self.is_in_ring.swap(true, Relaxed) {
+            lock(&core.order).ring.push_back(Arc::clone(self));
         }
     }
 }
@@ -138,7 +146,8 @@ impl Core {
     /// Puts the next turn into the run queue.
     fn next_turn(&self) {
         loop {
-            let Some((member, calls_max)) = lock(&self.order).next() else {
+            let next = lock(&self.order).next(self.pace.turn_calls());
+            let Some((member, calls_max)) = next else {
                 return;
             };
             let tasks: Vec<Task> = {
@@ -164,7 +173,7 @@ impl Line {
             core: Arc::clone(core),
             own: Arc::new(Member {
                 waiting: AtomicUsize::new(0),
-                left: AtomicUsize::new(TURN_CALLS),
+                left: AtomicUsize::new(core.pace.turn_calls()),
                 is_first: AtomicBool::new(false),
                 is_in_ring: AtomicBool::new(false),
                 is_gone: AtomicBool::new(false),
@@ -213,6 +222,29 @@ impl Line {
             0 => None,
             _ => Some(self.core.pace.hold(self.own.turned_away.swap(0, Relaxed))),
         }
+    }
+
+    /// The connection's task runs: where nobody waits, it has a whole turn for what it reads.
+    pub(super) fn looks(&self) {
+        if self.core.waiting.load(Relaxed) == 0 {
+            self.own.left.store(self.core.pace.turn_calls(), Relaxed);
+        }
+    }
+
+    /// Whether a call of this connection begins here and now.
+    fn begins_at_once(&self) -> bool {
+        let Self { core, own } = self;
+        let left = own.left.load(Relaxed);
+        if left == 0 || own.waiting.load(Relaxed) > 0 {
+            return false;
+        }
+        own.left.store(left - 1, Relaxed);
+        let waiting = core.waiting.load(Relaxed);
+        if waiting > 0 {
+            own.enter_ring(core);
+        }
+        core.pace.begun(waiting);
+        true
     }
 
     /// The connection has ended: its calls that wait need not begin.
@@ -275,7 +307,8 @@ impl<F: Future<Output = ()>> Future for Waiting<F> {
     }
 }
 
-/// Runs the calls of one connection in their turn, and at once what is decided without computing.
+/// Runs the calls of one connection in their turn: at once while some of that is left, and what is decided
+/// without computing in any case.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
     line: Line,
@@ -293,7 +326,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, call: F) {
-        if self.decided.take() {
+        if self.decided.take() || self.line.begins_at_once() {
             let mut call = Box::pin(call);
             let mut idle = Context::from_waker(Waker::noop());
             if call.as_mut().poll(&mut idle).is_pending() {
@@ -307,14 +340,15 @@ where
         let waiting = core.waiting.load(Relaxed);
         let in_queue = core.in_queue.load(Relaxed);
         // All that wait are in the queue, and there are few of them.
-        if waiting == in_queue + 1 && in_queue < TURN_CALLS {
+        if waiting == in_queue + 1 && in_queue < core.pace.turn_calls() {
             core.in_queue.store(in_queue + 1, Relaxed);
             tokio::spawn(call);
             return;
         }
         lock(&own.backlog).push_back(Box::pin(call));
-        let has_some_left = own.left.load(Relaxed) > 0;
-        if has_some_left && !own.is_first.swap(true, Relaxed) {
+        if own.left.load(Relaxed) == 0 {
+            own.enter_ring(core);
+        } else if !own.is_first.swap(true, Relaxed) {
             lock(&core.order).first.push_back(Arc::clone(own));
         }
     }

@@ -145,3 +145,29 @@ fn only_a_connection_without_calls_and_requests_is_idle() {
     assert_eq!(watch.judge(now + 28 * SECOND, 0), None);
     assert_eq!(watch.judge(now + 29 * SECOND, 0), Some(End::Idle));
 }
+
+#[test]
+fn all_is_answered_once_every_request_has_an_end_of_some_kind() {
+    const END: u8 = 0x4 | Head::END_STREAM;
+    let (mut guard, _, _) = guarded();
+    assert!(guard.is_all_answered());
+    for stream in [1, 3, 5, 7, 9] {
+        guard.read(&frame(kind::HEADERS, 0x4, stream, 20)).unwrap();
+        guard.read(&frame(kind::DATA, 0x1, stream, 7)).unwrap();
+        assert!(!guard.is_all_answered());
+    }
+    // An answer in three frames, one in one, one reset by us, one taken back, one turned away unread.
+    guard.write(&frame(kind::HEADERS, 0x4, 1, 10));
+    guard.write(&frame(kind::DATA, 0, 1, 10));
+    guard.write(&frame(kind::HEADERS, END, 1, 10));
+    guard.write(&frame(kind::HEADERS, END, 3, 10));
+    guard.write(&frame(kind::RST_STREAM, 0, 5, 4));
+    guard.read(&frame(kind::RST_STREAM, 0, 7, 4)).unwrap();
+    assert!(!guard.is_all_answered());
+    guard.interjected(1);
+    assert!(guard.is_all_answered());
+    // What ends twice makes no debt.
+    guard.read(&frame(kind::RST_STREAM, 0, 1, 4)).unwrap();
+    guard.read(&frame(kind::HEADERS, 0x5, 11, 20)).unwrap();
+    assert!(!guard.is_all_answered());
+}

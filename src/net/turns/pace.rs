@@ -1,4 +1,5 @@
-//! How long a core's line of calls is, in time, and how much of that time turning calls away may take.
+//! How long a core's line of calls and each turn are, in time, and how much of that time turning calls away
+//! may take.
 //!
 //! Everything here belongs to one thread; atomics are for the compiler.
 
@@ -8,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// Calls that may always wait (chosen: a line this short says nothing, however slow its calls are).
 pub(super) const PLACES_MIN: usize = 32;
+/// Longest turn, in calls (chosen: enough that their answers share a system call) and, by the time that calls
+/// took lately, in nanoseconds (chosen: others wait for one turn, and for two looks at the sockets).
+pub(super) const TURN_CALLS_MAX: usize = 8;
+const TURN_NANOS: u64 = 400_000;
 /// How long the line may be longer than allowed before calls are turned away. The idea is CoDel's:
 /// a burst passes by itself (chosen: what piled up while the processor was away for a fifth of a
 /// second is worked off by then at half of the capacity).
@@ -21,8 +26,8 @@ const WINDOW_CALLS: usize = 4;
 const MEAN_SHIFT: u32 = 2;
 /// No single window says more (chosen: a thread that was not running says nothing of calls).
 const PLACE_NANOS_MAX: u64 = 50_000_000;
-/// Until something was measured (chosen: the time of some two answers).
-const PLACE_NANOS_FIRST: u64 = 100_000;
+/// Until something was measured (chosen: the time of an answer).
+const PLACE_NANOS_FIRST: u64 = 50_000;
 /// Reads of a connection whose calls were turned away are held back for this long (chosen: the
 /// coarsest step of the timer; refusals then leave by the dozen, and well within 5 ms).
 const HOLD_MIN: Duration = Duration::from_millis(1);
@@ -99,6 +104,12 @@ impl Pace {
         self.place_nanos.store(mean.max(1), Relaxed);
         self.window_since.store(now, Relaxed);
         self.window_calls.store(0, Relaxed);
+    }
+
+    /// Calls of one turn.
+    pub(super) fn turn_calls(&self) -> usize {
+        let calls = TURN_NANOS / self.place_nanos.load(Relaxed).max(1);
+        usize::try_from(calls).map_or(TURN_CALLS_MAX, |calls| calls.clamp(1, TURN_CALLS_MAX))
     }
 
     /// Calls that may wait on this core now.

@@ -1,4 +1,4 @@
-use super::pace::PLACES_MIN;
+use super::pace::{PLACES_MIN, TURN_CALLS_MAX};
 use super::*;
 
 const WAIT_MAX: Duration = Duration::from_millis(10);
@@ -56,20 +56,63 @@ async fn few_calls_do_not_wait_behind_another_connections_many() {
         other.execute(begun.call('o', number));
     }
     modest.execute(begun.call('m', 0));
-    assert_eq!(core.waiting.load(Relaxed), 201);
+    assert_eq!(core.waiting.load(Relaxed), 200 - 2 * TURN_CALLS_MAX);
+    assert_eq!(lock(&begun.0).last(), Some(&('m', 0)), "it waits for none");
     let order = begun.all(201).await;
-    let place = order.iter().position(|(who, _)| *who == 'm').unwrap();
-    // Those that began in the queue, and a turn of each of the others, who came first.
-    assert!(place <= 3 * TURN_CALLS, "{place}");
     for who in ['g', 'o'] {
         let own = order.iter().filter(|(of, _)| *of == who);
         let numbers: Vec<_> = own.map(|(_, number)| *number).collect();
         assert!(numbers.is_sorted(), "{who}: {numbers:?}");
     }
     let half = order[..100].iter().filter(|(who, _)| *who == 'g').count();
-    assert!(half.abs_diff(50) <= TURN_CALLS, "{half} of the first 100");
+    assert!(
+        half.abs_diff(50) <= TURN_CALLS_MAX,
+        "{half} of the first 100"
+    );
     assert_eq!(core.waiting.load(Relaxed), 0);
     assert_eq!(core.in_queue.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_turn_is_had_at_once_and_anew_with_each_look_where_nobody_waits() {
+    let (core, begun) = (core(), Begun::default());
+    let only = connection(&core);
+    let calls = 3 * TURN_CALLS_MAX as u32;
+    (0..calls).for_each(|number| only.execute(begun.call('a', number)));
+    assert_eq!(lock(&begun.0).len(), TURN_CALLS_MAX);
+    only.line.looks();
+    only.execute(begun.call('a', calls));
+    let now = lock(&begun.0).len();
+    assert_eq!(now, TURN_CALLS_MAX, "its own calls wait, and come first");
+    let numbers = begun.all(calls as usize + 1).await;
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    only.line.looks();
+    let turn = core.pace.turn_calls();
+    (0..=turn as u32).for_each(|number| only.execute(begun.call('b', number)));
+    assert_eq!(begun.all(turn + 1).await.len(), turn + 1);
+    only.execute(begun.call('c', 0));
+    assert!(lock(&begun.0).is_empty(), "it had its turn");
+    assert_eq!(begun.all(1).await, [('c', 0)]);
+    only.line.looks();
+    only.execute(begun.call('d', 0));
+    assert_eq!(*lock(&begun.0), [('d', 0)]);
+}
+
+#[tokio::test]
+async fn a_call_that_begins_at_once_and_has_to_wait_for_something_goes_on_by_itself() {
+    let (core, begun) = (core(), Begun::default());
+    let only = connection(&core);
+    let (open, opened) = tokio::sync::oneshot::channel::<()>();
+    let end = begun.call('e', 0);
+    only.execute(async move {
+        opened.await.unwrap();
+        end.await;
+    });
+    only.execute(begun.call('b', 0));
+    assert_eq!(begun.all(1).await, [('b', 0)]);
+    open.send(()).unwrap();
+    assert_eq!(begun.all(1).await, [('e', 0)]);
+    assert_eq!(core.waiting.load(Relaxed), 0);
 }
 
 #[tokio::test]
@@ -79,8 +122,8 @@ async fn what_is_decided_runs_at_once() {
     (0..100).for_each(|number| greedy.execute(begun.call('g', number)));
     greedy.decided.set(true);
     greedy.execute(begun.call('d', 0));
-    assert_eq!(*lock(&begun.0), [('d', 0)]);
-    assert_eq!(begun.all(101).await[0], ('d', 0));
+    assert_eq!(lock(&begun.0)[TURN_CALLS_MAX..], [('d', 0)]);
+    assert_eq!(begun.all(101).await[TURN_CALLS_MAX], ('d', 0));
 }
 
 #[tokio::test]
@@ -90,7 +133,8 @@ async fn calls_of_a_connection_that_ended_do_not_begin() {
     (0..100).for_each(|number| gone.execute(begun.call('g', number)));
     stays.execute(begun.call('s', 0));
     gone.line.leave();
-    assert_eq!(begun.all(1).await, [('s', 0)]);
+    let order = begun.all(TURN_CALLS_MAX + 1).await;
+    assert_eq!(order.last(), Some(&('s', 0)));
     while core.waiting.load(Relaxed) > 0 {
         tokio::task::yield_now().await;
     }
@@ -178,6 +222,23 @@ fn the_time_of_a_place_follows_the_calls_that_begin_while_others_wait() {
 }
 
 #[test]
+fn a_turn_is_as_long_as_its_calls_took_lately() {
+    let core = core();
+    for (place, calls) in [
+        (0, 8),
+        (1_000, 8),
+        (50_000, 8),
+        (111_000, 3),
+        (300_000, 1),
+        (9_000_000, 1),
+    ] {
+        core.pace.place_nanos.store(place, Relaxed);
+        assert_eq!(core.pace.turn_calls(), calls, "{place} ns");
+        assert_eq!(Line::new(&core).own.left.load(Relaxed), calls);
+    }
+}
+
+#[test]
 fn one_gap_between_two_calls_does_not_shorten_the_line() {
     let core = core();
     let pace = &core.pace;
@@ -214,23 +275,24 @@ fn turning_away_takes_no_more_than_its_part_of_the_time() {
 async fn one_with_a_part_of_its_turn_left_is_before_those_who_had_theirs() {
     let (core, begun) = (core(), Begun::default());
     let (greedy, other, modest) = (connection(&core), connection(&core), connection(&core));
-    for number in 0..500 {
+    for number in 0..2000 {
         greedy.execute(begun.call('g', number));
         other.execute(begun.call('o', number));
     }
     let mut asked = Vec::new();
-    for number in 0..2 {
-        // Both have had at least one turn more.
-        let now = lock(&begun.0).len();
-        begun.until(now + 3 * TURN_CALLS).await;
+    let calls = 3 * TURN_CALLS_MAX as u32;
+    for number in 0..calls {
+        modest.line.looks();
         asked.push(lock(&begun.0).len());
         modest.execute(begun.call('m', number));
+        // Both others have had at least one turn more when it has had all of its own.
+        let now = lock(&begun.0).len();
+        begun.until(now + 3).await;
     }
-    let order = begun.all(1002).await;
+    let order = begun.all(4000 + calls as usize).await;
     for (number, asked) in (0..).zip(asked) {
         let at = order.iter().position(|call| *call == ('m', number));
-        let at = at.unwrap();
-        assert!(at <= asked + TURN_CALLS, "{number}: {at}, asked at {asked}");
+        assert_eq!(at, Some(asked), "{number} waits for none");
     }
     for number in 0..100 {
         greedy.execute(begun.call('g', number));
@@ -239,7 +301,7 @@ async fn one_with_a_part_of_its_turn_left_is_before_those_who_had_theirs() {
     let order = begun.all(200).await;
     let half = order[..100].iter().filter(|(who, _)| *who == 'm').count();
     assert!(
-        half.abs_diff(50) <= 2 * TURN_CALLS,
+        half.abs_diff(50) <= 2 * TURN_CALLS_MAX,
         "{half} of the first 100"
     );
 }
