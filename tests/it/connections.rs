@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
 use crate::harness::frames::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call_headers, frame, message,
+    DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call, call_headers, frame, header, message,
 };
 use crate::harness::{FramePeer, RawConnection, Season, Server, Shop, error_reason, until};
 
@@ -240,6 +240,30 @@ async fn streams_beyond_the_limit_are_refused_and_the_connection_serves_on() {
     peer.send(&finished).await.unwrap();
     let answer = peer.read.find(|frame| frame.kind == HEADERS).await;
     assert_eq!(answer.stream, 1);
+    drop(peer);
+    server.stop().await;
+}
+
+/// While the request is open; what comes for one that was answered before its end is passed over.
+#[tokio::test]
+async fn a_second_header_block_that_ends_nothing_resets_its_request_and_no_other() {
+    let shop = Shop::new();
+    let server = server(&shop, &[]).await;
+    let mut peer = FramePeer::open(server.data, &[]).await;
+    let path = "/hotshelf.v1.RecommendationService/Recommend";
+    for (stream, trailer) in [(1, header("x-late", "1")), (3, header(":method", "POST"))] {
+        let opened = frame(HEADERS, END_HEADERS, stream, &call_headers(path));
+        let second = frame(HEADERS, END_HEADERS, stream, &trailer);
+        peer.send(&opened).await.unwrap();
+        peer.send(&second).await.unwrap();
+        let reset = peer.read.find(|frame| frame.kind == RST_STREAM).await;
+        let protocol_error = 1;
+        assert_eq!((reset.stream, reset.payload[3]), (stream, protocol_error));
+    }
+    let whole = call(5, path, &RecommendRequest::default());
+    peer.send(&whole).await.unwrap();
+    let answer = peer.read.find(|frame| frame.kind == HEADERS).await;
+    assert_eq!(answer.stream, 5);
     drop(peer);
     server.stop().await;
 }
