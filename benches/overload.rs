@@ -1,13 +1,13 @@
 //! What is left to others while a server is offered more than it can do, or flooded.
 //!
 //! One caller in good order asks at a low rate the whole time; its latencies are compared with those
-//! of the same caller alone. Beside it come five times as many calls as the server can answer, and
-//! then each flood of frames, on connections that are opened anew whenever the server closes one.
+//! of the same caller alone. Beside it come five times as many calls as the server can answer, once with
+//! the same headers each and once with one that is new each time, as deadlines and traces are; and then
+//! each flood of frames, on connections that are opened anew whenever the server closes one.
 //!
 //! The server has one core to itself; the load comes from the others.
 //!
-//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]
-//! [-- --adding]`, the last for calls that each add a header to the connection's table of them
+//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]`
 
 #![allow(
     clippy::disallowed_methods,
@@ -35,7 +35,6 @@ fn main() -> anyhow::Result<()> {
     let effort = Effort {
         seconds: arguments.number("--seconds", 10)?,
         times: arguments.number("--times", 5)?,
-        adds_headers: arguments.after("--adding").is_some(),
     };
     let shop = Stock {
         products,
@@ -67,21 +66,24 @@ fn report(
         cpu_kind(),
         effort.seconds
     )?;
-    writeln!(
-        out,
-        "peak {:.0}/s; at {} times that: {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
-        figures.peak_per_s,
-        effort.times,
-        figures.goodput_per_s,
-        100.0 * figures.goodput_per_s / figures.peak_per_s,
-        figures.shed_per_s,
-        figures.lost
-    )?;
-    writeln!(
-        out,
-        "from when it was sent, a call turned away knows after p50 {:.1} ms, p99 {:.1} ms; one answered had p50 {:.1} ms, p99 {:.1} ms",
-        figures.refusal_ms[0], figures.refusal_ms[1], figures.answer_ms[0], figures.answer_ms[1]
-    )?;
+    for greedy in &figures.greedy {
+        writeln!(
+            out,
+            "{}: peak {:.0}/s; at {} times that {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
+            greedy.name,
+            greedy.peak_per_s,
+            effort.times,
+            greedy.goodput_per_s,
+            100.0 * greedy.goodput_per_s / greedy.peak_per_s,
+            greedy.shed_per_s,
+            greedy.lost
+        )?;
+        writeln!(
+            out,
+            "    from when it was sent, a call turned away knows after p50 {:.1} ms, p99 {:.1} ms; one answered had p50 {:.1} ms, p99 {:.1} ms",
+            greedy.refusal_ms[0], greedy.refusal_ms[1], greedy.answer_ms[0], greedy.answer_ms[1]
+        )?;
+    }
     writeln!(
         out,
         "{:24} {:>8} {:>8} {:>9} {:>9} {:>7} {:>7} {:>10} {:>12} {:>6}",

@@ -27,6 +27,8 @@ struct Call {
 pub(super) struct Connection {
     socket: TcpStream,
     block: Vec<u8>,
+    /// The server asked for headers that no table remembers, and no block has said so yet.
+    closes_table: bool,
     /// Calls by stream, the first of them on `first_stream`.
     calls: VecDeque<Call>,
     first_stream: u32,
@@ -50,10 +52,11 @@ impl Connection {
         Ok(Self {
             socket,
             block: if adds {
-                frames::adding_header_block()
+                frames::adding_header_block(true)
             } else {
                 frames::header_block()
             },
+            closes_table: false,
             calls: VecDeque::new(),
             first_stream: 1,
             under_way: 0,
@@ -95,7 +98,14 @@ impl Connection {
 
     fn begin(&mut self, message: &[u8], (due, sent): (Duration, Duration)) {
         let stream = self.first_stream + 2 * self.calls.len() as u32;
-        frames::call(&mut self.unsent, stream, &self.block, message);
+        if std::mem::take(&mut self.closes_table) {
+            let mut block = vec![frames::TABLE_OF_NOTHING];
+            self.block = frames::adding_header_block(false);
+            block.extend_from_slice(&self.block);
+            frames::call(&mut self.unsent, stream, &block, message);
+        } else {
+            frames::call(&mut self.unsent, stream, &self.block, message);
+        }
         self.window -= (message.len() + 5) as i64;
         self.under_way += 1;
         self.calls.push_back(Call {
@@ -165,6 +175,7 @@ impl Connection {
                     self.window += by.map_or(0, |by| i64::from(u32::from_be_bytes(*by)));
                 }
                 kind::SETTINGS if head.flags & ACK == 0 => {
+                    self.closes_table |= frames::table_size(&self.unread[payload]) == Some(0);
                     frames::put(&mut self.unsent, kind::SETTINGS, ACK, 0, &[]);
                 }
                 kind::PING if head.flags & ACK == 0 => {

@@ -109,12 +109,25 @@ pub(super) fn call(to: &mut Vec<u8>, stream: u32, block: &[u8], message: &[u8]) 
     put(to, kind::DATA, END_STREAM, stream, &body);
 }
 
-/// The same with one more header, which enters the table (section 6.2.1).
-pub(super) fn adding_header_block() -> Vec<u8> {
+/// The same with one more header, which enters the table (section 6.2.1) where there is one.
+pub(super) fn adding_header_block(has_table: bool) -> Vec<u8> {
     let mut block = header_block();
-    block.extend_from_slice(&[0x40, 6]);
+    block.extend_from_slice(&[if has_table { 0x40 } else { 0 }, 6]);
     block.extend_from_slice(b"x-turn");
     block.extend_from_slice(&[3]);
     block.extend_from_slice(b"new");
     block
+}
+
+/// What stands before the first block after the table was made so small that nothing enters it
+/// (section 6.3).
+pub(super) const TABLE_OF_NOTHING: u8 = 0x20;
+
+/// The size of the table that these settings allow, where they name one.
+pub(super) fn table_size(settings: &[u8]) -> Option<u32> {
+    let (entries, _) = settings.as_chunks::<6>();
+    let mut sizes = entries.iter().filter(|entry| entry[..2] == [0, 1]);
+    sizes
+        .last()
+        .map(|[_, _, size @ ..]| u32::from_be_bytes(*size))
 }

@@ -26,8 +26,6 @@ pub(crate) struct Effort {
     pub(crate) seconds: u32,
     /// Times the peak that are offered.
     pub(crate) times: u32,
-    /// Whether each of these calls adds a header to what its connection remembers.
-    pub(crate) adds_headers: bool,
 }
 
 /// A caller in good order in one scene. Quantiles are p50 and p99.
@@ -45,14 +43,21 @@ pub(crate) struct Scene {
     pub(crate) descriptors_more: i64,
 }
 
+/// Those who ask for too much, and the peak just before. Quantiles are p50 and p99.
 #[derive(serde::Serialize)]
-pub(crate) struct Figures {
+pub(crate) struct Greedy {
+    pub(crate) name: &'static str,
     pub(crate) peak_per_s: f64,
     pub(crate) goodput_per_s: f64,
     pub(crate) shed_per_s: f64,
     pub(crate) lost: usize,
     pub(crate) refusal_ms: [f64; 2],
     pub(crate) answer_ms: [f64; 2],
+}
+
+#[derive(serde::Serialize)]
+pub(crate) struct Figures {
+    pub(crate) greedy: Vec<Greedy>,
     pub(crate) scenes: Vec<Scene>,
 }
 
@@ -73,39 +78,45 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         messages: Arc::new(shop.requests()),
         time: Duration::from_secs(effort.seconds.into()),
     };
-    let peak = stage.peak()?;
+    stage.peak()?;
     let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
-    let rate = peak * f64::from(effort.times);
-    let offered = if effort.adds_headers {
-        Pace::OpenAdding { rate }
-    } else {
-        Pace::Open { rate }
-    };
     let mut greedy = Vec::new();
-    let plan = stage.plan(GREEDY_CONNECTIONS, offered);
-    scenes.push(stage.scene("beside too many calls", |over| {
-        greedy = load::run(&plan, over)?;
-        Ok(0)
-    })?);
+    let paces: [(_, fn(f64) -> Pace); 2] = [
+        ("too many calls", |rate| Pace::Open { rate }),
+        ("with a new header each", |rate| Pace::OpenAdding { rate }),
+    ];
+    for (name, pace) in paces {
+        let peak = stage.peak()?;
+        let plan = stage.plan(GREEDY_CONNECTIONS, pace(peak * f64::from(effort.times)));
+        let mut samples = Vec::new();
+        scenes.push(stage.scene(name, |over| {
+            samples = load::run(&plan, over)?;
+            Ok(0)
+        })?);
+        greedy.push(Greedy::of(name, peak, &samples, stage.time));
+    }
     for (flood, name) in Flood::ALL {
         let to = stage.server.data;
         scenes.push(stage.scene(name, |over| flood::run(flood, to, over))?);
     }
-    let seconds = stage.time.as_secs_f64();
-    let within = |sample: &&Sample| sample.due < stage.time;
-    let count = |outcome| {
-        let samples = greedy.iter().filter(within);
-        samples.filter(|sample| sample.outcome == outcome).count()
-    };
-    Ok(Figures {
-        peak_per_s: peak,
-        goodput_per_s: finished(&greedy, Outcome::Answered, stage.time) / seconds,
-        shed_per_s: finished(&greedy, Outcome::Refused, stage.time) / seconds,
-        lost: count(Outcome::Lost),
-        refusal_ms: quantiles(&greedy, Outcome::Refused, |sample| sample.took_sent),
-        answer_ms: quantiles(&greedy, Outcome::Answered, |sample| sample.took_sent),
-        scenes,
-    })
+    Ok(Figures { greedy, scenes })
+}
+
+impl Greedy {
+    fn of(name: &'static str, peak_per_s: f64, samples: &[Sample], time: Duration) -> Self {
+        let seconds = time.as_secs_f64();
+        let within = samples.iter().filter(|sample| sample.due < time);
+        let lost = within.filter(|sample| sample.outcome == Outcome::Lost);
+        Self {
+            name,
+            peak_per_s,
+            goodput_per_s: finished(samples, Outcome::Answered, time) / seconds,
+            shed_per_s: finished(samples, Outcome::Refused, time) / seconds,
+            lost: lost.count(),
+            refusal_ms: quantiles(samples, Outcome::Refused, |sample| sample.took_sent),
+            answer_ms: quantiles(samples, Outcome::Answered, |sample| sample.took_sent),
+        }
+    }
 }
 
 /// Calls that had this end before the time was over.

@@ -3,7 +3,8 @@
 //! A call that is read by HTTP/2, given to the services and refused by them costs a good part of an
 //! answer. What is refused here costs a look at its frames: a header block that does not change the
 //! table of headers (RFC 7541) and names a known path can be left out of what HTTP/2 reads, with the
-//! frames of its body, and is answered with bytes that were made once.
+//! frames of its body, and is answered with bytes that were made once. A peer whose blocks do change it
+//! is asked to keep no table.
 //!
 //! ```text
 //! socket ─▶ guard ─▶ sieve ─────────────▶ HTTP/2 ─▶ services

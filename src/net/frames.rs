@@ -13,6 +13,7 @@ pub(super) mod kind {
     pub(in super::super) const HEADERS: u8 = 1;
     pub(in super::super) const PRIORITY: u8 = 2;
     pub(in super::super) const RST_STREAM: u8 = 3;
+    pub(in super::super) const SETTINGS: u8 = 4;
     pub(in super::super) const GOAWAY: u8 = 7;
     pub(in super::super) const WINDOW_UPDATE: u8 = 8;
     pub(in super::super) const CONTINUATION: u8 = 9;
@@ -35,6 +36,7 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) const END_STREAM: u8 = 0x1;
+    pub(super) const ACK: u8 = 0x1;
     pub(super) const END_HEADERS: u8 = 0x4;
 
     pub(super) fn parse(bytes: &[u8; HEAD_LEN]) -> Self {
@@ -51,6 +53,11 @@ impl Head {
     /// Of DATA and HEADERS: nothing more comes on this stream.
     pub(super) fn ends_stream(self) -> bool {
         self.flags & Self::END_STREAM != 0
+    }
+
+    /// Of SETTINGS: they say that the other side's were taken in.
+    pub(super) fn acknowledges(self) -> bool {
+        self.flags & Self::ACK != 0
     }
 
     /// Nothing more is sent on this stream, in good order or not.

@@ -24,6 +24,8 @@ pub(super) struct Walked {
 /// again by a peer that keeps to the rules.
 #[derive(Debug, Default)]
 pub(super) struct PathTable {
+    /// The peer has made it too small for any entry: what would be added to it is not.
+    is_closed: bool,
     added: u64,
     paths: [Option<(u64, usize)>; REMEMBERED],
     oldest: usize,
@@ -34,6 +36,14 @@ impl PathTable {
         let number = self.added.checked_sub(index.checked_sub(DYNAMIC)?)?;
         let entry = |(at, path): (u64, usize)| (at == number).then_some(path);
         self.paths.iter().flatten().find_map(|known| entry(*known))
+    }
+
+    /// The peer says how many bytes its table has from here on. None at all empty it.
+    fn resize(&mut self, bytes: u64) {
+        self.is_closed = bytes == 0;
+        if self.is_closed {
+            self.paths = Default::default();
+        }
     }
 
     fn add(&mut self, path: Option<usize>) {
@@ -58,7 +68,8 @@ impl PathTable {
                 continue;
             }
             if first & 0xe0 == 0x20 {
-                integer(&mut block, 5)?;
+                let bytes = integer(&mut block, 5)?;
+                self.resize(bytes);
                 walked.changes_table = true;
                 continue;
             }
@@ -72,7 +83,7 @@ impl PathTable {
             let path = is_path.then(|| known.iter().position(|path| value.is(path)));
             let path = path.flatten();
             walked.path = walked.path.or(path);
-            if is_added {
+            if is_added && !self.is_closed {
                 walked.changes_table = true;
                 self.add(path);
             }

@@ -16,6 +16,21 @@ const BLOCK_BYTES_MAX: usize = 4 * 1024;
 /// part of the window of a connection).
 const WIDEN_AT_BYTES: usize = 16 * 1024;
 
+/// SETTINGS_HEADER_TABLE_SIZE (RFC 9113, section 6.5.2).
+const HEADER_TABLE_SIZE: u16 = 1;
+
+/// Whether the peer was asked to send headers that no table remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// It has not acknowledged the settings of HTTP/2 itself, which sends them once: whose its next
+    /// acknowledgement is could not be told.
+    TooEarly,
+    No,
+    /// Its acknowledgement is to come, and is none of HTTP/2's business.
+    Waiting,
+    Heard,
+}
+
 /// What becomes of a frame.
 enum Fate {
     Pass,
@@ -31,6 +46,7 @@ pub(in super::super) struct Sieve {
     refusals: Refusals,
     table: PathTable,
     is_lost: bool,
+    asked: Asked,
     /// The beginning of a frame that is needed as a whole, and how long it has to become.
     kept: BytesMut,
     kept_needs: usize,
@@ -57,6 +73,7 @@ impl Sieve {
             refusals,
             table: PathTable::default(),
             is_lost: false,
+            asked: Asked::TooEarly,
             kept: BytesMut::new(),
             kept_needs: 0,
             left: 0,
@@ -171,12 +188,25 @@ impl Sieve {
                 self.close(head.stream);
                 Fate::Drop
             }
+            kind::SETTINGS if head.acknowledges() => self.fate_of_acknowledgement(),
             // HTTP/2 takes streams for idle that it has never heard of, until it hears of a newer one.
             kind::RST_STREAM | kind::WINDOW_UPDATE | kind::PRIORITY if is_unknown_below => {
                 Fate::Drop
             }
             _ => Fate::Pass,
         }
+    }
+
+    fn fate_of_acknowledgement(&mut self) -> Fate {
+        match self.asked {
+            Asked::TooEarly => self.asked = Asked::No,
+            Asked::Waiting => {
+                self.asked = Asked::Heard;
+                return Fate::Drop;
+            }
+            Asked::No | Asked::Heard => {}
+        }
+        Fate::Pass
     }
 
     fn fate_of_headers(
@@ -211,13 +241,15 @@ impl Sieve {
         }
         if is_new
             && let Some(path) = walked.path
-            && !walked.changes_table
             && let Some(answers) = answers
             && self.open.len() < OPEN_MAX
             && !self.has_room()
         {
-            self.refuse(head, path, answers);
-            return Fate::Drop;
+            if !walked.changes_table {
+                self.refuse(head, path, answers);
+                return Fate::Drop;
+            }
+            self.ask_for_plain_headers(answers);
         }
         self.ahead += usize::from(is_new);
         self.passed = self.passed.max(head.stream);
@@ -240,6 +272,18 @@ impl Sieve {
         if !head.ends_stream() {
             self.open.push(head.stream);
         }
+    }
+
+    /// Clients add what changes from call to call to the table, a deadline above all. Without a table
+    /// each of their calls can be turned away unread; those that are answered cost some more bytes.
+    fn ask_for_plain_headers(&mut self, answers: &mut BytesMut) {
+        if self.asked != Asked::No {
+            return;
+        }
+        put_head(answers, (6, kind::SETTINGS, 0), 0);
+        answers.put_u16(HEADER_TABLE_SIZE);
+        answers.put_u32(0);
+        self.asked = Asked::Waiting;
     }
 
     fn is_open(&self, stream: u32) -> bool {

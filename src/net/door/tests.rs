@@ -61,6 +61,20 @@ fn a_known_path_is_known_however_it_is_written() {
 }
 
 #[test]
+fn a_table_without_room_remembers_nothing() {
+    let mut table = PathTable::default();
+    assert_eq!(table.walk(&path(true, "/c"), KNOWN), walked(true, Some(1)));
+    let closes = [vec![0x20], path(true, "/a/b")].concat();
+    assert_eq!(table.walk(&closes, KNOWN), walked(true, Some(0)));
+    assert_eq!(table.walk(&[0xbe], KNOWN), walked(false, None));
+    assert_eq!(table.walk(&path(true, "/c"), KNOWN), walked(false, Some(1)));
+    // Shut and opened again, with 64 bytes: 31 in the first five bits, and 33.
+    let opens = [vec![0x20, 0x3f, 33], path(true, "/a/b")].concat();
+    assert_eq!(table.walk(&opens, KNOWN), walked(true, Some(0)));
+    assert_eq!(table.walk(&[0xbe], KNOWN), walked(false, Some(0)));
+}
+
+#[test]
 fn what_is_no_header_block_is_found_out() {
     let whole = [0x40, 1, b'x', 1, b'y'];
     for len in 1..whole.len() {
@@ -159,6 +173,51 @@ fn calls_without_room_are_taken_out_and_all_else_goes_on() {
         let sum = |path| of(path).map(|count| count.1).sum::<u64>();
         assert_eq!([sum(0), sum(1)], [3, 1]);
     }
+}
+
+/// SETTINGS that acknowledge, and those that leave a table no room.
+fn settings() -> [Vec<u8>; 2] {
+    let no_table = [0, 1, 0, 0, 0, 0];
+    [(Head::ACK, &[][..]), (0, &no_table)]
+        .map(|(flags, payload)| frame(kind::SETTINGS, flags, 0, payload))
+}
+
+#[test]
+fn a_peer_whose_headers_change_the_table_is_asked_once_to_send_others() {
+    let (plain, adding) = (path(false, "/a/b"), path(true, "/a/b"));
+    let [acknowledged, no_table] = settings();
+    let (room, mut sieve) = sieve();
+    let mut sift = |bytes: &[u8]| {
+        let (passed, answers) = sifted(&mut sieve, bytes, 11);
+        (passed, answers.to_vec())
+    };
+    // HTTP/2's own settings are not acknowledged yet, and then they are.
+    let early = [call(1, &adding), acknowledged.clone()].concat();
+    assert_eq!(sift(&early), (early.clone(), Vec::new()));
+    let two = [call(3, &adding), call(5, &adding)].concat();
+    assert_eq!(sift(&two), (two.clone(), no_table));
+    // The peer answers that, which HTTP/2 does not hear of, and shuts its table, which it has to.
+    let shutting = call(7, &[vec![0x20], adding.clone()].concat());
+    let heard = [acknowledged.clone(), shutting.clone()].concat();
+    assert_eq!(sift(&heard), (shutting, Vec::new()));
+    let refused = [9, 11].map(refusal).concat();
+    let both = [call(9, &adding), call(11, &plain)].concat();
+    assert_eq!(sift(&both), (Vec::new(), refused));
+    // Any other acknowledgement is a mistake, of which HTTP/2 is to judge.
+    assert_eq!(sift(&acknowledged), (acknowledged.clone(), Vec::new()));
+    let opened = call(13, &[vec![0x3f, 33], adding].concat());
+    assert_eq!(sift(&opened), (opened.clone(), Vec::new()));
+    assert_eq!(*room.turned_away.lock().unwrap(), [(0, 1), (0, 1)]);
+}
+
+#[test]
+fn a_peer_with_room_is_asked_for_nothing() {
+    let (room, mut sieve) = sieve();
+    room.calls.store(1, Relaxed);
+    let [acknowledged, _] = settings();
+    let bytes = [acknowledged, call(1, &path(true, "/a/b"))].concat();
+    let (passed, answers) = sifted(&mut sieve, &bytes, bytes.len());
+    assert!(passed == bytes && answers.is_empty());
 }
 
 #[test]
