@@ -127,7 +127,6 @@ pub(super) const TABLE_OF_NOTHING: u8 = 0x20;
 pub(super) fn table_size(settings: &[u8]) -> Option<u32> {
     let (entries, _) = settings.as_chunks::<6>();
     let mut sizes = entries.iter().filter(|entry| entry[..2] == [0, 1]);
-    sizes
-        .last()
-        .map(|[_, _, size @ ..]| u32::from_be_bytes(*size))
+    let [_, _, size @ ..] = sizes.next_back()?;
+    Some(u32::from_be_bytes(*size))
 }

@@ -81,13 +81,15 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
     stage.peak()?;
     let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
     let mut greedy = Vec::new();
-    let paces: [(_, fn(f64) -> Pace); 2] = [
-        ("too many calls", |rate| Pace::Open { rate }),
-        ("with a new header each", |rate| Pace::OpenAdding { rate }),
-    ];
-    for (name, pace) in paces {
+    for (name, adds_headers) in [("too many calls", false), ("with a new header each", true)] {
         let peak = stage.peak()?;
-        let plan = stage.plan(GREEDY_CONNECTIONS, pace(peak * f64::from(effort.times)));
+        let rate = peak * f64::from(effort.times);
+        let pace = if adds_headers {
+            Pace::OpenAdding { rate }
+        } else {
+            Pace::Open { rate }
+        };
+        let plan = stage.plan(GREEDY_CONNECTIONS, pace);
         let mut samples = Vec::new();
         scenes.push(stage.scene(name, |over| {
             samples = load::run(&plan, over)?;
