@@ -5,7 +5,7 @@
 //! miscompiled kernel. Which queries are asked depends on the model alone.
 
 use crate::{
-    Filter, Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
+    Breathe, Filter, Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
     card::{ModelCard, Probe, ProbeItem, ProbeReport},
 };
 
@@ -177,9 +177,15 @@ fn query(probe: &Probe) -> Query<'_> {
 
 impl ModelCard {
     /// Repeats every probe on `model`. Scores must agree within 1e-4 relative; the same products
-    /// must come back, except where scores at the cut lie closer together than that.
+    /// must come back, except where scores at the cut lie closer together than that. `breathe` is
+    /// called after each; a probe costs two queries.
     #[must_use]
-    pub fn check_probes(&self, model: &Model, scratch: &mut Scratch) -> ProbeReport {
+    pub fn check_probes(
+        &self,
+        model: &Model,
+        scratch: &mut Scratch,
+        breathe: Breathe<'_>,
+    ) -> ProbeReport {
         let mut report = ProbeReport {
             checked: self.probes.len(),
             mismatches: Vec::new(),
@@ -192,6 +198,7 @@ impl ModelCard {
                     .mismatches
                     .push(format!("probe {number} (user {user:?}): {why}"));
             }
+            breathe(0);
         }
         report
     }

@@ -345,7 +345,7 @@ fn check(
     };
     let parts = sealed.map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
     let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
-    match probe(&card, &model, &mut Scratch::default()) {
+    match probe(&card, &model, &mut Scratch::default(), &mut |_| {}) {
         Some(message) => Err(refused("probes", message)),
         None => Ok(()),
     }

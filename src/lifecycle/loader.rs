@@ -135,7 +135,9 @@ impl Load {
         } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
-        let probe_failure = steps.run("probe", || Ok(probe(&card, &model, &mut scratch)))?;
+        let probe_failure = steps.run("probe", || {
+            Ok(probe(&card, &model, &mut scratch, &mut breathe))
+        })?;
         progress(VersionState::Warming);
         steps.run("warm_up", || {
             warm_up(&model, &mut scratch, &mut breathe);
@@ -217,11 +219,16 @@ pub fn unpack(
 }
 
 /// Repeats the publisher's probes; `Some` says how the answers differ.
-pub fn probe(card: &ModelCard, model: &Model, scratch: &mut Scratch) -> Option<String> {
+pub fn probe(
+    card: &ModelCard,
+    model: &Model,
+    scratch: &mut Scratch,
+    breathe: &mut dyn FnMut(usize),
+) -> Option<String> {
     if card.probes.is_empty() {
         return Some("its publisher stored no probes to repeat".to_owned());
     }
-    let report = card.check_probes(model, scratch);
+    let report = card.check_probes(model, scratch, breathe);
     let first = report.mismatches.first()?;
     let said = format!(
         "{} of {} probes differ from the publisher's answers, the first: {first}",

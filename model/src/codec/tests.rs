@@ -132,7 +132,7 @@ fn parts_at_odd_addresses_are_copied_and_give_the_same_answers() {
         .collect();
     let model = unpack(&card, &shifted).unwrap();
     assert_eq!(
-        card.check_probes(&model, &mut Scratch::default())
+        card.check_probes(&model, &mut Scratch::default(), &mut |_| {})
             .mismatches,
         [""; 0]
     );

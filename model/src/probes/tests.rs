@@ -87,7 +87,11 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
             .iter()
             .all(|i| !excluding.exclude_product_ids.contains(&i.product_id))
     );
-    let report = packed.card.check_probes(&model, &mut Scratch::default());
+    let mut breaths = 0;
+    let report = packed
+        .card
+        .check_probes(&model, &mut Scratch::default(), &mut |_| breaths += 1);
+    assert_eq!(breaths, 10);
     assert_eq!(
         report,
         ProbeReport {
@@ -117,10 +121,10 @@ fn probes_cover_both_sides_and_both_extremes_where_there_is_content() {
             probes,
             ..packed().card
         };
-        let report = card.check_probes(&model, &mut Scratch::default());
+        let report = card.check_probes(&model, &mut Scratch::default(), &mut |_| {});
         assert_eq!((report.checked, &report.mismatches[..]), (13, &[][..]));
         let damaged = sample::embeddings_reversed(150, choice);
-        let report = card.check_probes(&damaged, &mut Scratch::default());
+        let report = card.check_probes(&damaged, &mut Scratch::default(), &mut |_| {});
         assert!(
             report.refuses() && report.mismatches.len() >= 5,
             "{report:?}"
@@ -187,7 +191,9 @@ fn factors_permuted_against_ids_are_caught_by_probes_alone() {
     parts.insert("als_index.safetensors".to_owned(), index.into());
 
     let model = unpack(&packed.card, &parts);
-    let report = packed.card.check_probes(&model, &mut Scratch::default());
+    let report = packed
+        .card
+        .check_probes(&model, &mut Scratch::default(), &mut |_| {});
     assert!(report.refuses(), "{report:?}");
     // The unknown user's popularity is untouched, everyone else's answer is wrong.
     assert_eq!(report.mismatches.len(), packed.card.probes.len() - 1);
@@ -207,7 +213,7 @@ fn user_factors_permuted_against_ids_are_caught_by_probes_alone() {
     assert!(
         packed
             .card
-            .check_probes(&model, &mut Scratch::default())
+            .check_probes(&model, &mut Scratch::default(), &mut |_| {})
             .refuses()
     );
 }
@@ -218,7 +224,9 @@ fn another_scoring_revision_reports_and_does_not_refuse() {
     packed.card.scoring_revision += 1;
     packed.card.probes[0].items[0].score += 1.0;
     let model = unpack(&packed.card, &parts(&packed));
-    let report = packed.card.check_probes(&model, &mut Scratch::default());
+    let report = packed
+        .card
+        .check_probes(&model, &mut Scratch::default(), &mut |_| {});
     assert!(report.revision_differs && !report.refuses());
     assert_eq!(report.mismatches.len(), 1);
 }
