@@ -102,7 +102,7 @@ fn count(samples: &[Sample], is: impl Fn(Outcome) -> bool) -> usize {
 }
 
 /// What the server has told by code since then, and what never came back from it.
-fn failed_by_code(
+pub(crate) fn failed_by_code(
     server: &Server,
     before: &BTreeMap<String, u64>,
     samples: &[Sample],
@@ -202,7 +202,7 @@ impl Row {
 }
 
 /// ` (UNAVAILABLE 12, no answer 3)`; nothing where none failed.
-fn in_words(failed: &BTreeMap<String, u64>) -> String {
+pub(crate) fn in_words(failed: &BTreeMap<String, u64>) -> String {
     let each: Vec<String> = failed
         .iter()
         .map(|(code, count)| format!("{code} {count}"))

@@ -2,9 +2,11 @@
 //! memory, over an equal time just before; and the same with no swap in it, as a control.
 
 use crate::load::{self, Outcome, Pace, Plan, Sample, quantile};
+use crate::many::{failed_by_code, in_words};
 use crate::operator::Operator;
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
@@ -38,6 +40,7 @@ pub(crate) struct Row {
     control_ratio: [f64; 3],
     requests: usize,
     failed: usize,
+    failed_by_code: BTreeMap<String, u64>,
 }
 
 /// One round: a swap's window and a quiet one, each with the time before it.
@@ -75,6 +78,7 @@ pub(crate) fn measure(folder: &Path, shop: Stock, rounds: usize) -> anyhow::Resu
     operator.swap_to(1)?;
     let capacity = capacity(&server, shop)?;
     let rate = capacity / 2.0;
+    let calls_before = server.calls_by_code()?;
     let (plan, stop) = (
         plan(&server, shop, Pace::Open { rate }),
         AtomicBool::new(false),
@@ -90,7 +94,11 @@ pub(crate) fn measure(folder: &Path, shop: Stock, rounds: usize) -> anyhow::Resu
         )
     });
     let (samples, times) = (samples?, times?);
-    Ok(summed((capacity, rate), &samples, &times))
+    let failed_by_code = failed_by_code(&server, &calls_before, &samples)?;
+    Ok(Row {
+        failed_by_code,
+        ..summed((capacity, rate), &samples, &times)
+    })
 }
 
 fn swap_in_turn(operator: &Operator, began: Instant, rounds: usize) -> anyhow::Result<Vec<Round>> {
@@ -164,6 +172,7 @@ fn summed((capacity, rate): (f64, f64), samples: &[Sample], times: &[Round]) -> 
         control_ratio: of(&quiet, 2),
         requests: samples.len(),
         failed: failed.count(),
+        failed_by_code: BTreeMap::new(),
     }
 }
 
@@ -191,8 +200,12 @@ impl Row {
         line("ratio without a swap", self.control_ratio, "(control)")?;
         writeln!(
             out,
-            "p99 ratio from {:.2} to {:.2}; {} requests, {} failed",
-            self.ratio_p99_min, self.ratio_p99_max, self.requests, self.failed
+            "p99 ratio from {:.2} to {:.2}; {} requests, {} failed{}",
+            self.ratio_p99_min,
+            self.ratio_p99_max,
+            self.requests,
+            self.failed,
+            in_words(&self.failed_by_code)
         )?;
         Ok(())
     }
