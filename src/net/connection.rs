@@ -182,8 +182,8 @@ impl Watched {
         let mut aged = pin!(tokio::time::sleep(self.limits.age));
         let mut grace = pin!(async { tokio::time::sleep(self.limits.grace).await });
         let period = self.watch.interval();
-        let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let line = self.line.clone();
         let mut is_draining = false;
         // Why the peer was asked to leave, and how it ends that it does not.
@@ -203,7 +203,7 @@ impl Watched {
                 // How long a drain may take is for whoever asked for it to say, by `kill`.
                 () = grace.as_mut(), if leaving.is_some() => return leaving.unwrap_or(End::Closed),
                 () = self.stages.kill.cancelled() => return End::Killed,
-                _ = looks.tick() => match self.watch.judge(Instant::now(), self.under_way.count()) {
+                _ = ticks.tick() => match self.watch.judge(Instant::now(), self.under_way.count()) {
                     Some(End::Idle) if leaving.is_none() => leaving = Some(End::Idle),
                     None | Some(End::Idle) => continue,
                     Some(end) => return end,

@@ -55,9 +55,9 @@ impl Head {
         self.flags & Self::END_STREAM != 0
     }
 
-    /// Of SETTINGS: they say that the other side's were taken in.
-    pub(super) fn acknowledges(self) -> bool {
-        self.flags & Self::ACK != 0
+    /// Of SETTINGS: they say, in good form, that the other side's were taken in.
+    pub(super) fn acknowledges_settings(self) -> bool {
+        self.flags & Self::ACK != 0 && self.len == 0 && self.stream == 0
     }
 
     /// Nothing more is sent on this stream, in good order or not.

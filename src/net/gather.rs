@@ -3,7 +3,8 @@
 //! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer. A flush sends it
 //! where every request that was read has its answer; otherwise it only wakes the connection's task once
 //! more, which comes up again behind every other task that is ready, among them the handlers whose answers
-//! are missing, and begins with a read. The read sends what has been gathered, all answers at once.
+//! are missing, and begins with a read. The read sends what has been gathered, all answers at once. (Calls
+//! that begin where they are read are few, and HTTP/2 reads between them: their answers leave one by one.)
 //!
 //! ```text
 //! poll 1: read ─ first handlers run ─ write ─ flush: the others' answers are missing
@@ -51,6 +52,8 @@ pin_project! {
         inner: T,
         read_ahead: BytesMut,
         gathered: BytesMut,
+        // The socket took less than it was given.
+        is_full: bool,
         guard: Guard,
         sieve: Option<Sieve>,
         hold: Hold,
@@ -71,6 +74,7 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
             inner,
             read_ahead: BytesMut::from(read_ahead),
             gathered: BytesMut::new(),
+            is_full: false,
             guard,
             sieve: door.map(Sieve::new),
             hold: Hold::new(line),
@@ -80,8 +84,10 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     /// Sends all that is gathered.
     fn poll_send(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
+        *this.is_full = false;
         while !this.gathered.is_empty() {
             let Poll::Ready(sent) = this.inner.as_mut().poll_write(cx, this.gathered)? else {
+                *this.is_full = true;
                 this.guard.sent(0, this.gathered.len());
                 return Poll::Pending;
             };
@@ -213,7 +219,9 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.guard.is_all_answered() || self.gathered.len() >= SEND_AT_BYTES {
+        // A full socket wakes the task itself, once it takes more.
+        let has_to = self.is_full || self.gathered.len() >= SEND_AT_BYTES;
+        if has_to || self.guard.is_all_answered() {
             return self.poll_send(cx);
         }
         if !self.gathered.is_empty() {
@@ -233,6 +241,7 @@ mod tests {
     use super::super::frames::{HEAD_LEN, Head};
     use super::super::guard::Notes;
     use super::*;
+    use futures::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> GatherIo<T> {
@@ -272,6 +281,22 @@ mod tests {
         let mut got = [0; HEAD_LEN];
         far.read_exact(&mut got).await.unwrap();
         assert_eq!(got[..], headers(5));
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_is_waited_for_and_does_not_wake_its_connection_over_and_over() {
+        let (near, mut far) = duplex(64);
+        let mut io = gathering(near, b"");
+        far.write_all(&headers(1)).await.unwrap();
+        io.read_exact(&mut [0; HEAD_LEN]).await.unwrap();
+        io.write_all(&[0; 90]).await.unwrap();
+        assert!(io.flush().now_or_never().is_some(), "an answer is missing");
+        assert!(io.read_u8().now_or_never().is_none());
+        assert_eq!(io.gathered.len(), 90 - 64);
+        assert!(io.flush().now_or_never().is_none(), "the socket is full");
+        far.read_exact(&mut [0; 64]).await.unwrap();
+        io.flush().await.unwrap();
+        far.read_exact(&mut [0; 90 - 64]).await.unwrap();
     }
 
     #[tokio::test]

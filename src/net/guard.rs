@@ -9,10 +9,13 @@
 //!
 //! [`Guard`] sits where the bytes pass and notes; [`Watch`] looks at the notes now and then.
 
+mod unanswered;
+
 use super::connection::End;
 use super::frames::{Frames, Head, kind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use unanswered::Unanswered;
 
 /// Points that a connection begins with and never exceeds (chosen: above what any client spends
 /// before its first requests are answered, and little work: some 100 ns for each frame, of which others
@@ -48,8 +51,7 @@ pub(super) struct Guard {
     /// Whether a frame of our own may stand next in what is written.
     out: Out,
     last_stream: u32,
-    /// Requests that were read and have no end yet, by the frames that passed.
-    open: u64,
+    unanswered: Unanswered,
     points: i64,
     refilled: Instant,
     notes: Notes,
@@ -135,7 +137,7 @@ impl Guard {
             is_in_headers: false,
             out: Out::Nothing,
             last_stream: 0,
-            open: 0,
+            unanswered: Unanswered::default(),
             points: POINTS_MAX,
             refilled: Instant::now(),
             notes,
@@ -150,22 +152,26 @@ impl Guard {
         let (mut requests, mut resets, mut units) = (0, 0, 0);
         let (mut points, mut last_stream) = (self.points, self.last_stream);
         let mut is_in_headers = self.is_in_headers;
+        let unanswered = &mut self.unanswered;
         self.incoming.read(bytes, |head| {
             is_in_headers = head.leaves_headers_open();
             units += u32::from(!is_in_headers);
             if head.kind == kind::HEADERS && head.stream > last_stream {
                 last_stream = head.stream;
                 requests += 1;
+                unanswered.asked();
                 points = (points + REQUEST_EARNS).min(POINTS_MAX);
             } else {
-                resets += u64::from(head.kind == kind::RST_STREAM);
+                if head.kind == kind::RST_STREAM {
+                    resets += 1;
+                    unanswered.end(head.stream);
+                }
                 points -= cost(head);
             }
         });
         (self.points, self.last_stream) = (points, last_stream);
         self.is_in_headers = is_in_headers;
         let is_unfinished = is_in_headers || self.incoming.is_within_frame();
-        self.open = (self.open + requests).saturating_sub(resets);
         let mut noted = self.notes.lock();
         noted.requests += requests;
         (0..resets).for_each(|_| noted.forget_one());
@@ -199,18 +205,17 @@ impl Guard {
 
     /// Notes what is about to be written.
     pub(super) fn write(&mut self, bytes: &[u8]) {
-        let (mut data, mut resets, mut ends) = (0, 0, 0);
-        let out = &mut self.out;
+        let (mut data, mut resets) = (0, 0);
+        let (out, unanswered) = (&mut self.out, &mut self.unanswered);
         self.outgoing.read(bytes, |head| {
             *out = out.after(head);
-            ends += u64::from(head.ends_answer());
+            unanswered.wrote(head);
             match head.kind {
                 kind::DATA => data += head.len as u64,
                 kind::RST_STREAM => resets += 1,
                 _ => {}
             }
         });
-        self.open = self.open.saturating_sub(ends);
         if data > 0 || resets > 0 {
             let mut noted = self.notes.lock();
             noted.written += data;
@@ -220,13 +225,12 @@ impl Guard {
 
     /// So many requests that were read were answered without HTTP/2.
     pub(super) fn interjected(&mut self, answers: u64) {
-        self.open = self.open.saturating_sub(answers);
+        self.unanswered.interjected(answers);
     }
 
-    /// Whether every request that was read has its answer. A request that is ended twice, by both sides,
-    /// hides another one until this is so again: only for deciding when to send.
+    /// Whether every request that was read has its answer, or the beginning of it.
     pub(super) fn is_all_answered(&self) -> bool {
-        self.open == 0
+        self.unanswered.is_none()
     }
 
     /// Whether a frame that HTTP/2 knows nothing of may stand behind what was written.

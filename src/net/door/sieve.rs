@@ -188,7 +188,7 @@ impl Sieve {
                 self.close(head.stream);
                 Fate::Drop
             }
-            kind::SETTINGS if head.acknowledges() => self.fate_of_acknowledgement(),
+            kind::SETTINGS if head.acknowledges_settings() => self.fate_of_acknowledgement(),
             // HTTP/2 takes streams for idle that it has never heard of, until it hears of a newer one.
             kind::RST_STREAM | kind::WINDOW_UPDATE | kind::PRIORITY if is_unknown_below => {
                 Fate::Drop

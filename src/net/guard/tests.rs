@@ -171,3 +171,26 @@ fn all_is_answered_once_every_request_has_an_end_of_some_kind() {
     guard.read(&frame(kind::HEADERS, 0x5, 11, 20)).unwrap();
     assert!(!guard.is_all_answered());
 }
+
+#[test]
+fn an_answer_that_has_begun_and_does_not_end_keeps_no_other_back() {
+    let (mut guard, _, _) = guarded();
+    let ask = |guard: &mut Guard, stream| {
+        guard.read(&frame(kind::HEADERS, 0x5, stream, 20)).unwrap();
+        assert!(!guard.is_all_answered());
+    };
+    ask(&mut guard, 1);
+    guard.write(&frame(kind::HEADERS, 0x4, 1, 10));
+    assert!(guard.is_all_answered(), "a watch");
+    // A whole answer beside it, a message of the watch, and its end: none is owed, none is owing.
+    ask(&mut guard, 3);
+    guard.write(&frame(kind::HEADERS, 0x4, 3, 10));
+    guard.write(&frame(kind::DATA, 0, 1, 10));
+    guard.write(&frame(kind::HEADERS, 0x5, 3, 10));
+    assert!(guard.is_all_answered());
+    ask(&mut guard, 5);
+    guard.read(&frame(kind::RST_STREAM, 0, 1, 4)).unwrap();
+    assert!(!guard.is_all_answered());
+    guard.write(&frame(kind::HEADERS, 0x5, 5, 10));
+    assert!(guard.is_all_answered());
+}

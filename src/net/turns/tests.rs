@@ -201,6 +201,46 @@ fn however_slow_its_calls_are_a_short_line_has_room() {
     assert!(!line.has_room(0));
 }
 
+#[tokio::test]
+async fn what_comes_on_many_connections_at_once_stands_in_line() {
+    let (core, begun) = (core(), Begun::default());
+    let many: Vec<_> = (0..2000).map(|_| connection(&core)).collect();
+    let at_once = AT_ONCE_TURNS * TURN_CALLS_MAX;
+    for round in 1..=2 {
+        for one in &many {
+            one.line.looks();
+            one.execute(begun.call('m', round));
+        }
+        assert_eq!(core.waiting.load(Relaxed), 2000 - at_once);
+        many[0].line.has_room(0);
+        let since = core.pace.long_since.load(Relaxed);
+        assert!(since > 0, "and is seen to be too long");
+        begun.all(2000).await;
+        assert_eq!(core.waiting.load(Relaxed), 0);
+        assert!(lock(&core.order).ring.is_empty(), "nobody is kept");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_look_brings_no_turn_while_another_waits() {
+    let (core, begun) = (core(), Begun::default());
+    let (other, one) = (connection(&core), connection(&core));
+    (0..2 * TURN_CALLS_MAX as u32).for_each(|number| one.execute(begun.call('1', number)));
+    begun.all(2 * TURN_CALLS_MAX).await;
+    (0..100).for_each(|number| other.execute(begun.call('o', number)));
+    one.line.own.left.store(0, Relaxed);
+    one.line.looks();
+    let before = lock(&begun.0).len();
+    one.execute(begun.call('1', 100));
+    assert_eq!(lock(&begun.0).len(), before, "it has had its turn");
+    begun.all(101).await;
+    tokio::task::yield_now().await;
+    one.line.looks();
+    one.execute(begun.call('1', 101));
+    assert_eq!(*lock(&begun.0), [('1', 101)]);
+}
+
 #[test]
 fn the_time_of_a_place_follows_the_calls_that_begin_while_others_wait() {
     let core = core();

@@ -1,0 +1,46 @@
+//! Which requests of a connection wait for their answer, by the frames that pass. Only for deciding when to
+//! send: a request that is ended by both sides hides another one until none is open.
+
+use super::super::frames::{Head, kind};
+
+/// See the module. A request is answered once its answer has begun: that of a watch never ends.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    open: u64,
+    /// Streams whose answer has begun and not ended: more than a few only where answers wait for window
+    /// or, as those of a watch, for something to say.
+    begun: Vec<u32>,
+}
+
+impl Unanswered {
+    pub(super) fn is_none(&self) -> bool {
+        self.open == 0
+    }
+
+    pub(super) fn asked(&mut self) {
+        self.open += 1;
+    }
+
+    /// So many were answered without HTTP/2.
+    pub(super) fn interjected(&mut self, answers: u64) {
+        self.open = self.open.saturating_sub(answers);
+    }
+
+    /// A frame is written.
+    pub(super) fn wrote(&mut self, head: Head) {
+        if head.ends_answer() {
+            self.end(head.stream);
+        } else if head.kind == kind::HEADERS {
+            self.interjected(1);
+            self.begun.push(head.stream);
+        }
+    }
+
+    /// No more is to be said on this stream.
+    pub(super) fn end(&mut self, stream: u32) {
+        match self.begun.iter().position(|begun| *begun == stream) {
+            Some(at) => drop(self.begun.swap_remove(at)),
+            None => self.interjected(1),
+        }
+    }
+}
