@@ -151,7 +151,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "wait_max_ms",
-        Some("10"),
+        Some("50"),
         Kind::Number(1, DAY_MS),
         "Longest line of calls before a core, once it lasts; more are turned away, in ms",
     ),
