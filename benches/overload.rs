@@ -2,7 +2,8 @@
 //!
 //! One caller in good order asks at a low rate the whole time; its latencies are compared with those
 //! of the same caller alone. Beside it come five times as many calls as the server can answer, once with
-//! the same headers each and once with one that is new each time, as deadlines and traces are; and then
+//! the same headers each and once with one that enters the table of HPACK each time, as deadlines and traces
+//! do; then as many connections with a few calls each, which ask again as soon as they were answered; and then
 //! each flood of frames, on connections that are opened anew whenever the server closes one.
 //!
 //! The server has one core to itself; the load comes from the others.
@@ -69,10 +70,14 @@ fn report(
     for greedy in &figures.greedy {
         writeln!(
             out,
-            "{}: peak {:.0}/s; at {} times that {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
+            "{}: peak {:.0}/s; {} {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
             greedy.name,
             greedy.peak_per_s,
-            effort.times,
+            if greedy.is_closed {
+                "of a closed loop".to_owned()
+            } else {
+                format!("at {} times that", effort.times)
+            },
             greedy.goodput_per_s,
             100.0 * greedy.goodput_per_s / greedy.peak_per_s,
             greedy.shed_per_s,

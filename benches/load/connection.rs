@@ -27,7 +27,9 @@ struct Call {
 pub(super) struct Connection {
     socket: TcpStream,
     block: Vec<u8>,
-    /// The server asked for headers that no table remembers, and no block has said so yet.
+    /// Every call adds a header to the table, until the server asks for headers that none remembers.
+    adds: bool,
+    /// It did, and no block has said so yet.
     closes_table: bool,
     /// Calls by stream, the first of them on `first_stream`.
     calls: VecDeque<Call>,
@@ -56,6 +58,7 @@ impl Connection {
             } else {
                 frames::header_block()
             },
+            adds,
             closes_table: false,
             calls: VecDeque::new(),
             first_stream: 1,
@@ -175,7 +178,8 @@ impl Connection {
                     self.window += by.map_or(0, |by| i64::from(u32::from_be_bytes(*by)));
                 }
                 kind::SETTINGS if head.flags & ACK == 0 => {
-                    self.closes_table |= frames::table_size(&self.unread[payload]) == Some(0);
+                    let size = frames::table_size(&self.unread[payload]);
+                    self.closes_table |= self.adds && size == Some(0);
                     frames::put(&mut self.unsent, kind::SETTINGS, ACK, 0, &[]);
                 }
                 kind::PING if head.flags & ACK == 0 => {

@@ -95,10 +95,8 @@ pub(crate) fn measure(folder: &Path, shop: Stock, rounds: usize) -> anyhow::Resu
     });
     let (samples, times) = (samples?, times?);
     let failed_by_code = failed_by_code(&server, &calls_before, &samples)?;
-    Ok(Row {
-        failed_by_code,
-        ..summed((capacity, rate), &samples, &times)
-    })
+    let rates = (capacity, rate);
+    Ok(summed(rates, &samples, &times, failed_by_code))
 }
 
 fn swap_in_turn(operator: &Operator, began: Instant, rounds: usize) -> anyhow::Result<Vec<Round>> {
@@ -140,7 +138,12 @@ fn compared(samples: &[Sample], window: &Range<Duration>) -> [[f64; 3]; 3] {
     [before, within, ratio]
 }
 
-fn summed((capacity, rate): (f64, f64), samples: &[Sample], times: &[Round]) -> Row {
+fn summed(
+    (capacity, rate): (f64, f64),
+    samples: &[Sample],
+    times: &[Round],
+    failed_by_code: BTreeMap<String, u64>,
+) -> Row {
     let swaps: Vec<_> = times
         .iter()
         .map(|one| compared(samples, &one.swap))
@@ -172,7 +175,7 @@ fn summed((capacity, rate): (f64, f64), samples: &[Sample], times: &[Round]) -> 
         control_ratio: of(&quiet, 2),
         requests: samples.len(),
         failed: failed.count(),
-        failed_by_code: BTreeMap::new(),
+        failed_by_code,
     }
 }
 
