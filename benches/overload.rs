@@ -3,8 +3,7 @@
 //! One caller in good order asks at a low rate the whole time; its latencies are compared with those
 //! of the same caller alone. Beside it come five times as many calls as the server can answer, once with
 //! the same headers each and once with one that enters the table of HPACK each time, as deadlines and traces
-//! do; then as many connections with a few calls each, which ask again as soon as they were answered; and then
-//! each flood of frames, on connections that are opened anew whenever the server closes one.
+//! do, and once on 400 connections, where the caller asks for more than its equal part; and then each flood of frames, on connections that are opened anew whenever the server closes one.
 //!
 //! The server has one core to itself; the load comes from the others.
 //!
@@ -70,14 +69,10 @@ fn report(
     for greedy in &figures.greedy {
         writeln!(
             out,
-            "{}: peak {:.0}/s; {} {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
+            "{}: peak {:.0}/s; at {} times that {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
             greedy.name,
             greedy.peak_per_s,
-            if greedy.is_closed {
-                "of a closed loop".to_owned()
-            } else {
-                format!("at {} times that", effort.times)
-            },
+            effort.times,
             greedy.goodput_per_s,
             100.0 * greedy.goodput_per_s / greedy.peak_per_s,
             greedy.shed_per_s,

@@ -16,11 +16,9 @@ const PEAK: (usize, usize) = (8, 16);
 const GREEDY_CONNECTIONS: usize = 8;
 /// Those whose every call adds a header to what its connection remembers.
 const ADDING: &str = "adding headers";
-/// Those of whom each asks little (chosen: as many connections as a server of a service with some hundred
-/// clients has), and how many calls of each are under way.
-const MANY: &str = "many connections";
+/// Those who are many (chosen: as many connections as a server of a service with some hundred clients has).
+const MANY: &str = "on 400 connections";
 const MANY_CONNECTIONS: usize = 400;
-const MANY_IN_FLIGHT: usize = 4;
 /// Calls per second of the caller in good order (chosen: a hundredth of what a core answers).
 const HEALTHY_RATE: f64 = 200.0;
 /// Between a scene and the look at what it left behind.
@@ -54,8 +52,6 @@ pub(crate) struct Scene {
 #[derive(serde::Serialize)]
 pub(crate) struct Greedy {
     pub(crate) name: &'static str,
-    /// Asked again once they were answered, and not at a rate.
-    pub(crate) is_closed: bool,
     pub(crate) peak_per_s: f64,
     pub(crate) goodput_per_s: f64,
     pub(crate) shed_per_s: f64,
@@ -99,9 +95,6 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         let rate = peak * f64::from(effort.times);
         let pace = match name {
             ADDING => Pace::OpenAdding { rate },
-            MANY => Pace::Closed {
-                in_flight: MANY_IN_FLIGHT,
-            },
             _ => Pace::Open { rate },
         };
         let plan = stage.plan(connections, pace);
@@ -110,11 +103,7 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
             samples = load::run(&plan, over)?;
             Ok(0)
         })?);
-        let is_closed = matches!(pace, Pace::Closed { .. });
-        greedy.push(Greedy {
-            is_closed,
-            ..Greedy::of(name, peak, &samples, stage.time)
-        });
+        greedy.push(Greedy::of(name, peak, &samples, stage.time));
     }
     for (flood, name) in Flood::ALL {
         let to = stage.server.data;
@@ -130,7 +119,6 @@ impl Greedy {
         let lost = within.filter(|sample| sample.outcome == Outcome::Lost);
         Self {
             name,
-            is_closed: false,
             peak_per_s,
             goodput_per_s: finished(samples, Outcome::Answered, time) / seconds,
             shed_per_s: finished(samples, Outcome::Refused, time) / seconds,
