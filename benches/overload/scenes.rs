@@ -19,6 +19,8 @@ const ADDING: &str = "adding headers";
 /// Those who are many (chosen: as many connections as a server of a service with some hundred clients has).
 const MANY: &str = "on 400 connections";
 const MANY_CONNECTIONS: usize = 400;
+/// Their peak: answers to one connection each leave in system calls of their own.
+const PEAK_OF_MANY: (usize, usize) = (MANY_CONNECTIONS, 1);
 /// Calls per second of the caller in good order (chosen: a hundredth of what a core answers).
 const HEALTHY_RATE: f64 = 200.0;
 /// Between a scene and the look at what it left behind.
@@ -83,7 +85,7 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         messages: Arc::new(shop.requests()),
         time: Duration::from_secs(effort.seconds.into()),
     };
-    stage.peak()?;
+    stage.peak(PEAK)?;
     let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
     let mut greedy = Vec::new();
     for (name, connections) in [
@@ -91,7 +93,7 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         (ADDING, GREEDY_CONNECTIONS),
         (MANY, MANY_CONNECTIONS),
     ] {
-        let peak = stage.peak()?;
+        let peak = stage.peak(if name == MANY { PEAK_OF_MANY } else { PEAK })?;
         let rate = peak * f64::from(effort.times);
         let pace = match name {
             ADDING => Pace::OpenAdding { rate },
@@ -154,8 +156,7 @@ impl Stage {
     }
 
     /// Answers per second of a closed loop, after a shorter one that warms up.
-    fn peak(&self) -> anyhow::Result<f64> {
-        let (connections, in_flight) = PEAK;
+    fn peak(&self, (connections, in_flight): (usize, usize)) -> anyhow::Result<f64> {
         let plan = self.plan(connections, Pace::Closed { in_flight });
         load::run_for(&plan, self.time / 4)?;
         let samples = load::run_for(&plan, self.time)?;
