@@ -184,13 +184,12 @@ impl Watched {
         let period = self.watch.interval();
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let line = self.line.clone();
         let mut is_draining = false;
         // Why the peer was asked to leave, and how it ends that it does not.
         let mut leaving = None;
         loop {
             let look = poll_fn(|cx| {
-                line.looks();
+                self.line.looks();
                 connection.as_mut().poll(cx)
             });
             tokio::select! {

@@ -225,7 +225,7 @@ impl Guard {
 
     /// So many requests that were read were answered without HTTP/2.
     pub(super) fn interjected(&mut self, answers: u64) {
-        self.unanswered.interjected(answers);
+        self.unanswered.answered(answers);
     }
 
     /// Whether every request that was read has its answer, or the beginning of it.

@@ -21,9 +21,9 @@ impl Unanswered {
         self.open += 1;
     }
 
-    /// So many were answered without HTTP/2.
-    pub(super) fn interjected(&mut self, answers: u64) {
-        self.open = self.open.saturating_sub(answers);
+    /// So many have their answer, or will have none.
+    pub(super) fn answered(&mut self, requests: u64) {
+        self.open = self.open.saturating_sub(requests);
     }
 
     /// A frame is written.
@@ -31,7 +31,7 @@ impl Unanswered {
         if head.ends_answer() {
             self.end(head.stream);
         } else if head.kind == kind::HEADERS {
-            self.interjected(1);
+            self.answered(1);
             self.begun.push(head.stream);
         }
     }
@@ -40,7 +40,7 @@ impl Unanswered {
     pub(super) fn end(&mut self, stream: u32) {
         match self.begun.iter().position(|begun| *begun == stream) {
             Some(at) => drop(self.begun.swap_remove(at)),
-            None => self.interjected(1),
+            None => self.answered(1),
         }
     }
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 /// Calls that may always wait (chosen: a line this short says nothing, however slow its calls are).
 pub(super) const PLACES_MIN: usize = 32;
-/// Longest turn, in calls (chosen: enough that the answers of those that stood in line share a system call) and, by the time that calls
-/// took lately, in nanoseconds (chosen: others wait for one turn, and for two looks at the sockets).
+/// Longest turn, in calls (chosen: enough that the answers of those that stood in line share a system call)
+/// and, by the time that calls took lately, in nanoseconds (chosen: others wait for one turn, and for two
+/// looks at the sockets).
 pub(super) const TURN_CALLS_MAX: usize = 8;
 const TURN_NANOS: u64 = 400_000;
 /// How long the line may be longer than allowed before calls are turned away. The idea is CoDel's:
