@@ -1,9 +1,10 @@
 //! What is left to others while a server is offered more than it can do, or flooded.
 //!
 //! One caller in good order asks at a low rate the whole time; its latencies are compared with those
-//! of the same caller alone. Beside it come five times as many calls as the server can answer, once with
-//! the same headers each and once with one that enters the table of HPACK each time, as deadlines and traces
-//! do, and once on 400 connections, where the caller asks for more than its equal part; and then each flood of frames, on connections that are opened anew whenever the server closes one.
+//! of the same caller alone. Beside it come five times as many calls as the server can answer: with the
+//! same headers each; with one that enters the table of HPACK each time, as deadlines and traces do; and on
+//! 400 connections, where the caller asks for more than its equal part. Then comes each flood of frames, on
+//! connections that are opened anew whenever the server closes one.
 //!
 //! The server has one core to itself; the load comes from the others.
 //!

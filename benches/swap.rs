@@ -14,6 +14,8 @@
     reason = "a schedule of measurements is made of waits"
 )]
 
+#[path = "swap/failures.rs"]
+mod failures;
 #[path = "load/mod.rs"]
 mod load;
 #[path = "swap/many.rs"]

@@ -109,7 +109,8 @@ pub(super) fn call(to: &mut Vec<u8>, stream: u32, block: &[u8], message: &[u8]) 
     put(to, kind::DATA, END_STREAM, stream, &body);
 }
 
-/// The same with one more header, which enters the table anew with each call (section 6.2.1) where there is one.
+/// The same with one more header, which enters the table anew with each call (section 6.2.1), where there
+/// is one.
 pub(super) fn adding_header_block(has_table: bool) -> Vec<u8> {
     let mut block = header_block();
     block.extend_from_slice(&[if has_table { 0x40 } else { 0 }, 6]);

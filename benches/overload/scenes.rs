@@ -14,13 +14,9 @@ use std::time::Duration;
 const PEAK: (usize, usize) = (8, 16);
 /// Connections of those who ask for too much.
 const GREEDY_CONNECTIONS: usize = 8;
-/// Those whose every call adds a header to what its connection remembers.
-const ADDING: &str = "adding headers";
-/// Those who are many (chosen: as many connections as a server of a service with some hundred clients has).
-const MANY: &str = "on 400 connections";
+/// And of those who are many (chosen: as many as a server of a service with some hundred clients has). Their
+/// peak is their own: answers to one connection each leave in system calls of their own.
 const MANY_CONNECTIONS: usize = 400;
-/// Their peak: answers to one connection each leave in system calls of their own.
-const PEAK_OF_MANY: (usize, usize) = (MANY_CONNECTIONS, 1);
 /// Calls per second of the caller in good order (chosen: a hundredth of what a core answers).
 const HEALTHY_RATE: f64 = 200.0;
 /// Between a scene and the look at what it left behind.
@@ -68,6 +64,35 @@ pub(crate) struct Figures {
     pub(crate) scenes: Vec<Scene>,
 }
 
+/// What is asked for beyond the peak, at a rate in calls per second.
+struct Offer {
+    name: &'static str,
+    connections: usize,
+    peak: (usize, usize),
+    pace: fn(f64) -> Pace,
+}
+
+const OFFERS: [Offer; 3] = [
+    Offer {
+        name: "too many calls",
+        connections: GREEDY_CONNECTIONS,
+        peak: PEAK,
+        pace: |rate| Pace::Open { rate },
+    },
+    Offer {
+        name: "adding headers",
+        connections: GREEDY_CONNECTIONS,
+        peak: PEAK,
+        pace: |rate| Pace::OpenAdding { rate },
+    },
+    Offer {
+        name: "on 400 connections",
+        connections: MANY_CONNECTIONS,
+        peak: (MANY_CONNECTIONS, 1),
+        pace: |rate| Pace::Open { rate },
+    },
+];
+
 struct Stage {
     server: Server,
     messages: Arc<Vec<Vec<u8>>>,
@@ -88,18 +113,15 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
     stage.peak(PEAK)?;
     let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
     let mut greedy = Vec::new();
-    for (name, connections) in [
-        ("too many calls", GREEDY_CONNECTIONS),
-        (ADDING, GREEDY_CONNECTIONS),
-        (MANY, MANY_CONNECTIONS),
-    ] {
-        let peak = stage.peak(if name == MANY { PEAK_OF_MANY } else { PEAK })?;
-        let rate = peak * f64::from(effort.times);
-        let pace = match name {
-            ADDING => Pace::OpenAdding { rate },
-            _ => Pace::Open { rate },
-        };
-        let plan = stage.plan(connections, pace);
+    for Offer {
+        name,
+        connections,
+        peak,
+        pace,
+    } in OFFERS
+    {
+        let peak = stage.peak(peak)?;
+        let plan = stage.plan(connections, pace(peak * f64::from(effort.times)));
         let mut samples = Vec::new();
         scenes.push(stage.scene(name, |over| {
             samples = load::run(&plan, over)?;

@@ -1,6 +1,7 @@
 //! A thousand swaps under steady load, and what is left of them.
 
-use crate::load::{self, Outcome, Pace, Sample};
+use crate::failures::{failed, failed_by_code, in_words};
+use crate::load::{self, Pace};
 use crate::operator::Operator;
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
@@ -86,7 +87,7 @@ pub(crate) fn measure(folder: &Path, shop: Stock, swaps: usize) -> anyhow::Resul
         swaps,
         took_s: began.elapsed().as_secs_f64(),
         requests: samples.len(),
-        failed: count(&samples, |outcome| outcome != Outcome::Answered),
+        failed: failed(&samples),
         failed_by_code: failed_by_code(&server, &calls_before, &samples)?,
         empty_bytes,
         peak_ratio: counted.peak_bytes as f64 / room as f64,
@@ -95,27 +96,6 @@ pub(crate) fn measure(folder: &Path, shop: Stock, swaps: usize) -> anyhow::Resul
         small_bytes: counted.small_bytes,
         peak_bytes: counted.peak_bytes,
     })
-}
-
-fn count(samples: &[Sample], is: impl Fn(Outcome) -> bool) -> usize {
-    samples.iter().filter(|one| is(one.outcome)).count()
-}
-
-/// What the server has told by code since then, and what never came back from it.
-pub(crate) fn failed_by_code(
-    server: &Server,
-    before: &BTreeMap<String, u64>,
-    samples: &[Sample],
-) -> anyhow::Result<BTreeMap<String, u64>> {
-    let mut failed = server.calls_by_code()?;
-    for (code, count) in &mut failed {
-        *count -= before.get(code).copied().unwrap_or(0);
-    }
-    failed.remove("OK");
-    let lost = count(samples, |outcome| outcome == Outcome::Lost);
-    failed.insert("no answer".to_owned(), lost as u64);
-    failed.retain(|_, count| *count > 0);
-    Ok(failed)
 }
 
 struct Counted {
@@ -198,18 +178,5 @@ impl Row {
             mib(self.small_bytes)
         )?;
         Ok(())
-    }
-}
-
-/// ` (UNAVAILABLE 12, no answer 3)`; nothing where none failed.
-pub(crate) fn in_words(failed: &BTreeMap<String, u64>) -> String {
-    let each: Vec<String> = failed
-        .iter()
-        .map(|(code, count)| format!("{code} {count}"))
-        .collect();
-    if each.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", each.join(", "))
     }
 }

@@ -1,8 +1,8 @@
 //! Latencies around a swap: the time from the call of ReloadModel until the old version has left
 //! memory, over an equal time just before; and the same with no swap in it, as a control.
 
+use crate::failures::{failed, failed_by_code, in_words};
 use crate::load::{self, Outcome, Pace, Plan, Sample, quantile};
-use crate::many::{failed_by_code, in_words};
 use crate::operator::Operator;
 use crate::serving::server::Server;
 use crate::serving::stock::Stock;
@@ -159,9 +159,6 @@ fn summed(
     let took = times
         .iter()
         .map(|one| (one.swap.end - one.swap.start).as_secs_f64() * 1e3);
-    let failed = samples
-        .iter()
-        .filter(|one| one.outcome != Outcome::Answered);
     Row {
         capacity_per_s: capacity,
         rate_per_s: rate,
@@ -174,7 +171,7 @@ fn summed(
         ratio_p99_max: p99.iter().copied().fold(0.0, f64::max),
         control_ratio: of(&quiet, 2),
         requests: samples.len(),
-        failed: failed.count(),
+        failed: failed(samples),
         failed_by_code,
     }
 }
