@@ -29,6 +29,25 @@ pub struct S3Options {
     pub credentials: Option<S3Credentials>,
 }
 
+impl S3Options {
+    /// Sets what one setting says: `s3_endpoint`, `s3_region`, `s3_path_style` or `s3_ca_file`. An empty
+    /// text leaves it as it is. BLOCKS for one small file, the authorities.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a text of another form, and for another key.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
+        match key {
+            _ if text.is_empty() => {}
+            "s3_endpoint" => self.endpoint = Some(text.parse()?),
+            "s3_region" => self.region = Some(text.parse()?),
+            "s3_path_style" => self.path_style = text.parse()?,
+            "s3_ca_file" => self.authorities = Some(S3Authorities::read(text.as_ref())?),
+            _ => return Err(Error::invalid("S3 setting", key, "one of the four")),
+        }
+        Ok(())
+    }
+}
+
 /// `http://host:port` or `https://host:port`, without a path. Traffic to an `http://` one can be
 /// read and altered on the way; no other service is ever spoken to without TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]

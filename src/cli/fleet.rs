@@ -1,8 +1,10 @@
 //! `hotshelf status --fleet`: every replica in one table, once or again and again.
 
 use super::status::in_words;
-use super::{block_on, table, write_json};
+use super::{block_on, write_json};
 use crate::grpc::client::{Client, CountsInfo, FleetInfo, ReplicaInfo};
+use hotshelf_terminal::table::{Column, TextTable};
+use hotshelf_terminal::text::one_line;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -66,25 +68,34 @@ fn write_text(out: &mut dyn Write, fleet: &FleetInfo) -> anyhow::Result<()> {
     writeln!(out, "desired  {}", in_words(fleet.desired.as_ref()))?;
     writeln!(out, "replicas {}", counted(&fleet.counts))?;
     if !fleet.silent.is_empty() {
-        writeln!(out, "silent   {}", table::one_line(&fleet.silent))?;
+        writeln!(out, "silent   {}", one_line(&fleet.silent))?;
     }
     if !fleet.replicas_error.is_empty() {
         writeln!(
             out,
             "registry {}; the others as seen last",
-            table::one_line(&fleet.replicas_error)
+            one_line(&fleet.replicas_error)
         )?;
     }
-    let heads = [
-        "replica", "state", "live", "heard", "serves", "behind", "told", "address", "note",
-    ];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(fleet.replicas.iter().map(row));
-    table::write(out, &rows)?;
+    let mut table = TextTable::new([
+        Column::Left("replica"),
+        Column::Left("state"),
+        Column::Right("live"),
+        Column::Right("heard"),
+        Column::Left("serves"),
+        Column::Right("behind"),
+        Column::Right("told"),
+        Column::Left("address"),
+        Column::Text("note"),
+    ]);
+    for replica in &fleet.replicas {
+        table.row(row(replica));
+    }
+    write!(out, "{}", table.render(0))?;
     Ok(())
 }
 
-fn row(replica: &ReplicaInfo) -> Vec<String> {
+fn row(replica: &ReplicaInfo) -> [String; 9] {
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     let arms = replica.arms.iter().map(|arm| {
         let percent = f64::from(arm.share_bp) / 100.0;
@@ -96,7 +107,7 @@ fn row(replica: &ReplicaInfo) -> Vec<String> {
         true => "now".to_owned(),
         false => format!("{} ago", span(replica.age_s)),
     };
-    vec![
+    [
         format!("{}{asked}", replica.replica),
         replica.standing.clone(),
         number(replica.live_rollout),
@@ -217,10 +228,10 @@ model    shop
 desired  rollout 31: main version 11 at 99.5 % (2026-11-25T10:00:00Z, by ann: fresher)
 replicas 3: 1 serving, 1 failed, 1 unreadable
 silent   read-only
-replica  state       live  heard  serves     behind  told      address         note
-pod-1 *  serving     31    31     11 99.5 %  -       now       10.0.0.7:50051
-pod-2    failed      30    31     11 99.5 %  3 min   2 h ago   10.0.0.7:50051  version 12: part als.safetensors is corrupt
-pod-3    unreadable  -     -      -          3 min   60 s ago                  version 12: part als.safetensors is corrupt
+replica  state       live  heard  serves     behind      told  address         note
+pod-1 *  serving       31     31  11 99.5 %       -       now  10.0.0.7:50051
+pod-2    failed        30     31  11 99.5 %   3 min   2 h ago  10.0.0.7:50051  version 12: part als.safetensors\\nis corrupt
+pod-3    unreadable     -      -  -           3 min  60 s ago                  version 12: part als.safetensors\\nis corrupt
 ";
         assert_eq!(said, expected);
     }

@@ -1,9 +1,11 @@
 //! `hotshelf models gc`: what nobody needs any more, shown, and removed where that is asked for.
 
 use super::place::Place;
-use super::{block_on, span, table, write_json};
+use super::{block_on, write_json};
 use clap::Args;
 use hotshelf_registry::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion};
+use hotshelf_terminal::quantity::{self, parse_duration};
+use hotshelf_terminal::table::{Column, TextTable};
 use serde::Serialize;
 use std::io::Write;
 use std::time::Duration;
@@ -16,8 +18,8 @@ pub(super) struct GcArgs {
     /// Keep versions that any of so many of the newest rollouts names
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     keep_rollouts: u32,
-    /// Keep versions younger than this: a whole number with s, m, h or d
-    #[arg(long, default_value = "7d", value_parser = age)]
+    /// Keep versions younger than this, such as 7d or 36h
+    #[arg(long, default_value = "7d", value_name = "DURATION", value_parser = parse_duration)]
     min_age: Duration,
     /// Remove; without it nothing is touched
     #[arg(long, requires = "author")]
@@ -28,12 +30,6 @@ pub(super) struct GcArgs {
     /// Why; written into the tombstones
     #[arg(long, default_value = "no longer needed")]
     reason: String,
-}
-
-/// `7d` and its like.
-fn age(text: &str) -> Result<Duration, String> {
-    let seconds = span::seconds(text).map(Duration::from_secs);
-    seconds.ok_or_else(|| "is not a whole number with s, m, h or d, such as 7d".to_owned())
 }
 
 /// Why a version stays that was about to go.
@@ -180,36 +176,45 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
         false => ("to remove", "keep"),
     };
     let line = |what: String, (is_removed, why): (bool, &str), (bytes, age_s): (u64, u64)| {
-        vec![
+        [
             what,
             if is_removed { goes } else { stays }.to_owned(),
-            format!("{:.2}", bytes as f64 / f64::from(1 << 20)),
+            quantity::bytes(bytes),
             format!("{:.1}", age_s as f64 / 86_400.0),
             why.to_owned(),
         ]
     };
-    let heads = ["what", "fate", "MiB", "days", "why"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(report.versions.iter().map(|one| {
+    let mut table = TextTable::new([
+        Column::Left("what"),
+        Column::Left("fate"),
+        Column::Right("size"),
+        Column::Right("days"),
+        Column::Text("why"),
+    ]);
+    for one in &report.versions {
         let what = format!("version {}", one.version);
-        line(
+        table.row(line(
             what,
             (one.is_removed, &one.why),
             (one.size_bytes, one.age_s),
-        )
-    }));
-    rows.extend(report.uploads.iter().map(|one| {
+        ));
+    }
+    for one in &report.uploads {
         let what = format!("upload {}", one.upload);
-        line(what, (one.is_removed, one.why), (one.size_bytes, one.age_s))
-    }));
-    table::write(out, &rows)?;
-    let mib = report.freed_bytes as f64 / f64::from(1 << 20);
+        table.row(line(
+            what,
+            (one.is_removed, one.why),
+            (one.size_bytes, one.age_s),
+        ));
+    }
+    write!(out, "{}", table.render(0))?;
+    let freed = quantity::bytes(report.freed_bytes);
     let gone = report.gone_replicas.len();
     let versions = report.removed_versions.len();
     if report.applied {
         writeln!(
             out,
-            "{versions} versions removed, {mib:.2} MiB freed, {gone} files of gone replicas"
+            "{versions} versions removed, {freed} freed, {gone} files of gone replicas"
         )?;
         for version in &report.taken_back_versions {
             writeln!(
@@ -220,27 +225,9 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
     } else {
         writeln!(
             out,
-            "{versions} versions, {mib:.2} MiB and {gone} files of gone replicas could go; \
+            "{versions} versions, {freed} and {gone} files of gone replicas could go; \
              nothing was touched: --apply removes"
         )?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_whole_numbers_with_a_unit() {
-        assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
-        assert_eq!(age("36h"), Ok(Duration::from_secs(129_600)));
-        assert_eq!(
-            (age("5m"), age("0s")),
-            (Ok(Duration::from_secs(300)), Ok(Duration::ZERO))
-        );
-        for bad in ["", "d", "7", "-1d", "1.5h", "7 d", "9999999999d", "7é"] {
-            assert!(age(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -9,12 +9,9 @@ mod proposing;
 mod recommend;
 mod reload;
 mod rollouts;
-mod s3_args;
 mod serve;
 mod similar;
-mod span;
 mod status;
-mod table;
 
 use crate::config::Problems;
 use crate::demo::DemoArgs;

@@ -1,13 +1,15 @@
 //! `hotshelf models list | show | verify`, and `gc`: looks at a registry without a server.
 
 use super::place::Place;
-use super::{block_on, gc, table, write_json};
+use super::{block_on, gc, write_json};
 use crate::lifecycle::{LoadError, card, probe, unpack};
 use anyhow::Context;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use hotshelf_model::{Evaluation, IndexCard, ModelCard, Scratch};
 use hotshelf_registry::{CacheDir, Manifest, Registry, Version};
+use hotshelf_terminal::quantity;
+use hotshelf_terminal::table::{Column, TextTable};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -117,30 +119,29 @@ fn list(place: &Place, out: &mut dyn Write) -> anyhow::Result<()> {
     if place.output.json {
         return write_json(out, &listed);
     }
-    let heads = [
-        "version",
-        "created",
-        "author",
-        "MiB",
-        "users",
-        "products",
-        "interactions",
-        "",
-    ];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(listed.iter().map(|one| {
-        vec![
+    let mut table = TextTable::new([
+        Column::Right("version"),
+        Column::Left("created"),
+        Column::Left("author"),
+        Column::Right("size"),
+        Column::Right("users"),
+        Column::Right("products"),
+        Column::Right("interactions"),
+        Column::Text(""),
+    ]);
+    for one in &listed {
+        table.row([
             one.version.to_string(),
             one.created_at.clone(),
             one.author.clone(),
-            format!("{:.2}", one.size_bytes as f64 / f64::from(1 << 20)),
+            quantity::bytes(one.size_bytes),
             one.users.to_string(),
             one.products.to_string(),
             one.interactions.to_string(),
             one.problem.clone(),
-        ]
-    }));
-    table::write(out, &rows)?;
+        ]);
+    }
+    write!(out, "{}", table.render(0))?;
     Ok(())
 }
 
@@ -179,17 +180,12 @@ fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
         card.probes.len()
     )?;
     writeln!(out, "\nparts of upload {}", manifest.upload)?;
-    let parts = manifest.parts.iter();
-    let rows: Vec<Vec<String>> = parts
-        .map(|p| {
-            vec![
-                format!("  {}", p.name),
-                p.size_bytes.to_string(),
-                p.sha256.to_string(),
-            ]
-        })
-        .collect();
-    table::write(out, &rows)?;
+    let mut table = TextTable::new([Column::Left(""), Column::Right(""), Column::Text("")]);
+    for part in &manifest.parts {
+        let size = quantity::bytes(part.size_bytes);
+        table.row([part.name.to_string(), size, part.sha256.to_string()]);
+    }
+    write!(out, "{}", table.render(2))?;
     show_training(&card, &manifest, out)?;
     match &card.evaluation {
         Some(evaluation) => show_evaluation(evaluation, out),
@@ -215,22 +211,21 @@ fn show_index(name: &str, index: &IndexCard, out: &mut dyn Write) -> anyhow::Res
         .map_or(String::new(), |r| format!(", recall@10 {r:.4}"));
     writeln!(out, "\nindex {name}: {}{recall}", index.plan)?;
     if !index.candidates.is_empty() {
-        let heads = [
-            "  plan",
-            "metric",
-            "ef",
-            "recall@10",
-            "rows scored",
-            "cost",
-            "queries/s",
-            "note",
-        ];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        rows.extend(index.candidates.iter().map(|plan| {
+        let mut table = TextTable::new([
+            Column::Left("plan"),
+            Column::Left("metric"),
+            Column::Right("ef"),
+            Column::Right("recall@10"),
+            Column::Right("rows scored"),
+            Column::Right("cost"),
+            Column::Right("queries/s"),
+            Column::Text("note"),
+        ]);
+        for plan in &index.candidates {
             let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.0}"));
             let ef = plan.ef.map(|ef| ef as f64);
-            vec![
-                format!("  {}", plan.plan),
+            table.row([
+                plan.plan.clone(),
                 plan.metric.clone().unwrap_or_else(|| "-".to_owned()),
                 number(ef),
                 plan.recall_at_10
@@ -239,9 +234,9 @@ fn show_index(name: &str, index: &IndexCard, out: &mut dyn Write) -> anyhow::Res
                 number(plan.cost),
                 number(plan.queries_per_s),
                 plan.note.clone(),
-            ]
-        }));
-        table::write(out, &rows)?;
+            ]);
+        }
+        write!(out, "{}", table.render(2))?;
     }
     if let Some(graph) = &index.graph {
         writeln!(
@@ -265,21 +260,15 @@ fn show_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> anyhow::Resu
     )?;
     writeln!(out, "{}", evaluation.note)?;
     let k = evaluation.k;
-    let heads = [
-        "  ranker".to_owned(),
-        format!("precision@{k}"),
-        format!("recall@{k}"),
-        format!("nDCG@{k}"),
-        "hit rate".to_owned(),
-    ];
-    let mut rows = vec![heads.to_vec()];
-    rows.extend(evaluation.rankers.iter().map(|r| {
+    let heads = ["precision", "recall", "nDCG"].map(|metric| format!("{metric}@{k}"));
+    let columns = heads.iter().map(|head| Column::Right(head));
+    let columns = std::iter::once(Column::Left("ranker")).chain(columns);
+    let mut table = TextTable::new(columns.chain([Column::Right("hit rate")]));
+    for r in &evaluation.rankers {
         let scores = [r.precision, r.recall, r.ndcg, r.hit_rate].map(|s| format!("{s:.4}"));
-        std::iter::once(format!("  {}", r.ranker))
-            .chain(scores)
-            .collect()
-    }));
-    table::write(out, &rows)?;
+        table.row(std::iter::once(r.ranker.clone()).chain(scores));
+    }
+    write!(out, "{}", table.render(2))?;
     Ok(())
 }
 

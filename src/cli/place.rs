@@ -1,19 +1,16 @@
-//! The flags of commands that look at one model of a registry without a server.
+//! The arguments of commands that read one model of a registry without a server.
 
 use super::Output;
-use super::s3_args::S3Args;
-use crate::config::variables;
+use crate::config::{Layers, variables};
 use clap::Args;
 use hotshelf_registry::{ModelName, Registry};
+use hotshelf_terminal::registry_args::RegistryArgs;
 
 /// Which model of which registry.
 #[derive(Args)]
 pub(super) struct Place {
-    /// Where versions are: file:///folder or s3://bucket/prefix
-    #[arg(long)]
-    registry: String,
     #[command(flatten)]
-    s3: S3Args,
+    registry: RegistryArgs,
     /// Model
     #[arg(long, default_value = "default")]
     pub(super) model: ModelName,
@@ -24,7 +21,15 @@ pub(super) struct Place {
 impl Place {
     /// Opens the registry; touches nothing yet.
     pub(super) fn open(&self) -> anyhow::Result<Registry> {
-        let layers = self.s3.layers(variables());
-        Ok(Registry::open(&self.registry, &layers.s3(&self.registry)?)?)
+        let RegistryArgs { registry: url, s3 } = &self.registry;
+        let typed = s3.typed();
+        let layers = Layers {
+            flags: typed
+                .map(|(key, text)| (key.to_owned(), text.to_owned()))
+                .collect(),
+            variables: variables(),
+            file: None,
+        };
+        Ok(Registry::open(url, &layers.s3(url)?)?)
     }
 }

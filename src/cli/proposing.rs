@@ -1,9 +1,11 @@
 //! What `hotshelf reload` and the changes of `hotshelf rollout` have in common: whom they ask over what, how
 //! long, whom they wait for, and how they tell what came of it.
 
-use super::{AdminAddress, Output, table};
+use super::{AdminAddress, Output};
 use crate::grpc::client::{PhaseInfo, QuorumAsk, QuorumInfo};
 use clap::Args;
+use hotshelf_terminal::table::{Column, TextTable};
+use hotshelf_terminal::text::one_line;
 use std::io::Write;
 use std::time::Duration;
 
@@ -51,23 +53,28 @@ pub(super) fn write_text(
     phases: &[PhaseInfo],
     quorum: Option<&QuorumInfo>,
 ) -> anyhow::Result<()> {
-    let phases = phases.iter().map(|phase| {
-        let took = format!("{:.1} ms", phase.duration_ms);
-        vec![format!("  {}", phase.name), took]
-    });
-    table::write(out, &phases.collect::<Vec<_>>())?;
+    let mut table = TextTable::new([Column::Left(""), Column::Right("")]);
+    for phase in phases {
+        table.row([phase.name.clone(), format!("{:.1} ms", phase.duration_ms)]);
+    }
+    write!(out, "{}", table.render(2))?;
     let Some(quorum) = quorum else {
         return Ok(());
     };
-    writeln!(out, "served by {}", quorum.serving.join(", "))?;
+    writeln!(out, "served by {}", one_line(quorum.serving.join(", ")))?;
     if !quorum.replicas_error.is_empty() {
-        writeln!(out, "others cannot be seen: {}", quorum.replicas_error)?;
+        writeln!(
+            out,
+            "others cannot be seen: {}",
+            one_line(&quorum.replicas_error)
+        )?;
     }
-    let missing = quorum.missing.iter().map(|replica| {
-        let name = format!("  not {}", replica.replica);
-        vec![name, replica.standing.clone(), replica.held_back_by.clone()]
-    });
-    table::write(out, &missing.collect::<Vec<_>>())?;
+    let mut table = TextTable::new([Column::Left(""), Column::Left(""), Column::Text("")]);
+    for replica in &quorum.missing {
+        let name = format!("not {}", replica.replica);
+        table.row([name, replica.standing.clone(), replica.held_back_by.clone()]);
+    }
+    write!(out, "{}", table.render(2))?;
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! `hotshelf recommend`.
 
 use super::asking::{Asking, FilterArgs, write_remarks};
-use super::{Output, block_on, table, write_json};
+use super::{Output, block_on, write_json};
 use crate::grpc::client::{Client, RecommendAsk, RecommendationList};
 use clap::{Args, ValueEnum};
 use hotshelf_model::Strategy;
+use hotshelf_terminal::table::{Column, TextTable};
 use std::io::Write;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -87,13 +88,18 @@ fn write_text(out: &mut dyn Write, list: &RecommendationList) -> anyhow::Result<
         writeln!(out, "unknown: {unknown} of the recent products")?;
     }
     let is_debug = list.debug.is_some();
-    let mut head = vec!["rank", "product", "score", "reason"];
+    let mut columns = vec![
+        Column::Right("rank"),
+        Column::Left("product"),
+        Column::Right("score"),
+        Column::Left("reason"),
+    ];
     if is_debug {
-        head.extend(["collaborative", "content"]);
+        columns.extend([Column::Right("collaborative"), Column::Right("content")]);
     }
-    let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
+    let mut table = TextTable::new(columns);
     let number = |score: f64| format!("{score:.4}");
-    rows.extend(list.items.iter().map(|item| {
+    for item in &list.items {
         let mut cells = vec![
             item.rank.to_string(),
             item.product_id.clone(),
@@ -104,8 +110,8 @@ fn write_text(out: &mut dyn Write, list: &RecommendationList) -> anyhow::Result<
             let raw = [item.collaborative_score, item.content_score];
             cells.extend(raw.map(|score| score.map(number).unwrap_or_default()));
         }
-        cells
-    }));
-    table::write(out, &rows)?;
+        table.row(cells);
+    }
+    write!(out, "{}", table.render(0))?;
     Ok(())
 }

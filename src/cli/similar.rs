@@ -1,10 +1,11 @@
 //! `hotshelf similar`.
 
 use super::asking::{Asking, FilterArgs, write_remarks};
-use super::{Output, block_on, table, write_json};
+use super::{Output, block_on, write_json};
 use crate::grpc::client::{Client, SimilarAsk, SimilarList};
 use clap::{Args, ValueEnum};
 use hotshelf_model::Basis;
+use hotshelf_terminal::table::{Column, TextTable};
 use std::io::Write;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -62,19 +63,25 @@ fn write_text(out: &mut dyn Write, list: &SimilarList) -> anyhow::Result<()> {
         list.product_id, list.basis, list.model, list.version, list.rollout, list.arm
     )?;
     write_remarks(out, &list.fallbacks, list.debug.as_ref())?;
-    let head = ["rank", "product", "cosine", "price", "category", "name"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(list.items.iter().map(|item| {
+    let mut table = TextTable::new([
+        Column::Right("rank"),
+        Column::Left("product"),
+        Column::Right("cosine"),
+        Column::Right("price"),
+        Column::Left("category"),
+        Column::Left("name"),
+    ]);
+    for item in &list.items {
         let price = item.price.map(|price| format!("{price:.2}"));
-        vec![
+        table.row([
             item.rank.to_string(),
             item.product_id.clone(),
             format!("{:.4}", item.similarity_score),
             price.unwrap_or_default(),
             item.category.clone(),
             item.product_name.clone(),
-        ]
-    }));
-    table::write(out, &rows)?;
+        ]);
+    }
+    write!(out, "{}", table.render(0))?;
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! `hotshelf status`.
 
 use super::fleet::Look;
-use super::{AdminAddress, Output, block_on, table, write_json};
+use super::{AdminAddress, Output, block_on, write_json};
 use crate::grpc::client::{Client, RolloutInfo, StatusInfo};
 use clap::Args;
+use hotshelf_terminal::quantity;
+use hotshelf_terminal::table::{Column, TextTable};
 use std::io::Write;
 use std::time::Duration;
 
@@ -104,27 +106,27 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     for skipped in &status.skipped_rollouts {
         writeln!(out, "skipped  {skipped}")?;
     }
-    let mut rows = vec![
-        ["version", "state", "MiB", "note"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(status.versions.iter().map(|version| {
+    let mut table = TextTable::new([
+        Column::Right("version"),
+        Column::Left("state"),
+        Column::Right("memory"),
+        Column::Text("note"),
+    ]);
+    for version in &status.versions {
         let failure = version
             .failure
             .as_ref()
             .map(|f| format!("{}: {}", f.kind, f.message));
-        let mib = version.resident_bytes as f64 / f64::from(1 << 20);
         let said = [&version.degraded, &version.mended].map(String::as_str);
         let said: Vec<_> = said.into_iter().filter(|said| !said.is_empty()).collect();
         let note = failure.unwrap_or_else(|| said.join("; "));
-        vec![
+        table.row([
             version.version.to_string(),
             version.state.clone(),
-            format!("{mib:.1}"),
+            quantity::bytes(version.resident_bytes),
             note,
-        ]
-    }));
-    table::write(out, &rows)?;
+        ]);
+    }
+    write!(out, "{}", table.render(0))?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Where a setting's text comes from: flag over environment over TOML file over default.
 
-use super::s3;
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
-use hotshelf_registry::{ADDRESS_BYTES_MAX, ModelName, Registry, ReplicaId, without_userinfo};
+use hotshelf_registry::{
+    ADDRESS_BYTES_MAX, Error, ModelName, Registry, ReplicaId, S3Options, without_userinfo,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -206,13 +207,21 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::HostPort if text.is_empty() || is_host_port(text) => Ok(()),
         Kind::HostPort => Err("is not a host and a port, such as 10.0.0.7:50051".to_owned()),
         Kind::Models => model_names(text).map(drop),
-        Kind::S3 => s3::check(setting.key, text),
+        Kind::S3 => s3_form(setting.key, text),
         Kind::Registry => match Registry::check_url(text) {
             Ok(()) => Ok(()),
             Err(error) => Err(format!("is no registry: {}", with_causes(&error))),
         },
         Kind::Word(words) if words.contains(&text) => Ok(()),
         Kind::Word(words) => Err(format!("is none of {}", words.join(", "))),
+    }
+}
+
+fn s3_form(key: &str, text: &str) -> Result<(), String> {
+    match S3Options::default().set(key, text) {
+        Ok(()) => Ok(()),
+        Err(Error::Invalid { limit, .. }) => Err(format!("is not {limit}")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

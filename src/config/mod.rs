@@ -1,4 +1,4 @@
-//! The configuration of `hotshelf serve`, and the only place that reads the environment.
+//! The configuration of `hotshelf serve`, and the variables that every command reads.
 
 mod guardrails;
 mod layers;
@@ -8,7 +8,6 @@ mod settings;
 
 pub use layers::{Layers, Problems};
 pub use machine::memory_budget_bytes;
-pub use s3::S3_SETTINGS;
 pub use settings::{Kind, SETTINGS, Setting};
 
 use crate::guardrails::Guardrails;
@@ -165,16 +164,10 @@ fn threads(asked: usize) -> usize {
 }
 
 /// The process's variables that begin with `HOTSHELF_`, and the usual ones of S3 clients.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the configuration is the one reader"
-)]
 pub fn variables() -> BTreeMap<String, String> {
-    std::env::vars()
-        .filter(|(name, _)| {
-            name.starts_with("HOTSHELF_") || S3Options::VARIABLES.contains(&name.as_str())
-        })
-        .collect()
+    hotshelf_terminal::environment::variables(|name| {
+        name.starts_with("HOTSHELF_") || S3Options::VARIABLES.contains(&name)
+    })
 }
 
 #[cfg(test)]

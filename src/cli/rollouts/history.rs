@@ -2,9 +2,10 @@
 //! server.
 
 use crate::cli::place::Place;
-use crate::cli::{block_on, table, write_json};
+use crate::cli::{block_on, write_json};
 use clap::Args;
 use hotshelf_registry::{Arm, End, History, RolloutRecord, bucket};
+use hotshelf_terminal::table::{Column, TextTable};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::io::Write;
@@ -92,18 +93,23 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()>
         let listed: Vec<Listed<'_>> = history.records.iter().map(Listed::of).collect();
         return write_json(out, &listed);
     }
-    let heads = ["rollout", "created", "arms", "author", "reason"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(history.records.iter().map(|record| {
-        vec![
+    let mut table = TextTable::new([
+        Column::Right("rollout"),
+        Column::Left("created"),
+        Column::Text("arms"),
+        Column::Left("author"),
+        Column::Text("reason"),
+    ]);
+    for record in &history.records {
+        table.row([
             record.number.to_string(),
             record.created_at.clone(),
             in_words(&record.arms),
             record.author.clone(),
             record.reason.clone(),
-        ]
-    }));
-    table::write(out, &rows)?;
+        ]);
+    }
+    write!(out, "{}", table.render(0))?;
     match &history.end {
         End::First => {}
         End::Limit => writeln!(out, "and older ones: --limit shows more")?,

@@ -1,7 +1,7 @@
 //! Shares and steps as people type them: `1%:10m,5%:30m,25%:2h,100%`.
 
-use crate::cli::span;
 use crate::grpc::client::{ArmInfo, StepInfo};
+use hotshelf_terminal::quantity::parse_duration;
 
 /// `12.5%` or `1250bp`, in basis points.
 pub(super) fn share(text: &str) -> Result<u32, String> {
@@ -19,10 +19,13 @@ pub(super) fn share(text: &str) -> Result<u32, String> {
     format!("{whole}{places:0<2}").parse().map_err(|_| wrong())
 }
 
-/// `90s`, `10m`, `2h` or `1d`, in seconds.
+/// How long a share is held, in whole seconds.
 fn hold(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no time to hold a share: give 90s, 10m, 2h or 1d");
-    span::seconds(text).ok_or_else(wrong)
+    let hold = parse_duration(text)?;
+    match hold.subsec_nanos() {
+        0 => Ok(hold.as_secs()),
+        _ => Err(format!("{text:?} is not a whole number of seconds")),
+    }
 }
 
 /// One step, `5%:30m`, or the last one, `100%`.

@@ -4,7 +4,7 @@ use super::laws::{Breach, lines_with, rust_code};
 use super::source::{NamedPath, SourceFile, paths};
 
 /// What each package may not depend on, by its manifest.
-const ARROWS: [(&str, &[&str]); 4] = [
+const ARROWS: [(&str, &[&str]); 5] = [
     ("Cargo.toml", &["hotshelf-offline"]),
     ("offline/Cargo.toml", &["hotshelf"]),
     (
@@ -13,13 +13,32 @@ const ARROWS: [(&str, &[&str]); 4] = [
             "hotshelf",
             "hotshelf-offline",
             "hotshelf-registry",
+            "hotshelf-terminal",
             "object_store",
             "tokio",
         ],
     ),
     (
         "model-registry/Cargo.toml",
-        &["hotshelf", "hotshelf-offline", "hotshelf-model"],
+        &[
+            "hotshelf",
+            "hotshelf-offline",
+            "hotshelf-model",
+            "hotshelf-terminal",
+        ],
+    ),
+    (
+        "terminal/Cargo.toml",
+        &[
+            "hotshelf",
+            "hotshelf-offline",
+            "hotshelf-model",
+            "hotshelf-registry",
+            "object_store",
+            "prost",
+            "tokio",
+            "tonic",
+        ],
     ),
 ];
 
@@ -153,20 +172,28 @@ pub(crate) fn object_paths(file: &SourceFile) -> Vec<Breach> {
     breaches
 }
 
-/// The batch program's one reader of the environment.
-const OFFLINE_READER: &str = "offline/src/cli/registry_args.rs";
+/// The readers of the environment: the one of all programs, and the batch program's own.
+const READERS: [&str; 2] = [
+    "terminal/src/environment.rs",
+    "offline/src/cli/registry_args.rs",
+];
 
-/// Only the configuration reads the environment.
+/// The folders whose code may ask the reader.
+const ASKERS: [&str; 2] = ["src/config/", "offline/src/cli/"];
+
+/// Only the configuration reads the environment, through one reader.
 pub(crate) fn environment(file: &SourceFile) -> Vec<Breach> {
     let package_code = file.path.starts_with("src/") || file.path.contains("/src/");
-    if !package_code || file.path.starts_with("src/config/") || file.path == OFFLINE_READER {
+    if !package_code || READERS.contains(&file.path.as_str()) {
         return Vec::new();
     }
-    let law = format!("only src/config/ and {OFFLINE_READER} read the environment");
+    let may_ask = ASKERS.iter().any(|folder| file.path.starts_with(folder));
+    let law = format!("only {} reads the environment", READERS[0]);
     paths_where(file, &law, |path| {
-        ["var", "var_os", "vars", "vars_os"]
+        let reads = ["var", "var_os", "vars", "vars_os"]
             .iter()
-            .any(|name| path.has_pair("env", name))
+            .any(|name| path.has_pair("env", name));
+        reads || !may_ask && path.has_pair("environment", "variables")
     })
 }
 

@@ -198,10 +198,27 @@ fn the_environment_is_read_in_one_place() {
         "use std::env::{self, var_os};",
         "1",
     );
-    passes(
+    breaks(
         boundaries::environment,
         "src/config/env.rs",
         "std::env::var(\"A\")",
+        "1",
+    );
+    breaks(
+        boundaries::environment,
+        "src/app.rs",
+        "hotshelf_terminal::environment::variables(|_| true)",
+        "1",
+    );
+    passes(
+        boundaries::environment,
+        "src/config/mod.rs",
+        "hotshelf_terminal::environment::variables(|_| true)",
+    );
+    passes(
+        boundaries::environment,
+        "terminal/src/environment.rs",
+        "std::env::vars_os()",
     );
     passes(boundaries::environment, "src/cli/a.rs", "std::env::args()");
 }

@@ -1,0 +1,15 @@
+//! What the programs' command lines share, so that all of them look and behave alike.
+//!
+//! - [`text`]: makes other people's text safe to print;
+//! - [`table`]: aligned columns, in one house style;
+//! - [`quantity`]: byte sizes, counts and durations, as people read and type them;
+//! - [`registry_args`]: `--registry` and the `--s3-…` arguments;
+//! - [`environment`]: the one reader of environment variables.
+//!
+//! It must not know gRPC, models, the registry's format or the server.
+
+pub mod environment;
+pub mod quantity;
+pub mod registry_args;
+pub mod table;
+pub mod text;

@@ -1,0 +1,111 @@
+//! Text that somebody else wrote, made safe to print on one line of a terminal or a log.
+//!
+//! Names, reasons, headers and error messages come from callers, files and stores. Printed raw, an
+//! escape sequence rewrites the screen, a line break forges a line, and a bidi override turns the
+//! rest of it around. Every output that shows such text passes it through here.
+
+use std::fmt::{self, Display, Write};
+
+/// Characters of one text that are printed (chosen: any error of ours with its causes fits).
+pub const TEXT_CHARS_MAX: usize = 1_000;
+
+/// `text` on one line: control characters escaped, at most [`TEXT_CHARS_MAX`] characters of it.
+///
+/// ```
+/// use hotshelf_terminal::text::one_line;
+///
+/// assert_eq!(one_line("red\u{1b}[31m\nshop"), r"red\u{1b}[31m\nshop");
+/// ```
+pub fn one_line(text: impl Display) -> String {
+    let mut line = OneLine::default();
+    // Neither a String nor a Display of ours fails; a foreign one that does has said what it could.
+    let _ = write!(line, "{text}");
+    line.finish()
+}
+
+/// The same for a text that is allowed its line breaks, such as a list of problems.
+pub fn lines(text: impl Display) -> String {
+    let text = text.to_string();
+    text.lines().map(one_line).collect::<Vec<_>>().join("\n")
+}
+
+/// Collects a text piece by piece, escaped and cut.
+#[derive(Debug, Default)]
+pub struct OneLine {
+    text: String,
+    chars: usize,
+    omitted: usize,
+}
+
+impl OneLine {
+    /// The text; where it was cut, it says how much is missing.
+    pub fn finish(mut self) -> String {
+        if self.omitted > 0 {
+            // Writing to a String cannot fail.
+            let _ = write!(self.text, "… ({} characters more)", self.omitted);
+        }
+        self.text
+    }
+}
+
+impl Write for OneLine {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for character in more.chars() {
+            if self.chars == TEXT_CHARS_MAX {
+                self.omitted += 1;
+                continue;
+            }
+            self.chars += 1;
+            if is_unsafe(character) {
+                self.text.extend(character.escape_default());
+            } else {
+                self.text.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a terminal or a reader of lines may act on it: controls, line and paragraph separators,
+/// characters that turn the direction of what follows, and those that are never seen.
+pub fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_and_invisible_characters_are_escaped() {
+        let evil = "a\nb\r\x1b[31mred\u{9b}1m\u{202e}\0 é\u{2066}\u{200b}\u{e0041}\u{7f}";
+        let safe = r"a\nb\r\u{1b}[31mred\u{9b}1m\u{202e}\u{0} é\u{2066}\u{200b}\u{e0041}\u{7f}";
+        assert_eq!(one_line(evil), safe);
+        assert!(!one_line(evil).contains(is_unsafe));
+    }
+
+    #[test]
+    fn long_text_is_cut_and_says_by_how_much() {
+        let cut = one_line("é".repeat(100_000));
+        assert!(cut.ends_with("é… (99000 characters more)"), "{cut}");
+        assert_eq!(one_line("é".repeat(TEXT_CHARS_MAX)).chars().count(), 1_000);
+    }
+
+    #[test]
+    fn scripts_of_the_world_stay_as_they_are() {
+        for text in ["Größe 灯", "नमस्ते", "مرحبا", "👩\u{200d}🚀"] {
+            assert_eq!(one_line(text), text);
+        }
+    }
+
+    #[test]
+    fn a_list_keeps_its_line_breaks_and_nothing_else() {
+        assert_eq!(lines("two:\n  a\x07\n  b\r\n"), "two:\n  a\\u{7}\n  b");
+    }
+}
