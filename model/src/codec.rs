@@ -34,7 +34,7 @@ pub use self::error::UnpackError;
 use crate::{
     Breathe, Model,
     card::{CardExtra, Dimensions, ModelCard, Sizes},
-    probes,
+    golden_queries,
     recommender::Pieces,
 };
 
@@ -152,7 +152,7 @@ impl Model {
             content: self.content().map(|content| content.card().clone()),
             fold_in_value: self.fold_in_value(),
             evaluation: extra.evaluation,
-            probes: probes::choose(self, extra.probes),
+            probes: golden_queries::choose(self, extra.probes),
         };
         Ok(Packed { parts, card })
     }

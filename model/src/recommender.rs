@@ -13,7 +13,7 @@
 //! short; products without an embedding have no content score, and come behind all that have one
 //! by popularity. What had to be done without is named in [`Answer::fallbacks`].
 
-mod admission;
+mod eligibility;
 mod blend;
 mod by_content;
 mod by_factors;
@@ -25,7 +25,7 @@ mod similar;
 
 pub(crate) use self::model::Pieces;
 use self::{
-    admission::{Admission, Exclusions},
+    eligibility::{Admission, Exclusions},
     blend::{Hybrid, SidesScratch},
     by_content::ByContent,
     person::Taste,

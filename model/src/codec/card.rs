@@ -10,7 +10,7 @@ use super::{ALS_INDEX_KEY, UnpackError, content};
 use crate::{
     FACTORS_MAX, FitParams, ModelCard, Probe,
     params::RECENTS_MAX,
-    probes::{PROBE_LIST_MAX, PROBES_MAX},
+    golden_queries::{PROBE_LIST_MAX, PROBES_MAX},
 };
 
 /// The first number of a card that breaks its bound.

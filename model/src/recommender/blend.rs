@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 
 use super::{
     Model,
-    admission::Admission,
+    eligibility::Admission,
     by_content::{ByContent, ContentScratch},
     person::Taste,
 };

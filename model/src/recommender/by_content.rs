@@ -13,7 +13,7 @@
 //! candidate lies above that sum by more than rounding, nobody outside can enter. Lists that were
 //! themselves found approximately (`neighbours_exact` is false) prove nothing and are not asked.
 
-use super::admission::Admission;
+use super::eligibility::Admission;
 use crate::{
     Content, Retrieval, RetrievalPlan,
     content_rows::ContentRows,

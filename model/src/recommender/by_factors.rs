@@ -1,6 +1,6 @@
 //! The collaborative side: products by inner product with ALS factors.
 
-use super::{Model, admission::Admission};
+use super::{Model, eligibility::Admission};
 use crate::{
     Retrieval,
     index::{Search, SearchScratch},

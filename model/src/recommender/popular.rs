@@ -1,7 +1,7 @@
 //! The rest by popularity: whole answers for people nothing is known about, and what is missing
 //! from answers that ran out of scored products.
 
-use super::{Model, admission::Admission};
+use super::{Model, eligibility::Admission};
 use crate::{
     row_set::RowSet,
     topk::{Scored, TopK},

@@ -1,7 +1,7 @@
 //! Working memory of one caller.
 
 use super::{
-    admission::AdmissionScratch, blend::SidesScratch, person::PersonScratch,
+    eligibility::AdmissionScratch, blend::SidesScratch, person::PersonScratch,
     popular::PopularScratch,
 };
 use crate::{factor_cosines::CosineScratch, fold_in::FoldIn};

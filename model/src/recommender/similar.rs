@@ -6,7 +6,7 @@
 
 use super::{
     Model,
-    admission::{Admission, Exclusions},
+    eligibility::{Admission, Exclusions},
     scratch::Scratch,
 };
 use crate::{
