@@ -13,10 +13,10 @@
 //! short; products without an embedding have no content score, and come behind all that have one
 //! by popularity. What had to be done without is named in [`Answer::fallbacks`].
 
-mod eligibility;
 mod blend;
 mod by_content;
 mod by_factors;
+mod eligibility;
 mod model;
 mod person;
 mod popular;
@@ -25,9 +25,9 @@ mod similar;
 
 pub(crate) use self::model::Pieces;
 use self::{
-    eligibility::{Admission, Exclusions},
     blend::{Hybrid, SidesScratch},
     by_content::ByContent,
+    eligibility::{Admission, Exclusions},
     person::Taste,
     popular::PopularScratch,
 };

@@ -21,7 +21,6 @@ mod clock;
 mod error;
 mod evaluate;
 mod ingest;
-mod instant;
 mod mapping;
 mod packed;
 mod progress;
@@ -30,6 +29,7 @@ mod sample;
 mod shop;
 mod split;
 mod text_table;
+mod time_format;
 mod train;
 
 pub use error::{BadRow, Error, Problem};
@@ -37,7 +37,6 @@ pub use evaluate::{
     Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
 };
 pub use ingest::{Dropped, EmbeddingsReport, FileReport, SourceReport, read_shop};
-pub use instant::{parse_instant, rfc3339};
 pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
 pub use packed::PackedModel;
 pub use progress::Progress;
@@ -47,4 +46,5 @@ pub use sample::{
     product_samples, samples,
 };
 pub use shop::Shop;
+pub use time_format::{parse_instant, rfc3339};
 pub use train::{TrainOptions, Trained, evaluate_model, evaluate_parameters, train};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::error::Error;
-use crate::instant::{date, midnight, rfc3339};
 use crate::mapping::{Cut, EvaluationPlan};
 use crate::shop::Shop;
+use crate::time_format::{date, midnight, rfc3339};
 
 /// A cut and the events after it.
 #[derive(Debug)]

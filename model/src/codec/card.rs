@@ -9,8 +9,8 @@ use std::fmt::Display;
 use super::{ALS_INDEX_KEY, UnpackError, content};
 use crate::{
     FACTORS_MAX, FitParams, ModelCard, Probe,
-    params::RECENTS_MAX,
     golden_queries::{PROBE_LIST_MAX, PROBES_MAX},
+    params::RECENTS_MAX,
 };
 
 /// The first number of a card that breaks its bound.

@@ -14,8 +14,8 @@ use std::cmp::Ordering;
 
 use super::{
     Model,
-    eligibility::Admission,
     by_content::{ByContent, ContentScratch},
+    eligibility::Admission,
     person::Taste,
 };
 use crate::{

@@ -1,7 +1,7 @@
 //! Working memory of one caller.
 
 use super::{
-    eligibility::AdmissionScratch, blend::SidesScratch, person::PersonScratch,
+    blend::SidesScratch, eligibility::AdmissionScratch, person::PersonScratch,
     popular::PopularScratch,
 };
 use crate::{factor_cosines::CosineScratch, fold_in::FoldIn};

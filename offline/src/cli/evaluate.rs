@@ -9,11 +9,11 @@ use hotshelf_model::Model;
 use super::report::{Report, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
-use crate::instant::{parse_instant, rfc3339};
 use crate::mapping::Cut;
 use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
+use crate::time_format::{parse_instant, rfc3339};
 use crate::train::{evaluate_model, evaluate_parameters};
 
 #[derive(Debug, Args)]

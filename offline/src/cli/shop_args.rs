@@ -9,10 +9,10 @@ use super::json;
 use super::report::{Report, html};
 use crate::error::Error;
 use crate::ingest::read_shop;
-use crate::instant::parse_instant;
 use crate::mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
 use crate::progress::Progress;
 use crate::shop::Shop;
+use crate::time_format::parse_instant;
 use crate::train::TrainOptions;
 
 /// A build that knows its commit says so; `--code-commit` wins.

@@ -18,9 +18,9 @@
 mod audience;
 mod bootstrap;
 mod item_knn;
+mod measurements;
 mod rankers;
 mod report;
-mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -30,14 +30,14 @@ use indicatif::ProgressBar;
 use audience::Audience;
 pub use bootstrap::Difference;
 use item_knn::ItemKnn;
+use measurements::{METRICS, Measured, Tally};
 use rankers::{Asked, BASELINE, MostPopular, Ranker};
 pub use report::{Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable};
-use tally::{METRICS, Measured, Tally};
 
-use crate::instant::rfc3339;
 use crate::mapping::EvaluationPlan;
 use crate::shop::Shop;
 use crate::split::Split;
+use crate::time_format::rfc3339;
 
 /// In the order of every table: the model's strategies, then the baselines.
 const STRATEGIES: [Strategy; 3] = [Strategy::Collaborative, Strategy::Content, Strategy::Hybrid];

@@ -6,7 +6,7 @@ use hotshelf_model::{Evaluation, RankerScores, Strategy};
 use serde::Serialize;
 
 use super::Difference;
-use super::tally::METRICS;
+use super::measurements::METRICS;
 use crate::mapping::EvaluationPlan;
 
 /// Outcome of an evaluation.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use hotshelf_model::ProductInfo;
 
+use super::attributes::{AttributeColumns, Attributes, Tallies};
 use super::row::{Column, Header, Reason, Row};
 use super::table::{Taken, Taker};
-use super::tally::{AttributeColumns, Attributes, Tallies};
 use crate::mapping::ProductFiles;
 use crate::shop::Names;
 

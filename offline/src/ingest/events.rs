@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::attributes::{AttributeColumns, Tallies};
 use super::row::{Column, Header, Reason, Row};
 use super::table::{Taken, Taker};
-use super::tally::{AttributeColumns, Tallies};
-use crate::instant::{date, midnight, rfc3339};
 use crate::mapping::{EventColumns, KindColumn, Mapping, ProductColumns};
 use crate::shop::{Names, ShopEvent};
+use crate::time_format::{date, midnight, rfc3339};
 
 /// What was read from the events' files.
 pub(super) struct EventsRead {

@@ -4,16 +4,16 @@
 //! understood (set aside within the mapping's allowance, counted), or kept. No row vanishes
 //! uncounted: rows = kept + dropped + bad.
 
+mod attributes;
 mod catalogue;
 mod embeddings;
 mod events;
 mod newlines;
+mod quarantine;
 mod records;
 mod row;
-mod set_aside;
 mod source;
 mod table;
-mod tally;
 #[cfg(test)]
 mod tests;
 

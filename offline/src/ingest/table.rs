@@ -10,9 +10,9 @@
 
 use csv::ByteRecord;
 
+use super::quarantine::SetAside;
 use super::records::Records;
 use super::row::{Column, Header, Reason, Row};
-use super::set_aside::SetAside;
 use super::source::Source;
 use super::{Dropped, FileReport, SourceReport};
 use crate::error::{BadRow, Error};

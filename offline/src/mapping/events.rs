@@ -6,7 +6,7 @@ use std::path::Path;
 use super::section::Section;
 use super::value::Value;
 use super::{EventsMapping, read_source};
-use crate::instant::TimeFormat;
+use crate::time_format::TimeFormat;
 
 /// Columns of one interaction.
 #[derive(Debug, Clone)]

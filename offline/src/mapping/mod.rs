@@ -8,8 +8,8 @@
 mod catalogue;
 mod drop_rule;
 mod embeddings;
+mod evaluation;
 mod events;
-mod plan;
 mod section;
 mod settings;
 #[cfg(test)]
@@ -24,8 +24,8 @@ pub(crate) use catalogue::{
 };
 pub(crate) use drop_rule::{Condition, DropRule, number};
 pub(crate) use embeddings::{EmbeddingFiles, MatrixFormat};
+pub use evaluation::{Cut, EvaluationPlan, Seen};
 pub(crate) use events::{EventColumns, KindColumn};
-pub use plan::{Cut, EvaluationPlan, Seen};
 pub use settings::{ContentSettings, ModelSettings};
 
 use crate::error::Error;
@@ -127,7 +127,7 @@ fn read(file: &Path, mut root: Section<'_>) -> Option<Mapping> {
     let catalogue = root.value("catalogue").and_then(|value| value.section());
     let catalogue = catalogue.map(|section| catalogue::read(section, folder));
     let evaluation = root.value("evaluation").and_then(|value| value.section());
-    let evaluation = plan::read_evaluation(evaluation, &values);
+    let evaluation = evaluation::read_evaluation(evaluation, &values);
     let model = settings::read_model(root.value("model").and_then(|value| value.section()));
     let content = root.value("content").and_then(|value| value.section());
     let model = ModelSettings {

@@ -13,8 +13,8 @@ pub use products::{ProductSample, SampleNeighbour, product_samples};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::instant::date;
 use crate::shop::Shop;
+use crate::time_format::date;
 
 /// Products of a user's history that are shown.
 const HISTORY_SHOWN: usize = 8;

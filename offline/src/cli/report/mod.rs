@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::publish::Published;
 use crate::evaluate::EvaluationReport;
 use crate::ingest::{EmbeddingsReport, SourceReport};
-use crate::instant::date;
 use crate::sample::{ProductSample, Sample};
 use crate::shop::Shop;
+use crate::time_format::date;
 
 /// Everything that one run has to say.
 #[derive(Serialize)]

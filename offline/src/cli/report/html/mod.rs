@@ -7,7 +7,7 @@ mod axis;
 mod comparison;
 mod long_tail;
 mod numbers;
-mod people;
+mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -73,8 +73,8 @@ fn page(report: &Report) -> Markup {
                     (comparison::section(&report.evaluation))
                     (long_tail::section(&report.evaluation))
                     (numbers::section(&report.evaluation))
-                    (people::users(&report.samples))
-                    (people::products(&report.product_samples))
+                    (samples::users(&report.samples))
+                    (samples::products(&report.product_samples))
                 }
             }
         }

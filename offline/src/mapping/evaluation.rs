@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::section::Section;
 use super::value::Value;
-use crate::instant::parse_instant;
+use crate::time_format::parse_instant;
 
 /// Where past and future are divided.
 #[derive(Debug, Clone, Copy, PartialEq)]
