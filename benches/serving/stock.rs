@@ -91,7 +91,7 @@ pub(crate) fn publish(folder: &Path, stock: Stock) -> anyhow::Result<Version> {
     let model = fit(&builder.build(), &catalogue, &params, threads, &mut |_| {})?;
     let packed = model.pack(CardExtra {
         evaluation: None,
-        probes: 8,
+        golden_queries: 8,
     })?;
     let new = new_version(packed)?;
     blocking(async {

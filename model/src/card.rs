@@ -37,8 +37,8 @@ pub struct ModelCard {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluation>,
     /// Queries with the answers the publisher got.
-    #[serde(default)]
-    pub probes: Vec<Probe>,
+    #[serde(default, rename = "probes")]
+    pub golden_queries: Vec<GoldenQuery>,
 }
 
 /// For versions that were published before fold-in.
@@ -102,7 +102,7 @@ pub struct IndexCard {
     /// Rows indexed.
     #[serde(default)]
     pub rows: usize,
-    /// Those of zeros, which no graph holds.
+    /// Rows of zeros, which no graph holds.
     #[serde(default)]
     pub zero_rows: usize,
     /// Every plan that was considered, the chosen one included.
@@ -113,12 +113,12 @@ pub struct IndexCard {
     pub graph: Option<GraphCard>,
 }
 
-/// What was measured of one plan, all plans on the same queries.
+/// Measurements of one plan; all plans are measured on the same queries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlanCard {
     /// Name of the plan: `exact` or `hnsw`.
     pub plan: String,
-    /// By what a graph's rows are near each other: `l2_reduced`, `cosine` or `inner_product`.
+    /// Metric of the graph: `l2_reduced`, `cosine` or `inner_product`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// Nodes that a graph search keeps.
@@ -133,7 +133,7 @@ pub struct PlanCard {
     /// Mean rows scored for a query: by their codes in the exact plan, in full in a graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_scored: Option<f64>,
-    /// The same in rows scored by their codes; by this plans are compared.
+    /// The same in rows scored by their codes: the cost by which plans are compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<f64>,
     /// Queries per second on one core, where the publisher measured them; decides nothing.
@@ -150,7 +150,7 @@ pub struct PlanCard {
 /// How a graph was built and is searched.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GraphCard {
-    /// By what rows are near each other: `l2_reduced`, `cosine` or `inner_product`.
+    /// Metric of the graph: `l2_reduced`, `cosine` or `inner_product`.
     pub metric: String,
     /// M of the build; a node has at most twice as many edges.
     pub m: usize,
@@ -169,13 +169,13 @@ pub struct GraphCard {
 /// An evaluation on held-out events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// How past and future were divided, in words.
+    /// How events were split into training and evaluation, in words.
     pub protocol: String,
     /// First instant of the held-out events, RFC 3339.
     pub cut_off: String,
     /// Length of the ranked lists.
     pub k: usize,
-    /// Users measured.
+    /// Users evaluated.
     pub users: usize,
     /// Products ranked.
     pub catalogue: usize,
@@ -212,14 +212,14 @@ pub struct RankerScores {
 pub struct CardExtra {
     /// How it was evaluated.
     pub evaluation: Option<Evaluation>,
-    /// Known users to probe with, at most 247 are; up to nine more probes cover an unknown user, a new visitor,
-    /// exclusions, seen products, a filter, and each side by itself where there is content.
-    pub probes: usize,
+    /// Golden queries by known users, at most 247. Up to nine more cover an unknown user, a new
+    /// visitor, exclusions, seen products, a filter, and each side alone where there is content.
+    pub golden_queries: usize,
 }
 
-/// A whole query and the answer it must get.
+/// A query with the answer that the publisher got.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Probe {
+pub struct GoldenQuery {
     /// User id; may be unknown to the model.
     pub user_id: String,
     /// Products asked for.
@@ -229,27 +229,27 @@ pub struct Probe {
     /// Excluded product ids.
     #[serde(default)]
     pub exclude_product_ids: Vec<String>,
-    /// Whether seen products may come back.
+    /// Whether seen products are eligible.
     #[serde(default)]
     pub include_seen: bool,
     /// Weight of the collaborative score; absent: the model's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// Recent products that the query brings.
+    /// Recent products in the query.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_product_ids: Vec<String>,
-    /// Categories that are let through; empty: all.
+    /// Categories of the filter; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
     /// Strategy used in the answer.
     pub answered_by: Strategy,
     /// The answer, best first.
-    pub items: Vec<ProbeItem>,
+    pub items: Vec<GoldenItem>,
 }
 
-/// One product of a probe's answer.
+/// One product in the answer of a golden query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProbeItem {
+pub struct GoldenItem {
     /// Product id.
     pub product_id: String,
     /// Final score.
@@ -264,19 +264,19 @@ pub struct ProbeItem {
     pub content: Option<f32>,
 }
 
-/// Outcome of [`ModelCard::check_probes`].
+/// Outcome of [`ModelCard::check_golden_queries`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProbeReport {
-    /// Probes repeated.
+pub struct GoldenQueryReport {
+    /// Golden queries repeated.
     pub checked: usize,
-    /// One line per deviation; empty means all held.
+    /// One line per mismatch; empty if all answers agree.
     pub mismatches: Vec<String>,
-    /// Whether publisher and this build score by different revisions; then mismatches are to be
-    /// reported and must not refuse the version.
+    /// Whether publisher and this build use different scoring revisions. Mismatches are then
+    /// reported and do not refuse the version.
     pub revision_differs: bool,
 }
 
-impl ProbeReport {
+impl GoldenQueryReport {
     /// Whether the version must be refused.
     #[must_use]
     pub fn refuses(&self) -> bool {

@@ -13,8 +13,8 @@
 //!
 //! Encoding is deterministic. Decoding trusts nothing: containers are opened with every position
 //! checked, shapes are compared with the card and with each other before anything is allocated,
-//! and every number and id that scoring relies on is looked at. What cannot be seen this way,
-//! factors in the wrong rows for instance, is what probes are for.
+//! and every number and id that scoring relies on is looked at. Golden queries catch what cannot be
+//! seen this way, such as factors in the wrong rows.
 
 mod card;
 mod check;
@@ -100,7 +100,7 @@ fn into_pack_error(
 }
 
 impl Model {
-    /// Encodes the model and writes its card, probes included. Same model and extra, same bytes.
+    /// Encodes the model and writes its card, golden queries included. Same model and extra, same bytes.
     /// Costs a copy of everything and a few queries.
     ///
     /// # Errors
@@ -152,14 +152,14 @@ impl Model {
             content: self.content().map(|content| content.card().clone()),
             fold_in_value: self.fold_in_value(),
             evaluation: extra.evaluation,
-            probes: golden_queries::choose(self, extra.probes),
+            golden_queries: golden_queries::choose(self, extra.golden_queries),
         };
         Ok(Packed { parts, card })
     }
 
     /// Decodes and checks parts against the card and each other. Aligned numbers stay where they
-    /// are, so `parts` live as long as the model; what an index keeps beside its part, byte codes in
-    /// the order of the norms, is computed here. Probes are not repeated here: [`ModelCard::check_probes`] does that.
+    /// are, so `parts` live as long as the model. The byte codes that an index holds beside its part
+    /// are computed here. [`ModelCard::check_golden_queries`] repeats the golden queries.
     ///
     /// # Errors
     /// The first fault found, by part, row and value.

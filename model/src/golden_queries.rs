@@ -1,29 +1,29 @@
-//! Probes: whole queries that a version must answer as its publisher's build did.
+//! Golden queries: whole queries with the answers that the publisher's build gave.
 //!
-//! Checksums prove that bytes arrived, decoding proves that they make sense; a probe proves that
-//! they mean what they did. It catches factors permuted against ids, a changed formula, a
-//! miscompiled kernel. Which queries are asked depends on the model alone.
+//! Checksums prove that bytes arrived, and decoding that they are well-formed. A golden query proves
+//! that they still mean the same: it catches factors permuted against ids, a changed formula, a
+//! miscompiled kernel. The queries depend on the model alone.
 
 use crate::{
     Breathe, Filter, Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
-    card::{ModelCard, Probe, ProbeItem, ProbeReport},
+    card::{GoldenItem, GoldenQuery, GoldenQueryReport, ModelCard},
 };
 
-/// Most probes of a card. Chosen: eight times what is published, and seconds of work at most.
-pub(crate) const PROBES_MAX: usize = 256;
+/// Most golden queries in a card. Chosen: eight times what is published, seconds of work at most.
+pub(crate) const GOLDEN_QUERIES_MAX: usize = 256;
 
-/// Most products that a probe may ask for, and longest list in one. Chosen: ten times what a caller
-/// may ask for.
-pub(crate) const PROBE_LIST_MAX: usize = 1000;
+/// Most products that a golden query asks for, and longest list in one. Chosen: ten times what a
+/// caller may ask for.
+pub(crate) const GOLDEN_LIST_MAX: usize = 1000;
 
-/// Probes of special cases, whatever was asked for.
-const PROBES_SPECIAL: usize = 9;
+/// Golden queries for special cases, beside those for known users.
+const SPECIAL_QUERIES: usize = 9;
 
-/// Products asked for by every probe.
-const PROBE_N: usize = 10;
+/// Products that every golden query asks for.
+const PRODUCTS_ASKED: usize = 10;
 
-/// Products that the probe with exclusions leaves out.
-const PROBE_EXCLUDED: usize = 3;
+/// Products that the golden query with exclusions excludes.
+const PRODUCTS_EXCLUDED: usize = 3;
 
 /// How far a score may lie from the publisher's, relatively; inherited from the format.
 const TOLERANCE: f32 = 1e-4;
@@ -32,61 +32,61 @@ const TOLERANCE: f32 = 1e-4;
 /// of large numbers.
 const TOLERANCE_OF_GREATEST: f32 = 1e-6;
 
-/// Recent products that the probe of a new visitor brings.
-const PROBE_RECENTS: usize = 3;
+/// Recent products in the golden query of a new visitor.
+const PRODUCTS_RECENT: usize = 3;
 
 /// `known` users spread over the segments by the hybrid, then one of each special case that the
 /// model can show: an unknown user, a new visitor with recent products, a user with exclusions,
 /// one who may get seen products again, a filter, and, where there is content, each side by
 /// itself and as the hybrid's extreme.
-pub(crate) fn choose(model: &Model, known: usize) -> Vec<Probe> {
+pub(crate) fn choose(model: &Model, known: usize) -> Vec<GoldenQuery> {
     let mut scratch = Scratch::default();
-    let known = known.min(PROBES_MAX - PROBES_SPECIAL);
+    let known = known.min(GOLDEN_QUERIES_MAX - SPECIAL_QUERIES);
     let users = spread(model, known.max(1));
-    let mut probes: Vec<Probe> = users
+    let mut queries: Vec<GoldenQuery> = users
         .iter()
         .take(known)
         .map(|user| ask(model.users().id(*user)))
         .collect();
     let unknown = unknown_user(model);
-    probes.push(ask(&unknown));
+    queries.push(ask(&unknown));
     if let (Some(first), Some(last)) = (users.first(), users.last()) {
-        let recents = model.history().recent(*first).take(PROBE_RECENTS);
+        let recents = model.history().recent(*first).take(PRODUCTS_RECENT);
         let recents = recents.map(|product| model.products().id(product).to_owned());
-        probes.push(Probe {
+        queries.push(GoldenQuery {
             recent_product_ids: recents.collect(),
             ..ask(&unknown)
         });
         let mut excluding = ask(model.users().id(*last));
         answer(model, &mut excluding, &mut scratch);
-        let best = excluding.items.iter().take(PROBE_EXCLUDED);
+        let best = excluding.items.iter().take(PRODUCTS_EXCLUDED);
         excluding.exclude_product_ids = best.map(|item| item.product_id.clone()).collect();
-        probes.push(excluding);
+        queries.push(excluding);
         let first = ask(model.users().id(*first));
-        probes.push(Probe {
+        queries.push(GoldenQuery {
             include_seen: true,
             ..first.clone()
         });
         let mut named = model.popular();
         let category = named.find_map(|product| model.products().category(product));
-        probes.extend(category.map(|category| Probe {
+        queries.extend(category.map(|category| GoldenQuery {
             categories: vec![category.to_owned()],
             ..first.clone()
         }));
         if model.content().is_some() {
-            probes.extend(one_sided(&first));
+            queries.extend(one_sided(&first));
         }
     }
-    for probe in &mut probes {
-        answer(model, probe, &mut scratch);
+    for golden in &mut queries {
+        answer(model, golden, &mut scratch);
     }
-    probes
+    queries
 }
 
-fn ask(user_id: &str) -> Probe {
-    Probe {
+fn ask(user_id: &str) -> GoldenQuery {
+    GoldenQuery {
         user_id: user_id.to_owned(),
-        n: PROBE_N,
+        n: PRODUCTS_ASKED,
         strategy: Strategy::Hybrid,
         exclude_product_ids: Vec::new(),
         include_seen: false,
@@ -98,17 +98,17 @@ fn ask(user_id: &str) -> Probe {
     }
 }
 
-fn one_sided(probe: &Probe) -> impl Iterator<Item = Probe> {
+fn one_sided(golden: &GoldenQuery) -> impl Iterator<Item = GoldenQuery> {
     let sides = [
         (Strategy::Collaborative, None),
         (Strategy::Content, None),
         (Strategy::Hybrid, Some(1.0)),
         (Strategy::Hybrid, Some(0.0)),
     ];
-    sides.into_iter().map(|(strategy, alpha)| Probe {
+    sides.into_iter().map(|(strategy, alpha)| GoldenQuery {
         strategy,
         alpha,
-        ..probe.clone()
+        ..golden.clone()
     })
 }
 
@@ -142,12 +142,12 @@ fn unknown_user(model: &Model) -> String {
     id
 }
 
-/// Asks the model and keeps its answer in the probe.
-fn answer(model: &Model, probe: &mut Probe, scratch: &mut Scratch) {
-    let Ok(answer) = model.recommend(&query(probe), scratch) else {
+/// Asks the model and stores the answer in the golden query.
+fn answer(model: &Model, golden: &mut GoldenQuery, scratch: &mut Scratch) {
+    let Ok(answer) = model.recommend(&query(golden), scratch) else {
         return;
     };
-    let items = answer.items.iter().map(|item| ProbeItem {
+    let items = answer.items.iter().map(|item| GoldenItem {
         product_id: model.products().id(item.product).to_owned(),
         score: item.score,
         reason: item.reason,
@@ -155,48 +155,48 @@ fn answer(model: &Model, probe: &mut Probe, scratch: &mut Scratch) {
         content: item.content,
     });
     let (answered_by, items) = (answer.strategy, items.collect());
-    probe.answered_by = answered_by;
-    probe.items = items;
+    golden.answered_by = answered_by;
+    golden.items = items;
 }
 
-fn query(probe: &Probe) -> Query<'_> {
+fn query(golden: &GoldenQuery) -> Query<'_> {
     Query {
-        user_id: &probe.user_id,
-        n: probe.n,
-        strategy: probe.strategy,
-        exclude_product_ids: &probe.exclude_product_ids,
-        include_seen: probe.include_seen,
-        alpha: probe.alpha,
-        recent_product_ids: &probe.recent_product_ids,
+        user_id: &golden.user_id,
+        n: golden.n,
+        strategy: golden.strategy,
+        exclude_product_ids: &golden.exclude_product_ids,
+        include_seen: golden.include_seen,
+        alpha: golden.alpha,
+        recent_product_ids: &golden.recent_product_ids,
         filter: Filter {
-            categories: &probe.categories,
+            categories: &golden.categories,
             ..Filter::default()
         },
     }
 }
 
 impl ModelCard {
-    /// Repeats every probe on `model`. Scores must agree within 1e-4 relative; the same products
-    /// must come back, except where scores at the cut lie closer together than that. `breathe` is
-    /// called after each; a probe costs two queries.
+    /// Repeats every golden query on `model`. Scores must agree within 1e-4 relative. The same
+    /// products must come back, except where scores at the cut lie closer together than that.
+    /// `breathe` is called after each; a golden query costs two queries.
     #[must_use]
-    pub fn check_probes(
+    pub fn check_golden_queries(
         &self,
         model: &Model,
         scratch: &mut Scratch,
         breathe: Breathe<'_>,
-    ) -> ProbeReport {
-        let mut report = ProbeReport {
-            checked: self.probes.len(),
+    ) -> GoldenQueryReport {
+        let mut report = GoldenQueryReport {
+            checked: self.golden_queries.len(),
             mismatches: Vec::new(),
             revision_differs: self.scoring_revision != SCORING_REVISION,
         };
-        for (number, probe) in self.probes.iter().enumerate() {
-            if let Err(why) = repeat(probe, model, scratch) {
-                let user = &probe.user_id;
+        for (number, golden) in self.golden_queries.iter().enumerate() {
+            if let Err(why) = repeat(golden, model, scratch) {
+                let user = &golden.user_id;
                 report
                     .mismatches
-                    .push(format!("probe {number} (user {user:?}): {why}"));
+                    .push(format!("golden query {number} (user {user:?}): {why}"));
             }
             breathe(0);
         }
@@ -204,17 +204,17 @@ impl ModelCard {
     }
 }
 
-fn repeat(probe: &Probe, model: &Model, scratch: &mut Scratch) -> Result<(), String> {
-    if let Err(error) = model.recommend(&query(probe), scratch) {
+fn repeat(golden: &GoldenQuery, model: &Model, scratch: &mut Scratch) -> Result<(), String> {
+    if let Err(error) = model.recommend(&query(golden), scratch) {
         return Err(error.to_string());
     }
-    let mut found = probe.clone();
+    let mut found = golden.clone();
     answer(model, &mut found, scratch);
-    compare(probe, &found)
+    compare(golden, &found)
 }
 
 /// The first deviation of `found` from `expected`, in words.
-fn compare(expected: &Probe, found: &Probe) -> Result<(), String> {
+fn compare(expected: &GoldenQuery, found: &GoldenQuery) -> Result<(), String> {
     if expected.answered_by != found.answered_by {
         let (expected, found) = (expected.answered_by.as_str(), found.answered_by.as_str());
         return Err(format!("answered by strategy {found}, expected {expected}"));
@@ -238,7 +238,7 @@ fn compare(expected: &Probe, found: &Probe) -> Result<(), String> {
             None => return Err(format!("product {id:?} did not come back")),
         }
     }
-    let is_new = |item: &&ProbeItem| {
+    let is_new = |item: &&GoldenItem| {
         expected
             .items
             .iter()
@@ -258,15 +258,15 @@ fn compare(expected: &Probe, found: &Probe) -> Result<(), String> {
     }
 }
 
-fn is_at_cut(item: &ProbeItem, items: &[ProbeItem], close: &impl Fn(f32, f32) -> bool) -> bool {
+fn is_at_cut(item: &GoldenItem, items: &[GoldenItem], close: &impl Fn(f32, f32) -> bool) -> bool {
     items
         .last()
         .is_some_and(|last| close(item.score, last.score))
 }
 
 fn compare_items(
-    expected: &ProbeItem,
-    found: &ProbeItem,
+    expected: &GoldenItem,
+    found: &GoldenItem,
     close: &impl Fn(f32, f32) -> bool,
 ) -> Result<(), String> {
     let id = &expected.product_id;

@@ -11,7 +11,7 @@
 //!  batch                                            server
 //!  InteractionsBuilder ─▶ fit ─▶ Model ─▶ pack      unpack ─▶ Model ─▶ recommend
 //!                                           │        ▲  │
-//!                                  parts + ModelCard ┘  └─▶ ModelCard::check_probes
+//!                                  parts + ModelCard ┘  └─▶ ModelCard::check_golden_queries
 //! ```
 //!
 //! 1. **Data.** [`InteractionsBuilder`] takes events in any order and sorts ids into rows; a row is
@@ -24,8 +24,8 @@
 //!    popularity; an [`Answer`] says what it really did, and every fallback has a name.
 //! 4. **Parts.** [`Model::pack`] and [`Model::unpack`] translate to safetensors and Arrow IPC.
 //!    Decoding reads in place, and an [`UnpackError`] names part, row and value.
-//! 5. **Probes.** The [`ModelCard`] carries whole queries with their answers;
-//!    [`ModelCard::check_probes`] repeats them and catches what no checksum sees.
+//! 5. **Golden queries.** The [`ModelCard`] carries whole queries with their answers;
+//!    [`ModelCard::check_golden_queries`] repeats them and catches what no checksum sees.
 //! 6. **Measuring.** [`metrics`] has precision, recall, nDCG and hit rate at k.
 //!
 //! Underneath, [`mod@dot`] is the one dot product: sixteen lanes, fused multiply-adds, one fixed
@@ -86,8 +86,8 @@ mod users;
 
 pub use als::{Als, FACTOR_NORM_MAX, FACTORS_MAX};
 pub use card::{
-    CardExtra, ContentCard, Dimensions, Evaluation, GraphCard, IndexCard, ModelCard, PlanCard,
-    Probe, ProbeItem, ProbeReport, RankerScores, Sizes,
+    CardExtra, ContentCard, Dimensions, Evaluation, GoldenItem, GoldenQuery, GoldenQueryReport,
+    GraphCard, IndexCard, ModelCard, PlanCard, RankerScores, Sizes,
 };
 pub use codec::{PackError, Packed, Part, UnpackError};
 pub use content::Content;
@@ -107,7 +107,7 @@ pub use recommender::{Model, Scratch};
 pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
 
 /// How answers are computed. It changes where the same parts and query would give other scores
-/// than before, and travels in every card so that probes can tell a new formula from a fault.
+/// than before, and travels in every card so that golden queries can tell a new formula from a fault.
 pub const SCORING_REVISION: u32 = 1;
 
 /// Called about every 64 KiB of work with the bytes just processed; a loader that runs beside

@@ -24,7 +24,7 @@ use crate::split::Split;
 
 /// Known users whose whole answers travel with the model; replicas repeat them (chosen: enough to
 /// meet every segment many times, a few hundred kilobytes of manifest at most).
-const PROBES: usize = 32;
+const GOLDEN_QUERIES: usize = 32;
 
 /// What training is told beside the shop.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<
     };
     let extra = CardExtra {
         evaluation: Some(evaluation.card(&options.plan, options.refit)),
-        probes: PROBES,
+        golden_queries: GOLDEN_QUERIES,
     };
     let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage(shop, options));
     Ok(Trained {

@@ -177,7 +177,7 @@ fn show(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
         card.sizes.interactions,
         card.dimensions.factors,
         card.scoring_revision,
-        card.probes.len()
+        card.golden_queries.len()
     )?;
     writeln!(out, "\nparts of upload {}", manifest.upload)?;
     let mut table = TextTable::new([Column::Left(""), Column::Right(""), Column::Text("")]);

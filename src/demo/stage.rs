@@ -134,7 +134,7 @@ impl Stage {
             let model = fit(&past, &catalogue, &params, threads, &mut |_step| {})?;
             let extra = CardExtra {
                 evaluation: None,
-                probes: PROBES,
+                golden_queries: PROBES,
             };
             Ok::<_, anyhow::Error>(model.pack(extra)?)
         });

@@ -225,10 +225,10 @@ pub fn probe(
     scratch: &mut Scratch,
     breathe: &mut dyn FnMut(usize),
 ) -> Option<String> {
-    if card.probes.is_empty() {
+    if card.golden_queries.is_empty() {
         return Some("its publisher stored no probes to repeat".to_owned());
     }
-    let report = card.check_probes(model, scratch, breathe);
+    let report = card.check_golden_queries(model, scratch, breathe);
     let first = report.mismatches.first()?;
     let said = format!(
         "{} of {} probes differ from the publisher's answers, the first: {first}",

@@ -1,19 +1,17 @@
-//! What a card may say, looked at before any part is opened.
+//! Bounds on what a card may say, checked before any part is opened.
 //!
-//! A card is small and decides how much is done: how many probes are repeated and with what, how
-//! many recent products every answer sums over. So each of its numbers has a bound, as those of a
-//! part have.
+//! A card is small and decides how much work is done: how many golden queries are repeated, how many
+//! recent products every answer sums over. So each of its numbers has a bound, as those of a part
+//! have.
 
-use std::fmt::Display;
-
-use super::{ALS_INDEX_KEY, UnpackError, content};
+use super::{ALS_INDEX_KEY, UnpackError, content, error::refused};
 use crate::{
-    FACTORS_MAX, FitParams, ModelCard, Probe,
-    golden_queries::{PROBE_LIST_MAX, PROBES_MAX},
+    FACTORS_MAX, FitParams, GoldenQuery, ModelCard,
+    golden_queries::{GOLDEN_LIST_MAX, GOLDEN_QUERIES_MAX},
     params::RECENTS_MAX,
 };
 
-/// The first number of a card that breaks its bound.
+/// Errs with the first number that breaks its bound.
 pub(super) fn check(card: &ModelCard) -> Result<(), UnpackError> {
     let rows_max = i32::MAX as usize;
     for (what, size) in [
@@ -28,8 +26,14 @@ pub(super) fn check(card: &ModelCard) -> Result<(), UnpackError> {
         return Err(refused("dimensions.factors", &factors, expected));
     }
     check_parameters(&card.parameters, card.fold_in_value)?;
-    at_most("the number of probes", card.probes.len(), PROBES_MAX)?;
-    card.probes.iter().try_for_each(check_probe)?;
+    at_most(
+        "the number of golden queries",
+        card.golden_queries.len(),
+        GOLDEN_QUERIES_MAX,
+    )?;
+    card.golden_queries
+        .iter()
+        .try_for_each(check_golden_query)?;
     if card.index.contains_key(ALS_INDEX_KEY) {
         return content::check_card(card);
     }
@@ -40,15 +44,6 @@ pub(super) fn check(card: &ModelCard) -> Result<(), UnpackError> {
     ))
 }
 
-/// A number that the card itself cannot mean.
-pub(super) fn refused(what: &'static str, value: &dyn Display, expected: String) -> UnpackError {
-    UnpackError::Card {
-        what,
-        value: super::error::excerpt(value.to_string()),
-        expected,
-    }
-}
-
 fn at_most(what: &'static str, value: usize, limit: usize) -> Result<(), UnpackError> {
     if value <= limit {
         return Ok(());
@@ -56,7 +51,7 @@ fn at_most(what: &'static str, value: usize, limit: usize) -> Result<(), UnpackE
     Err(refused(what, &value, format!("at most {limit}")))
 }
 
-/// Those parameters that answers are computed with. JSON has no NaN, but numbers that are infinite
+/// The parameters that answers are computed with. JSON has no NaN, but its numbers may be infinite
 /// as f32.
 fn check_parameters(parameters: &FitParams, fold_in_value: f32) -> Result<(), UnpackError> {
     at_most(
@@ -88,21 +83,21 @@ fn check_parameters(parameters: &FitParams, fold_in_value: f32) -> Result<(), Un
     Ok(())
 }
 
-fn check_probe(probe: &Probe) -> Result<(), UnpackError> {
+fn check_golden_query(golden: &GoldenQuery) -> Result<(), UnpackError> {
     for (what, length) in [
-        ("probes.n", probe.n),
-        ("the length of probes.items", probe.items.len()),
+        ("probes.n", golden.n),
+        ("the length of probes.items", golden.items.len()),
         (
             "the length of probes.exclude_product_ids",
-            probe.exclude_product_ids.len(),
+            golden.exclude_product_ids.len(),
         ),
         (
             "the length of probes.recent_product_ids",
-            probe.recent_product_ids.len(),
+            golden.recent_product_ids.len(),
         ),
-        ("the length of probes.categories", probe.categories.len()),
+        ("the length of probes.categories", golden.categories.len()),
     ] {
-        at_most(what, length, PROBE_LIST_MAX)?;
+        at_most(what, length, GOLDEN_LIST_MAX)?;
     }
     Ok(())
 }

@@ -1,21 +1,21 @@
-//! Checks over columns of numbers, with a breath every 64 KiB.
+//! Checks over columns of numbers; calls `breathe` every 64 KiB.
 
 use std::fmt::Display;
 
 use super::UnpackError;
 use crate::{Breathe, Matrix, als::FACTOR_NORM_MAX, index::norm};
 
-/// Bytes looked at between two breaths.
+/// Bytes checked between two calls of `breathe`.
 const BREATH_BYTES: usize = 64 << 10;
 
-/// Where a number stands, for the refusal.
+/// Part and column of a number, for the error.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) part: &'static str,
     pub(super) what: &'static str,
 }
 
-impl Place {
+impl Location {
     /// A number that is finite and still impossible.
     pub(super) fn out_of_range(
         self,
@@ -32,7 +32,7 @@ impl Place {
         }
     }
 
-    /// A number that stands in the wrong place.
+    /// A number that breaks the order of its column.
     pub(super) fn order(
         self,
         row: usize,
@@ -59,7 +59,7 @@ impl Place {
     }
 }
 
-/// Runs `check` on every row number, breathing as rows of `row_bytes` go by.
+/// Runs `check` on every row number; calls `breathe` as rows of `row_bytes` go by.
 pub(super) fn each_row(
     rows: usize,
     row_bytes: usize,
@@ -79,7 +79,7 @@ pub(super) fn each_row(
 
 /// Every number finite, every row's norm within [`FACTOR_NORM_MAX`].
 pub(super) fn factors(
-    place: Place,
+    location: Location,
     matrix: &Matrix,
     breathe: Breathe<'_>,
 ) -> Result<(), UnpackError> {
@@ -95,10 +95,10 @@ pub(super) fn factors(
                 return Ok(());
             }
             match numbers.iter().find(|x| !x.is_finite()) {
-                Some(x) => Err(place.not_finite(row, *x)),
+                Some(x) => Err(location.not_finite(row, *x)),
                 None => {
                     let expected = format!("a row of norm at most {FACTOR_NORM_MAX:e}");
-                    Err(place.out_of_range(row, &format!("a row of norm {norm:e}"), &expected))
+                    Err(location.out_of_range(row, &format!("a row of norm {norm:e}"), &expected))
                 }
             }
         },
@@ -106,27 +106,27 @@ pub(super) fn factors(
 }
 
 /// A number that is finite.
-pub(super) fn finite_number(place: Place, row: usize, x: f32) -> Result<(), UnpackError> {
+pub(super) fn finite_number(location: Location, row: usize, x: f32) -> Result<(), UnpackError> {
     if x.is_finite() {
         return Ok(());
     }
-    Err(place.not_finite(row, x))
+    Err(location.not_finite(row, x))
 }
 
 /// A number that is finite and not negative.
-pub(super) fn not_negative(place: Place, row: usize, x: f32) -> Result<(), UnpackError> {
-    finite_number(place, row, x)?;
+pub(super) fn not_negative(location: Location, row: usize, x: f32) -> Result<(), UnpackError> {
+    finite_number(location, row, x)?;
     if x < 0.0 {
-        return Err(place.out_of_range(row, &x, &"0 or more"));
+        return Err(location.out_of_range(row, &x, &"0 or more"));
     }
     Ok(())
 }
 
 /// Every number finite.
-pub(super) fn finite(place: Place, matrix: &Matrix) -> Result<(), UnpackError> {
+pub(super) fn finite(location: Location, matrix: &Matrix) -> Result<(), UnpackError> {
     let mut numbers = matrix.as_slice().iter().enumerate();
     match numbers.find(|(_, x)| !x.is_finite()) {
-        Some((at, x)) => Err(place.not_finite(at / matrix.cols(), *x)),
+        Some((at, x)) => Err(location.not_finite(at / matrix.cols(), *x)),
         None => Ok(()),
     }
 }

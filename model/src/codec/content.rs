@@ -1,16 +1,16 @@
 //! The parts `content.safetensors`, `content_index.safetensors` and
 //! `content_neighbours.safetensors`.
 //!
-//! What is not checked: that cosines are those of the embeddings, and that lists miss nobody.
-//! Both would cost a replica what they cost the publisher; probes see their effects.
+//! Not checked: that cosines are those of the embeddings, and that lists miss nobody. Both would
+//! cost a replica what they cost the publisher; golden queries see their effects.
 
 use bytes::Bytes;
 
 use super::{
     CONTENT, CONTENT_INDEX, CONTENT_INDEX_KEY, CONTENT_NEIGHBOURS, PackError, Part, UnpackError,
-    card::refused,
-    check::{self, Place, each_row},
+    check::{self, Location, each_row},
     container::{Container, Tensor, write},
+    error::refused,
     index,
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(super) fn pack(content: &Content) -> Result<Vec<Part>, PackError> {
     ])
 }
 
-/// Looks at what the card says about content, before any part is opened.
+/// Checks what the card says about content, before any part is opened.
 pub(super) fn check_card(card: &ModelCard) -> Result<(), UnpackError> {
     let (dimension, products) = (card.dimensions.content, card.sizes.products);
     let refuse =
@@ -155,18 +155,18 @@ pub(super) fn unpack(
 
 /// Every number finite, every row of unit length.
 fn check_embeddings(embeddings: &Matrix, breathe: Breathe<'_>) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: CONTENT,
         what: "embeddings",
     };
-    check::factors(place, embeddings, breathe)?;
+    check::factors(location, embeddings, breathe)?;
     let row_bytes = embeddings.cols() * size_of::<f32>();
     each_row(embeddings.rows(), row_bytes, breathe, |row| {
         let norm = norm(embeddings.row(row));
         if (norm - 1.0).abs() <= UNIT_TOLERANCE {
             return Ok(());
         }
-        Err(place.out_of_range(row, &format!("a row of norm {norm:e}"), &"a row of norm 1"))
+        Err(location.out_of_range(row, &format!("a row of norm {norm:e}"), &"a row of norm 1"))
     })
 }
 
@@ -176,7 +176,7 @@ fn check_groups(
     card: &ContentCard,
     breathe: Breathe<'_>,
 ) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: CONTENT,
         what: "groups",
     };
@@ -188,10 +188,10 @@ fn check_groups(
             without += 1;
         } else if group as usize >= card.groups {
             let expected = format!("a group below {}, or {NO_GROUP} for none", card.groups);
-            return Err(place.out_of_range(row, &group, &expected));
+            return Err(location.out_of_range(row, &group, &expected));
         } else if group > first {
             let expected = format!("{first} before it: groups are numbered by first product");
-            return Err(place.order(row, &group, &expected));
+            return Err(location.order(row, &group, &expected));
         } else if group == first {
             first += 1;
         }
@@ -243,7 +243,7 @@ fn unpack_neighbours(
 
 /// Other groups, each once, then padding.
 fn check_list(group: usize, list: &[u32], listed_by: &mut [u32]) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: CONTENT_NEIGHBOURS,
         what: "groups",
     };
@@ -252,20 +252,20 @@ fn check_list(group: usize, list: &[u32], listed_by: &mut [u32]) -> Result<(), U
         .position(|x| *x == NO_GROUP)
         .unwrap_or(list.len());
     if let Some(behind) = list[len..].iter().find(|x| **x != NO_GROUP) {
-        return Err(place.order(group, behind, &"nothing behind the last neighbour"));
+        return Err(location.order(group, behind, &"nothing behind the last neighbour"));
     }
     let this = group as u32 + 1;
     for neighbour in &list[..len] {
         match listed_by.get_mut(*neighbour as usize) {
             None => {
                 let expected = format!("a group below {}", listed_by.len());
-                return Err(place.out_of_range(group, neighbour, &expected));
+                return Err(location.out_of_range(group, neighbour, &expected));
             }
             Some(_) if *neighbour as usize == group => {
-                return Err(place.out_of_range(group, neighbour, &"another group"));
+                return Err(location.out_of_range(group, neighbour, &"another group"));
             }
             Some(by) if *by == this => {
-                return Err(place.order(group, neighbour, &"every neighbour once"));
+                return Err(location.order(group, neighbour, &"every neighbour once"));
             }
             Some(by) => *by = this,
         }
@@ -275,21 +275,21 @@ fn check_list(group: usize, list: &[u32], listed_by: &mut [u32]) -> Result<(), U
 
 /// Cosines that descend, among equals the lower group first; 0 behind the last.
 fn check_cosines(group: usize, list: &[u32], cosines: &[f32]) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: CONTENT_NEIGHBOURS,
         what: "cosines",
     };
     for (at, (neighbour, cosine)) in list.iter().zip(cosines).enumerate() {
-        check::finite_number(place, group, *cosine)?;
+        check::finite_number(location, group, *cosine)?;
         if *neighbour == NO_GROUP {
             if *cosine != 0.0 {
-                return Err(place.out_of_range(group, cosine, &"0 behind the last neighbour"));
+                return Err(location.out_of_range(group, cosine, &"0 behind the last neighbour"));
             }
             continue;
         }
         if cosine.abs() > COSINE_MAX {
             let expected = format!("a cosine within -{COSINE_MAX} and {COSINE_MAX}");
-            return Err(place.out_of_range(group, cosine, &expected));
+            return Err(location.out_of_range(group, cosine, &expected));
         }
         let Some(before) = at.checked_sub(1) else {
             continue;
@@ -298,7 +298,7 @@ fn check_cosines(group: usize, list: &[u32], cosines: &[f32]) -> Result<(), Unpa
             cosines[before] > *cosine || (cosines[before] == *cosine && list[before] < *neighbour);
         if !descends {
             let expected = "cosines descending, among equals groups ascending";
-            return Err(place.order(group, cosine, &expected));
+            return Err(location.order(group, cosine, &expected));
         }
     }
     Ok(())

@@ -113,12 +113,11 @@ pub enum UnpackError {
     },
 }
 
-/// Longest text of an artifact that a message repeats, in characters. Chosen: an id, and a line of a
-/// log.
+/// Longest text of an artifact that a message repeats, in characters. Chosen: an id, and a log line.
 const EXCERPT_CHARS: usize = 256;
 
-/// The beginning of a text that an artifact brought: a message goes into logs and answers, which a
-/// name of a megabyte would burst.
+/// The beginning of a text from an artifact: messages go into logs and answers, where a name of a
+/// megabyte has no place.
 pub(super) fn excerpt(text: impl Into<String>) -> String {
     let mut text = text.into();
     if let Some((end, _)) = text.char_indices().nth(EXCERPT_CHARS) {
@@ -126,6 +125,19 @@ pub(super) fn excerpt(text: impl Into<String>) -> String {
         text.push('…');
     }
     text
+}
+
+/// A number of the card that is out of bounds.
+pub(super) fn refused(
+    what: &'static str,
+    value: &dyn std::fmt::Display,
+    expected: String,
+) -> UnpackError {
+    UnpackError::Card {
+        what,
+        value: excerpt(value.to_string()),
+        expected,
+    }
 }
 
 impl UnpackError {

@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::{
     PackError, UnpackError,
-    card::refused,
-    check::{Place, each_row},
+    check::{Location, each_row},
     container::{Container, Tensor, write},
+    error::refused,
 };
 use crate::{
     Breathe, IndexCard, Matrix,
@@ -81,7 +81,7 @@ fn unpack_exact(
     let order: Column<u32> = container.tensor("order", &[rows.rows()])?;
     let norms: Column<f32> = container.tensor("norms", &[rows.rows()])?;
     let (of, sorted) = (order.as_slice(), norms.as_slice());
-    let place = Place {
+    let location = Location {
         part,
         what: "order",
     };
@@ -89,8 +89,8 @@ fn unpack_exact(
     each_row(rows.rows(), rows.cols() * size_of::<f32>(), breathe, |at| {
         let row = of[at];
         match is_placed.get_mut(row as usize) {
-            None => return Err(place.out_of_range(at, &row, &format!("below {}", rows.rows()))),
-            Some(true) => return Err(place.order(at, &row, &"every row once")),
+            None => return Err(location.out_of_range(at, &row, &format!("below {}", rows.rows()))),
+            Some(true) => return Err(location.order(at, &row, &"every row once")),
             Some(placed) => *placed = true,
         }
         let true_norm = norm(rows.row(row as usize));
@@ -98,12 +98,12 @@ fn unpack_exact(
         // Written so that NaN fails, too; the second summand is the grain of subnormal norms.
         let is_close = deviation <= true_norm * NORM_TOLERANCE + f64::from(f32::from_bits(1));
         if !is_close {
-            let place = Place {
+            let location = Location {
                 part,
                 what: "norms",
             };
             let expected = format!("{true_norm:e}, the norm of row {row} in {of_part}");
-            return Err(place.out_of_range(at, &sorted[at], &expected));
+            return Err(location.out_of_range(at, &sorted[at], &expected));
         }
         let Some(before) = at.checked_sub(1) else {
             return Ok(());
@@ -113,7 +113,7 @@ fn unpack_exact(
         if descends {
             return Ok(());
         }
-        Err(place.order(at, &row, &"norms descending, among equals rows ascending"))
+        Err(location.order(at, &row, &"norms descending, among equals rows ascending"))
     })?;
     Ok(Exact::new(rows, order, norms, breathe))
 }
@@ -133,41 +133,41 @@ fn unpack_graph(
         is_node[*row as usize] = true;
     }
     let is_node = |row: u32| is_node.get(row as usize).copied().unwrap_or(false);
-    let place = |what| Place { part, what };
+    let location = |what| Location { part, what };
     let mut from = vec![u32::MAX; count];
     each_row(count, STRIDE * size_of::<u32>(), breathe, |row| {
         let own = &edges.as_slice()[row * STRIDE..][..STRIDE];
         let degree = own.iter().position(|to| *to == NO_EDGE).unwrap_or(STRIDE);
-        let place = place("edges");
+        let location = location("edges");
         if degree > 0 && !is_node(row as u32) {
-            return Err(place.out_of_range(row, &own[0], &"no edges from a row of zeros"));
+            return Err(location.out_of_range(row, &own[0], &"no edges from a row of zeros"));
         }
         for to in &own[..degree] {
             if !is_node(*to) {
                 let expected = format!("a row below {count} that is not zeros");
-                return Err(place.out_of_range(row, to, &expected));
+                return Err(location.out_of_range(row, to, &expected));
             }
             if *to as usize == row {
-                return Err(place.out_of_range(row, to, &"an edge to another row"));
+                return Err(location.out_of_range(row, to, &"an edge to another row"));
             }
             if std::mem::replace(&mut from[*to as usize], row as u32) == row as u32 {
-                return Err(place.order(row, to, &"every neighbour once"));
+                return Err(location.order(row, to, &"every neighbour once"));
             }
         }
         match own[degree..].iter().find(|to| **to != NO_EDGE) {
             None => Ok(()),
-            Some(to) => Err(place.order(row, to, &format!("{NO_EDGE} after the last edge"))),
+            Some(to) => Err(location.order(row, to, &format!("{NO_EDGE} after the last edge"))),
         }
     })?;
     let entry = container.tensor::<u32>("entry", &[1])?.as_slice()[0];
     if !is_node(entry) {
         let expected = format!("a row below {count} that is not zeros");
-        return Err(place("entry").out_of_range(0, &entry, &expected));
+        return Err(location("entry").out_of_range(0, &entry, &expected));
     }
     let ef = container.tensor::<u32>("ef", &[1])?.as_slice()[0];
     if !EF_RANGE.contains(&(ef as usize)) {
         let expected = format!("{} to {}", EF_RANGE.start(), EF_RANGE.end());
-        return Err(place("ef").out_of_range(0, &ef, &expected));
+        return Err(location("ef").out_of_range(0, &ef, &expected));
     }
     Ok(Graph {
         entry,

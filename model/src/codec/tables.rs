@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     PRODUCTS, PackError, USERS, UnpackError,
-    check::{Place, each_row, not_negative},
+    check::{Location, each_row, not_negative},
     error::excerpt,
     table::{Expected, write},
 };
@@ -78,7 +78,7 @@ pub(super) fn unpack_users(
     let segment_names = segment_names(table.metadata.get(SEGMENTS_KEY))?;
     let ids = ids(USERS, &table.batch, breathe)?;
     let segments: UInt8Array = table.batch.column(1).as_primitive::<UInt8Type>().clone();
-    let place = Place {
+    let location = Location {
         part: USERS,
         what: "segment",
     };
@@ -87,7 +87,7 @@ pub(super) fn unpack_users(
         if usize::from(code) < segment_names.len() {
             return Ok(());
         }
-        Err(place.out_of_range(row, &code, &format!("below {}", segment_names.len())))
+        Err(location.out_of_range(row, &code, &format!("below {}", segment_names.len())))
     })?;
     Ok(Users {
         ids,
@@ -117,17 +117,21 @@ pub(super) fn unpack_products(
         for (what, column) in &texts {
             let bytes = column.value_length(row) as usize;
             if bytes > FIELD_BYTES_MAX {
-                let place = Place {
+                let location = Location {
                     part: PRODUCTS,
                     what,
                 };
                 let found = format!("{bytes} bytes");
-                return Err(place.out_of_range(row, &found, &format!("at most {FIELD_BYTES_MAX}")));
+                return Err(location.out_of_range(
+                    row,
+                    &found,
+                    &format!("at most {FIELD_BYTES_MAX}"),
+                ));
             }
         }
         if prices.is_valid(row) {
             not_negative(
-                Place {
+                Location {
                     part: PRODUCTS,
                     what: "price",
                 },
@@ -136,7 +140,7 @@ pub(super) fn unpack_products(
             )?;
         }
         not_negative(
-            Place {
+            Location {
                 part: PRODUCTS,
                 what: "popularity",
             },

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     ALS, HISTORY, PackError, UnpackError,
-    check::{self, Place, each_row},
+    check::{self, Location, each_row},
     container::{Container, Tensor, write},
 };
 use crate::{Als, Breathe, History, Matrix, Sizes, history::Lists, params::RECENT_LIST_MAX};
@@ -46,7 +46,7 @@ pub(super) fn unpack_als(
         gram: matrix("gram", factors)?,
     };
     check::factors(
-        Place {
+        Location {
             part: ALS,
             what: "user_factors",
         },
@@ -54,7 +54,7 @@ pub(super) fn unpack_als(
         breathe,
     )?;
     check::factors(
-        Place {
+        Location {
             part: ALS,
             what: "product_factors",
         },
@@ -62,7 +62,7 @@ pub(super) fn unpack_als(
         breathe,
     )?;
     check::finite(
-        Place {
+        Location {
             part: ALS,
             what: "gram",
         },
@@ -100,7 +100,7 @@ pub(super) fn unpack_history(
 
 /// Offsets begin at 0, never fall and end at the number of rows.
 fn check_lists(what: &'static str, lists: &Lists, breathe: Breathe<'_>) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: HISTORY,
         what,
     };
@@ -109,13 +109,13 @@ fn check_lists(what: &'static str, lists: &Lists, breathe: Breathe<'_>) -> Resul
     each_row(offsets.len(), size_of::<u64>(), breathe, |at| {
         let offset = offsets[at];
         if at == 0 && offset != 0 {
-            return Err(place.order(at, &offset, &0));
+            return Err(location.order(at, &offset, &0));
         }
         if at > 0 && offset < offsets[at - 1] {
-            return Err(place.order(at, &offset, &format!("{} or more", offsets[at - 1])));
+            return Err(location.order(at, &offset, &format!("{} or more", offsets[at - 1])));
         }
         if at == last && offset != rows {
-            return Err(place.order(
+            return Err(location.order(
                 at,
                 &offset,
                 &format!("{rows}, the number of products listed"),
@@ -132,8 +132,8 @@ fn check_rows(
     products: usize,
     breathe: Breathe<'_>,
 ) -> Result<(), UnpackError> {
-    let (place, rows) = (
-        Place {
+    let (location, rows) = (
+        Location {
             part: HISTORY,
             what,
         },
@@ -143,13 +143,13 @@ fn check_rows(
         if (rows[at] as usize) < products {
             return Ok(());
         }
-        Err(place.out_of_range(at, &rows[at], &format!("a product row below {products}")))
+        Err(location.out_of_range(at, &rows[at], &format!("a product row below {products}")))
     })
 }
 
 /// Nobody has more recent products than an answer may walk over.
 fn check_lengths(recent: &Lists, users: usize, breathe: Breathe<'_>) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: HISTORY,
         what: "recent_products",
     };
@@ -162,13 +162,13 @@ fn check_lengths(recent: &Lists, users: usize, breathe: Breathe<'_>) -> Result<(
             format!("a list of {length}"),
             format!("at most {RECENT_LIST_MAX} for a user"),
         );
-        Err(place.out_of_range(user, &found, &expected))
+        Err(location.out_of_range(user, &found, &expected))
     })
 }
 
 /// Seen products of every user ascend.
 fn check_ascending(seen: &Lists, users: usize, breathe: Breathe<'_>) -> Result<(), UnpackError> {
-    let place = Place {
+    let location = Location {
         part: HISTORY,
         what: "products",
     };
@@ -179,7 +179,7 @@ fn check_ascending(seen: &Lists, users: usize, breathe: Breathe<'_>) -> Result<(
             None => Ok(()),
             Some(pair) => {
                 let expected = format!("above {}, the product before it", pair[0]);
-                Err(place.order(user, &pair[1], &expected))
+                Err(location.order(user, &pair[1], &expected))
             }
         }
     })

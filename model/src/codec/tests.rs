@@ -21,7 +21,7 @@ fn packed_with(params: &crate::FitParams) -> (ModelCard, Parts) {
     let model = sample::model(&sample::shop(60, 40), params);
     let extra = CardExtra {
         evaluation: None,
-        probes: 4,
+        golden_queries: 4,
     };
     let packed = model.pack(extra).unwrap();
     let parts = packed.parts.into_iter();
@@ -96,7 +96,7 @@ fn unpacked_model_answers_and_packs_exactly_as_the_fitted_one() {
     assert_eq!(model.products().brand(product), None);
     let extra = CardExtra {
         evaluation: None,
-        probes: 4,
+        golden_queries: 4,
     };
     let again = model.pack(extra).unwrap();
     assert_eq!(again.card, card);
@@ -132,7 +132,7 @@ fn parts_at_odd_addresses_are_copied_and_give_the_same_answers() {
         .collect();
     let model = unpack(&card, &shifted).unwrap();
     assert_eq!(
-        card.check_probes(&model, &mut Scratch::default(), &mut |_| {})
+        card.check_golden_queries(&model, &mut Scratch::default(), &mut |_| {})
             .mismatches,
         [""; 0]
     );

@@ -1,4 +1,4 @@
-//! What probes catch, and what they leave alone.
+//! What golden queries catch, and what they tolerate.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ fn packed() -> Packed {
     let model = sample::model(&sample::shop(60, 40), &sample::params_without_content(8));
     let extra = CardExtra {
         evaluation: None,
-        probes: 5,
+        golden_queries: 5,
     };
     model.pack(extra).unwrap()
 }
@@ -31,27 +31,27 @@ fn unpack(card: &ModelCard, parts: &BTreeMap<String, Bytes>) -> Model {
 }
 
 #[test]
-fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
+fn golden_queries_cover_segments_unknown_users_exclusions_and_seen_products() {
     let packed = packed();
     let model = unpack(&packed.card, &parts(&packed));
-    let probes = &packed.card.probes;
+    let queries = &packed.card.golden_queries;
     // An unknown user, a new visitor, exclusions, seen products, a category.
-    assert_eq!(probes.len(), 5 + 5);
-    let segment = |probe: &Probe| {
-        let user = model.users().find(&probe.user_id);
+    assert_eq!(queries.len(), 5 + 5);
+    let segment = |golden: &GoldenQuery| {
+        let user = model.users().find(&golden.user_id);
         user.map(|user| model.users().segment(user).to_owned())
     };
     for name in model.users().segment_names() {
         assert!(
-            probes
+            queries
                 .iter()
-                .any(|probe| segment(probe).as_ref() == Some(name)),
+                .any(|golden| segment(golden).as_ref() == Some(name)),
             "{name}"
         );
     }
-    let unknown = probes
+    let unknown = queries
         .iter()
-        .find(|probe| segment(probe).is_none())
+        .find(|golden| segment(golden).is_none())
         .unwrap();
     assert!(
         unknown
@@ -59,10 +59,10 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
             .iter()
             .all(|item| item.reason == Reason::Popular)
     );
-    assert!(probes.iter().any(|probe| probe.include_seen));
-    let visitor = probes
+    assert!(queries.iter().any(|golden| golden.include_seen));
+    let visitor = queries
         .iter()
-        .find(|probe| !probe.recent_product_ids.is_empty())
+        .find(|golden| !golden.recent_product_ids.is_empty())
         .unwrap();
     assert_eq!(segment(visitor), None);
     assert!(
@@ -71,13 +71,13 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
             .iter()
             .all(|item| item.reason == Reason::FoldIn)
     );
-    let filtered = probes
+    let filtered = queries
         .iter()
-        .find(|probe| !probe.categories.is_empty())
+        .find(|golden| !golden.categories.is_empty())
         .unwrap();
     assert_eq!(filtered.categories, ["kitchen"]);
     assert!(!filtered.items.is_empty());
-    let excluding = probes
+    let excluding = queries
         .iter()
         .find(|p| !p.exclude_product_ids.is_empty())
         .unwrap();
@@ -90,11 +90,11 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
     let mut breaths = 0;
     let report = packed
         .card
-        .check_probes(&model, &mut Scratch::default(), &mut |_| breaths += 1);
+        .check_golden_queries(&model, &mut Scratch::default(), &mut |_| breaths += 1);
     assert_eq!(breaths, 10);
     assert_eq!(
         report,
-        ProbeReport {
+        GoldenQueryReport {
             checked: 10,
             mismatches: vec![],
             revision_differs: false
@@ -104,27 +104,29 @@ fn probes_cover_segments_unknown_users_exclusions_and_seen_products() {
 }
 
 #[test]
-fn probes_cover_both_sides_and_both_extremes_where_there_is_content() {
+fn golden_queries_cover_both_sides_and_both_extremes_where_there_is_content() {
     for choice in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {
         let model = sample::shop_with_content(150, choice);
-        let probes = choose(&model, 4);
-        assert_eq!(probes.len(), 4 + 5 + 4);
+        let queries = choose(&model, 4);
+        assert_eq!(queries.len(), 4 + 5 + 4);
         let strategies = |strategy| {
-            let of = probes.iter().filter(|probe| probe.answered_by == strategy);
-            of.filter(|probe| probe.strategy == strategy).count()
+            let of = queries
+                .iter()
+                .filter(|golden| golden.answered_by == strategy);
+            of.filter(|golden| golden.strategy == strategy).count()
         };
         assert_eq!(strategies(Strategy::Collaborative), 1);
         assert_eq!(strategies(Strategy::Content), 1);
         // All others but the unknown user, whom nothing is known of, have both sides.
         assert_eq!(strategies(Strategy::Hybrid), 11);
         let card = ModelCard {
-            probes,
+            golden_queries: queries,
             ..packed().card
         };
-        let report = card.check_probes(&model, &mut Scratch::default(), &mut |_| {});
+        let report = card.check_golden_queries(&model, &mut Scratch::default(), &mut |_| {});
         assert_eq!((report.checked, &report.mismatches[..]), (13, &[][..]));
         let damaged = sample::embeddings_reversed(150, choice);
-        let report = card.check_probes(&damaged, &mut Scratch::default(), &mut |_| {});
+        let report = card.check_golden_queries(&damaged, &mut Scratch::default(), &mut |_| {});
         assert!(
             report.refuses() && report.mismatches.len() >= 5,
             "{report:?}"
@@ -159,7 +161,7 @@ fn reverse_rows(bytes: &Bytes, permuted: &str, also: Option<&str>) -> Bytes {
 }
 
 #[test]
-fn factors_permuted_against_ids_are_caught_by_probes_alone() {
+fn factors_permuted_against_ids_are_caught_by_golden_queries_alone() {
     let packed = packed();
     let mut parts = parts(&packed);
     let als = reverse_rows(&parts["als.safetensors"], "product_factors", None);
@@ -193,18 +195,21 @@ fn factors_permuted_against_ids_are_caught_by_probes_alone() {
     let model = unpack(&packed.card, &parts);
     let report = packed
         .card
-        .check_probes(&model, &mut Scratch::default(), &mut |_| {});
+        .check_golden_queries(&model, &mut Scratch::default(), &mut |_| {});
     assert!(report.refuses(), "{report:?}");
     // The unknown user's popularity is untouched, everyone else's answer is wrong.
-    assert_eq!(report.mismatches.len(), packed.card.probes.len() - 1);
+    assert_eq!(
+        report.mismatches.len(),
+        packed.card.golden_queries.len() - 1
+    );
     assert!(
-        report.mismatches[0].starts_with("probe 0 (user \"user-"),
+        report.mismatches[0].starts_with("golden query 0 (user \"user-"),
         "{report:?}"
     );
 }
 
 #[test]
-fn user_factors_permuted_against_ids_are_caught_by_probes_alone() {
+fn user_factors_permuted_against_ids_are_caught_by_golden_queries_alone() {
     let packed = packed();
     let mut parts = parts(&packed);
     let als = reverse_rows(&parts["als.safetensors"], "user_factors", None);
@@ -213,7 +218,7 @@ fn user_factors_permuted_against_ids_are_caught_by_probes_alone() {
     assert!(
         packed
             .card
-            .check_probes(&model, &mut Scratch::default(), &mut |_| {})
+            .check_golden_queries(&model, &mut Scratch::default(), &mut |_| {})
             .refuses()
     );
 }
@@ -222,24 +227,24 @@ fn user_factors_permuted_against_ids_are_caught_by_probes_alone() {
 fn another_scoring_revision_reports_and_does_not_refuse() {
     let mut packed = packed();
     packed.card.scoring_revision += 1;
-    packed.card.probes[0].items[0].score += 1.0;
+    packed.card.golden_queries[0].items[0].score += 1.0;
     let model = unpack(&packed.card, &parts(&packed));
     let report = packed
         .card
-        .check_probes(&model, &mut Scratch::default(), &mut |_| {});
+        .check_golden_queries(&model, &mut Scratch::default(), &mut |_| {});
     assert!(report.revision_differs && !report.refuses());
     assert_eq!(report.mismatches.len(), 1);
 }
 
-fn probe(items: &[(&str, f32)]) -> Probe {
-    let items = items.iter().map(|(id, score)| ProbeItem {
+fn golden(items: &[(&str, f32)]) -> GoldenQuery {
+    let items = items.iter().map(|(id, score)| GoldenItem {
         product_id: (*id).to_owned(),
         score: *score,
         reason: Reason::Collaborative,
         collaborative: Some(*score),
         content: None,
     });
-    Probe {
+    GoldenQuery {
         user_id: "u".to_owned(),
         n: 2,
         strategy: Strategy::Hybrid,
@@ -255,12 +260,12 @@ fn probe(items: &[(&str, f32)]) -> Probe {
 
 #[test]
 fn scores_may_drift_by_the_tolerance_and_no_further() {
-    let expected = probe(&[("a", 2.0), ("b", 1.0)]);
+    let expected = golden(&[("a", 2.0), ("b", 1.0)]);
     assert_eq!(
-        compare(&expected, &probe(&[("a", 2.0001), ("b", 1.0)])),
+        compare(&expected, &golden(&[("a", 2.0001), ("b", 1.0)])),
         Ok(())
     );
-    let error = compare(&expected, &probe(&[("a", 2.001), ("b", 1.0)])).unwrap_err();
+    let error = compare(&expected, &golden(&[("a", 2.001), ("b", 1.0)])).unwrap_err();
     assert!(
         error.contains("product \"a\" has score Some(2.001)"),
         "{error}"
@@ -269,13 +274,13 @@ fn scores_may_drift_by_the_tolerance_and_no_further() {
 
 #[test]
 fn products_may_trade_places_at_the_cut_only() {
-    let expected = probe(&[("a", 2.0), ("b", 1.0)]);
+    let expected = golden(&[("a", 2.0), ("b", 1.0)]);
     assert_eq!(
-        compare(&expected, &probe(&[("a", 2.0), ("c", 1.00001)])),
+        compare(&expected, &golden(&[("a", 2.0), ("c", 1.00001)])),
         Ok(())
     );
-    let error = compare(&expected, &probe(&[("a", 2.0), ("c", 1.1)])).unwrap_err();
+    let error = compare(&expected, &golden(&[("a", 2.0), ("c", 1.1)])).unwrap_err();
     assert!(error.contains("\"b\" did not come back"), "{error}");
-    assert!(compare(&expected, &probe(&[("c", 2.0), ("b", 1.0)])).is_err());
-    assert!(compare(&expected, &probe(&[("a", 2.0)])).is_err());
+    assert!(compare(&expected, &golden(&[("c", 2.0), ("b", 1.0)])).is_err());
+    assert!(compare(&expected, &golden(&[("a", 2.0)])).is_err());
 }

@@ -10,7 +10,7 @@ use crate::{CardExtra, IndexChoice, Model, ModelCard, sample};
 fn unpacked(model: &Model) -> (ModelCard, u64, u64) {
     let extra = CardExtra {
         evaluation: None,
-        probes: 0,
+        golden_queries: 0,
     };
     let packed = model.pack(extra).unwrap();
     let parts: BTreeMap<String, Bytes> = packed

@@ -138,7 +138,7 @@ impl<'a> Mutant<'a> {
 
 /// What a run of mutants came to.
 #[derive(Default)]
-struct Tally {
+struct Outcomes {
     accepted: u64,
     refused: BTreeMap<&'static str, u64>,
     /// Greatest peak, in per cent of its limit, and whose.
@@ -146,7 +146,7 @@ struct Tally {
     broken: Vec<String>,
 }
 
-impl Tally {
+impl Outcomes {
     fn add(&mut self, mutant: &Mutant<'_>) {
         let mut outcome = None;
         let held = allocation_counter::measure(|| {
@@ -191,23 +191,23 @@ impl Tally {
 }
 
 /// Makes and tries the mutants of these numbers.
-fn try_all(specimens: &[Specimen], numbers: std::ops::Range<u64>) -> Tally {
+fn try_all(specimens: &[Specimen], numbers: std::ops::Range<u64>) -> Outcomes {
     let share = |first: u64| {
-        let mut tally = Tally::default();
+        let mut outcomes = Outcomes::default();
         for number in numbers.clone().filter(|n| n % THREADS == first) {
-            tally.add(&Mutant::new(specimens, number));
+            outcomes.add(&Mutant::new(specimens, number));
         }
-        tally
+        outcomes
     };
     thread::scope(|scope| {
         let runs: Vec<_> = (0..THREADS)
             .map(|first| scope.spawn(move || share(first)))
             .collect();
-        let mut tally = Tally::default();
+        let mut outcomes = Outcomes::default();
         for run in runs {
-            tally.join(run.join().unwrap());
+            outcomes.join(run.join().unwrap());
         }
-        tally
+        outcomes
     })
 }
 
@@ -216,22 +216,22 @@ fn specimens_are_sound_and_hold_little() {
     for specimen in specimens().iter().chain([&large_specimen()]) {
         let mut mutant = Mutant::of(specimen, "a specimen".to_owned());
         mutant.card = Some(specimen.card.clone());
-        let mut tally = Tally::default();
-        tally.add(&mutant);
-        assert_eq!((tally.accepted, tally.broken), (1, Vec::new()));
+        let mut outcomes = Outcomes::default();
+        outcomes.add(&mutant);
+        assert_eq!((outcomes.accepted, outcomes.broken), (1, Vec::new()));
     }
 }
 
 #[test]
 fn no_mutant_panics_or_takes_more_than_its_share() {
-    let tally = try_all(&specimens(), 0..MUTANTS);
+    let outcomes = try_all(&specimens(), 0..MUTANTS);
     println!(
         "{MUTANTS} mutants: {} accepted, {:?}; greatest peak {} % of its limit: {}",
-        tally.accepted, tally.refused, tally.peak.0, tally.peak.1
+        outcomes.accepted, outcomes.refused, outcomes.peak.0, outcomes.peak.1
     );
-    assert!(tally.broken.is_empty(), "{:#?}", tally.broken);
+    assert!(outcomes.broken.is_empty(), "{:#?}", outcomes.broken);
     // Mutants that are all refused, or all for one reason, would try little.
-    assert!(tally.accepted > MUTANTS / 20, "{}", tally.accepted);
+    assert!(outcomes.accepted > MUTANTS / 20, "{}", outcomes.accepted);
     for kind in [
         "json",
         "card",
@@ -246,7 +246,7 @@ fn no_mutant_panics_or_takes_more_than_its_share() {
         "unknown_part",
     ] {
         assert!(
-            tally.refused.contains_key(kind),
+            outcomes.refused.contains_key(kind),
             "nothing was refused as {kind}"
         );
     }
@@ -255,20 +255,20 @@ fn no_mutant_panics_or_takes_more_than_its_share() {
 #[test]
 fn a_larger_artifact_holds_no_more_in_proportion() {
     let large = [large_specimen()];
-    let tally = try_all(&large, 0..LARGE_MUTANTS);
+    let outcomes = try_all(&large, 0..LARGE_MUTANTS);
     println!(
         "greatest peak {} % of its limit: {}",
-        tally.peak.0, tally.peak.1
+        outcomes.peak.0, outcomes.peak.1
     );
-    assert!(tally.broken.is_empty(), "{:#?}", tally.broken);
+    assert!(outcomes.broken.is_empty(), "{:#?}", outcomes.broken);
 }
 
 #[test]
 fn mutants_that_broke_the_law_once_keep_it() {
     let specimens = specimens();
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     for number in SEEN_BEFORE {
-        tally.add(&Mutant::new(&specimens, *number));
+        outcomes.add(&Mutant::new(&specimens, *number));
     }
-    assert!(tally.broken.is_empty(), "{:#?}", tally.broken);
+    assert!(outcomes.broken.is_empty(), "{:#?}", outcomes.broken);
 }

@@ -64,7 +64,7 @@ fn a_model_travels_as_bytes_and_json_and_answers_as_before() {
     let model = fitted(2);
     let packed = model
         .pack(CardExtra {
-            probes: 6,
+            golden_queries: 6,
             ..CardExtra::default()
         })
         .unwrap();
@@ -79,7 +79,7 @@ fn a_model_travels_as_bytes_and_json_and_answers_as_before() {
     let card: ModelCard = serde_json::from_str(&json).unwrap();
     let mut scratch = Scratch::default();
     let model = Model::unpack(&card, &parts, &mut |_| {}).unwrap();
-    let report = card.check_probes(&model, &mut scratch, &mut |_| {});
+    let report = card.check_golden_queries(&model, &mut scratch, &mut |_| {});
     assert_eq!(
         (report.checked, report.mismatches.len()),
         (14, 0),

@@ -141,7 +141,7 @@ fn permuted(good: &Parts) -> Parts {
 fn packed(model: &Model, name: &str) -> Vec<u8> {
     let extra = CardExtra {
         evaluation: None,
-        probes: 1,
+        golden_queries: 1,
     };
     let parts = model.pack(extra).unwrap().parts;
     parts

@@ -220,7 +220,7 @@ impl Shop {
     async fn publish_model(&self, model: Model) -> Published {
         let extra = CardExtra {
             evaluation: None,
-            probes: 16,
+            golden_queries: 16,
         };
         let packed = model.pack(extra).unwrap();
         let card = serde_json::to_value(&packed.card).unwrap();

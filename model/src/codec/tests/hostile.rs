@@ -35,22 +35,22 @@ const CARD_FAULTS: &[Fault] = &[
         "fold_in_value is NaN, expected a finite number",
     ),
     (
-        |c, _| c.probes = vec![c.probes[0].clone(); 257],
+        |c, _| c.golden_queries = vec![c.golden_queries[0].clone(); 257],
         "card",
-        "the number of probes is 257, expected at most 256",
+        "the number of golden queries is 257, expected at most 256",
     ),
     (
-        |c, _| c.probes[3].n = usize::MAX,
+        |c, _| c.golden_queries[3].n = usize::MAX,
         "card",
         "probes.n is 18446744073709551615, expected at most 1000",
     ),
     (
-        |c, _| c.probes[3].items = vec![c.probes[3].items[0].clone(); 1001],
+        |c, _| c.golden_queries[3].items = vec![c.golden_queries[3].items[0].clone(); 1001],
         "card",
         "the length of probes.items is 1001, expected at most 1000",
     ),
     (
-        |c, _| c.probes[0].exclude_product_ids = vec![String::new(); 1001],
+        |c, _| c.golden_queries[0].exclude_product_ids = vec![String::new(); 1001],
         "card",
         "the length of probes.exclude_product_ids is 1001, expected at most 1000",
     ),

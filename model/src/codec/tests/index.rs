@@ -93,7 +93,7 @@ fn every_fault_of_a_graph_is_refused_by_part_row_and_value() {
 fn unpacked_graph_packs_and_answers_as_the_built_one() {
     let (card, parts) = packed_graph();
     let model = unpack(&card, &parts).unwrap();
-    let report = card.check_probes(&model, &mut Scratch::default(), &mut |_| {});
+    let report = card.check_golden_queries(&model, &mut Scratch::default(), &mut |_| {});
     assert_eq!(report.mismatches, [""; 0]);
     let again = super::super::index::pack(ALS_INDEX, model.index()).unwrap();
     assert!(again == parts[ALS_INDEX]);

@@ -38,8 +38,8 @@ pub(crate) fn try_artifact(card: &ModelCard, parts: &Parts) -> Outcome {
         Ok(model) => {
             let mut scratch = Scratch::default();
             // Whether they agree is not the question: any answer is allowed to a mutant.
-            let report = card.check_probes(&model, &mut scratch, &mut |_| {});
-            assert_eq!(report.checked, card.probes.len());
+            let report = card.check_golden_queries(&model, &mut scratch, &mut |_| {});
+            assert_eq!(report.checked, card.golden_queries.len());
             recommend(&model, &mut scratch);
             similar(&model, &mut scratch);
             None

@@ -93,7 +93,7 @@ fn packed(
     .unwrap();
     let packed = model
         .pack(CardExtra {
-            probes: 2,
+            golden_queries: 2,
             ..CardExtra::default()
         })
         .unwrap();
