@@ -4,7 +4,7 @@
 //! Online Retail (4,338 users, 3,665 products, about 267,000 distinct pairs), on one thread and
 //! on all. The time of an alternation includes its loss.
 
-#![allow(clippy::print_stdout)] // A bench speaks on standard output.
+#![allow(clippy::print_stdout)] // A bench prints to standard output.
 
 use std::{num::NonZeroUsize, time::Instant};
 
@@ -55,7 +55,7 @@ fn main() {
     }
 }
 
-/// Users and products drawn with a bias to low numbers, as popularity has it.
+/// Users and products, skewed towards low numbers as popularity is.
 fn shop() -> Interactions {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut draw = |below: u32, bias: i32| {

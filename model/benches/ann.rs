@@ -1,14 +1,13 @@
 //! The plans of an index on given vectors: recall beside queries per second.
 //!
 //! `cargo bench -p hotshelf-model --bench ann -- --vectors v.safetensors [--json]`, one query at a
-//! time on one thread; `--plans exact,hnsw` leaves `auto` out. The file has `rows` [N×D] and `queries` [Q×D] in f32; optionally `truth`
-//! [Q×K] u32, the rows with the greatest inner products (else they are computed here by a plain
-//! scan), and `category` u32 [N], from 0 to 9,999, for filtered searches. A filter lets categories
-//! below a limit through; evaluating it is inside the measured time, as a recommender does it:
-//! where few rows pass, their posting lists are put together and searched, else the index is
-//! searched with a predicate. `bench/ann.py` makes such files and compares with other libraries.
+//! time on one thread; `--plans exact,hnsw` omits `auto`. The file has `rows` [N×D] and `queries`
+//! [Q×D] in f32. Optional are `truth` [Q×K] u32, the rows with the greatest inner products (else a
+//! plain scan computes them), and `category` u32 [N], from 0 to 9,999, for filtered searches. A
+//! filter passes categories below a limit. The measured time includes the filter, as a recommender
+//! evaluates it: if few rows pass, their posting lists are searched, else the index with a predicate. `bench/ann.py` makes such files and compares with other libraries.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // A bench speaks on standard output.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A bench prints to standard output.
 
 use std::{hint::black_box, time::Instant};
 
@@ -24,7 +23,7 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 5;
 const EFS: [usize; 10] = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256];
 const CATEGORIES: u32 = 10_000;
-/// Categories let through, for 100, 50, 10, 1, 0.1 and 0.01 % of the rows.
+/// Categories that pass, for 100, 50, 10, 1, 0.1 and 0.01 % of the rows.
 const LIMITS: [u32; 6] = [10_000, 5_000, 1_000, 100, 10, 1];
 /// A filter is answered by posting lists where at most one row in so many passes it.
 const LISTED_SHARE: usize = 20;
@@ -141,10 +140,12 @@ fn numbers<T>(bytes: &[u8], from: fn([u8; 4]) -> T) -> Vec<T> {
 }
 
 /// The best rows by scoring all of them.
-fn plain(rows: &Matrix, query: &[f32], n: usize, admits: impl Fn(u32) -> bool) -> Vec<u32> {
+fn plain(rows: &Matrix, query: &[f32], n: usize, is_eligible: impl Fn(u32) -> bool) -> Vec<u32> {
     let mut scores = vec![0.0; rows.rows()];
     scores_into(query, rows.as_slice(), &mut scores);
-    let mut order: Vec<u32> = (0..rows.rows() as u32).filter(|row| admits(*row)).collect();
+    let mut order: Vec<u32> = (0..rows.rows() as u32)
+        .filter(|row| is_eligible(*row))
+        .collect();
     let best = |a: &u32, b: &u32| {
         let (x, y) = (scores[*a as usize], scores[*b as usize]);
         y.total_cmp(&x).then(a.cmp(b))
@@ -163,7 +164,7 @@ fn time(vectors: &Vectors, index: &ItemIndex, n: usize) -> Value {
         let search = Search {
             query,
             n,
-            admitted_max: vectors.rows.rows(),
+            eligible_max: vectors.rows.rows(),
         };
         list.extend(
             index
@@ -186,13 +187,13 @@ fn filtered(vectors: &Vectors, category: &[u32], index: &ItemIndex) -> Vec<Value
     let rows = vectors.rows.rows();
     let mut results = Vec::new();
     for limit in LIMITS {
-        let admits = |row: u32| category[row as usize] < limit;
+        let is_eligible = |row: u32| category[row as usize] < limit;
         // A small set may have nothing to find here, and so no recall.
-        if !(0..rows as u32).any(admits) {
+        if !(0..rows as u32).any(is_eligible) {
             continue;
         }
         let truth: Vec<Vec<u32>> = (0..vectors.queries.rows())
-            .map(|at| plain(&vectors.rows, vectors.queries.row(at), 10, admits))
+            .map(|at| plain(&vectors.rows, vectors.queries.row(at), 10, is_eligible))
             .collect();
         let mut plans = Vec::new();
         let answer = |query: &[f32], scratch: &mut SearchScratch, list: &mut Vec<u32>| {
@@ -201,14 +202,18 @@ fn filtered(vectors: &Vectors, category: &[u32], index: &ItemIndex) -> Vec<Value
             let search = Search {
                 query,
                 n: 10,
-                admitted_max: matches,
+                eligible_max: matches,
             };
             if matches * LISTED_SHARE <= rows {
                 let listed: Vec<u32> = lists.concat();
                 let found = index.search_among(&search, &listed, |_| true, scratch);
                 list.extend(found.map(|found| found.0));
             } else {
-                list.extend(index.search(&search, admits, scratch).map(|found| found.0));
+                list.extend(
+                    index
+                        .search(&search, is_eligible, scratch)
+                        .map(|found| found.0),
+                );
             }
         };
         let mut row = measure(vectors, &truth, 10, answer, &mut plans);
@@ -234,7 +239,7 @@ fn measure(
         list.clear();
         answer(vectors.queries.row(at), &mut scratch, &mut list);
         let truth = &truth[..n.min(truth.len())];
-        assert_eq!(list.len(), truth.len(), "min(n, admitted) rows");
+        assert_eq!(list.len(), truth.len(), "min(n, eligible) rows");
         hits += truth.iter().filter(|row| list.contains(row)).count();
         wanted += truth.len();
         scored += scratch.retrieval().scored;

@@ -5,7 +5,7 @@
 //! factors to the model: texts, rows, the exact plan's index and the neighbour lists. Memory is
 //! that of the whole process, beside what it was with the catalogue alone.
 
-#![allow(clippy::print_stdout)] // A bench speaks on standard output.
+#![allow(clippy::print_stdout)] // A bench prints to standard output.
 
 use std::{num::NonZeroUsize, time::Instant};
 

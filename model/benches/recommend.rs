@@ -2,11 +2,11 @@
 //!
 //! `cargo bench -p hotshelf-model --bench recommend [-- --json]`: whole answers of 10 products,
 //! one query at a time on one thread, over 20,000 products of 64 factors and TF-IDF texts. Popular
-//! products are had far more often than others (skewed norms) or all alike (even norms). People
-//! have had 50 products. `neighbours` is the share of content rankings that the stored lists
+//! products occur far more often than others (skewed norms) or all equally often (even norms). Users
+//! have 50 products each. `neighbours` is the share of content rankings that the stored lists
 //! proved; the rows are those scored by index, lists or scan.
 
-#![allow(clippy::print_stdout)] // A bench speaks on standard output.
+#![allow(clippy::print_stdout)] // A bench prints to standard output.
 
 use std::{hint::black_box, num::NonZeroUsize, time::Instant};
 
@@ -101,11 +101,11 @@ fn model(norms: &str) -> Model {
     fit(&events.build(), &catalogue, &params, threads, &mut |_| {}).expect("the data is sound")
 }
 
-/// One kind of question.
+/// One kind of query.
 struct Case {
     name: &'static str,
     strategy: Strategy,
-    /// Asked as someone unknown who brings the user's last five products.
+    /// Asked as an unknown user with the known user's last five products.
     is_visitor: bool,
     categories: Vec<String>,
     brands: Vec<String>,
@@ -156,7 +156,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// What one kind of question took.
+/// Cost of one kind of query.
 #[derive(Default)]
 struct Cost {
     us: f64,
@@ -175,8 +175,8 @@ impl Cost {
     }
 }
 
-/// Every question's median time over the rounds, and of these the mean, in µs. Timing questions
-/// one by one keeps what interrupts one of them out of the others.
+/// Mean over the queries of each query's median time over the rounds, in µs. Queries are timed one by
+/// one, so that an interruption falls on one of them only.
 fn timed(mut ask: impl FnMut(usize)) -> f64 {
     let mut times = vec![[0.0; ROUNDS]; QUERIES];
     for round in 0..ROUNDS {

@@ -4,7 +4,7 @@
 //! over skewed norms (as ALS fits them) and mild ones, 10,000 and 100,000 products of 64 factors.
 //! Every method's answers are compared with the naive scan's before anything is timed.
 
-#![allow(clippy::print_stdout)] // A bench speaks on standard output.
+#![allow(clippy::print_stdout)] // A bench prints to standard output.
 
 use std::{hint::black_box, time::Instant};
 
@@ -247,7 +247,7 @@ fn indexed(case: &Case, query: &[f32], work: &mut Work) -> Vec<u32> {
     let search = Search {
         query,
         n: TOP,
-        admitted_max: case.rows.rows(),
+        eligible_max: case.rows.rows(),
     };
     let found = case.index.search(&search, |_| true, &mut work.scratch);
     let rows = found.map(|(row, _)| row).collect();

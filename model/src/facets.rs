@@ -1,7 +1,7 @@
-//! What filters are answered with: categories and brands as codes with lists of their products,
-//! products by price and by popularity.
+//! Indexes for filters: categories and brands as codes with lists of their products, products by
+//! price and by popularity.
 //!
-//! Computed when a model is put together, from its product table alone: 20 bytes a product.
+//! Computed from the product table when a model is assembled: 20 bytes a product.
 
 mod facet;
 mod filter;
@@ -14,7 +14,7 @@ pub(crate) use self::{
 };
 use crate::{Breathe, Products, pace, popularity, topk};
 
-/// Prices sorted between two breaths; their keys are 64 KiB.
+/// Prices sorted between two calls of `breathe`; their keys are 64 KiB.
 const RUN_LEN: usize = 8 << 10;
 
 /// Facets of all products of a model.

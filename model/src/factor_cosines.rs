@@ -1,7 +1,7 @@
 //! Cosines of ALS product factors, by a scan.
 //!
 //! The index over product factors ranks by inner product, which favours the popular; a cosine
-//! needs each product's norm beside it. This file must not know who asks.
+//! needs each product's norm beside it.
 
 use crate::{
     Breathe, Matrix, Retrieval, RetrievalPlan,
@@ -29,9 +29,9 @@ pub(crate) struct CosineScratch {
     pub(crate) ranked: Vec<Scored>,
 }
 
-/// What is looked for: the `n` rows most like `row`.
+/// A search for the `n` rows most similar to `row`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Alike<'a> {
+pub(crate) struct CosineQuery<'a> {
     pub(crate) row: u32,
     pub(crate) n: usize,
     /// The only rows to look at; `None`: all.
@@ -59,13 +59,13 @@ impl FactorCosines {
         self.inverse_norms[row as usize] > 0.0
     }
 
-    /// Leaves the admitted rows of greatest cosine in `work.ranked`, rows without direction left
+    /// Leaves the eligible rows of greatest cosine in `work.ranked`, rows without direction left
     /// out; 2 × F flops a row that is looked at.
     pub(crate) fn rank(
         &self,
         factors: &Matrix,
-        alike: Alike<'_>,
-        admits: impl Fn(u32) -> bool,
+        alike: CosineQuery<'_>,
+        is_eligible: impl Fn(u32) -> bool,
         work: &mut CosineScratch,
     ) -> Retrieval {
         let CosineScratch {
@@ -82,7 +82,7 @@ impl FactorCosines {
         let mut offer = |row: u32, score: f32| {
             let inverse = self.inverse_norms[row as usize];
             let cosine = score * inverse;
-            if inverse > 0.0 && cosine >= top.bar() && admits(row) {
+            if inverse > 0.0 && cosine >= top.bar() && is_eligible(row) {
                 top.offer(cosine, row);
             }
         };

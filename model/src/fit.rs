@@ -38,7 +38,7 @@ use crate::{
     recommender::Pieces,
 };
 
-/// Most alternations of one fit. Chosen: ten times what implicit ALS needs to stand still.
+/// Most alternations of one fit. Chosen: ten times what implicit ALS needs to converge.
 const ITERATIONS_MAX: usize = 1000;
 
 /// Most terms of a vocabulary. Chosen: rows of 40 kB, twenty times what the default makes.
@@ -47,12 +47,12 @@ const TERMS_MAX: usize = 10_000;
 /// Time since some fixed moment; this crate has no clock of its own.
 pub type Clock = fn() -> Duration;
 
-/// What a fit may use; it has no say in the parts that come out.
+/// Resources of a fit; they do not change the parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Workers {
     /// Threads of the fit's own pool.
     pub threads: NonZeroUsize,
-    /// By which the speed of indexes is measured, to be shown; `None`: it is not.
+    /// Clock that measures the speed of indexes; `None`: not measured.
     pub clock: Option<Clock>,
 }
 

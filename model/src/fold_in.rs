@@ -1,8 +1,8 @@
-//! Folding in: ALS factors for a person the model has not seen, from the products they bring.
+//! Fold-in: ALS factors for an unknown user, from the products in the query.
 //!
 //! The row solves the normal equations that fitting solves, with product factors and their Gram
 //! matrix as stored, so it is what refitting that one row would give (Hu, Koren and Volinsky,
-//! ICDM 2008, section 4). This file must not know where the products come from.
+//! ICDM 2008, section 4).
 
 use crate::{
     Als, ProductRow,
@@ -32,8 +32,8 @@ pub(crate) struct FoldIn {
 }
 
 impl FoldIn {
-    /// Factors `[F]` of someone who interacted with `products`, each occurrence worth
-    /// `weights.value`; `None` where no product has factors, or the sums leave the numbers.
+    /// Factors `[F]` of a user who interacted with `products`, each occurrence with
+    /// `weights.value`; `None` if no product has factors, or the sums are not finite.
     /// Costs F² / 2 multiply-adds a distinct product and F³ / 6; allocates nothing once grown,
     /// except in the rare case that f32 has not enough digits.
     pub(crate) fn solve(

@@ -1,8 +1,8 @@
-//! Rows by the group that each belongs to: what a column of group numbers says, the other way round.
+//! Rows by group: the inverse of a column of group numbers.
 
 use crate::{Breathe, pace::Pace};
 
-/// Stands in a column of groups for a row that belongs to none.
+/// In a column of groups: a row that belongs to none.
 pub(crate) const NO_GROUP: u32 = u32::MAX;
 
 /// Group `g` has `rows[offsets[g]..offsets[g + 1]]`.

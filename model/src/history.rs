@@ -1,4 +1,4 @@
-//! What each user has interacted with, and what they had last.
+//! The products that each user interacted with, and the most recent of them.
 //!
 //! Two lists per user, each stored as offsets and rows: *seen*, every distinct product in
 //! ascending row order, and *recent*, the last few distinct products, newest first. Both were

@@ -93,7 +93,7 @@ pub struct IdTable {
 }
 
 impl IdTable {
-    /// Takes ids that are already sorted; `breathe` hears of about every 64 KiB looked at.
+    /// Takes ids that are already sorted; calls `breathe` about every 64 KiB.
     ///
     /// # Errors
     /// The first row that is empty, over-long, a duplicate or out of order.

@@ -2,7 +2,7 @@
 //!
 //! A plan is chosen when an index is built and named in its card; callers only see
 //! [`ItemIndex::search`] and [`ItemIndex::search_among`]. This module must not know what a query
-//! vector stands for, nor why a row is not admitted.
+//! vector stands for, nor why a row is not eligible.
 
 mod choose;
 mod codes;
@@ -32,15 +32,15 @@ pub struct ItemIndex {
     card: IndexCard,
 }
 
-/// What is searched for.
+/// A search for the rows with the greatest inner products.
 #[derive(Clone, Copy, Debug)]
 pub struct Search<'a> {
     /// Vector of the matrix's row length.
     pub query: &'a [f32],
-    /// Rows wanted.
+    /// Rows requested.
     pub n: usize,
-    /// At most so many rows are admitted; decides between graph and scan, and may be too high.
-    pub admitted_max: usize,
+    /// Upper bound of eligible rows; decides between graph and scan.
+    pub eligible_max: usize,
 }
 
 /// Rows that a search found and their scores, best first.
@@ -81,8 +81,8 @@ impl ItemIndex {
         Self::build(rows, IndexChoice::Exact, None)
     }
 
-    /// Indexes `rows` by the plan chosen or, where that is left to the index, by the one that
-    /// measures better with rows as queries; what was measured stands in [`Self::card`].
+    /// Indexes `rows` by the plan chosen or, under `auto`, by the one that measures better with rows
+    /// as queries; [`Self::card`] holds the measurements.
     #[must_use]
     pub fn build(rows: &Matrix, choice: IndexChoice, clock: Option<Clock>) -> Self {
         let build = Build {
@@ -105,7 +105,7 @@ impl ItemIndex {
         self
     }
 
-    /// Puts together what was built or decoded.
+    /// Assembles what was built or decoded.
     pub(crate) fn new(rows: &Matrix, exact: Exact, graph: Option<Graph>, card: IndexCard) -> Self {
         Self {
             rows: rows.clone(),
@@ -115,7 +115,7 @@ impl ItemIndex {
         }
     }
 
-    /// The rows with the greatest inner products among those admitted: min(n, admitted) of them,
+    /// The rows with the greatest inner products among those eligible: min(n, eligible) of them,
     /// best first and among equals the lower row first. No allocation once `scratch` has grown.
     ///
     /// # Panics
@@ -123,10 +123,10 @@ impl ItemIndex {
     pub fn search<'s>(
         &self,
         search: &Search<'_>,
-        admits: impl Fn(u32) -> bool,
+        is_eligible: impl Fn(u32) -> bool,
         scratch: &'s mut SearchScratch,
     ) -> Found<'s> {
-        self.search_on(CpuPath::detected(), search, admits, scratch)
+        self.search_on(CpuPath::detected(), search, is_eligible, scratch)
     }
 
     /// [`Self::search`] on a chosen path.
@@ -134,7 +134,7 @@ impl ItemIndex {
         &self,
         path: CpuPath,
         search: &Search<'_>,
-        admits: impl Fn(u32) -> bool,
+        is_eligible: impl Fn(u32) -> bool,
         scratch: &'s mut SearchScratch,
     ) -> Found<'s> {
         assert_eq!(
@@ -146,13 +146,13 @@ impl ItemIndex {
             && graph.suits(search, self.rows.rows())
         {
             let about = (&self.rows, &self.exact, search);
-            if graph.search(path, about, &admits, scratch) {
+            if graph.search(path, about, &is_eligible, scratch) {
                 scratch.plan = Some(RetrievalPlan::Hnsw);
                 return scratch.found();
             }
         }
         let about = (&self.rows, search);
-        self.exact.search(path, about, &admits, scratch);
+        self.exact.search(path, about, &is_eligible, scratch);
         scratch.plan = Some(RetrievalPlan::Exact);
         scratch.found()
     }
@@ -165,17 +165,17 @@ impl ItemIndex {
         &self,
         search: &Search<'_>,
         rows: &[u32],
-        admits: impl Fn(u32) -> bool,
+        is_eligible: impl Fn(u32) -> bool,
         scratch: &'s mut SearchScratch,
     ) -> Found<'s> {
         scratch.top.start(search.n);
         scratch.scored = 0;
         let mut batch = [0u32; LISTED_AT_ONCE];
         let mut scores = [0.0f32; LISTED_AT_ONCE];
-        let mut admitted = rows.iter().copied().filter(|row| admits(*row));
+        let mut eligible = rows.iter().copied().filter(|row| is_eligible(*row));
         loop {
             let mut count = 0;
-            for (slot, row) in batch.iter_mut().zip(admitted.by_ref()) {
+            for (slot, row) in batch.iter_mut().zip(eligible.by_ref()) {
                 prefetch(self.rows.row(row as usize));
                 *slot = row;
                 count += 1;

@@ -1,7 +1,7 @@
-//! What fitting eats: events between users and products, with their ids sorted into rows.
+//! Input of a fit: events between users and products, with their ids sorted into rows.
 //!
-//! Reading files, mapping columns and weighing kinds of interaction happen in the shells; here an
-//! event is already four plain facts. Times are data, never a clock.
+//! The batch side reads files, maps columns and weighs interaction types; here an event is four
+//! plain values. Times are data, never a clock.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,7 +15,7 @@ pub struct Event {
     pub user: u32,
     /// Row in [`Interactions::products`].
     pub product: u32,
-    /// Strength, above zero; repeated events are summed when fitting.
+    /// Interaction value, above zero; a fit sums repeated events.
     pub value: f32,
     /// Unix time in seconds.
     pub at_s: i64,
@@ -46,7 +46,7 @@ pub struct ProductInfo {
 pub struct Interactions {
     users: Vec<String>,
     products: Vec<String>,
-    /// Per product: named by the catalogue, so that it stays where its events are cut away.
+    /// Per product: whether the catalogue lists it, so that a cut keeps it.
     catalogued: Vec<bool>,
     events: Vec<Event>,
 }
@@ -70,8 +70,8 @@ impl Interactions {
         &self.events
     }
 
-    /// Only the events before `cut_s` (Unix seconds). Users without such an event go; products
-    /// stay where they have one or were added as catalogue; rows are numbered afresh.
+    /// The events before `cut_s` (Unix seconds). Drops users without such an event, and products
+    /// without one that the catalogue does not list; renumbers the rows.
     #[must_use]
     pub fn before(&self, cut_s: i64) -> Self {
         let kept = || self.events.iter().filter(|event| event.at_s < cut_s);
@@ -132,7 +132,7 @@ impl InteractionsBuilder {
         Self::default()
     }
 
-    /// Adds one event. Ids and values are judged when fitting, where the refusal can name them.
+    /// Adds one event. The fit validates ids and values and names them in its error.
     pub fn add(&mut self, user: &str, product: &str, value: f32, at_s: i64) {
         let user = number(&mut self.users, user);
         let product = number(&mut self.products, product);

@@ -1,8 +1,8 @@
-//! What unpacking a version allocates beside its parts, known from its card alone: whoever loads it can
-//! refuse it before a byte is allocated.
+//! Memory that unpacking a version allocates beside its parts, computed from its card alone. A loader
+//! can refuse a version before it allocates anything.
 //!
-//! An upper bound for parts whose numbers are aligned, as all that were written by this package are.
-//! Others are copied while decoding, so that they need their own size once more.
+//! An upper bound for parts whose numbers are aligned, as in all parts that this package writes.
+//! Parts with other alignment are copied while decoding and need their own size once more.
 
 use crate::{ModelCard, lanes::LANES, lanes::int8::ELEMENTS};
 

@@ -1,13 +1,13 @@
-//! Work of a loader in short steps: breaths by bytes, and a sort that breathes.
+//! Splits the work of a loader into short steps, with a call of `breathe` between them.
 
 use std::cmp::Ordering;
 
 use crate::Breathe;
 
-/// Bytes between two breaths.
+/// Bytes between two calls of `breathe`.
 const BREATH_BYTES: usize = 64 << 10;
 
-/// Counts bytes and breathes for every 64 KiB of them.
+/// Counts bytes and calls `breathe` for every 64 KiB of them.
 pub(crate) struct Pace<'b> {
     breathe: Breathe<'b>,
     since: usize,
@@ -18,7 +18,7 @@ impl<'b> Pace<'b> {
         Self { breathe, since: 0 }
     }
 
-    /// `bytes` have been worked through.
+    /// Records that `bytes` have been processed.
     pub(crate) fn did(&mut self, bytes: usize) {
         self.since += bytes;
         if self.since >= BREATH_BYTES {
@@ -27,8 +27,8 @@ impl<'b> Pace<'b> {
     }
 }
 
-/// The items in order; equal ones in any. O(n log n): sorts runs of `run_len` and merges them
-/// pairwise, so that a breath is drawn in between. Memory: the items once more.
+/// The items in order, equal ones in any. O(n log n): sorts runs of `run_len` and merges them
+/// pairwise, with calls of `breathe` in between. Memory: the items once more.
 pub(crate) fn sorted<T: Copy>(
     mut items: Vec<T>,
     run_len: usize,

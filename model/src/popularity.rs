@@ -1,8 +1,8 @@
-//! Products in order of popularity, the answer to users nothing is known about.
+//! Products in order of popularity: the answer for unknown users.
 
 use crate::{Breathe, pace, topk};
 
-/// Rows sorted between two breaths; their keys are 64 KiB.
+/// Rows sorted between two calls of `breathe`; their keys are 64 KiB.
 const RUN_LEN: usize = 8 << 10;
 
 /// Rows by popularity descending, then row ascending. O(n log n).

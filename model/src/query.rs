@@ -1,13 +1,13 @@
-//! One question to a model and its answer, in the model's own words.
+//! Queries to a model and their answers, in the model's own types.
 //!
-//! Wire types, limits of a request and texts for callers belong to the shells; here everything is
+//! Wire types, request limits and error texts for callers belong to the server; here everything is
 //! rows, scores and closed sets of reasons.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProductRow;
 
-/// How scores are made.
+/// How products are scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
@@ -62,43 +62,44 @@ impl Reason {
     }
 }
 
-/// One question. [`Query::default`] is an anonymous user who wants 10 products.
+/// A recommendation query. [`Query::default`] asks for 10 products for an anonymous user.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
     /// User id; empty for an anonymous user.
     pub user_id: &'a str,
-    /// How many products are wanted.
+    /// Number of products requested.
     pub n: usize,
     /// The strategy asked for; [`Answer::strategy`] names the one used.
     pub strategy: Strategy,
     /// Weight of the collaborative score in the hybrid, 0 to 1; `None`: the model's own.
     pub alpha: Option<f64>,
-    /// The user's most recent products, newest first; empty: what the history knows. Ids the model
-    /// does not know are skipped and counted in [`Answer::recent_unknown`].
+    /// The user's most recent products, newest first; empty: those of the stored history. Unknown
+    /// ids are skipped and counted in [`Answer::recent_unknown`].
     pub recent_product_ids: &'a [String],
-    /// Which products may come back.
+    /// Which products are eligible.
     pub filter: Filter<'a>,
-    /// Products that must not come back; ids the model does not know are ignored.
+    /// Products to exclude; unknown ids are ignored.
     pub exclude_product_ids: &'a [String],
-    /// Whether products the user already has, or named as recent, may come back.
+    /// Whether products that the user has, or that the query names as recent, are eligible.
     pub include_seen: bool,
 }
 
-/// Which products may come back: all conditions must hold. The default lets everything through.
+/// Conditions on eligible products; all must hold. The default accepts every product.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Filter<'a> {
     /// Any of these categories, exact match; empty: any.
     pub categories: &'a [String],
     /// Any of these brands, exact match; empty: any.
     pub brands: &'a [String],
-    /// Lowest price, inclusive, rounded to f32 as prices are. A product without a price never passes a bound.
+    /// Lowest price, inclusive, rounded to f32 as prices are. A product without a price fails both
+    /// bounds.
     pub price_min: Option<f64>,
     /// Highest price, inclusive.
     pub price_max: Option<f64>,
 }
 
 impl Filter<'_> {
-    /// Whether everything passes.
+    /// Whether every product passes.
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self == Filter::default()
@@ -125,35 +126,35 @@ impl Default for Query<'_> {
 pub struct Item {
     /// The product.
     pub product: ProductRow,
-    /// What the answer is ordered by, descending, and behind these the popular ones: an inner
-    /// product where one side answers, the blend (1 at most) where both do, the popularity (a sum
-    /// of interaction values) for [`Reason::Popular`].
+    /// What the answer is ordered by, descending, with popular products last: an inner product if
+    /// one side answers, the blend (at most 1) if both do, the popularity (a sum of interaction
+    /// values) for [`Reason::Popular`].
     pub score: f32,
     /// Where the item came from.
     pub reason: Reason,
-    /// The raw collaborative score, where one was computed.
+    /// The raw collaborative score, if one was computed.
     pub collaborative: Option<f32>,
-    /// The raw content score, where one was computed.
+    /// The raw content score, if one was computed.
     pub content: Option<f32>,
 }
 
-/// A way in which an answer fell short of what was asked; each is counted by the server.
+/// How an answer fell short of its query; the server counts each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Fallback {
-    /// The user id is empty or not in the model, and no recent product that was brought has
-    /// factors to fold in: answered without the collaborative side.
+    /// The user id is empty or unknown, and no recent product in the query has factors to fold in:
+    /// answered without the collaborative side.
     UnknownUser = 0,
-    /// The user's factors are all zero, so every product would score 0, and nothing that was
-    /// brought helps: answered without the collaborative side.
+    /// The user's factors are all zero, so every product would score 0, and no recent product in the
+    /// query has factors: answered without the collaborative side.
     NoUserFactors = 1,
-    /// Hybrid was asked of a version without content parts: answered collaboratively.
+    /// The query asked for hybrid and the version has no content parts: answered collaboratively.
     NoContentParts = 2,
     /// Content was needed, and no recent product has an embedding: answered without it.
     NoRecentProducts = 3,
     /// The product asked about has no vector: answered by the popularity of its category.
     NoProductVector = 4,
-    /// Fewer products than wanted had a score: filled up with popular ones.
+    /// Fewer products than requested had a score: filled up with popular ones.
     FilledWithPopular = 5,
     /// No product passes the filter and the exclusions.
     NothingMatches = 6,
@@ -191,7 +192,7 @@ impl Fallback {
 pub struct Fallbacks(u8);
 
 impl Fallbacks {
-    /// Adds one.
+    /// Adds a fallback.
     pub fn insert(&mut self, fallback: Fallback) {
         self.0 |= 1 << fallback as u8;
     }
@@ -208,7 +209,7 @@ impl Fallbacks {
         self.0 == 0
     }
 
-    /// Those taken, in the order of [`Fallback::ALL`].
+    /// The fallbacks taken, in the order of [`Fallback::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Fallback> {
         Fallback::ALL
             .into_iter()
@@ -221,19 +222,19 @@ impl Fallbacks {
 pub struct Answer<'a> {
     /// Best first; among equal scores the lower product row first.
     pub items: Vec<Item>,
-    /// The strategy really used; the one asked for where popularity alone answers.
+    /// The strategy used; the one asked for if popularity alone answers.
     pub strategy: Strategy,
-    /// What was given up on the way.
+    /// Fallbacks taken.
     pub fallbacks: Fallbacks,
     /// Segment of the user, or [`crate::UNKNOWN_SEGMENT`].
     pub segment: &'a str,
     /// How many of [`Query::recent_product_ids`] the model does not know.
     pub recent_unknown: usize,
-    /// How the candidates were found; for debugging.
+    /// How the candidates were retrieved; for debugging.
     pub trace: Trace,
 }
 
-/// How candidates were found on each side; a side that was not asked is `None`.
+/// How each side retrieved its candidates; `None` for a side that was not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// By ALS factors.
@@ -245,13 +246,13 @@ pub struct Trace {
 /// One retrieval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retrieval {
-    /// What found the candidates.
+    /// How the candidates were found.
     pub plan: RetrievalPlan,
     /// Rows that a score was computed for.
     pub scored: usize,
 }
 
-/// What found candidates.
+/// How candidates were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RetrievalPlan {
     /// The scan in order of norm, stopped by its bound.
@@ -277,7 +278,7 @@ impl RetrievalPlan {
     }
 }
 
-/// On what similarity of products rests.
+/// What product similarity is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
@@ -287,18 +288,18 @@ pub enum Basis {
     Collaborative,
 }
 
-/// A question for products like one product.
+/// A query for products similar to one product.
 #[derive(Clone, Copy, Debug)]
 pub struct SimilarQuery<'a> {
     /// The product.
     pub product_id: &'a str,
-    /// How many products are wanted.
+    /// Number of products requested.
     pub n: usize,
-    /// `None`: content, or ALS factors where the version has no content parts.
+    /// `None`: content, or ALS factors if the version has no content parts.
     pub basis: Option<Basis>,
-    /// Which products may come back.
+    /// Which products are eligible.
     pub filter: Filter<'a>,
-    /// Products that must not come back; ids the model does not know are ignored.
+    /// Products to exclude; unknown ids are ignored.
     pub exclude_product_ids: &'a [String],
 }
 
@@ -307,20 +308,20 @@ pub struct SimilarQuery<'a> {
 pub struct SimilarItem {
     /// The product.
     pub product: ProductRow,
-    /// Cosine, -1 to 1; 0 for products that popularity filled up with.
+    /// Cosine, -1 to 1; 0 for popular products that fill up the answer.
     pub similarity: f32,
 }
 
 /// The answer to a [`SimilarQuery`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimilarAnswer {
-    /// Most alike first; among equals the lower product row first. Never the product itself.
+    /// Most similar first; among equals the lower product row first. Never the product itself.
     pub items: Vec<SimilarItem>,
-    /// The basis really used.
+    /// The basis used.
     pub basis: Basis,
-    /// What was given up on the way.
+    /// Fallbacks taken.
     pub fallbacks: Fallbacks,
-    /// How they were found.
+    /// How they were retrieved.
     pub retrieval: Option<Retrieval>,
 }
 
@@ -328,7 +329,7 @@ pub struct SimilarAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// Content was asked of a version without content parts.
+    /// The query asked for content and the version has no content parts.
     #[error("content needs content parts, and this version has none")]
     NeedsContent,
     /// The model does not know the product.

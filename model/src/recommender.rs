@@ -1,17 +1,17 @@
 //! The model as a whole, and how a query becomes an answer.
 //!
 //! ```text
-//!  query ─▶ filter and exclusions ─▶ Admission: who may come back, listed where few
+//!  query ─▶ filter and exclusions ─▶ Eligibility: eligible products, listed where few
 //!        ─▶ user, recents ──┬─▶ ALS factors: stored, else folded in ──▶ by factors ─┐
 //!                           └─▶ recents with embeddings ─────────────▶ by content ─┤
 //!                                                                                   ▼
 //!            both ─▶ blend │ one ─▶ that one │ none ─▶ popularity         ─▶ missing? popularity
 //! ```
 //!
-//! The promise is min(n, matches) products, whatever the strategy. Products without interactions
-//! have zero factors, score 0 and are ranked like any other, so the collaborative side is never
-//! short; products without an embedding have no content score, and come behind all that have one
-//! by popularity. What had to be done without is named in [`Answer::fallbacks`].
+//! Every strategy answers with min(n, matches) products. Products without interactions have zero
+//! factors, score 0 and are ranked like any other, so the collaborative side is never short.
+//! Products without an embedding have no content score; they follow the others by popularity.
+//! [`Answer::fallbacks`] names what the answer did without.
 
 mod blend;
 mod by_content;
@@ -27,7 +27,7 @@ pub(crate) use self::model::Pieces;
 use self::{
     blend::{Hybrid, SidesScratch},
     by_content::ByContent,
-    eligibility::{Admission, Exclusions},
+    eligibility::{Eligibility, Exclusions},
     person::Taste,
     popular::PopularScratch,
 };
@@ -39,7 +39,7 @@ use crate::{
     users::UNKNOWN_SEGMENT,
 };
 
-/// What an answer can be made of.
+/// The sides that can score products for this query.
 struct Sides<'a> {
     taste: Option<Taste<'a>>,
     content: Option<ByContent<'a>>,
@@ -62,7 +62,7 @@ impl Model {
         let strategy = self.possible_strategy(query.strategy, &mut fallbacks)?;
         let user = self.users.find(query.user_id);
         let Scratch {
-            admission,
+            eligibility,
             person,
             fold_in,
             sides: work,
@@ -71,13 +71,13 @@ impl Model {
         } = scratch;
         let recent_unknown = self.name_recents(query, person);
         self.choose_recents(query, user, person);
-        let keeps_seen_away = !query.include_seen;
+        let excludes_seen = !query.include_seen;
         let exclusions = Exclusions {
-            seen_by: user.filter(|_| keeps_seen_away),
-            rows: if keeps_seen_away { &person.named } else { &[] },
+            seen_by: user.filter(|_| excludes_seen),
+            rows: if excludes_seen { &person.named } else { &[] },
             ids: query.exclude_product_ids,
         };
-        let admission = self.admission(&query.filter, exclusions, admission);
+        let eligibility = self.eligibility(&query.filter, exclusions, eligibility);
         let asks_content = strategy != Strategy::Collaborative && !person.recents.is_empty();
         let sides = Sides {
             taste: match strategy {
@@ -96,7 +96,7 @@ impl Model {
         if strategy != Strategy::Collaborative && sides.content.is_none() {
             fallbacks.insert(Fallback::NoRecentProducts);
         }
-        let (mut items, trace) = self.rank(query, &sides, (&admission, work));
+        let (mut items, trace) = self.rank(query, &sides, (&eligibility, work));
         let strategy = match (sides.taste, sides.content) {
             (Some(_), Some(_)) | (None, None) => strategy,
             (Some(_), None) => Strategy::Collaborative,
@@ -104,7 +104,7 @@ impl Model {
         };
         let missing = query.n - items.len();
         if missing > 0 {
-            let is_filled = self.fill_up(&mut items, (&sides, missing), (&admission, popular));
+            let is_filled = self.fill_up(&mut items, (&sides, missing), (&eligibility, popular));
             if is_filled && sides.content.is_some() {
                 fallbacks.insert(Fallback::FilledWithPopular);
             }
@@ -139,12 +139,12 @@ impl Model {
         }
     }
 
-    /// At most n products by the sides that there are.
+    /// At most n products, ranked by the sides that are present.
     fn rank(
         &self,
         query: &Query<'_>,
         sides: &Sides<'_>,
-        (admission, work): (&Admission<'_>, &mut SidesScratch),
+        (eligibility, work): (&Eligibility<'_>, &mut SidesScratch),
     ) -> (Vec<Item>, Trace) {
         let n = query.n;
         match (sides.taste, sides.content) {
@@ -156,11 +156,11 @@ impl Model {
                     by_content,
                     recents: sides.recents,
                 };
-                self.blend(&hybrid, admission, work)
+                self.blend(&hybrid, eligibility, work)
             }
             (Some(taste), None) => {
                 let SidesScratch { search, ranked, .. } = work;
-                let found = self.rank_by_factors((taste.factors, n), admission, (search, ranked));
+                let found = self.rank_by_factors((taste.factors, n), eligibility, (search, ranked));
                 let items = ranked.iter().map(|(row, score)| Item {
                     product: ProductRow(*row),
                     score: *score,
@@ -176,7 +176,7 @@ impl Model {
             }
             (None, Some(by_content)) => {
                 by_content.aim(sides.recents, &mut work.content);
-                let found = by_content.rank((sides.recents, n), admission, &mut work.content);
+                let found = by_content.rank((sides.recents, n), eligibility, &mut work.content);
                 let items = work.content.ranked().map(|(row, score)| Item {
                     product: ProductRow(row),
                     score,
@@ -194,17 +194,17 @@ impl Model {
         }
     }
 
-    /// Appends popular products, those in the categories of the recents first; says whether there
-    /// were any.
+    /// Appends popular products, those in the categories of the recents first; returns whether any
+    /// were found.
     fn fill_up(
         &self,
         items: &mut Vec<Item>,
         (sides, missing): (&Sides<'_>, usize),
-        (admission, popular): (&Admission<'_>, &mut PopularScratch),
+        (eligibility, popular): (&Eligibility<'_>, &mut PopularScratch),
     ) -> bool {
         let alike = sides.content.map_or(&[][..], |_| sides.recents);
         popular.start(self.products.len(), items.iter().map(|item| item.product.0));
-        self.choose_popular((alike, missing), admission, popular);
+        self.choose_popular((alike, missing), eligibility, popular);
         items.extend(popular.rows.iter().map(|row| Item {
             product: ProductRow(*row),
             score: self.products.popularity(ProductRow(*row)),

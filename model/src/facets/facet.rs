@@ -10,7 +10,7 @@ use crate::{
     pace::{self, Pace},
 };
 
-/// Names sorted between two breaths (chosen: some 100 µs of comparing texts).
+/// Names sorted between two calls of `breathe` (chosen: some 100 µs of comparing texts).
 const RUN_LEN: usize = 512;
 
 /// Names of one column, numbered in bytewise order.
@@ -94,7 +94,7 @@ impl Facet {
 /// Numbers names by first occurrence: number of each row, and first row of each number.
 fn numbered(names: &StringArray, breathe: Breathe<'_>) -> (Vec<u32>, Vec<u32>) {
     let mut pace = Pace::new(breathe);
-    // Only looked up in, never walked.
+    // Only looked up, never iterated.
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     let mut first = Vec::new();
     let codes = names.iter().zip(0u32..).map(|(name, row)| {

@@ -1,4 +1,5 @@
-//! A filter in terms of codes: a test per product that costs a few loads, and how many can pass.
+//! A filter compiled to codes: a test per product that costs a few loads, and a bound on how many
+//! products pass.
 
 use super::{Facet, Facets};
 use crate::{Filter, row_set::RowSet};

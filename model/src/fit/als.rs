@@ -37,7 +37,7 @@ pub(super) struct Fitted {
     pub(super) gram: Vec<f32>,
 }
 
-/// Where to compute, with no say in what comes out.
+/// Threads and CPU path of a fit; neither changes the result.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Machine {
     pub(super) threads: NonZeroUsize,
@@ -55,7 +55,7 @@ impl Machine {
     }
 }
 
-/// One fit under way.
+/// A fit in progress.
 struct Als<'a> {
     params: &'a AlsParams,
     path: CpuPath,

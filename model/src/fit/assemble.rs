@@ -112,7 +112,7 @@ impl<'a> Catalogue<'a> {
     }
 }
 
-/// What a decoder would refuse is refused before anything is fitted.
+/// Refuses what a decoder would refuse, before anything is fitted.
 fn check_texts(info: &ProductInfo) -> Result<(), FitError> {
     let texts = [
         ("name", &info.name),

@@ -77,7 +77,7 @@ pub(super) fn embed(
 /// Most queries that the index is measured on.
 const QUERIES_MAX: usize = 400;
 
-/// Queries such as people's last products make: sums of 1 to `recents` rows that lie apart.
+/// Queries as users' recent products make them: sums of 1 to `recents` rows that lie apart.
 fn sums(rows: &Matrix, recents: usize) -> Matrix {
     let count = rows.rows();
     let queries = count.min(QUERIES_MAX);

@@ -1,8 +1,8 @@
-//! What a fit says while it runs, and why it refuses.
+//! Progress and errors of a fit.
 
 use crate::products::FIELD_BYTES_MAX;
 
-/// How far a fit has come.
+/// Progress of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FitStep {
@@ -26,13 +26,13 @@ pub enum FitStep {
         /// Rows that f32 could not solve and f64 did.
         double_precision: usize,
     },
-    /// Factors stand; index, history and popularity are being put together.
+    /// Factors are fitted; index, history and popularity are being assembled.
     Assembling,
-    /// Products are being embedded, and their neighbours listed.
+    /// Products are being embedded and their neighbours searched.
     Embedding,
 }
 
-/// Why there is nothing to fit.
+/// Why a fit failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
@@ -67,7 +67,7 @@ pub enum FitError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A text of a catalogue row is longer than any server would take.
+    /// A text of a catalogue row is longer than a server accepts.
     #[error(
         "catalogue product {id:?}: its {field} has {bytes} bytes, at most {FIELD_BYTES_MAX} are allowed"
     )]

@@ -5,17 +5,17 @@
 //!      └─▶ could a graph be cheaper? ─▶ build ─▶ raise ef until recall@10 ≥ 0.98 ─▶ cheaper?
 //! ```
 //!
-//! Wall time decides nothing, so that the same rows give the same plan on every machine; where the
-//! caller has a clock, speed is measured to be shown.
+//! Wall time decides nothing, so the same rows give the same plan on every machine. If the caller
+//! has a clock, speed is measured and reported.
 
 use super::{
     Exact, Graph, ItemIndex, Metric, Search, SearchScratch,
-    graph::{STRIDE, build},
+    graph::{EF_CONSTRUCTION, STRIDE, build},
 };
 use crate::{Clock, GraphCard, IndexCard, IndexChoice, Matrix, PlanCard, lanes::CpuPath};
 
-/// Least recall@10 of a graph that answers. Inherited from the design: what a filter, a blend and
-/// an evaluation are allowed to lose.
+/// Least recall@10 of a graph that answers. Inherited from the design: the loss that a filter, a
+/// blend and an evaluation tolerate.
 const RECALL_MIN: f64 = 0.98;
 
 /// Rows of the lists that recall is measured on.
@@ -32,15 +32,15 @@ const EF_LADDER: [usize; 10] = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384];
 /// elements, or 9,000 of 501.
 const GRAPH_ROWS_LEAST: f64 = 400.0;
 
-/// What an index is built for.
+/// How to build an index.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Build<'a> {
     /// Which plan.
     pub choice: IndexChoice,
-    /// By which speed is measured, to be shown; `None`: it is not.
+    /// Clock that measures speed; `None`: not measured.
     pub clock: Option<Clock>,
-    /// Queries as they will be asked, one a row, from which a sample is measured on; `None`: the
-    /// rows themselves. Queries without a row are as none.
+    /// Representative queries, one per row, of which a sample is measured; `None` or no rows: the
+    /// rows themselves.
     pub queries: Option<&'a Matrix>,
 }
 
@@ -235,7 +235,7 @@ impl<'a> Sample<'a> {
                 let graph = GraphCard {
                     metric: metric.as_str().to_owned(),
                     m: STRIDE / 2,
-                    ef_construction: build::EF_CONSTRUCTION,
+                    ef_construction: EF_CONSTRUCTION,
                     ef_search: ef,
                     nodes: index.exact.nonzero().len(),
                     added_edges,
@@ -261,7 +261,7 @@ impl<'a> Sample<'a> {
             let search = Search {
                 query,
                 n: TOP,
-                admitted_max: index.rows.rows(),
+                eligible_max: index.rows.rows(),
             };
             let found = index.search_on(self.path, &search, |_| true, &mut scratch);
             lists.push(found.map(|(row, _)| row).collect());
@@ -293,7 +293,7 @@ impl<'a> Sample<'a> {
             let search = Search {
                 query: row,
                 n: 1,
-                admitted_max: index.rows.rows(),
+                eligible_max: index.rows.rows(),
             };
             let own = crate::dot::dot_on(self.path, row, row);
             let mut found = index.search_on(self.path, &search, |_| true, &mut scratch);
@@ -303,7 +303,7 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// What one plan did with the sample.
+/// Results of one plan on the sample.
 struct Measured {
     lists: Vec<Vec<u32>>,
     rows_scored: f64,

@@ -102,7 +102,7 @@ impl Exact {
         &self,
         path: CpuPath,
         (rows, search): (&Matrix, &Search<'_>),
-        admits: &impl Fn(u32) -> bool,
+        is_eligible: &impl Fn(u32) -> bool,
         scratch: &mut SearchScratch,
     ) {
         assert_eq!(
@@ -111,7 +111,7 @@ impl Exact {
             "the query has the length of a row"
         );
         scratch.top.start(search.n);
-        scratch.scored = self.bound(path, search, admits, &mut scratch.exact);
+        scratch.scored = self.bound(path, search, is_eligible, &mut scratch.exact);
         let bar = scratch.exact.lower.bar();
         let candidates = &mut scratch.exact.candidates;
         candidates.retain(|(upper, _)| *upper >= bar);
@@ -131,12 +131,12 @@ impl Exact {
         scratch.top.finish(&mut scratch.ranked);
     }
 
-    /// Collects every admitted row that may be among the best, returns the rows visited.
+    /// Collects every eligible row that may be among the best, returns the rows visited.
     fn bound(
         &self,
         path: CpuPath,
         search: &Search<'_>,
-        admits: &impl Fn(u32) -> bool,
+        is_eligible: &impl Fn(u32) -> bool,
         scratch: &mut ExactScratch,
     ) -> usize {
         let ExactScratch {
@@ -171,7 +171,7 @@ impl Exact {
                     let [low, high] = self.codes.bounds(at, sums[lane], query, slack);
                     // Written so that NaN is looked at in full.
                     let is_out = high < lower.bar();
-                    if !is_out && admits(order[lane]) {
+                    if !is_out && is_eligible(order[lane]) {
                         candidates.push((high, order[lane]));
                         lower.offer(low, order[lane]);
                     }

@@ -27,11 +27,15 @@ pub(crate) const STRIDE: usize = 32;
 /// Stands where a node has fewer edges than [`STRIDE`].
 pub(crate) const NO_EDGE: u32 = u32::MAX;
 
+/// Neighbours searched for when a node is inserted or repaired. Chosen: the least that the paper's
+/// experiments use, because building is what costs.
+pub(in crate::index) const EF_CONSTRUCTION: usize = 100;
+
 /// Bounds of the nodes kept by a search.
 pub(crate) const EF_RANGE: std::ops::RangeInclusive<usize> = 8..=4096;
 
-/// A graph answers where at least one row in so many is admitted.
-const ADMITTED_SHARE: usize = 2;
+/// A graph answers if at least one row in so many is eligible.
+const ELIGIBLE_SHARE: usize = 2;
 
 /// Longest rows that a search begins with, by their codes.
 pub(super) const SEEDS: usize = 256;
@@ -65,26 +69,26 @@ impl Graph {
     }
 
     /// Nodes kept by a search: for more rows than ten, as many more as keep recall what it was
-    /// (measured: twice the rows beyond ten), and more as fewer of them are admitted.
+    /// (measured: twice the rows beyond ten), and more as fewer of them are eligible.
     fn ef_for(&self, search: &Search<'_>, rows: usize) -> usize {
         let ef = self.ef + 2 * search.n.saturating_sub(10);
-        let admitted = search.admitted_max.clamp(1, rows.max(1));
-        (ef * rows).div_ceil(admitted)
+        let eligible = search.eligible_max.clamp(1, rows.max(1));
+        (ef * rows).div_ceil(eligible)
     }
 
-    /// Whether a search is for the graph: most rows are admitted, and few are wanted. Measured on
+    /// Whether a search is for the graph: most rows are eligible, and few are wanted. Measured on
     /// 100,000 rows with mild norms: for 100 rows the exact scan is 1.9 times as fast.
     pub(super) fn suits(&self, search: &Search<'_>, rows: usize) -> bool {
-        (1..=self.ef).contains(&search.n) && search.admitted_max >= rows.div_ceil(ADMITTED_SHARE)
+        (1..=self.ef).contains(&search.n) && search.eligible_max >= rows.div_ceil(ELIGIBLE_SHARE)
     }
 
-    /// Leaves the best admitted rows it comes by in `scratch`; false where these are fewer than
+    /// Leaves the best eligible rows it comes by in `scratch`; false where these are fewer than
     /// wanted. Costs about 12 rows scored for each of `ef` nodes looked at.
     pub(super) fn search(
         &self,
         path: CpuPath,
         (rows, exact, search): (&Matrix, &Exact, &Search<'_>),
-        admits: &impl Fn(u32) -> bool,
+        is_eligible: &impl Fn(u32) -> bool,
         scratch: &mut SearchScratch,
     ) -> bool {
         let ef = self.ef_for(search, rows.rows());
@@ -95,7 +99,7 @@ impl Graph {
         scratch.scored = self.walk(path, (rows, search.query), start, graph);
         scratch.top.start(search.n);
         for Node { score, row, .. } in &graph.pool.nodes {
-            if admits(*row) {
+            if is_eligible(*row) {
                 scratch.top.offer(*score, *row);
             }
         }

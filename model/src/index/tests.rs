@@ -93,14 +93,14 @@ fn check_exact(case: &Case) -> Result<(), TestCaseError> {
     let search = Search {
         query: &case.query,
         n: case.n,
-        admitted_max: case.rows.rows(),
+        eligible_max: case.rows.rows(),
     };
-    let admits = |row: u32| !case.excluded[row as usize];
+    let is_eligible = |row: u32| !case.excluded[row as usize];
     let mut scratch = SearchScratch::default();
     let mut scored = Vec::new();
     for path in CpuPath::available() {
         let found: Vec<(u32, u32)> = index
-            .search_on(path, &search, admits, &mut scratch)
+            .search_on(path, &search, is_eligible, &mut scratch)
             .map(|(row, score)| (row, score.to_bits()))
             .collect();
         prop_assert_eq!(
@@ -127,15 +127,15 @@ proptest! {
     }
 }
 
-/// What every plan owes: min(n, admitted) rows, admitted ones, each once, with their scores, in
+/// What every plan owes: min(n, eligible) rows, eligible ones, each once, with their scores, in
 /// order; the whole truth where the exact plan answered.
 fn check_contract(index: &ItemIndex, case: &Case) -> Result<(), TestCaseError> {
     let search = Search {
         query: &case.query,
         n: case.n,
-        admitted_max: case.rows.rows(),
+        eligible_max: case.rows.rows(),
     };
-    let admits = |row: u32| !case.excluded[row as usize];
+    let is_eligible = |row: u32| !case.excluded[row as usize];
     let all = Search {
         n: usize::MAX,
         ..search
@@ -144,13 +144,13 @@ fn check_contract(index: &ItemIndex, case: &Case) -> Result<(), TestCaseError> {
     let mut answers = Vec::new();
     for path in CpuPath::available() {
         let found: Vec<(u32, u32)> = index
-            .search_on(path, &search, admits, &mut scratch)
+            .search_on(path, &search, is_eligible, &mut scratch)
             .map(|(row, score)| (row, score.to_bits()))
             .collect();
         let truth = naive(path, &case.rows, &all, &case.excluded);
         prop_assert_eq!(found.len(), truth.len().min(case.n));
         let mut rest = truth.iter();
-        // A subsequence of the true ranking: admitted, once, rightly scored, in order.
+        // A subsequence of the true ranking: eligible, once, rightly scored, in order.
         prop_assert!(found.iter().all(|found| rest.any(|row| row == found)));
         if scratch.retrieval().plan == RetrievalPlan::Exact {
             prop_assert_eq!(&found[..], &truth[..found.len()]);
@@ -162,7 +162,7 @@ fn check_contract(index: &ItemIndex, case: &Case) -> Result<(), TestCaseError> {
     let is_out = |row: u32| row % 2 == 1 || case.excluded[row as usize];
     let odd: Vec<bool> = (0..case.rows.rows() as u32).map(is_out).collect();
     let found: Vec<(u32, u32)> = index
-        .search_among(&search, &listed, admits, &mut scratch)
+        .search_among(&search, &listed, is_eligible, &mut scratch)
         .map(|(row, score)| (row, score.to_bits()))
         .collect();
     prop_assert_eq!(found, naive(CpuPath::detected(), &case.rows, &search, &odd));
@@ -230,18 +230,18 @@ fn recall_holds_under_filters_of_every_selectivity() {
     let mut scratch = SearchScratch::default();
     let mut plans = Vec::new();
     for share in [10_000u32, 5_000, 1_000, 100, 10, 1] {
-        let admits = |row: u32| row.wrapping_mul(7919) % 10_000 < share;
-        let excluded: Vec<bool> = (0..10_000).map(|row| !admits(row)).collect();
+        let is_eligible = |row: u32| row.wrapping_mul(7919) % 10_000 < share;
+        let excluded: Vec<bool> = (0..10_000).map(|row| !is_eligible(row)).collect();
         let (mut hits, mut wanted) = (0, 0);
         for at in (0..10_000).step_by(97) {
             let search = Search {
                 query: rows.row(at),
                 n: 10,
-                admitted_max: share as usize,
+                eligible_max: share as usize,
             };
             let truth = naive(CpuPath::detected(), &rows, &search, &excluded);
             let found: Vec<u32> = index
-                .search(&search, admits, &mut scratch)
+                .search(&search, is_eligible, &mut scratch)
                 .map(|(row, _)| row)
                 .collect();
             assert_eq!(found.len(), 10.min(share as usize));
@@ -267,7 +267,7 @@ fn equal_rows_and_rows_of_zeros_are_found_under_every_choice() {
         let search = Search {
             query: &[-1.0, 0.0],
             n: 21,
-            admitted_max: 220,
+            eligible_max: 220,
         };
         let mut scratch = SearchScratch::default();
         let found: Vec<u32> = index
@@ -286,7 +286,7 @@ fn skewed_norms_stop_the_scan_early() {
     let search = Search {
         query: &[2.0],
         n: 3,
-        admitted_max: 4096,
+        eligible_max: 4096,
     };
     let found: Vec<u32> = ItemIndex::exact(&rows)
         .search(&search, |_| true, &mut scratch)

@@ -8,14 +8,14 @@
 //!
 //! Blending computes and compares in f64, where the quotients of different f32 scores differ: at
 //! α 1 the order is exactly the collaborative one and at α 0 exactly that of content. A side
-//! without weight nominates nobody, so this also holds for plans that are not exact.
+//! without weight retrieves no candidates, so this also holds for plans that are not exact.
 
 use std::cmp::Ordering;
 
 use super::{
     Model,
     by_content::{ByContent, ContentScratch},
-    eligibility::Admission,
+    eligibility::Eligibility,
     person::Taste,
 };
 use crate::{
@@ -56,7 +56,7 @@ pub(super) struct SidesScratch {
     candidates: Vec<Candidate>,
 }
 
-/// A nominated product.
+/// A candidate product.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     row: u32,
@@ -85,10 +85,10 @@ impl Model {
     pub(super) fn blend(
         &self,
         hybrid: &Hybrid<'_>,
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut SidesScratch,
     ) -> (Vec<Item>, Trace) {
-        let trace = self.nominate(hybrid, admission, work);
+        let trace = self.retrieve_candidates(hybrid, eligibility, work);
         self.score_candidates(hybrid, work);
         let candidates = &mut work.candidates;
         let collaborative = divisor(candidates.iter().map(|c| c.collaborative));
@@ -118,12 +118,12 @@ impl Model {
         (items.collect(), trace)
     }
 
-    /// Ranks by each side that has weight. Where one side decides alone its best n are enough,
-    /// and are the very ones that its own strategy answers with.
-    fn nominate(
+    /// Retrieves candidates by each side that has weight. If one side decides alone, its best n are
+    /// enough, and are the ones that its own strategy answers with.
+    fn retrieve_candidates(
         &self,
         hybrid: &Hybrid<'_>,
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut SidesScratch,
     ) -> Trace {
         let n = hybrid.n;
@@ -134,22 +134,22 @@ impl Model {
             let SidesScratch { search, ranked, .. } = work;
             let n = if hybrid.alpha < 1.0 { most } else { n };
             let wanted = (hybrid.taste.factors, n);
-            trace.collaborative = Some(self.rank_by_factors(wanted, admission, (search, ranked)));
+            trace.collaborative = Some(self.rank_by_factors(wanted, eligibility, (search, ranked)));
         }
         let (by_content, recents) = (hybrid.by_content, hybrid.recents);
         let content = &mut work.content;
         by_content.aim(recents, content);
         if hybrid.alpha == 0.0 {
-            trace.content = Some(by_content.rank((recents, n), admission, content));
+            trace.content = Some(by_content.rank((recents, n), eligibility, content));
         } else if hybrid.alpha < 1.0 {
             let wanted = (recents, [n, most]);
-            trace.content = Some(by_content.nominate(wanted, admission, content));
+            trace.content = Some(by_content.retrieve_candidates(wanted, eligibility, content));
         }
         trace
     }
 
-    /// Both raw scores of every nominated product; computed afresh where the other side found it,
-    /// which gives the same bits.
+    /// Both raw scores of every candidate; computed afresh where the other side retrieved it, which
+    /// gives the same bits.
     fn score_candidates(&self, hybrid: &Hybrid<'_>, work: &mut SidesScratch) {
         let SidesScratch {
             ranked,

@@ -1,7 +1,7 @@
 //! The content side: products by the sum of their cosines with a person's recent products.
 //!
 //! ```text
-//!  few admitted? ──yes──▶ score each of them
+//!  few eligible? ──yes──▶ score each of them
 //!     │ no
 //!  neighbour lists of the recents ──proven──▶ done
 //!     │ not proven
@@ -10,10 +10,10 @@
 //!
 //! **The proof.** A group on none of the lists has, with each recent product, at most the cosine
 //! that its list ends with; its score is at most the sum of these. So where the n-th best
-//! candidate lies above that sum by more than rounding, nobody outside can enter. Lists that were
-//! themselves found approximately (`neighbours_exact` is false) prove nothing and are not asked.
+//! candidate lies above that sum by more than rounding, no other group can enter. Lists that were
+//! found approximately (`neighbours_exact` is false) prove nothing and are not used.
 
-use super::eligibility::Admission;
+use super::eligibility::Eligibility;
 use crate::{
     Content, Retrieval, RetrievalPlan,
     content_rows::ContentRows,
@@ -69,42 +69,42 @@ impl ByContent<'_> {
         work.ranked.clear();
     }
 
-    /// Leaves the best min(n, admitted with an embedding) products in `work`, which was aimed by
+    /// Leaves the best min(n, eligible with an embedding) products in `work`, which was aimed by
     /// the same `recents`.
     pub(super) fn rank(
         &self,
         (recents, n): (&[u32], usize),
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut ContentScratch,
     ) -> Retrieval {
         work.top.start(n);
-        let retrieval = match admission.matches {
+        let retrieval = match eligibility.matches {
             Some(matches) => self.among(matches, work),
             None => self
-                .by_neighbours(recents, admission, work)
-                .unwrap_or_else(|| self.by_index(n, admission, work)),
+                .by_neighbours(recents, eligibility, work)
+                .unwrap_or_else(|| self.by_index(n, eligibility, work)),
         };
         work.top.finish(&mut work.ranked);
         retrieval
     }
 
-    /// Leaves up to `most` good products in `work`, best first, for a blend to choose from: those
-    /// on the neighbour lists, unless fewer than `least` of them are admitted; then the best of
-    /// all. So which products these are depends on no index and no planner.
+    /// Leaves up to `most` candidates for a blend in `work`, best first: products on the neighbour
+    /// lists or, if fewer than `least` of them are eligible, the best of all. Which products these
+    /// are depends on no index and no planner.
     ///
-    /// No proof is asked for: whoever is missed scores no more than the lists' last cosines
-    /// together. Ranking exactly instead needs a search of the index nearly every time, since the
-    /// thirtieth product lies below that bound: 90 to 200 µs where the lists take 8.
-    pub(super) fn nominate(
+    /// No proof is needed: a product that is missed scores no more than the lists' last cosines
+    /// together. Exact ranking would search the index nearly every time, since the thirtieth
+    /// product lies below that bound: 90 to 200 µs instead of 8.
+    pub(super) fn retrieve_candidates(
         &self,
         (recents, [least, most]): (&[u32], [usize; 2]),
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut ContentScratch,
     ) -> Retrieval {
-        if admission.admitted_max >= least {
+        if eligibility.eligible_max >= least {
             work.top.start(most);
             self.list_candidates(recents, work);
-            self.offer_listed(admission, work);
+            self.offer_listed(eligibility, work);
             work.top.finish(&mut work.ranked);
             if work.ranked.len() >= least {
                 return Retrieval {
@@ -113,7 +113,7 @@ impl ByContent<'_> {
                 };
             }
         }
-        self.rank((recents, most), admission, work)
+        self.rank((recents, most), eligibility, work)
     }
 
     /// Raw content scores of products that have an embedding, in their order.
@@ -158,14 +158,14 @@ impl ByContent<'_> {
     fn by_neighbours(
         &self,
         recents: &[u32],
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut ContentScratch,
     ) -> Option<Retrieval> {
         if !self.content.card().neighbours_exact {
             return None;
         }
         let bound = self.list_candidates(recents, work);
-        self.offer_listed(admission, work);
+        self.offer_listed(eligibility, work);
         let is_proven = bound.is_none_or(|bound| f64::from(work.top.bar()) > bound);
         is_proven.then_some(Retrieval {
             plan: RetrievalPlan::Neighbours,
@@ -198,8 +198,8 @@ impl ByContent<'_> {
         (work.groups.len() < all).then_some(bound + rounding_margin(recents.len(), dimensions))
     }
 
-    /// Scores the listed groups and offers their admitted members.
-    fn offer_listed(&self, admission: &Admission<'_>, work: &mut ContentScratch) {
+    /// Scores the listed groups and offers their eligible members.
+    fn offer_listed(&self, eligibility: &Eligibility<'_>, work: &mut ContentScratch) {
         self.rows
             .scores(&work.query, &work.groups, &mut work.scores);
         for (score, group) in work.scores.iter().zip(&work.groups) {
@@ -207,7 +207,7 @@ impl ByContent<'_> {
                 continue;
             }
             let members = self.content.members(*group).iter();
-            for row in members.filter(|row| admission.admits(**row)) {
+            for row in members.filter(|row| eligibility.is_eligible(**row)) {
                 work.top.offer(*score, *row);
             }
         }
@@ -216,27 +216,27 @@ impl ByContent<'_> {
     fn by_index(
         &self,
         n: usize,
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut ContentScratch,
     ) -> Retrieval {
         let index = self.content.index();
         let all = index.rows().rows();
         let search = Search {
             query: &work.query,
-            // A group has at least one admitted member; one group more shows ties at the cut.
+            // A group has at least one eligible member; one group more shows ties at the cut.
             n: n.saturating_add(1).min(all),
-            admitted_max: admission.admitted_max.min(all),
+            eligible_max: eligibility.eligible_max.min(all),
         };
-        let admits = |group| {
+        let is_eligible = |group| {
             let mut members = self.content.members(group).iter();
-            members.any(|row| admission.admits(*row))
+            members.any(|row| eligibility.is_eligible(*row))
         };
         work.top.start(n);
         let (mut found, mut last) = (0, f32::INFINITY);
-        for (group, score) in index.search(&search, admits, &mut work.search) {
+        for (group, score) in index.search(&search, is_eligible, &mut work.search) {
             (found, last) = (found + 1, score);
             let members = self.content.members(group).iter();
-            for row in members.filter(|row| admission.admits(**row)) {
+            for row in members.filter(|row| eligibility.is_eligible(**row)) {
                 work.top.offer(score, *row);
             }
         }
@@ -249,11 +249,16 @@ impl ByContent<'_> {
         }
         Retrieval {
             plan: retrieval.plan,
-            scored: retrieval.scored + self.every_group(n, admission, work),
+            scored: retrieval.scored + self.every_group(n, eligibility, work),
         }
     }
 
-    fn every_group(&self, n: usize, admission: &Admission<'_>, work: &mut ContentScratch) -> usize {
+    fn every_group(
+        &self,
+        n: usize,
+        eligibility: &Eligibility<'_>,
+        work: &mut ContentScratch,
+    ) -> usize {
         let all = self.content.embeddings().rows();
         work.top.start(n);
         let mut start = 0u32;
@@ -261,7 +266,7 @@ impl ByContent<'_> {
             let end = (start + GROUPS_AT_ONCE).min(all as u32);
             work.groups.clear();
             work.groups.extend(start..end);
-            self.offer_listed(admission, work);
+            self.offer_listed(eligibility, work);
             start = end;
         }
         all

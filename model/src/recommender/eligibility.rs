@@ -1,4 +1,4 @@
-//! Who may come back: the filter, minus what is excluded, and the plan for finding them.
+//! Eligible products of a query: those that pass the filter and are not excluded.
 
 use super::Model;
 use crate::{
@@ -8,23 +8,23 @@ use crate::{
     row_set::RowSet,
 };
 
-/// Where at most one product in so many can pass a filter, those that do are listed and every one
-/// is scored. Measured over 20,000 products (`benches/recommend.rs`): listed, 5 % cost 14 µs by
+/// If at most one product in so many can pass a filter, the eligible ones are listed and all of them
+/// scored. Measured over 20,000 products (`benches/recommend.rs`): listed, 5 % cost 14 µs by
 /// factors and 28 by content; a search for 10 % costs 23 and 233.
 const LISTED_FROM: usize = 10;
 
 /// Working memory, 8 bytes a product.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AdmissionScratch {
+pub(super) struct EligibilityScratch {
     excluded: RowSet,
     filter: FilterScratch,
     matches: Vec<u32>,
 }
 
-/// What keeps products away beside the filter.
+/// What excludes products beside the filter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exclusions<'a> {
-    /// Whose products seen stay away.
+    /// User whose seen products are excluded.
     pub(super) seen_by: Option<UserRow>,
     /// Product rows.
     pub(super) rows: &'a [u32],
@@ -32,20 +32,20 @@ pub(super) struct Exclusions<'a> {
     pub(super) ids: &'a [String],
 }
 
-/// Filter and exclusions of one query.
+/// Compiled filter and exclusions of one query.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Admission<'a> {
+pub(super) struct Eligibility<'a> {
     excluded: &'a RowSet,
     filter: CompiledFilter<'a>,
-    /// Every product that is admitted, in no order of meaning, where they were few enough to list.
+    /// All eligible products, unordered, if they are few enough to list.
     pub(super) matches: Option<&'a [u32]>,
-    /// At most so many products are admitted.
-    pub(super) admitted_max: usize,
+    /// Upper bound of the number of eligible products.
+    pub(super) eligible_max: usize,
 }
 
-impl Admission<'_> {
-    /// Whether a product may come back; O(1).
-    pub(super) fn admits(&self, row: u32) -> bool {
+impl Eligibility<'_> {
+    /// Whether a product may be recommended; O(1).
+    pub(super) fn is_eligible(&self, row: u32) -> bool {
         !self.excluded.contains(row) && self.filter.passes(row)
     }
 }
@@ -53,13 +53,13 @@ impl Admission<'_> {
 impl Model {
     /// Compiles filter and exclusions; costs a few lookups, one mark per excluded product, and a
     /// pass over at most a tenth of the catalogue where the filter is that narrow.
-    pub(super) fn admission<'a>(
+    pub(super) fn eligibility<'a>(
         &'a self,
         filter: &Filter<'_>,
         exclusions: Exclusions<'_>,
-        scratch: &'a mut AdmissionScratch,
-    ) -> Admission<'a> {
-        let AdmissionScratch {
+        scratch: &'a mut EligibilityScratch,
+    ) -> Eligibility<'a> {
+        let EligibilityScratch {
             excluded,
             filter: filter_scratch,
             matches,
@@ -77,25 +77,25 @@ impl Model {
             .filter_map(|id| self.products.find(id));
         named.for_each(|product| excluded.insert(product.0));
 
-        let mut admission = Admission {
+        let mut eligibility = Eligibility {
             excluded,
             filter: self.facets.compile(filter, filter_scratch),
             matches: None,
-            admitted_max: self.products.len(),
+            eligible_max: self.products.len(),
         };
-        admission.admitted_max = admission.filter.matches_max();
-        let is_narrow = admission.admitted_max.saturating_mul(LISTED_FROM) <= self.products.len();
+        eligibility.eligible_max = eligibility.filter.matches_max();
+        let is_narrow = eligibility.eligible_max.saturating_mul(LISTED_FROM) <= self.products.len();
         if is_narrow && !filter.is_open() {
             matches.clear();
             matches.extend(
-                admission
+                eligibility
                     .filter
                     .shortest()
-                    .filter(|row| admission.admits(*row)),
+                    .filter(|row| eligibility.is_eligible(*row)),
             );
-            admission.admitted_max = matches.len();
-            admission.matches = Some(matches);
+            eligibility.eligible_max = matches.len();
+            eligibility.matches = Some(matches);
         }
-        admission
+        eligibility
     }
 }

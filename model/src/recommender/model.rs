@@ -1,4 +1,4 @@
-//! The model as a whole: its pieces, and what answering needs beside them.
+//! The model as a whole: its pieces, and what is computed from them for answering.
 
 use crate::{
     als::Als, content::Content, content_rows::ContentRows, facets::Facets,
@@ -23,7 +23,7 @@ pub struct Model {
     pub(super) content_rows: Option<ContentRows>,
 }
 
-/// What fitting or decoding has put together; sizes agree and every row points somewhere.
+/// Pieces that a fit or a decoder assembled; sizes agree and every row is in range.
 pub(crate) struct Pieces {
     pub(crate) users: Users,
     pub(crate) products: Products,
@@ -36,7 +36,7 @@ pub(crate) struct Pieces {
 }
 
 impl Model {
-    /// Computes what answering needs beside the pieces: facets, norms, the sparse copy of
+    /// Computes from the pieces what answering needs: facets, norms, the sparse copy of
     /// embeddings. Memory and time proportional to the catalogue.
     pub(crate) fn new(pieces: Pieces, breathe: crate::Breathe<'_>) -> Self {
         let Pieces {

@@ -1,4 +1,4 @@
-//! Who asks: what they had last, and their ALS factors, stored or folded in.
+//! The user of a query: recent products and ALS factors, stored or folded in.
 
 use super::Model;
 use crate::{
@@ -33,8 +33,8 @@ impl Model {
         ids.len() - scratch.named.len()
     }
 
-    /// Chooses what content similarity is measured against: the products named, or what the
-    /// history knows where none were given. At most `scoring.recents` that have an embedding.
+    /// Chooses the products that content similarity is measured against: those named in the query,
+    /// or else those of the history. At most `scoring.recents` that have an embedding.
     pub(super) fn choose_recents(
         &self,
         query: &Query<'_>,

@@ -1,7 +1,7 @@
-//! The rest by popularity: whole answers for people nothing is known about, and what is missing
-//! from answers that ran out of scored products.
+//! Popular products: whole answers for unknown users, and the rest of answers that ran out of
+//! scored products.
 
-use super::{Model, eligibility::Admission};
+use super::{Model, eligibility::Eligibility};
 use crate::{
     row_set::RowSet,
     topk::{Scored, TopK},
@@ -33,13 +33,13 @@ impl PopularScratch {
 }
 
 impl Model {
-    /// Chooses up to `wanted` admitted products that are not taken: those in the categories of
+    /// Chooses up to `wanted` eligible products that are not taken: those in the categories of
     /// `alike` first, then all others, each by popularity descending and then by row. Walks the
     /// lists of popularity until it has enough.
     pub(super) fn choose_popular(
         &self,
         (alike, wanted): (&[u32], usize),
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut PopularScratch,
     ) {
         for code in alike
@@ -50,14 +50,15 @@ impl Model {
                 work.categories.push(code);
             }
         }
-        match admission.matches {
+        match eligibility.matches {
             Some(matches) => self.rank_matches(matches, wanted, work),
             None => {
-                self.walk_categories(wanted, admission, work);
+                self.walk_categories(wanted, eligibility, work);
                 let PopularScratch { taken, rows, .. } = work;
                 let missing = wanted.saturating_sub(rows.len());
                 let others = self.facets.popular.iter().copied();
-                let others = others.filter(|row| !taken.contains(*row) && admission.admits(*row));
+                let others =
+                    others.filter(|row| !taken.contains(*row) && eligibility.is_eligible(*row));
                 rows.extend(others.take(missing));
             }
         }
@@ -83,7 +84,12 @@ impl Model {
     }
 
     /// Merges the categories' lists: the best head of all is next.
-    fn walk_categories(&self, wanted: usize, admission: &Admission<'_>, work: &mut PopularScratch) {
+    fn walk_categories(
+        &self,
+        wanted: usize,
+        eligibility: &Eligibility<'_>,
+        work: &mut PopularScratch,
+    ) {
         let facet = &self.facets.categories;
         work.heads.clear();
         work.heads.resize(work.categories.len(), 0);
@@ -98,7 +104,7 @@ impl Model {
                 return;
             };
             work.heads[list] += 1;
-            if !work.taken.contains(row) && admission.admits(row) {
+            if !work.taken.contains(row) && eligibility.is_eligible(row) {
                 work.taken.insert(row);
                 work.rows.push(row);
             }

@@ -1,7 +1,7 @@
 //! Working memory of one caller.
 
 use super::{
-    blend::SidesScratch, eligibility::AdmissionScratch, person::PersonScratch,
+    blend::SidesScratch, eligibility::EligibilityScratch, person::PersonScratch,
     popular::PopularScratch,
 };
 use crate::{factor_cosines::CosineScratch, fold_in::FoldIn};
@@ -11,7 +11,7 @@ use crate::{factor_cosines::CosineScratch, fold_in::FoldIn};
 /// in) and answers, and is not allocated again.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    pub(super) admission: AdmissionScratch,
+    pub(super) eligibility: EligibilityScratch,
     pub(super) person: PersonScratch,
     pub(super) fold_in: FoldIn,
     pub(super) sides: SidesScratch,

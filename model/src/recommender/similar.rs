@@ -6,13 +6,13 @@
 
 use super::{
     Model,
-    eligibility::{Admission, Exclusions},
+    eligibility::{Eligibility, Exclusions},
     scratch::Scratch,
 };
 use crate::{
     Basis, Fallback, Fallbacks, ProductRow, QueryError, Retrieval, SimilarAnswer, SimilarItem,
     SimilarQuery,
-    factor_cosines::{Alike, CosineScratch},
+    factor_cosines::{CosineQuery, CosineScratch},
 };
 
 impl Model {
@@ -46,20 +46,20 @@ impl Model {
             rows: &itself,
             ids: query.exclude_product_ids,
         };
-        let admission = self.admission(&query.filter, exclusions, &mut scratch.admission);
+        let eligibility = self.eligibility(&query.filter, exclusions, &mut scratch.eligibility);
         let wanted = (product.0, query.n);
-        let mut items = Vec::with_capacity(query.n.min(admission.admitted_max));
+        let mut items = Vec::with_capacity(query.n.min(eligibility.eligible_max));
         let retrieval = match (basis, self.by_content()) {
             (Basis::Content, Some(by_content)) if by_content.has_embedding(product.0) => {
                 let content = &mut scratch.sides.content;
                 by_content.aim(&itself, content);
-                let retrieval = by_content.rank((&itself, query.n), &admission, content);
+                let retrieval = by_content.rank((&itself, query.n), &eligibility, content);
                 items.extend(content.ranked().map(similar_item));
                 Some(retrieval)
             }
             (Basis::Collaborative, _) if self.cosines.has_direction(product.0) => {
                 let cosines = &mut scratch.cosines;
-                let retrieval = self.rank_by_cosine(wanted, &admission, cosines);
+                let retrieval = self.rank_by_cosine(wanted, &eligibility, cosines);
                 let ranked = cosines.ranked.iter();
                 items.extend(ranked.map(|scored| similar_item((scored.row(), scored.score()))));
                 Some(retrieval)
@@ -73,7 +73,7 @@ impl Model {
         if missing > 0 {
             let popular = &mut scratch.popular;
             popular.start(self.products.len(), items.iter().map(|item| item.product.0));
-            self.choose_popular((&itself, missing), &admission, popular);
+            self.choose_popular((&itself, missing), &eligibility, popular);
             items.extend(popular.rows.iter().map(|row| similar_item((*row, 0.0))));
             if retrieval.is_some() && !popular.rows.is_empty() {
                 fallbacks.insert(Fallback::FilledWithPopular);
@@ -93,17 +93,17 @@ impl Model {
     fn rank_by_cosine(
         &self,
         (row, n): (u32, usize),
-        admission: &Admission<'_>,
+        eligibility: &Eligibility<'_>,
         work: &mut CosineScratch,
     ) -> Retrieval {
-        let alike = Alike {
+        let alike = CosineQuery {
             row,
             n,
-            among: admission.matches,
+            among: eligibility.matches,
         };
-        let admits = |row| admission.admits(row);
+        let is_eligible = |row| eligibility.is_eligible(row);
         self.cosines
-            .rank(self.als.product_factors(), alike, admits, work)
+            .rank(self.als.product_factors(), alike, is_eligible, work)
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a> Source<'a> {
                     let search = Search {
                         query: index.rows().row(query),
                         n: per_group,
-                        admitted_max: index.rows().rows() - 1,
+                        eligible_max: index.rows().rows() - 1,
                     };
                     let found =
                         index.search(&search, |row| row as usize != query, &mut work.search);

@@ -1,4 +1,4 @@
-//! Embeddings that the shop brings.
+//! The shop's own embeddings.
 
 use super::groups::{Groups, normalise};
 use crate::{fit::FitError, interactions::ProductInfo};
@@ -6,7 +6,7 @@ use crate::{fit::FitError, interactions::ProductInfo};
 /// Longest embedding taken. Chosen: what the largest sentence encoders in use return.
 const DIMENSION_MAX: usize = 4096;
 
-/// Takes over the embeddings at unit length; products without one, or with zeros, get no row.
+/// Scales the embeddings to unit length; products without one, or with zeros, get no row.
 /// `None` where no product has one.
 pub(super) fn embed(infos: &[Option<&ProductInfo>]) -> Result<Option<Groups>, FitError> {
     let of = |info: &&ProductInfo| info.embedding.is_some();

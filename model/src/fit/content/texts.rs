@@ -2,7 +2,7 @@
 //!
 //! Most products of a shop share their text with others, so texts are told apart before anything
 //! is counted or embedded. Words and texts are numbered by their first product; the hash tables
-//! are only ever asked, never walked.
+//! are looked up and never iterated.
 
 use std::collections::HashMap;
 

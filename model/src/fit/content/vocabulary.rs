@@ -1,4 +1,4 @@
-//! Which terms get a column, and what each is worth.
+//! Which terms get a column, and their weights.
 //!
 //! Terms are weighted by inverse document frequency (Salton and Buckley, "Term-weighting
 //! approaches in automatic text retrieval", 1988), smoothed as scikit-learn smooths it: as if one

@@ -4,7 +4,7 @@
 //! and distances from the one dot product: two builds are equal. The crate stores row numbers
 //! alone; what lies between two rows is computed from the matrix.
 //!
-//! Inner products are no metric: a graph built over them has hubs and no ways back. Appending
+//! Inner products are no metric: a graph built over them has hubs and lacks return edges. Appending
 //! √(M² − |x|²) to every row makes all rows equally long, so that the nearest by distance has the
 //! greatest inner product with any query (Bachrach et al., "Speeding up the Xbox recommender system
 //! using a Euclidean transformation for inner-product spaces", RecSys 2014); cosine forgets the
@@ -12,7 +12,7 @@
 
 use hnsw_rs::prelude::{Distance, Hnsw};
 
-use super::{Graph, NO_EDGE, STRIDE, repair};
+use super::{EF_CONSTRUCTION, Graph, NO_EDGE, STRIDE, repair};
 use crate::{
     Matrix,
     column::Column,
@@ -24,11 +24,7 @@ use crate::{
 /// Layers that may come about: the crate's own bound.
 const LAYERS_MAX: usize = 16;
 
-/// Neighbours looked for when a node is inserted. Chosen: the least that
-/// the paper's experiments use, because building is what costs.
-pub(in crate::index) const EF_CONSTRUCTION: usize = 100;
-
-/// By what rows are near each other when a graph is built.
+/// The metric by which rows are near each other when a graph is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Metric {
     /// Euclidean, all rows made equally long.
@@ -132,7 +128,7 @@ pub(in crate::index) fn build(
         }
     }
     drop(crate_graph);
-    let added = repair::add_ways_back(nodes, &mut edges);
+    let added = repair::add_reverse_edges(nodes, &mut edges);
     let mut graph = Graph {
         entry,
         ef: *super::EF_RANGE.start(),

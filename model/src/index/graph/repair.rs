@@ -1,15 +1,15 @@
 //! Making every node reachable.
 //!
 //! hnsw_rs lets a node's list of edges overflow and drops the longest one, so that some nodes end
-//! up with no edge that leads to them, at any ef. Edges are added in free slots: first the way back
-//! of every edge whose end has room, then ways to what a walk from the entry still cannot reach.
+//! up with no edge that leads to them, at any ef. Edges are added in free slots: first the reverse of
+//! every edge whose end has room, then edges to what a walk from the entry still cannot reach.
 
-use super::{Graph, GraphScratch, NO_EDGE, STRIDE};
+use super::{EF_CONSTRUCTION, Graph, GraphScratch, NO_EDGE, STRIDE};
 use crate::{Matrix, column::Column, lanes::CpuPath};
 
 /// Adds the reverse of every edge where its end has room, nodes in the order given; returns how
 /// many.
-pub(super) fn add_ways_back(nodes: &[u32], edges: &mut [u32]) -> usize {
+pub(super) fn add_reverse_edges(nodes: &[u32], edges: &mut [u32]) -> usize {
     let mut added = 0;
     for row in nodes {
         for slot in 0..STRIDE {
@@ -40,7 +40,7 @@ pub(super) fn connect(
         if is_reached[*node as usize] {
             continue;
         }
-        scratch.start(rows.rows(), super::build::EF_CONSTRUCTION);
+        scratch.start(rows.rows(), EF_CONSTRUCTION);
         let query = rows.row(*node as usize);
         graph.walk(path, (rows, query), std::iter::empty(), &mut scratch);
         let near = scratch.found().chain(nodes.iter().copied());

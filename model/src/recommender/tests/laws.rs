@@ -112,7 +112,7 @@ proptest! {
             && !query.recent_product_ids.is_empty();
         prop_assume!(is_exact(model) && !folds_in);
         let answer = ask(model, &query);
-        let found: Vec<naive::Line> = answer
+        let found: Vec<naive::Ranked> = answer
             .items
             .iter()
             .map(|item| (item.product.0, item.score, item.reason))
@@ -127,10 +127,10 @@ proptest! {
         let model = &models()[choice];
         let query = asked.query();
         let answer = ask(model, &query);
-        let admitted = naive::admitted(model, &query);
-        prop_assert_eq!(answer.items.len(), query.n.min(admitted.len()));
+        let eligible = naive::eligible(model, &query);
+        prop_assert_eq!(answer.items.len(), query.n.min(eligible.len()));
         let mut rows: Vec<u32> = answer.items.iter().map(|item| item.product.0).collect();
-        prop_assert!(rows.iter().all(|row| admitted.contains(row)));
+        prop_assert!(rows.iter().all(|row| eligible.contains(row)));
         rows.sort_unstable();
         rows.dedup();
         prop_assert_eq!(rows.len(), answer.items.len());
@@ -138,7 +138,7 @@ proptest! {
         let unknown = unknown.filter(|id| model.products().find(id).is_none()).count();
         prop_assert_eq!(answer.recent_unknown, unknown);
         let matches_nothing = answer.fallbacks.contains(Fallback::NothingMatches);
-        prop_assert_eq!(matches_nothing, admitted.is_empty() && query.n > 0);
+        prop_assert_eq!(matches_nothing, eligible.is_empty() && query.n > 0);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use super::*;
 use crate::{Filter, dot::dot, ids::UserRow};
 
 /// One line of an answer: row, score, reason.
-pub(super) type Line = (u32, f32, Reason);
+pub(super) type Ranked = (u32, f32, Reason);
 
 /// Products that may come back.
-pub(super) fn admitted(model: &Model, query: &Query<'_>) -> Vec<u32> {
+pub(super) fn eligible(model: &Model, query: &Query<'_>) -> Vec<u32> {
     let user = model.users().find(query.user_id);
     let stays_away = |row: u32| {
         let id = model.products().id(ProductRow(row)).to_owned();
@@ -100,11 +100,11 @@ pub(super) fn by_content(model: &Model, sum: &[f32], rows: &[u32]) -> Vec<(u32, 
 }
 
 /// What a whole answer must be.
-pub(super) fn answer(model: &Model, query: &Query<'_>) -> Vec<Line> {
-    let rows = admitted(model, query);
+pub(super) fn answer(model: &Model, query: &Query<'_>) -> Vec<Ranked> {
+    let rows = eligible(model, query);
     let factors = factors(model, query).filter(|_| query.strategy != Strategy::Content);
     let interest = interest(model, query).filter(|_| query.strategy != Strategy::Collaborative);
-    let mut lines: Vec<Line> = match (factors, &interest) {
+    let mut lines: Vec<Ranked> = match (factors, &interest) {
         (Some(factors), None) => {
             let ranked = by_factors(model, factors, &rows).into_iter();
             ranked
@@ -153,7 +153,7 @@ fn hybrid(
     query: &Query<'_>,
     (factors, sum): (&[f32], &[f32]),
     rows: &[u32],
-) -> Vec<Line> {
+) -> Vec<Ranked> {
     let alpha = query.alpha.unwrap_or(0.7);
     let many = (3 * query.n).max(30);
     let mut by_factors = by_factors(model, factors, rows);

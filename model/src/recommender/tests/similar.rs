@@ -78,20 +78,20 @@ proptest! {
         };
         let answer = similar(model, &query);
         let products = model.products();
-        let admitted = |row: &u32| {
+        let eligible = |row: &u32| {
             let product = ProductRow(*row);
             products.id(product) != id
                 && !exclude.iter().any(|id| id == products.id(product))
                 && categories.iter().all(|c| Some(c.as_str()) == products.category(product))
         };
-        let admitted: Vec<u32> = (0..products.len() as u32).filter(admitted).collect();
-        prop_assert_eq!(answer.items.len(), n.min(admitted.len()));
-        prop_assert!(answer.items.iter().all(|item| admitted.contains(&item.product.0)));
+        let eligible: Vec<u32> = (0..products.len() as u32).filter(eligible).collect();
+        prop_assert_eq!(answer.items.len(), n.min(eligible.len()));
+        prop_assert!(answer.items.iter().all(|item| eligible.contains(&item.product.0)));
         let own = vector(model, basis, product);
         prop_assert_eq!(answer.fallbacks.contains(Fallback::NoProductVector), own.is_none());
         let mut expected: Vec<(f64, u32)> = Vec::new();
         if let Some(own) = &own {
-            let with = admitted.iter().filter_map(|row| Some((vector(model, basis, *row)?, *row)));
+            let with = eligible.iter().filter_map(|row| Some((vector(model, basis, *row)?, *row)));
             expected.extend(with.map(|(other, row)| (cosine(own, &other), row)));
             expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         }
