@@ -1,20 +1,19 @@
-//! What can go wrong, by what the caller can do about it.
+//! Errors, by what the caller can do about them.
 //!
-//! Everything a person can put right in a file or a flag leaves the process with exit code 2 and
-//! names file, row and column; everything else with 1. Texts are one line, or one line a problem;
-//! causes are sources, which the binary prints behind them.
+//! An error that a changed file or flag corrects exits with code 2 and names file, row and column;
+//! all others exit with 1. A text is one line, or one line per problem; the binary appends causes.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// One mistake in a mapping file.
+/// One problem in a mapping file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Line of the file, from 1.
     pub line: usize,
-    /// Dotted path of the key; empty where the file as a whole is meant.
+    /// Dotted path of the key; empty for a problem with the whole file.
     pub key: String,
-    /// What is wrong with it, as the end of a sentence that the key begins.
+    /// What is wrong, as the rest of a sentence that starts with the key.
     pub message: String,
 }
 
@@ -27,14 +26,14 @@ impl fmt::Display for Problem {
     }
 }
 
-/// One row that cannot be used.
+/// One bad row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// File the row stands in, as the mapping names it.
+    /// File of the row, as the mapping names it.
     pub file: String,
-    /// Line on which the row begins, from 1; the header is line 1.
+    /// Line where the row starts, from 1; the header is line 1.
     pub line: u64,
-    /// Why, with the column named where one is to blame.
+    /// What is wrong, with the column where one is concerned.
     pub reason: String,
 }
 
@@ -44,15 +43,15 @@ impl fmt::Display for BadRow {
     }
 }
 
-/// Everything that this crate's functions return as an error.
+/// Every error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The mapping file has mistakes; all of them are listed.
+    /// The mapping file has problems; all are listed.
     #[error("{}: {}{}", file.display(), counted(problems.len() as u64, "problem"), indented(problems))]
     Mapping {
         /// The mapping file.
         file: PathBuf,
-        /// Every mistake, in the order of the file.
+        /// Every problem, in the order of the file.
         problems: Vec<Problem>,
     },
     /// A data file lacks columns that the mapping names, or has them twice.
@@ -60,9 +59,9 @@ pub enum Error {
     Columns {
         /// The data file.
         file: String,
-        /// One sentence for each column that is missing or ambiguous.
+        /// One sentence per missing or ambiguous column.
         problems: Vec<String>,
-        /// The header as it stands.
+        /// The columns of the header.
         columns: Vec<String>,
     },
     /// More rows are bad than the mapping allows.
@@ -72,12 +71,12 @@ pub enum Error {
         bad: u64,
         /// The share that the mapping allows, 0 to 1.
         allowed_share: f64,
-        /// Whether all rows were looked at (with a share of 0 reading stops early).
+        /// Whether all rows were read (with a share of 0 reading stops early).
         complete: bool,
         /// The first few.
         first: Vec<BadRow>,
     },
-    /// A data file cannot be read as what it claims to be, from a certain place on.
+    /// A data file is malformed from a certain line on.
     #[error("{file}, after line {line}: {why}")]
     Broken {
         /// The data file.
@@ -92,18 +91,18 @@ pub enum Error {
     Embeddings {
         /// The matrix or the file of ids.
         file: String,
-        /// How many rows, or 1 where the file as a whole is to blame.
+        /// Number of bad rows, or 1 for a problem with the whole file.
         bad: u64,
         /// The first few, with row and id.
         first: Vec<String>,
     },
-    /// The data are readable but cannot be trained on or evaluated.
+    /// The data cannot be trained on or evaluated.
     #[error("{0}")]
     Unusable(String),
-    /// An argument has no sense, alone or together with another.
+    /// An argument is invalid, alone or together with another.
     #[error("{0}")]
     Argument(String),
-    /// A folder that should hold a packed model does not, or was altered.
+    /// A folder holds no packed model, or was altered.
     #[error("{}: not a usable packed model: {why}", folder.display())]
     Packed {
         /// The folder.
@@ -111,7 +110,7 @@ pub enum Error {
         /// What is missing or differs.
         why: String,
     },
-    /// A file that was named does not exist or may not be read.
+    /// A file does not exist or is not readable.
     #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
@@ -147,7 +146,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 where a file or a flag must change before another try can succeed, else 1.
+    /// 2 if a file or a flag must change before a retry can succeed, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Mapping { .. }

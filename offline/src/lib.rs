@@ -1,20 +1,20 @@
-//! Hotshelf's batch side: a shop's files in; trained, evaluated and published models out.
+//! Hotshelf's batch side: trains, evaluates and publishes models from a shop's files.
 //!
 //! ```text
-//! shop.toml ─▶ mapping ─▶ ingest ─▶ Shop ─▶ split ─▶ fit on the past ─▶ evaluate on the future
-//!                                     └────────────▶ fit on everything ─▶ pack ─▶ folder, registry
+//! shop.toml ─▶ mapping ─▶ ingest ─▶ Shop ─▶ split ─▶ fit before the cut ─▶ evaluate after it
+//!                                     └────────────▶ fit on all events ─▶ pack ─▶ folder, registry
 //! ```
 //!
-//! - [`Mapping`] is one shop's TOML file, checked: which file and column holds what. It opens no
+//! - [`Mapping`] is one shop's checked TOML file: which file and column holds what. It opens no
 //!   data.
-//! - [`read_shop`] streams the files it names into a [`Shop`] and accounts for every row.
+//! - [`read_shop`] streams those files into a [`Shop`]; an [`IngestReport`] accounts for every row.
 //! - [`train()`] fits, evaluates and packs; [`evaluate_parameters`] and [`evaluate_model`] stop
-//!   after the evaluation. The numbers are defined in [`EvaluationReport`].
+//!   after the evaluation. [`EvaluationReport`] defines the numbers.
 //! - [`PackedModel`] is what is published, in memory or in a folder.
-//! - [`cli`] is the binary's command line over all of it.
+//! - [`cli`] is the command line over all of it.
 //!
 //! The mathematics is `hotshelf-model`'s and the registry's format `hotshelf-registry`'s; this
-//! crate brings them a shop and knows nothing of serving.
+//! crate knows nothing of serving.
 
 pub mod cli;
 mod clock;
@@ -36,8 +36,8 @@ pub use error::{BadRow, Error, Problem};
 pub use evaluate::{
     Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
 };
-pub use ingest::{Dropped, EmbeddingsReport, FileReport, SourceReport, read_shop};
-pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
+pub use ingest::{Dropped, EmbeddingsReport, FileReport, IngestReport, SourceReport, read_shop};
+pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy};
 pub use packed::PackedModel;
 pub use progress::Progress;
 pub use publish::{Target, publish};

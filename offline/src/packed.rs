@@ -1,7 +1,7 @@
-//! A packed model in a folder: its parts as files, and `packed.json` that names them.
+//! A packed model in a folder: its parts as files, and `packed.json` as their index.
 //!
-//! The folder lets training and publishing happen at different times and on different machines.
-//! Each part's size and sha256 stand in `packed.json`; a folder that was altered is refused. It is
+//! The folder lets training and publishing run at different times and on different machines.
+//! `packed.json` holds each part's size and sha256; an altered folder is refused. The folder is
 //! written under another name and renamed at the end, so a folder that exists is complete.
 
 use std::fs;
@@ -9,56 +9,31 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use hotshelf_model::{ModelCard, Packed};
-use hotshelf_registry::{Input, Lineage, Sha256Digest};
+use hotshelf_registry::{Lineage, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::ingest::SourceReport;
-use crate::shop::Shop;
-use crate::train::TrainOptions;
 
 const PACKED_JSON: &str = "packed.json";
-/// Of the folder, not of the registry's artifact format.
+/// Version of the folder's format, not of the registry's.
 const FOLDER_FORMAT: u32 = 1;
 
-/// Everything that is published of a model.
+/// A model as it is published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedModel {
-    /// What the shop is called.
+    /// Name of the shop.
     pub shop: String,
-    /// The model's own description.
+    /// The model card.
     pub card: ModelCard,
-    /// What it was made from.
+    /// What it was trained on.
     pub lineage: Lineage,
-    /// Named bytes.
+    /// Parts by name.
     pub parts: Vec<(String, Bytes)>,
-}
-
-/// The files that were read, the code, the seed.
-pub(crate) fn lineage(shop: &Shop, options: &TrainOptions) -> Lineage {
-    let reports = [Some(&shop.events_report), shop.catalogue_report.as_ref()];
-    let files = reports
-        .into_iter()
-        .flatten()
-        .flat_map(|report: &SourceReport| &report.files);
-    let embeddings = shop.embeddings_report.iter();
-    let embeddings = embeddings.flat_map(|report| [&report.matrix, &report.ids]);
-    let inputs = files.chain(embeddings).map(|file| Input {
-        name: file.name.clone(),
-        version: None,
-        sha256: Some(file.sha256),
-        rows: file.rows,
-    });
-    Lineage {
-        inputs: inputs.collect(),
-        code_commit: options.code_commit.clone(),
-        seed: options.params.als.seed,
-    }
 }
 
 /// `packed.json`.
 #[derive(Serialize, Deserialize)]
-struct Index {
+struct FolderIndex {
     format: u32,
     shop: String,
     parts: Vec<PartFile>,
@@ -91,10 +66,10 @@ impl PackedModel {
         self.parts.iter().map(|(_, bytes)| bytes.len() as u64).sum()
     }
 
-    /// Errs where [`PackedModel::write`] would, before anything was computed for it.
+    /// Errs where [`PackedModel::write`] would, before anything is computed.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the folder holds something already.
+    /// [`Error::Argument`] if the folder is not empty.
     pub fn check_writable(folder: &Path) -> Result<(), Error> {
         let occupied = match fs::read_dir(folder) {
             Ok(mut entries) => entries.next().is_some(),
@@ -112,7 +87,7 @@ impl PackedModel {
     /// Writes the folder, which must not exist or be empty.
     ///
     /// # Errors
-    /// [`Error::Argument`] if something stands there, [`Error::Write`] if writing fails.
+    /// [`Error::Argument`] if it is not empty, [`Error::Write`] if writing fails.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         Self::check_writable(folder)?;
         let mut partial = folder.as_os_str().to_owned();
@@ -131,7 +106,7 @@ impl PackedModel {
 
     fn write_into(&self, folder: &Path) -> std::io::Result<()> {
         if folder.exists() {
-            // What a run that was killed left behind.
+            // Left by a run that was killed.
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
@@ -145,7 +120,7 @@ impl PackedModel {
                 sha256,
             });
         }
-        let index = Index {
+        let index = FolderIndex {
             format: FOLDER_FORMAT,
             shop: self.shop.clone(),
             parts,
@@ -160,7 +135,7 @@ impl PackedModel {
     /// Reads a folder that [`PackedModel::write`] wrote.
     ///
     /// # Errors
-    /// [`Error::Packed`] if it is none, lacks a part, or was altered.
+    /// [`Error::Packed`] if it is no such folder, lacks a part, or was altered.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let refuse = |why: String| Error::Packed {
             folder: folder.to_owned(),
@@ -168,7 +143,7 @@ impl PackedModel {
         };
         let text = fs::read(folder.join(PACKED_JSON))
             .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
-        let index: Index = serde_json::from_slice(&text)
+        let index: FolderIndex = serde_json::from_slice(&text)
             .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
         if index.format != FOLDER_FORMAT {
             let found = index.format;

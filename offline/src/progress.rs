@@ -1,13 +1,11 @@
-//! Progress bars on a terminal, silence in a pipe.
-//!
-//! Bars go to standard error and only where that is a terminal, so that a pipe, a log or `--json`
-//! never sees one.
+//! Progress bars on standard error, only if that is a terminal: a pipe, a log or `--json` never sees
+//! one.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Makes bars, visible or not.
+/// Creates progress bars, visible or not.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     visible: bool,
@@ -19,12 +17,12 @@ impl Progress {
         Self { visible: true }
     }
 
-    /// No bars at all: for tests and for callers that show their own.
+    /// No bars: for tests and for callers that show their own.
     pub fn silent() -> Self {
         Self { visible: false }
     }
 
-    /// A bar over bytes.
+    /// A bar that counts bytes.
     pub(crate) fn bytes(self, what: &str, len: u64) -> ProgressBar {
         self.bar(
             what,
@@ -33,7 +31,7 @@ impl Progress {
         )
     }
 
-    /// A bar over countable steps.
+    /// A bar that counts steps.
     pub(crate) fn steps(self, what: &str, len: u64) -> ProgressBar {
         self.bar(what, len, "{msg:32} {wide_bar} {pos}/{len} {eta:>4}")
     }

@@ -1,11 +1,11 @@
-//! A packed model goes into a registry.
+//! Publishes a packed model to a registry.
 
 use hotshelf_registry::{Manifest, ModelName, NewPart, NewVersion, PartName, Registry};
 
 use crate::error::Error;
 use crate::packed::PackedModel;
 
-/// Where and as what a model is published.
+/// Registry, name and author for publishing.
 pub struct Target<'a> {
     /// The registry's URL, for messages.
     pub url: &'a str,
@@ -17,11 +17,11 @@ pub struct Target<'a> {
     pub author: &'a str,
 }
 
-/// Publishes a version and returns its manifest. Blocks until the registry has it, on a runtime of
-/// its own: it must not be called on another.
+/// Publishes a version and returns its manifest. Blocks on a runtime of its own, so it must not be
+/// called inside another.
 ///
 /// # Errors
-/// [`Error::Registry`] with whatever the registry says.
+/// [`Error::Registry`].
 pub fn publish(packed: PackedModel, target: &Target<'_>) -> Result<Manifest, Error> {
     let failed = |source| Error::Registry {
         url: target.url.to_owned(),

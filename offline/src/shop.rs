@@ -1,40 +1,32 @@
-//! A shop in memory: its events in the order they were read, its catalogue, and what was counted
-//! on the way.
+//! A shop in memory: its events in the order of reading, and its catalogue.
 //!
-//! This is what `ingest` makes and everything else reads. Ids are numbered as they first occur;
-//! the model's sorted numbering is made when [`Shop::interactions`] hands events over. An event
-//! takes 24 bytes.
+//! `ingest` makes it, everything else reads it. Ids are numbered by first occurrence;
+//! [`Shop::interactions`] sorts them for the model. An event takes 24 bytes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use hotshelf_model::{Interactions, InteractionsBuilder, ProductInfo};
 
-use crate::ingest::{EmbeddingsReport, SourceReport};
-
-/// Everything that was read.
+/// A shop's events and catalogue.
 #[derive(Debug)]
 pub struct Shop {
-    /// What the shop is called.
+    /// Name of the shop.
     pub name: String,
-    pub(crate) users: Names,
-    pub(crate) products: Names,
+    pub(crate) users: Interner,
+    pub(crate) products: Interner,
     /// Interaction types that occur, by number.
-    pub(crate) kinds: Names,
+    pub(crate) kinds: Interner,
     pub(crate) events: Vec<ShopEvent>,
     /// Products sorted by id: those that events name and those that only the catalogue has.
     pub(crate) catalogue: Vec<ProductInfo>,
+    /// Whether products come from catalogue files, too.
+    pub(crate) has_catalogue_files: bool,
     /// Distinct sessions, if the mapping names a column for them.
     pub sessions: Option<u64>,
-    /// Account of the events' files.
-    pub events_report: SourceReport,
-    /// Account of the catalogue's files, if it has any.
-    pub catalogue_report: Option<SourceReport>,
-    /// Account of the shop's own embeddings, if it brings any.
-    pub embeddings_report: Option<EmbeddingsReport>,
 }
 
-/// One event; numbers are places in the shop's own name lists.
+/// One event; user, product and kind are numbers in the shop's id tables.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ShopEvent {
     pub(crate) user: u32,
@@ -44,16 +36,16 @@ pub(crate) struct ShopEvent {
     pub(crate) kind: u32,
 }
 
-/// Texts numbered as they first occur.
+/// Distinct texts, numbered by first occurrence.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct Interner {
     texts: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
 }
 
-impl Names {
-    /// The number of a text, a new one if it never occurred.
-    pub(crate) fn number(&mut self, text: &str) -> u32 {
+impl Interner {
+    /// The number of a text; a new one for a new text.
+    pub(crate) fn intern(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
         }
@@ -107,13 +99,13 @@ impl Shop {
         Some((times().min()?, times().max()?))
     }
 
-    /// What a model is fitted on: events before `cut_s` (all of them if None), and products.
+    /// Input of a fit: events before `cut_s` (all of them if None), and products.
     ///
-    /// A catalogue that stands in files of its own is known whole at any time. Products known
-    /// from events alone exist from their first event on, so a cut leaves later ones out.
+    /// A catalogue in files is known in full at any time. Products known from events alone exist
+    /// from their first event on, so a cut omits later ones.
     pub(crate) fn interactions(&self, cut_s: Option<i64>) -> Interactions {
         let mut builder = InteractionsBuilder::new();
-        if self.catalogue_report.is_some() {
+        if self.has_catalogue_files {
             for product in &self.catalogue {
                 builder.add_product(&product.id);
             }

@@ -1,4 +1,4 @@
-//! Past and future of a shop: where the cut lies, and what each user did after it.
+//! Splits a shop's events by time: training events before the cut, held-out events from it on.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use crate::time_format::{date, midnight, rfc3339};
 /// A cut and the events after it.
 #[derive(Debug)]
 pub(crate) struct Split {
-    /// First moment of the future.
+    /// Time of the cut.
     pub(crate) cut_s: i64,
     pub(crate) past_events: usize,
     pub(crate) future_events: usize,
-    /// Products with a relevant event in the future, by user, both as the shop numbers them;
-    /// products ascend and occur once.
+    /// Products with a relevant held-out event, by user, in the shop's numbering; products ascend
+    /// and are distinct.
     pub(crate) future: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Split {
-    /// Divides a shop's events.
+    /// Splits a shop's events.
     ///
     /// # Errors
-    /// A cut that leaves one side empty.
+    /// If one side is empty.
     pub(crate) fn new(shop: &Shop, plan: &EvaluationPlan) -> Result<Self, Error> {
         let cut_s = match plan.cut {
             Cut::At(at_s) => at_s,

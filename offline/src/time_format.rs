@@ -1,14 +1,16 @@
-//! Moments in time: how shops write them, and how we print them. Seconds since 1970, UTC.
+//! Parses and prints times, as Unix seconds in UTC; jiff does the work.
 //!
-//! A time without an offset is taken as UTC: for splits and for the order of events only the
-//! sequence matters, and no shop changes its offset by more than an hour within its own files.
+//! A time without an offset is UTC: splits and the order of events need only the sequence, and a shop
+//! changes its offset by at most an hour within its own files.
+//!
+//! By hand stays only what jiff has no parser for: Unix seconds and milliseconds with a fraction.
 
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// How a column writes its times.
+/// Format of a column with times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
     Rfc3339,
@@ -19,8 +21,8 @@ pub(crate) enum TimeFormat {
 }
 
 impl TimeFormat {
-    /// The words `rfc3339`, `unix_s`, `unix_ms`, or a pattern with `%`; Err ends a sentence that
-    /// the key begins.
+    /// `rfc3339`, `unix_s`, `unix_ms`, or a pattern with `%`; Err continues a sentence that starts
+    /// with the key.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "rfc3339" => Ok(Self::Rfc3339),
@@ -30,7 +32,7 @@ impl TimeFormat {
         }
     }
 
-    /// A pattern is proved by writing a moment with it and reading that back.
+    /// Checks a pattern by printing a time with it and parsing it again.
     fn checked_pattern(pattern: &str) -> Result<Self, String> {
         let refused = |why: &str| {
             Err(format!(
@@ -53,7 +55,7 @@ impl TimeFormat {
         }
     }
 
-    /// Seconds since 1970; Err ends a sentence that the column's name begins.
+    /// Unix seconds; Err continues a sentence that starts with the column's name.
     pub(crate) fn read(&self, text: &str) -> Result<i64, String> {
         if text.is_empty() {
             return Err("is empty, where a time is needed".to_owned());
@@ -103,8 +105,8 @@ fn utc(civil: DateTime) -> Result<i64, jiff::Error> {
     Ok(TimeZone::UTC.to_timestamp(civil)?.as_second())
 }
 
-/// A moment as a person gives it: a date (its midnight), a date and time, or RFC 3339; without an
-/// offset in UTC. Err with one sentence.
+/// Parses a time on the command line: a date (its midnight), a date and time, or RFC 3339; UTC
+/// without an offset. Err is one sentence.
 pub fn parse_instant(text: &str) -> Result<i64, String> {
     let with_offset = || text.parse::<Timestamp>().ok().map(Timestamp::as_second);
     let civil = || {
@@ -121,17 +123,17 @@ pub fn parse_instant(text: &str) -> Result<i64, String> {
     read.ok_or_else(|| format!("{text:?} is not a date such as 2011-10-01 or an RFC 3339 time"))
 }
 
-/// RFC 3339 in UTC, to the second.
+/// Prints RFC 3339 in UTC, to the second.
 pub fn rfc3339(at_s: i64) -> String {
     Timestamp::from_second(at_s).map_or_else(|_| format!("{at_s} s"), |at| at.to_string())
 }
 
-/// The date alone, for people.
+/// Prints the date alone.
 pub(crate) fn date(at_s: i64) -> String {
     rfc3339(at_s).chars().take(10).collect()
 }
 
-/// The midnight (UTC) at or before a moment.
+/// The midnight (UTC) at or before a time.
 pub(crate) fn midnight(at_s: i64) -> i64 {
     at_s - at_s.rem_euclid(86_400)
 }
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_reads_the_same_moment() {
+    fn every_format_parses_the_same_time() {
         let moment = 1_291_191_960; // 2010-12-01 08:26:00 UTC
         let cases = [
             ("rfc3339", "2010-12-01T09:26:00+01:00"),
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused() {
+    fn text_that_is_not_a_time_is_refused() {
         assert!(TimeFormat::UnixSeconds.read("1291191960000999").is_err());
         assert!(TimeFormat::Rfc3339.read("2010-12-01 08:26").is_err());
         assert!(

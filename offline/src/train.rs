@@ -1,32 +1,34 @@
-//! From a shop to a model worth publishing.
+//! Trains a shop's model: split, fit, evaluate, pack.
 //!
 //! ```text
-//! shop ─▶ split by time ─▶ fit on the past ─▶ evaluate on the future ─┐
-//!   └──────────────────────────────────────▶ fit on everything ───────┴─▶ pack with evaluation
-//!                                            (or keep the first: refit = false)
+//! shop ─▶ split by time ─▶ fit before the cut ─▶ evaluate on held-out events ─┐
+//!   └────────────────────────────────────────▶ fit on all events ─────────────┴─▶ pack
+//!                                              (or pack the first: refit = false)
 //! ```
 //!
-//! The numbers in the card are always those of the fit on the past; whether the packed model is
-//! that fit or a later one is said beside them.
+//! The card always holds the evaluation of the fit before the cut, and says whether the packed model
+//! is that fit or was fitted again.
 
 use std::num::NonZeroUsize;
 
 use hotshelf_model::{CardExtra, Clock, FitParams, FitStep, Model, ProductInfo, Workers, fit};
+use hotshelf_registry::{Input, Lineage};
 
 use crate::clock::monotonic;
 use crate::error::Error;
 use crate::evaluate::{EvaluationReport, evaluate};
+use crate::ingest::IngestReport;
 use crate::mapping::EvaluationPlan;
-use crate::packed::{PackedModel, lineage};
+use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::split::Split;
 
-/// Known users whose whole answers travel with the model; replicas repeat them (chosen: enough to
-/// meet every segment many times, a few hundred kilobytes of manifest at most).
+/// Known users in the golden queries of a model (chosen: enough for many users of every segment, and
+/// at most a few hundred kilobytes of manifest).
 const GOLDEN_QUERIES: usize = 32;
 
-/// What training is told beside the shop.
+/// Options of training.
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
     /// How the parameters are evaluated.
@@ -41,24 +43,29 @@ pub struct TrainOptions {
     pub code_commit: Option<String>,
 }
 
-/// What training gives.
+/// The result of training.
 #[derive(Debug)]
 pub struct Trained {
     /// The model that was packed.
     pub model: Model,
-    /// How its parameters did.
+    /// The evaluation of its parameters.
     pub evaluation: EvaluationReport,
     /// Its parts, card and lineage.
     pub packed: PackedModel,
 }
 
-/// Evaluates the parameters on a shop and packs a model fitted with them.
+/// Evaluates the parameters on a shop and packs a model fitted with them. `read` gives the lineage.
 ///
 /// # Errors
 /// A split with an empty side, parameters or data that cannot be fitted.
-pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<Trained, Error> {
+pub fn train(
+    shop: &Shop,
+    read: &IngestReport,
+    options: &TrainOptions,
+    progress: Progress,
+) -> Result<Trained, Error> {
     let split = Split::new(shop, &options.plan)?;
-    // Only the indexes of the model that is packed are timed: timing costs, and shows in its card.
+    // Timing costs and shows only in the card, so only the packed model's indexes are timed.
     let timed = |packed: bool| Fit {
         options,
         clock: packed.then_some(monotonic as Clock),
@@ -74,7 +81,7 @@ pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<
         evaluation: Some(evaluation.card(&options.plan, options.refit)),
         golden_queries: GOLDEN_QUERIES,
     };
-    let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage(shop, options));
+    let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage(read, options));
     Ok(Trained {
         model,
         evaluation,
@@ -82,7 +89,7 @@ pub fn train(shop: &Shop, options: &TrainOptions, progress: Progress) -> Result<
     })
 }
 
-/// Fits on the past and evaluates, without packing anything.
+/// Fits before the cut and evaluates, without packing.
 ///
 /// # Errors
 /// As [`train`].
@@ -101,7 +108,7 @@ pub fn evaluate_parameters(
     Ok((past, evaluation))
 }
 
-/// Evaluates a model that exists already; it must not know events from the cut on.
+/// Evaluates an existing model, which must not know events from the cut on.
 ///
 /// # Errors
 /// A split with an empty side.
@@ -113,6 +120,21 @@ pub fn evaluate_model(
 ) -> Result<EvaluationReport, Error> {
     let split = Split::new(shop, plan)?;
     Ok(evaluate_with_bar(model, shop, &split, plan, progress))
+}
+
+/// The files that were read, the code, the seed.
+fn lineage(read: &IngestReport, options: &TrainOptions) -> Lineage {
+    let inputs = read.files().map(|file| Input {
+        name: file.name.clone(),
+        version: None,
+        sha256: Some(file.sha256),
+        rows: file.rows,
+    });
+    Lineage {
+        inputs: inputs.collect(),
+        code_commit: options.code_commit.clone(),
+        seed: options.params.als.seed,
+    }
 }
 
 fn evaluate_with_bar(
@@ -128,10 +150,10 @@ fn evaluate_with_bar(
     report
 }
 
-/// One fit, timed or not.
+/// A fit, timed or not.
 struct Fit<'a> {
     options: &'a TrainOptions,
-    /// By which the speed of indexes is measured.
+    /// Clock that measures the speed of indexes.
     clock: Option<Clock>,
 }
 
@@ -142,9 +164,9 @@ impl Fit<'_> {
         let exists = |product: &&ProductInfo| data.products().binary_search(&product.id).is_ok();
         let catalogue: Vec<ProductInfo> = shop.catalogue.iter().filter(exists).cloned().collect();
         let what = if cut_s.is_some() {
-            "fitting on the past"
+            "fitting before the cut"
         } else {
-            "fitting on everything"
+            "fitting on all events"
         };
         let params = &self.options.params;
         let workers = Workers {

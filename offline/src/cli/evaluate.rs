@@ -1,4 +1,4 @@
-//! `evaluate`: how parameters, or a model that exists, do on a shop's held-out events.
+//! `evaluate`: evaluates parameters, or a packed model, on a shop's held-out events.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hotshelf_model::Model;
 
-use super::report::{Report, ShopSummary};
+use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
 use crate::mapping::Cut;
@@ -18,10 +18,9 @@ use crate::train::{evaluate_model, evaluate_parameters};
 
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
-    /// Evaluate this model (of train --no-refit) instead of fitting; --cut defaults to its cut-off
-    #[arg(long, value_name = "DIR")]
+    /// Evaluate a model of `train --no-refit` instead of fitting
+    #[arg(long, value_name = "DIR", help_heading = "Evaluation")]
     packed: Option<PathBuf>,
-    // Last: what follows its heading of parameters would be printed under that.
     #[command(flatten)]
     shop: ShopArgs,
 }
@@ -38,7 +37,7 @@ impl EvaluateArgs {
             options.params = packed.card.parameters.clone();
         }
 
-        let shop = self.shop.read(&mapping, progress)?;
+        let (shop, read) = self.shop.read(&mapping, progress)?;
         let (model, evaluation) = match packed {
             None => evaluate_parameters(&shop, &options, progress)?,
             Some(packed) => {
@@ -53,8 +52,8 @@ impl EvaluateArgs {
             each: self.shop.samples,
             before_s: Some(evaluation.cut_s),
         };
-        let report = Report {
-            shop: ShopSummary::of(&shop),
+        let report = RunReport {
+            shop: ShopSummary::of(&shop, read),
             parameters: options.params,
             samples: samples(&model, &shop, shown),
             product_samples: product_samples(&model, shown),
@@ -65,7 +64,7 @@ impl EvaluateArgs {
             size_bytes: None,
             published: None,
         };
-        self.shop.hand_over(&report)
+        self.shop.finish(&report)
     }
 
     fn unpacked(&self, packed: PackedModel) -> Result<Model, Error> {
@@ -78,27 +77,27 @@ impl EvaluateArgs {
     }
 }
 
-/// From when on a packed model may be judged: never by events that it was fitted on.
-fn cut_of(packed: &PackedModel, wanted_s: Option<i64>) -> Result<i64, Error> {
+/// The earliest cut for a packed model: never before an event that it was fitted on.
+fn cut_of(packed: &PackedModel, asked_s: Option<i64>) -> Result<i64, Error> {
     let refuse = |why: String| Err(Error::Argument(why));
-    let again = "train it with --no-refit to evaluate it itself";
+    let again = "train it with --no-refit to evaluate it";
     let Some(known) = &packed.card.evaluation else {
         return refuse(format!(
-            "the packed model does not say what it was fitted on; {again}"
+            "the packed model does not say which events it was fitted on; {again}"
         ));
     };
     if known.refit {
         return refuse(format!(
-            "the packed model was fitted on all events, so any of them would flatter it; {again}"
+            "the packed model was fitted on all events, so none is held out; {again}"
         ));
     }
     let fitted_until_s = parse_instant(&known.cut_off).map_err(Error::Argument)?;
-    match wanted_s {
-        Some(wanted_s) if wanted_s < fitted_until_s => refuse(format!(
+    match asked_s {
+        Some(asked_s) if asked_s < fitted_until_s => refuse(format!(
             "--cut {} lies before {}, up to which the packed model was fitted",
-            rfc3339(wanted_s),
+            rfc3339(asked_s),
             known.cut_off
         )),
-        wanted_s => Ok(wanted_s.unwrap_or(fitted_until_s)),
+        asked_s => Ok(asked_s.unwrap_or(fitted_until_s)),
     }
 }

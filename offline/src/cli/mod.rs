@@ -1,7 +1,7 @@
 //! The command line of `hotshelf-offline`.
 //!
-//! A command reads its arguments, does its work and returns its whole report as one text; nothing
-//! else is written to standard output, so `--json` is one JSON value. Bars go to standard error.
+//! A command returns its report as one text and writes nothing else to standard output, so `--json`
+//! prints one JSON value. Progress bars go to standard error.
 
 mod evaluate;
 mod publish;
@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::Error;
 
-/// Turns a shop's files into trained, evaluated and published models.
+/// Trains, evaluates and publishes models from a shop's files.
 #[derive(Debug, Parser)]
 #[command(name = "hotshelf-offline", version, about)]
 pub struct Cli {
@@ -24,19 +24,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Fit on the past, evaluate on the rest, fit on everything, and keep or publish the model
+    /// Evaluate, train and publish a model
     Train(train::TrainArgs),
-    /// Evaluate parameters, or a packed model, on a shop's held-out events
+    /// Evaluate parameters, or a packed model, on held-out events
     Evaluate(evaluate::EvaluateArgs),
     /// Publish a packed model to a registry
     Publish(publish::PublishArgs),
 }
 
 impl Cli {
-    /// Runs the command and returns what it has to say on standard output.
+    /// Runs the command and returns the text for standard output.
     ///
     /// # Errors
-    /// Whatever the command meets; [`Error::exit_code`] says how the process should end.
+    /// Any error of the command; [`Error::exit_code`] is the exit code of the process.
     pub fn run(&self) -> Result<String, Error> {
         match &self.command {
             Command::Train(args) => args.run(),

@@ -1,6 +1,6 @@
 //! `publish`, and the publishing half of `train`.
 //!
-//! Publishing never moves traffic: a version lies in the registry until a rollout names it.
+//! Publishing moves no traffic: a version receives none until a rollout names it.
 
 use std::path::PathBuf;
 
@@ -17,28 +17,33 @@ use crate::text_table::grouped;
 
 #[derive(Debug, Args)]
 pub(super) struct PublishArgs {
-    /// Folder that `train --out` wrote
+    /// Folder of a packed model (`train --out`)
     #[arg(value_name = "DIR")]
     packed: PathBuf,
-    /// Registry to publish into, such as file:///srv/registry or s3://bucket/prefix
-    #[arg(long, value_name = "URL")]
+    /// Publish to this registry (file:///… or s3://…)
+    #[arg(long, value_name = "URL", help_heading = "Output")]
     registry: String,
     #[command(flatten)]
     place: RegistryArgs,
-    /// Name of the model in the registry
-    #[arg(long, value_name = "NAME")]
+    /// Name the model in the registry
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
     model: String,
     #[command(flatten)]
     author: AuthorArgs,
-    /// Print one JSON object instead of text
-    #[arg(long)]
+    /// Print the result as one JSON object
+    #[arg(long, help_heading = "Report")]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct AuthorArgs {
-    /// Who publishes, for the manifest
-    #[arg(long, value_name = "WHO", default_value = "hotshelf-offline")]
+    /// Record who publishes in the manifest
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "hotshelf-offline",
+        help_heading = "Output"
+    )]
     author: String,
 }
 
@@ -54,7 +59,7 @@ impl PublishArgs {
     }
 }
 
-/// A registry and a name that were found well-formed before anything was computed for them.
+/// An open registry and a valid model name, checked before anything is computed.
 pub(super) struct Publisher<'a> {
     url: &'a str,
     registry: Registry,

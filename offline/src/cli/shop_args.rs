@@ -1,4 +1,4 @@
-//! What `train` and `evaluate` are told in the same way: the shop, the split, the parameters.
+//! Arguments that `train` and `evaluate` share: shop, evaluation, report, parameters.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,49 +6,55 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::json;
-use super::report::{Report, html};
+use super::report::{RunReport, html};
 use crate::error::Error;
-use crate::ingest::read_shop;
-use crate::mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, Seen};
+use crate::ingest::{IngestReport, read_shop};
+use crate::mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy};
 use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::time_format::parse_instant;
 use crate::train::TrainOptions;
 
-/// A build that knows its commit says so; `--code-commit` wins.
+/// Commit of the code, if the build knew it; `--code-commit` overrides it.
 const BUILT_FROM: Option<&str> = option_env!("HOTSHELF_CODE_COMMIT");
 
 #[derive(Debug, Args)]
 pub(super) struct ShopArgs {
-    /// The shop's mapping file
+    /// Mapping file of the shop
     #[arg(value_name = "SHOP.TOML")]
     shop: PathBuf,
-    /// Leave out events from this date or RFC 3339 time on
-    #[arg(long, value_name = "DATE", value_parser = parse_instant)]
+    /// Drop events from this time on
+    #[arg(long, value_name = "DATE", value_parser = parse_instant, help_heading = "Data")]
     until: Option<i64>,
-    /// Evaluate on the events from this date or time on [default: the last fifth of the events]
-    #[arg(long, value_name = "DATE", value_parser = parse_instant)]
+    /// Hold out events from this time on [default: the last fifth]
+    #[arg(long, value_name = "DATE", value_parser = parse_instant, help_heading = "Evaluation")]
     pub(super) cut: Option<i64>,
-    /// Length of the evaluated lists [default: 10]
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=100))]
+    /// Evaluate lists of this length [default: 10]
+    #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(help_heading = "Evaluation")]
     k: Option<u64>,
-    /// Products that a user had before the cut [default: excluded]
-    #[arg(long, value_enum)]
-    seen: Option<Seen>,
-    /// Threads of the fit; any number gives the same model [default: all cores]
-    #[arg(long, value_name = "N")]
+    /// Rank and count products already seen, or not [default: excluded]
+    #[arg(long, value_enum, value_name = "POLICY", help_heading = "Evaluation")]
+    seen: Option<SeenPolicy>,
+    /// Fit on this many threads [default: all cores]
+    #[arg(long, value_name = "COUNT", help_heading = "Training")]
     threads: Option<NonZeroUsize>,
-    /// Commit of the code that trains, for the model's lineage
-    #[arg(long, value_name = "SHA")]
+    /// Record the commit of the training code
+    #[arg(long, value_name = "SHA", help_heading = "Training")]
     code_commit: Option<String>,
-    /// Users of each segment, and products of each popularity band, that are shown
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Show this many users per segment and products per band
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 1,
+        help_heading = "Report"
+    )]
     pub(super) samples: usize,
-    /// Print one JSON object instead of text
-    #[arg(long)]
+    /// Print the report as one JSON object
+    #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
-    /// Write the report into this file as one self-contained HTML page, too
-    #[arg(long, value_name = "FILE")]
+    /// Write the report as one HTML page, too
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
     html: Option<PathBuf>,
     #[command(flatten)]
     model: ModelSettings,
@@ -59,17 +65,21 @@ impl ShopArgs {
         Mapping::load(&self.shop)
     }
 
-    pub(super) fn read(&self, mapping: &Mapping, progress: Progress) -> Result<Shop, Error> {
+    pub(super) fn read(
+        &self,
+        mapping: &Mapping,
+        progress: Progress,
+    ) -> Result<(Shop, IngestReport), Error> {
         read_shop(mapping, self.until, progress)
     }
 
-    /// Finds what would keep a report from being written before anything is computed for it.
+    /// Errs early where the report could not be written.
     pub(super) fn check_outputs(&self) -> Result<(), Error> {
         self.html.as_deref().map_or(Ok(()), html::check_writable)
     }
 
-    /// The report for standard output, once its page is written.
-    pub(super) fn hand_over(&self, report: &Report) -> Result<String, Error> {
+    /// Writes the HTML page, if any, and returns the report for standard output.
+    pub(super) fn finish(&self, report: &RunReport) -> Result<String, Error> {
         if let Some(file) = &self.html {
             html::write(report, file)?;
         }

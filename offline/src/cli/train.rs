@@ -1,4 +1,4 @@
-//! `train`: a shop's files in, an evaluated and packed model out.
+//! `train`: trains, evaluates and packs a model from a shop's files.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::publish::{AuthorArgs, Publisher};
 use super::registry_args::RegistryArgs;
-use super::report::{Report, ShopSummary};
+use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
 use crate::packed::PackedModel;
@@ -16,23 +16,37 @@ use crate::train::train;
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// Write the packed model into this new folder
-    #[arg(long, value_name = "DIR", required_unless_present = "publish")]
+    /// Write the packed model into a new folder
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "publish",
+        help_heading = "Output"
+    )]
     out: Option<PathBuf>,
-    /// Publish the model into this registry, such as file:///srv/registry or s3://bucket/prefix
-    #[arg(long, value_name = "URL", requires = "model_name")]
+    /// Publish the model to a registry (file:///… or s3://…)
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "model_name",
+        help_heading = "Output"
+    )]
     publish: Option<String>,
-    /// Name of the model in the registry
-    #[arg(long = "model", value_name = "NAME", requires = "publish")]
+    /// Name the model in the registry
+    #[arg(
+        long = "model",
+        value_name = "NAME",
+        requires = "publish",
+        help_heading = "Output"
+    )]
     model_name: Option<String>,
     #[command(flatten)]
     place: RegistryArgs,
     #[command(flatten)]
     author: AuthorArgs,
-    /// Keep the model that was evaluated instead of fitting again on all events
-    #[arg(long)]
+    /// Pack the evaluated model instead of fitting on all events
+    #[arg(long, help_heading = "Training")]
     no_refit: bool,
-    // Last: what follows its heading of parameters would be printed under that.
     #[command(flatten)]
     shop: ShopArgs,
 }
@@ -49,8 +63,8 @@ impl TrainArgs {
             PackedModel::check_writable(folder)?;
         }
 
-        let shop = self.shop.read(&mapping, progress)?;
-        let trained = train(&shop, &options, progress)?;
+        let (shop, read) = self.shop.read(&mapping, progress)?;
+        let trained = train(&shop, &read, &options, progress)?;
         if let Some(folder) = &self.out {
             trained.packed.write(folder)?;
         }
@@ -64,8 +78,8 @@ impl TrainArgs {
             each: self.shop.samples,
             before_s: (!options.refit).then_some(trained.evaluation.cut_s),
         };
-        let report = Report {
-            shop: ShopSummary::of(&shop),
+        let report = RunReport {
+            shop: ShopSummary::of(&shop, read),
             parameters: options.params,
             samples: samples(&trained.model, &shop, shown),
             product_samples: product_samples(&trained.model, shown),
@@ -76,10 +90,10 @@ impl TrainArgs {
             size_bytes: Some(size_bytes),
             published,
         };
-        self.shop.hand_over(&report)
+        self.shop.finish(&report)
     }
 
-    /// Opened before anything is read, so that a mistyped name costs no training.
+    /// Opens the registry before anything is read, so that a mistyped name costs no training.
     fn publisher(&self) -> Result<Option<Publisher<'_>>, Error> {
         match (&self.publish, &self.model_name) {
             (Some(url), Some(model)) => {

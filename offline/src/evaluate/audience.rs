@@ -1,25 +1,25 @@
-//! Who is measured, and what would have been right for them.
+//! The users to evaluate on, and their relevant products.
 
 use hotshelf_model::{Model, UserRow};
 
-use crate::mapping::Seen;
+use crate::mapping::SeenPolicy;
 use crate::shop::Shop;
 
-/// Finds users in the model and says what is relevant to them; counts those it cannot use.
+/// Finds users in the model with their relevant products; counts those that cannot be evaluated.
 pub(super) struct Audience<'m> {
     model: &'m Model,
     shop: &'m Shop,
-    seen: Seen,
-    /// Users of the future that the model does not know.
+    seen: SeenPolicy,
+    /// Users with held-out events that the model does not know.
     pub(super) without_past: usize,
-    /// Users whose future holds nothing relevant.
+    /// Users without a relevant held-out event.
     pub(super) without_relevant: usize,
     relevant: usize,
     unknown: usize,
 }
 
 impl<'m> Audience<'m> {
-    pub(super) fn new(model: &'m Model, shop: &'m Shop, seen: Seen) -> Self {
+    pub(super) fn new(model: &'m Model, shop: &'m Shop, seen: SeenPolicy) -> Self {
         Self {
             model,
             shop,
@@ -31,8 +31,8 @@ impl<'m> Audience<'m> {
         }
     }
 
-    /// The user's row and the ascending rows of what is relevant. Products that the model does
-    /// not know get rows beyond its catalogue, which no list contains.
+    /// The user's row and the ascending rows of their relevant products. Unknown products get rows
+    /// beyond the catalogue, which no list contains.
     pub(super) fn relevant(&mut self, user: u32, products: &[u32]) -> Option<(UserRow, Vec<u32>)> {
         let Some(row) = self.model.users().find(self.shop.users.text(user)) else {
             self.without_past += 1;
@@ -53,7 +53,7 @@ impl<'m> Audience<'m> {
                 }
                 Some(product) => {
                     let had = self.model.history().has_seen(row, product);
-                    if !(had && self.seen == Seen::Excluded) {
+                    if !(had && self.seen == SeenPolicy::Excluded) {
                         relevant.push(product.0);
                     }
                 }

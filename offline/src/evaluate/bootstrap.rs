@@ -1,8 +1,8 @@
 //! Differences between rankers over the same users, with paired bootstrap intervals.
 //!
-//! The scores of one user under two rankers belong together, so users are drawn with replacement
-//! and their *differences* averaged; what makes a user easy or hard for both falls out. All
-//! rankers and metrics of a group share its resamples. The interval is the percentile interval of
+//! The scores of one user under two rankers are paired, so users are drawn with replacement and
+//! their *differences* averaged; what makes a user easy or hard for both cancels out. All rankers
+//! and metrics of a group share the resamples. The interval is the percentile interval of
 //! Efron, Tibshirani (1993), An introduction to the bootstrap, chapter 13.
 
 use rand_chacha::ChaCha8Rng;
@@ -14,8 +14,8 @@ use serde::Serialize;
 pub(super) const RESAMPLES: usize = 2000;
 /// Resamples outside each end of a 95 % interval.
 const TAIL: usize = RESAMPLES / 40;
-/// Fewest users that an interval is made from; with fewer the resamples hardly differ from each
-/// other and would prove anything (chosen: with 10, a chance run of one sign is below 1 in 500).
+/// Fewest users for an interval; with fewer the resamples hardly differ and would prove anything
+/// (chosen: with 10, a chance run of one sign is below 1 in 500).
 pub(super) const USERS_MIN: usize = 10;
 
 /// Mean of differences user by user and its 95 % interval.
@@ -23,9 +23,9 @@ pub(super) const USERS_MIN: usize = 10;
 pub struct Difference {
     /// Mean.
     pub mean: f64,
-    /// Lower end of the interval; -1 where there are too few users to say anything.
+    /// Lower end of the interval; -1 with too few users.
     pub low: f64,
-    /// Upper end of the interval; 1 where there are too few users to say anything.
+    /// Upper end of the interval; 1 with too few users.
     pub high: f64,
     /// Users for whom the first ranker scored higher.
     pub better: usize,
@@ -39,7 +39,7 @@ impl Difference {
         self.low > 0.0 || self.high < 0.0
     }
 
-    /// The interval in words, `+0.0052 to +0.0380`; None where too few users were measured.
+    /// The interval in words, `+0.0052 to +0.0380`; None with too few users.
     pub fn interval(&self) -> Option<String> {
         // No metric can differ by more than 1, so these bounds say nothing at all.
         let unknown = (self.low, self.high) == (-1.0, 1.0);
@@ -86,7 +86,7 @@ fn resampled_means(rows: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
     for _ in 0..RESAMPLES {
         sums.fill(0.0);
         for _ in 0..n {
-            // A draw favours no user by more than n / 2^64.
+            // The bias of a draw is at most n / 2^64.
             let drawn = (u128::from(rng.next_u64()) * n as u128) >> 64;
             for (sum, difference) in sums.iter_mut().zip(&rows[drawn as usize]) {
                 *sum += difference;

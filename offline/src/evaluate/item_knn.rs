@@ -1,7 +1,7 @@
-//! item-kNN: people who had this also had that.
+//! item-kNN: users who had this also had that.
 //!
-//! The baseline that a factor model must earn its place against: no training to speak of and
-//! often hard to beat. Products are alike by the cosine of their columns in the binary
+//! The baseline that a factor model has to beat: hardly any training, and often strong. The similarity
+//! of two products is the cosine of their columns in the binary
 //! user-product matrix,
 //!
 //! ```text
@@ -12,16 +12,16 @@
 //! sum of its similarities to the products that the user has and that keep it. Source: Sarwar,
 //! Karypis, Konstan, Riedl (2001), Item-based collaborative filtering recommendation algorithms;
 //! Deshpande, Karypis (2004), Item-based top-N recommendation algorithms (their cosine without
-//! the optional normalising of rows). A list is shorter than k where fewer products have a score;
-//! it is not filled up.
+//! the optional normalising of rows). A list is shorter than k if fewer products have a score; it is
+//! not filled up.
 
 use hotshelf_model::{Fallbacks, Model, UserRow};
 
 use super::rankers::Ranker;
-use crate::mapping::{EvaluationPlan, Seen};
+use crate::mapping::{EvaluationPlan, SeenPolicy};
 
-/// Neighbours kept of each product (chosen: both papers find no gain beyond some dozens, and 200
-/// keep memory at 1.6 kB for each product that anybody has).
+/// Neighbours per product (chosen: both papers find no gain beyond some dozens, and 200 take 1.6 kB
+/// for each product with events).
 pub(super) const NEIGHBOURS: usize = 200;
 
 /// Never a product × product matrix: neighbours of product `i` are
@@ -46,7 +46,7 @@ impl<'m> ItemKnn<'m> {
         let mut ranker = Self {
             model,
             k: plan.k,
-            include_seen: plan.seen == Seen::Included,
+            include_seen: plan.seen == SeenPolicy::Included,
             offsets: Vec::with_capacity(products + 1),
             rows: Vec::new(),
             similarities: Vec::new(),
@@ -56,12 +56,12 @@ impl<'m> ItemKnn<'m> {
         ranker.offsets.push(0);
         let owners = Owners::of(model);
         for product in 0..products as u32 {
-            ranker.keep_neighbours(product, &owners);
+            ranker.add_neighbours(product, &owners);
         }
         ranker
     }
 
-    fn keep_neighbours(&mut self, product: u32, owners: &Owners) {
+    fn add_neighbours(&mut self, product: u32, owners: &Owners) {
         let users = owners.users(product);
         for user in users {
             let theirs = self.model.history().seen(UserRow(*user));
@@ -79,7 +79,7 @@ impl<'m> ItemKnn<'m> {
         let similarities = self.touched.iter().map(|row| scores[*row as usize] as f32);
         self.similarities.extend(similarities);
         self.offsets.push(self.rows.len());
-        // Not only what was kept: everything that anybody had beside the product was touched.
+        // Not only the nearest: all products of these users were touched.
         for user in users {
             for other in self.model.history().seen(UserRow(*user)) {
                 self.scores[*other as usize] = 0.0;
@@ -107,8 +107,8 @@ impl Ranker for ItemKnn<'_> {
         }
         list.clear();
         let had = |row: &u32| seen.binary_search(row).is_ok();
-        let wanted = |row: &&u32| self.include_seen || !had(row);
-        list.extend(self.touched.iter().filter(wanted));
+        let eligible = |row: &&u32| self.include_seen || !had(row);
+        list.extend(self.touched.iter().filter(eligible));
         keep_best(list, &self.scores, self.k);
         for row in self.touched.drain(..) {
             self.scores[row as usize] = 0.0;
@@ -118,11 +118,11 @@ impl Ranker for ItemKnn<'_> {
 }
 
 fn add(scores: &mut [f64], touched: &mut Vec<u32>, row: u32, score: f64) {
-    let place = &mut scores[row as usize];
-    if *place == 0.0 {
+    let sum = &mut scores[row as usize];
+    if *sum == 0.0 {
         touched.push(row);
     }
-    *place += score;
+    *sum += score;
 }
 
 /// Keeps the rows with the highest scores, best first, among equals the lower row first.

@@ -1,8 +1,8 @@
-//! How good a model's lists are on what its users did after it was fitted.
+//! Evaluates a model's lists on what its users did after the cut.
 //!
-//! The full catalogue is ranked for every user; no negatives are sampled, which would flatter. The
-//! model answers through the very call that serves, so that what is measured is what people get.
-//! Most popular and item-kNN stand beside it, made of the past alone as the model knows it.
+//! The full catalogue is ranked for every user; no negatives are sampled, which would inflate the
+//! scores. The model answers through the call that serves, so the evaluation measures what users
+//! get. The baselines most popular and item-kNN use the events before the cut alone.
 //!
 //! ```text
 //! user in past and future? ─▶ relevant products ─▶ list of each ranker ─▶ metrics ─▶ means, by
@@ -11,9 +11,9 @@
 //!                                                                               to most popular
 //! ```
 //!
-//! A product that was first seen after the cut can be ranked by nobody and still counts as
-//! relevant: the people did buy it. A strategy that the model cannot serve is named as such; it
-//! gets neither zeros nor the numbers of what it would fall back to.
+//! A product that first occurs after the cut cannot be ranked and still counts as relevant: users
+//! did buy it. A strategy that the model cannot serve is reported as unavailable; it gets neither
+//! zeros nor the numbers of its fallback.
 
 mod audience;
 mod bootstrap;
@@ -30,8 +30,9 @@ use indicatif::ProgressBar;
 use audience::Audience;
 pub use bootstrap::Difference;
 use item_knn::ItemKnn;
-use measurements::{METRICS, Measured, Tally};
-use rankers::{Asked, BASELINE, MostPopular, Ranker};
+use measurements::{EvaluatedUser, Measurements};
+use rankers::{BASELINE, MostPopular, Ranker, StrategyRanker};
+use report::METRICS;
 pub use report::{Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable};
 
 use crate::mapping::EvaluationPlan;
@@ -51,10 +52,10 @@ pub(crate) fn evaluate(
     bar: &ProgressBar,
 ) -> EvaluationReport {
     let (mut rankers, unavailable) = rankers(model, plan);
-    let tallies = rankers
+    let measured = rankers
         .iter()
-        .map(|ranker| Tally::new(ranker.name(), model));
-    let mut tallies: Vec<Tally> = tallies.collect();
+        .map(|ranker| Measurements::new(ranker.name(), model));
+    let mut measured: Vec<Measurements> = measured.collect();
     let mut audience = Audience::new(model, shop, plan.seen);
     let mut users = Vec::new();
     let mut list = Vec::with_capacity(plan.k);
@@ -64,16 +65,16 @@ pub(crate) fn evaluate(
             continue;
         };
         let segment = segment_of(model, model.users().segment(row));
-        let user = Measured { segment, relevant };
-        for (ranker, tally) in rankers.iter_mut().zip(&mut tallies) {
+        let user = EvaluatedUser { segment, relevant };
+        for (ranker, measurements) in rankers.iter_mut().zip(&mut measured) {
             let fallbacks = ranker.rank(row, &mut list);
-            tally.note(fallbacks);
-            tally.add(&user, &list, plan.k);
+            measurements.count_fallbacks(fallbacks);
+            measurements.add(&user, &list, plan.k);
         }
         users.push(user);
     }
     let seed = model.parameters().als.seed;
-    let everybody: Vec<usize> = (0..users.len()).collect();
+    let all_users: Vec<usize> = (0..users.len()).collect();
     let segments: Vec<usize> = (0..model.users().segment_names().len()).collect();
     EvaluationReport {
         cut_off: rfc3339(split.cut_s),
@@ -89,26 +90,29 @@ pub(crate) fn evaluate(
         unknown_relevant_share: audience.unknown_share(),
         resamples: bootstrap::RESAMPLES,
         item_knn_neighbours: item_knn::NEIGHBOURS,
-        rankers: group(&tallies, &everybody, &segments, seed),
-        segments: by_segment(model, &tallies, &users),
-        long_tail: tallies.iter().map(|tally| tally.long_tail(model)).collect(),
+        rankers: group(&measured, &all_users, &segments, seed),
+        segments: by_segment(model, &measured, &users),
+        long_tail: measured
+            .iter()
+            .map(|measurements| measurements.long_tail(model))
+            .collect(),
         unavailable,
-        fallbacks: tallies
+        fallbacks: measured
             .into_iter()
-            .filter(|tally| !tally.fallbacks.is_empty())
-            .map(|tally| (tally.ranker, tally.fallbacks))
+            .filter(|measurements| !measurements.fallbacks.is_empty())
+            .map(|measurements| (measurements.ranker, measurements.fallbacks))
             .collect(),
     }
 }
 
 type Rankers<'m> = Vec<Box<dyn Ranker + 'm>>;
 
-/// All that can be asked, and what cannot.
+/// The available rankers, and the unavailable strategies.
 fn rankers<'m>(model: &'m Model, plan: &EvaluationPlan) -> (Rankers<'m>, Vec<Unavailable>) {
     let mut rankers: Rankers<'m> = Vec::new();
     let mut unavailable = Vec::new();
     for strategy in STRATEGIES {
-        match Asked::new(model, plan, strategy) {
+        match StrategyRanker::new(model, plan, strategy) {
             Ok(ranker) => rankers.push(Box::new(ranker)),
             Err(why) => unavailable.push(Unavailable {
                 ranker: strategy.as_str(),
@@ -128,7 +132,11 @@ fn segment_of(model: &Model, name: &str) -> usize {
         .expect("a user's segment is one of the model's")
 }
 
-fn by_segment(model: &Model, tallies: &[Tally], users: &[Measured]) -> Vec<SegmentScores> {
+fn by_segment(
+    model: &Model,
+    measured: &[Measurements],
+    users: &[EvaluatedUser],
+) -> Vec<SegmentScores> {
     let names = model.users().segment_names().iter().enumerate();
     let scores = names.map(|(segment, name)| {
         let members: Vec<usize> = (0..users.len())
@@ -137,19 +145,21 @@ fn by_segment(model: &Model, tallies: &[Tally], users: &[Measured]) -> Vec<Segme
         SegmentScores {
             segment: name.clone(),
             users: members.len(),
-            rankers: group(tallies, &members, &[segment], model.parameters().als.seed),
+            rankers: group(measured, &members, &[segment], model.parameters().als.seed),
         }
     });
     scores.collect()
 }
 
 /// Means of some users by ranker, each but the baseline with its differences to the baseline.
-fn group(tallies: &[Tally], users: &[usize], segments: &[usize], seed: u64) -> Vec<Scores> {
-    let baseline = tallies.iter().find(|tally| tally.ranker == BASELINE);
+fn group(measured: &[Measurements], users: &[usize], segments: &[usize], seed: u64) -> Vec<Scores> {
+    let baseline = measured
+        .iter()
+        .find(|measurements| measurements.ranker == BASELINE);
     let baseline = baseline.expect("most popular is always among the rankers");
-    let others: Vec<&Tally> = tallies.iter().filter(|t| t.ranker != BASELINE).collect();
+    let others: Vec<&Measurements> = measured.iter().filter(|t| t.ranker != BASELINE).collect();
     let row = |user: &usize| {
-        let difference = |metric: usize, ours: &Tally| {
+        let difference = |metric: usize, ours: &Measurements| {
             ours.scores[*user][metric] - baseline.scores[*user][metric]
         };
         let columns = others.iter();
@@ -160,9 +170,9 @@ fn group(tallies: &[Tally], users: &[usize], segments: &[usize], seed: u64) -> V
     let rows: Vec<Vec<f64>> = users.iter().map(row).collect();
     let differences = bootstrap::differences(&rows, seed);
     let mut differences = differences.chunks_exact(METRICS);
-    let scores = tallies.iter().map(|tally| {
-        let mut scores = tally.means(users, segments);
-        if tally.ranker != BASELINE {
+    let scores = measured.iter().map(|measurements| {
+        let mut scores = measurements.means(users, segments);
+        if measurements.ranker != BASELINE {
             scores.difference = differences.next().map(Differences::of);
         }
         scores

@@ -1,21 +1,21 @@
-//! The lists that are compared: the model's strategies, and what needs no model to speak of.
+//! The rankers compared: the model's strategies and most popular.
 
 use hotshelf_model::{Fallback, Fallbacks, Model, Query, QueryError, Scratch, Strategy, UserRow};
 
-use crate::mapping::{EvaluationPlan, Seen};
+use crate::mapping::{EvaluationPlan, SeenPolicy};
 
-/// Everything is compared with this one.
+/// The ranker that all others are compared with.
 pub(super) const BASELINE: &str = "most_popular";
 
-/// Makes the list of one user: rows of the model, best first, at most k.
+/// Ranks products for one user: rows of the model, best first, at most k.
 pub(super) trait Ranker {
     fn name(&self) -> &'static str;
-    /// Returns what was given up on the way.
+    /// Returns the fallbacks taken.
     fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks;
 }
 
-/// The model, asked as the server asks it.
-pub(super) struct Asked<'m> {
+/// A strategy of the model, queried as the server queries it.
+pub(super) struct StrategyRanker<'m> {
     model: &'m Model,
     strategy: Strategy,
     k: usize,
@@ -23,9 +23,9 @@ pub(super) struct Asked<'m> {
     scratch: Scratch,
 }
 
-impl<'m> Asked<'m> {
-    /// Err with the reason where the model cannot serve the strategy to anybody. Whether it can
-    /// is read off an answer rather than off its parts, so that it holds for what is served.
+impl<'m> StrategyRanker<'m> {
+    /// Errs if the model cannot serve the strategy to any user. An answer decides, not the parts, so
+    /// that this holds for what is served.
     pub(super) fn new(
         model: &'m Model,
         plan: &EvaluationPlan,
@@ -35,7 +35,7 @@ impl<'m> Asked<'m> {
             model,
             strategy,
             k: plan.k,
-            include_seen: plan.seen == Seen::Included,
+            include_seen: plan.seen == SeenPolicy::Included,
             scratch: Scratch::default(),
         };
         if !model.users().is_empty() {
@@ -61,7 +61,7 @@ impl<'m> Asked<'m> {
     }
 }
 
-impl Ranker for Asked<'_> {
+impl Ranker for StrategyRanker<'_> {
     fn name(&self) -> &'static str {
         self.strategy.as_str()
     }
@@ -73,7 +73,7 @@ impl Ranker for Asked<'_> {
     }
 }
 
-/// What sold best in the past; what the user had is left out if `excluded`.
+/// The most popular products before the cut, without those that the user has if `excluded`.
 pub(super) struct MostPopular<'m> {
     model: &'m Model,
     by_popularity: Vec<u32>,
@@ -87,7 +87,7 @@ impl<'m> MostPopular<'m> {
             model,
             by_popularity: model.popular().map(|product| product.0).collect(),
             k: plan.k,
-            include_seen: plan.seen == Seen::Included,
+            include_seen: plan.seen == SeenPolicy::Included,
         }
     }
 }

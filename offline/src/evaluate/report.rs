@@ -1,58 +1,59 @@
-//! The outcome of an evaluation, and the words that go with the numbers.
+//! The outcome of an evaluation: numbers and verdicts.
 
 use std::collections::BTreeMap;
 
 use hotshelf_model::{Evaluation, RankerScores, Strategy};
 use serde::Serialize;
 
-use super::Difference;
-use super::measurements::METRICS;
+use super::bootstrap::Difference;
 use crate::mapping::EvaluationPlan;
+
+/// Metrics that are means over users: precision, recall, nDCG and hit rate, in this order.
+pub(super) const METRICS: usize = 4;
 
 /// Outcome of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
-    /// First moment of the future, RFC 3339.
+    /// Start of the evaluation period, RFC 3339.
     pub cut_off: String,
     /// The same in seconds since 1970.
     #[serde(skip)]
     pub cut_s: i64,
-    /// Events before it.
+    /// Training events: those before the cut.
     pub past_events: usize,
-    /// Events from it on.
+    /// Held-out events: those from the cut on.
     pub future_events: usize,
     /// Length of the lists.
     pub k: usize,
     /// `excluded` or `included`.
     pub seen: &'static str,
-    /// Products that were ranked.
+    /// Products ranked.
     pub catalogue: usize,
-    /// Users that were measured.
+    /// Users evaluated.
     pub users: usize,
-    /// Users of the future without a past: nothing personal can be said about them.
+    /// Users with held-out events only; the model does not know them.
     pub users_without_past: usize,
-    /// Users whose future holds nothing relevant (only products they already had).
+    /// Users without a relevant held-out event (they only repeat products).
     pub users_without_relevant: usize,
-    /// Share of the relevant products that were first seen after the cut.
+    /// Share of the relevant products that first occur after the cut.
     pub unknown_relevant_share: f64,
     /// Resamples behind every interval.
     pub resamples: usize,
-    /// Neighbours that item-kNN keeps of each product.
+    /// Neighbours per product in item-kNN.
     pub item_knn_neighbours: usize,
     /// Means of each ranker: the model's strategies first, then the baselines.
     pub rankers: Vec<Scores>,
     /// The same for the users of each segment of the model.
     pub segments: Vec<SegmentScores>,
-    /// What each ranker shows of popular and rare products.
+    /// How each ranker's slots are distributed over popular and rare products.
     pub long_tail: Vec<LongTail>,
     /// Strategies that the model cannot serve.
     pub unavailable: Vec<Unavailable>,
-    /// By ranker, lists that were not made as asked, by the name of what was given up; one list
-    /// may count under several.
+    /// By ranker, the number of lists with each fallback; one list may have several.
     pub fallbacks: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
 }
 
-/// Means over some of the measured users.
+/// Means over some of the evaluated users.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scores {
     /// `collaborative`, `content`, `hybrid`, `most_popular` or `item_knn`.
@@ -65,10 +66,10 @@ pub struct Scores {
     pub ndcg: f64,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
-    /// Share of the catalogue that stands in at least one of these users' lists.
+    /// Share of the catalogue in at least one list of these users.
     pub coverage: f64,
     /// The scores minus those of most popular, user by user; absent for most popular itself and
-    /// where nobody was measured.
+    /// without evaluated users.
     #[serde(rename = "difference_to_most_popular")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Differences>,
@@ -102,27 +103,27 @@ impl Differences {
 /// Means over the users of one segment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SegmentScores {
-    /// Segment in the model that was fitted on the past.
+    /// Segment in the model that was fitted before the cut.
     pub segment: String,
-    /// Users that were measured.
+    /// Users evaluated.
     pub users: usize,
     /// As [`EvaluationReport::rankers`].
     pub rankers: Vec<Scores>,
 }
 
-/// How the places of a ranker's lists are spread over the catalogue.
+/// How the slots of a ranker's lists are distributed over the catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LongTail {
     /// The ranker.
     pub ranker: &'static str,
-    /// Shares of all places that go to each tenth of the products with events before the cut, the
+    /// Share of all slots that goes to each tenth of the products with events before the cut, the
     /// most popular tenth first.
     pub tenths: [f64; 10],
     /// Share that goes to products without events before the cut.
     pub without_events: f64,
 }
 
-/// A strategy that was not measured.
+/// A strategy that was not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unavailable {
     /// The strategy.
@@ -132,13 +133,13 @@ pub struct Unavailable {
 }
 
 impl EvaluationReport {
-    /// The means of one ranker over everybody.
+    /// The means of one ranker over all users.
     pub fn ranker(&self, name: &str) -> Option<&Scores> {
         self.rankers.iter().find(|scores| scores.ranker == name)
     }
 
-    /// What the model card says about this evaluation. `refit` is whether the packed model was
-    /// fitted again on all events.
+    /// This evaluation for the model card. `refit`: whether the packed model was fitted again on all
+    /// events.
     pub fn card(&self, plan: &EvaluationPlan, refit: bool) -> Evaluation {
         let relevant = if plan.relevant.is_empty() {
             "any interaction".to_owned()
@@ -177,13 +178,12 @@ impl EvaluationReport {
         }
     }
 
-    /// Plain sentences: is what people get by default better than most popular, and is
-    /// collaborative?
+    /// The verdicts as one text: is the default strategy better than most popular, is collaborative?
     pub fn verdict(&self) -> String {
         self.verdicts().join(" ")
     }
 
-    /// The sentences of [`EvaluationReport::verdict`].
+    /// One sentence per strategy judged.
     pub fn verdicts(&self) -> Vec<String> {
         if self.users == 0 {
             return vec!["No user could be measured.".to_owned()];

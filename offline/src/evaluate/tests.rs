@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::ingest::read_shop;
-use crate::mapping::{Cut, Mapping, Seen};
+use crate::mapping::{Cut, Mapping, SeenPolicy};
 use crate::progress::Progress;
 use crate::train::{TrainOptions, evaluate_parameters};
 
@@ -29,10 +29,10 @@ fn shop(lines: &str) -> Shop {
     }
     std::fs::write(folder.path().join("events.csv"), csv).unwrap();
     let mapping = Mapping::parse(&folder.path().join("shop.toml"), MAPPING).unwrap();
-    read_shop(&mapping, None, Progress::silent()).unwrap()
+    read_shop(&mapping, None, Progress::silent()).unwrap().0
 }
 
-fn plan(seen: Seen, k: usize) -> EvaluationPlan {
+fn plan(seen: SeenPolicy, k: usize) -> EvaluationPlan {
     let cut = Cut::At(100);
     EvaluationPlan {
         cut,
@@ -73,7 +73,7 @@ const REPEATS: &str = "1 a 1\n2 a 2\n3 a 3\n2 b 4\n3 b 5\n3 c 6\n1 a 101\n1 c 10
 
 #[test]
 fn excluded_products_are_neither_ranked_nor_looked_for() {
-    let report = measured(&shop(REPEATS), plan(Seen::Excluded, 2));
+    let report = measured(&shop(REPEATS), plan(SeenPolicy::Excluded, 2));
     // Most popular without a: b, c. Relevant: c alone, at rank 2.
     let popular = of(&report, "most_popular");
     assert_eq!((popular.precision, popular.recall), (0.5, 1.0));
@@ -83,7 +83,7 @@ fn excluded_products_are_neither_ranked_nor_looked_for() {
 
 #[test]
 fn included_products_are_ranked_and_looked_for() {
-    let report = measured(&shop(REPEATS), plan(Seen::Included, 2));
+    let report = measured(&shop(REPEATS), plan(SeenPolicy::Included, 2));
     // Most popular: a, b. Relevant: a and c.
     let popular = of(&report, "most_popular");
     assert_eq!(
@@ -96,7 +96,7 @@ fn included_products_are_ranked_and_looked_for() {
 fn user_who_only_repeats_is_left_out_rather_than_scored_zero() {
     let report = measured(
         &shop("1 a 1\n2 b 2\n1 a 101\n2 a 102"),
-        plan(Seen::Excluded, 2),
+        plan(SeenPolicy::Excluded, 2),
     );
     assert_eq!((report.users, report.users_without_relevant), (1, 1));
     assert_eq!(of(&report, "most_popular").recall, 1.0);
@@ -107,7 +107,7 @@ fn popularity_is_counted_on_the_past_alone() {
     let future = "4 z 201\n5 z 202\n6 z 203\n7 z 204\n2 c 205\n".repeat(3);
     let report = measured(
         &shop(&format!("{REPEATS}\n1 z 4 view\n{future}")),
-        plan(Seen::Included, 1),
+        plan(SeenPolicy::Included, 1),
     );
     // z is what everybody wants after the cut and hardly anybody before: a stays first, and user 2
     // wants c alone.
@@ -119,7 +119,7 @@ fn popularity_is_counted_on_the_past_alone() {
 fn product_first_seen_after_the_cut_counts_as_missed() {
     let report = measured(
         &shop("1 a 1\n2 b 2\n1 b 101\n1 new 102"),
-        plan(Seen::Excluded, 10),
+        plan(SeenPolicy::Excluded, 10),
     );
     assert_eq!(of(&report, "collaborative").recall, 0.5);
     assert_eq!(of(&report, "most_popular").recall, 0.5);
@@ -132,7 +132,7 @@ fn only_relevant_interactions_count_as_hits() {
     let shop = shop("1 a 1\n2 b 2\n3 c 3\n1 b 101 view\n1 c 102\n2 c 103 view");
     let plan = EvaluationPlan {
         relevant: vec!["purchase".to_owned()],
-        ..plan(Seen::Excluded, 10)
+        ..plan(SeenPolicy::Excluded, 10)
     };
     let report = measured(&shop, plan);
     assert_eq!(
@@ -147,7 +147,7 @@ fn empty_side_of_a_split_is_refused() {
     for (cut_s, side) in [(0, "before"), (1000, "after")] {
         let plan = EvaluationPlan {
             cut: Cut::At(cut_s),
-            ..plan(Seen::Excluded, 10)
+            ..plan(SeenPolicy::Excluded, 10)
         };
         let error = Split::new(&shop, &plan).unwrap_err().to_string();
         assert!(
@@ -164,7 +164,7 @@ fn last_share_cuts_at_a_midnight() {
         .collect();
     let plan = EvaluationPlan {
         cut: Cut::LastShare(0.3),
-        ..plan(Seen::Excluded, 10)
+        ..plan(SeenPolicy::Excluded, 10)
     };
     let split = Split::new(&shop(&days), &plan).unwrap();
     assert_eq!((split.cut_s, split.past_events), (7 * 86_400, 7));
@@ -180,7 +180,7 @@ fn tastes_that_popularity_cannot_see_are_found() {
             lines.push_str(&format!("u{user} p{product} {at}\n"));
         }
     }
-    let report = measured(&shop(&lines), plan(Seen::Excluded, 1));
+    let report = measured(&shop(&lines), plan(SeenPolicy::Excluded, 1));
     assert!(of(&report, "collaborative").hit_rate > 0.9, "{report:?}");
     assert!(of(&report, "item_knn").hit_rate > 0.9, "{report:?}");
     let difference = of(&report, "collaborative").difference.as_ref().unwrap();
@@ -197,7 +197,7 @@ fn segments_divide_the_users_and_share_the_columns_of_the_whole() {
     // With light from 5: ann has six products and is light, ben and cem are new.
     let lines = "ann a 1\nann b 1\nann c 1\nann d 1\nann e 1\nann f 1\nben a 2\ncem b 2\n\
                  dan g 2\nann g 101\nben b 101\ncem c 101";
-    let report = measured(&shop(lines), plan(Seen::Excluded, 1));
+    let report = measured(&shop(lines), plan(SeenPolicy::Excluded, 1));
     let users: Vec<_> = report
         .segments
         .iter()
@@ -231,7 +231,7 @@ fn places_are_shared_out_among_tenths_of_what_sold_and_what_never_did() {
         }
     }
     lines.push_str("u19 p05 101\n");
-    let report = measured(&shop(&lines), plan(Seen::Included, 4));
+    let report = measured(&shop(&lines), plan(SeenPolicy::Included, 4));
     let popular = report
         .long_tail
         .iter()
@@ -248,7 +248,7 @@ fn item_knn_adds_up_hand_worked_cosines() {
     let lines =
         "1 a 1\n2 a 1\n3 a 1\n1 b 1\n2 b 1\n2 c 1\n3 c 1\n4 c 1\n4 d 1\n5 a 1\n5 d 1\n5 c 101";
     let shop = shop(lines);
-    let plan = plan(Seen::Excluded, 2);
+    let plan = plan(SeenPolicy::Excluded, 2);
     let data = shop.interactions(Some(100));
     let params = hotshelf_model::FitParams::default();
     let model = hotshelf_model::fit(&data, &[], &params, NonZeroUsize::MIN, &mut |_| {}).unwrap();
@@ -267,7 +267,7 @@ fn item_knn_adds_up_hand_worked_cosines() {
     let mut knn = ItemKnn::new(
         &model,
         &EvaluationPlan {
-            seen: Seen::Included,
+            seen: SeenPolicy::Included,
             k: 4,
             ..plan
         },
@@ -283,7 +283,7 @@ fn item_knn_adds_up_hand_worked_cosines() {
 fn strategy_that_cannot_be_served_is_named_and_gets_no_numbers() {
     let mut params = hotshelf_model::FitParams::default();
     params.content.terms_max = 0;
-    let report = measured_with(&shop(REPEATS), plan(Seen::Excluded, 2), params);
+    let report = measured_with(&shop(REPEATS), plan(SeenPolicy::Excluded, 2), params);
     let names: Vec<_> = report.rankers.iter().map(|scores| scores.ranker).collect();
     assert_eq!(names, ["collaborative", "most_popular", "item_knn"]);
     let missing: Vec<_> = report.unavailable.iter().map(|u| u.ranker).collect();

@@ -1,7 +1,7 @@
-//! Product attributes read off the events: the commonest text, the median price.
+//! Product attributes in rows, and their aggregation: the most common text, the median price.
 //!
-//! A shop's own rows often spell a product in several ways and sell it at several prices. Memory
-//! is one entry for each distinct text and price of a product, however many rows there are.
+//! Rows of events often spell a product in several ways and sell it at several prices. Memory is one
+//! entry per distinct text and price of a product, however many rows there are.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::mapping::{PriceColumn, ProductColumns, TextColumns};
 /// Product name, category, brand, description; in this order wherever there are four texts.
 pub(super) const TEXTS: usize = 4;
 
-/// Attributes of one row; empty texts and None mean that the row does not say.
+/// Attributes of one row; an empty text or None means unknown.
 pub(super) struct Attributes {
     pub(super) texts: [String; TEXTS],
     pub(super) price: Option<f32>,
@@ -76,53 +76,55 @@ fn price(column: Column, per: Option<Column>, row: &Row<'_>) -> Result<Option<f3
         .filter(|price| price.is_finite()))
 }
 
-/// Counts of what the rows of each product said.
+/// Counts of the attributes in the rows of each product.
 #[derive(Default)]
-pub(super) struct Tallies {
-    products: Vec<Tally>,
+pub(super) struct AttributeCounts {
+    products: Vec<ProductCounts>,
 }
 
 #[derive(Default)]
-struct Tally {
+struct ProductCounts {
     texts: [BTreeMap<String, u32>; TEXTS],
     /// Keys are the bits of prices, which sort as the prices do since none is negative.
     prices: BTreeMap<u32, u32>,
 }
 
-impl Tallies {
+impl AttributeCounts {
     /// Counts one row of a product, by its number.
     pub(super) fn count(&mut self, product: u32, row: Attributes) {
         let product = product as usize;
         if product >= self.products.len() {
-            self.products.resize_with(product + 1, Tally::default);
+            self.products
+                .resize_with(product + 1, ProductCounts::default);
         }
-        let tally = &mut self.products[product];
-        for (counts, text) in tally.texts.iter_mut().zip(row.texts) {
+        let counted = &mut self.products[product];
+        for (counts, text) in counted.texts.iter_mut().zip(row.texts) {
             if !text.is_empty() {
                 *counts.entry(text).or_default() += 1;
             }
         }
         if let Some(price) = row.price {
             // Adding 0 turns -0, whose bits sort last, into 0.
-            *tally.prices.entry((price + 0.0).to_bits()).or_default() += 1;
+            *counted.prices.entry((price + 0.0).to_bits()).or_default() += 1;
         }
     }
 
-    /// What most rows of a product said; the texts that come first in the alphabet among equals.
+    /// The most common texts of a product, among equals the first in the alphabet, and its median
+    /// price.
     pub(super) fn attributes(&self, product: u32) -> Attributes {
-        let Some(tally) = self.products.get(product as usize) else {
+        let Some(counted) = self.products.get(product as usize) else {
             return Attributes {
                 texts: Default::default(),
                 price: None,
             };
         };
-        let commonest = |counts: &BTreeMap<String, u32>| {
+        let most_common = |counts: &BTreeMap<String, u32>| {
             let best = counts.iter().rev().max_by_key(|(_, count)| **count);
             best.map(|(text, _)| text.clone()).unwrap_or_default()
         };
         Attributes {
-            texts: tally.texts.each_ref().map(commonest),
-            price: median(&tally.prices),
+            texts: counted.texts.each_ref().map(most_common),
+            price: median(&counted.prices),
         }
     }
 }
@@ -157,8 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn commonest_text_and_median_price_win() {
-        let mut tallies = Tallies::default();
+    fn most_common_text_and_median_price_win() {
+        let mut counts = AttributeCounts::default();
         for (name, price) in [
             ("LAMP", 3.0),
             ("lamp", 1.0),
@@ -166,24 +168,24 @@ mod tests {
             ("", 9.0),
             ("A", -0.0),
         ] {
-            tallies.count(2, row(name, price));
+            counts.count(2, row(name, price));
         }
-        let lamp = tallies.attributes(2);
+        let lamp = counts.attributes(2);
         assert_eq!(lamp.texts[0], "LAMP");
         assert_eq!(lamp.price, Some(2.0));
-        assert_eq!(tallies.attributes(0).price, None);
-        assert_eq!(tallies.attributes(7).texts[0], "");
+        assert_eq!(counts.attributes(0).price, None);
+        assert_eq!(counts.attributes(7).texts[0], "");
     }
 
     #[test]
     fn even_number_of_prices_gives_the_mean_of_the_middle_two() {
-        let mut tallies = Tallies::default();
+        let mut counts = AttributeCounts::default();
         for (name, price) in [("b", 4.0), ("a", 1.0), ("b", 2.0), ("a", 8.0)] {
-            tallies.count(0, row(name, price));
+            counts.count(0, row(name, price));
         }
-        assert_eq!(tallies.attributes(0).price, Some(3.0));
+        assert_eq!(counts.attributes(0).price, Some(3.0));
         assert_eq!(
-            tallies.attributes(0).texts[0],
+            counts.attributes(0).texts[0],
             "a",
             "the first in the alphabet among equals"
         );

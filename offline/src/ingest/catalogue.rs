@@ -1,25 +1,25 @@
-//! Rows of the catalogue's files become products, and both sources of attributes become one list.
+//! Parses rows of the catalogue's files into products, and merges both sources of attributes.
 
 use std::collections::BTreeMap;
 
 use hotshelf_model::ProductInfo;
 
-use super::attributes::{AttributeColumns, Attributes, Tallies};
+use super::attributes::{AttributeColumns, AttributeCounts, Attributes};
 use super::row::{Column, Header, Reason, Row};
-use super::table::{Taken, Taker};
+use super::table::{Outcome, RowSink};
 use crate::mapping::ProductFiles;
-use crate::shop::Names;
+use crate::shop::Interner;
 
 /// Products listed in files, by id.
 pub(super) type Listed = BTreeMap<String, Attributes>;
 
-pub(super) struct CatalogueTaker<'m> {
+pub(super) struct CatalogueSink<'m> {
     mapped: &'m ProductFiles,
     columns: Option<(Column, AttributeColumns<'m>)>,
     products: Listed,
 }
 
-impl<'m> CatalogueTaker<'m> {
+impl<'m> CatalogueSink<'m> {
     pub(super) fn new(mapped: &'m ProductFiles) -> Self {
         Self {
             mapped,
@@ -33,7 +33,7 @@ impl<'m> CatalogueTaker<'m> {
     }
 }
 
-impl Taker for CatalogueTaker<'_> {
+impl RowSink for CatalogueSink<'_> {
     fn bind(&mut self, header: &mut Header) {
         let product_id = header.column(&self.mapped.product_id);
         self.columns = Some((
@@ -42,7 +42,7 @@ impl Taker for CatalogueTaker<'_> {
         ));
     }
 
-    fn take(&mut self, row: &Row<'_>) -> Result<Taken, Reason> {
+    fn accept(&mut self, row: &Row<'_>) -> Result<Outcome, Reason> {
         let Some((product_id, columns)) = &self.columns else {
             return Err("read before its header".to_owned());
         };
@@ -52,24 +52,27 @@ impl Taker for CatalogueTaker<'_> {
             return Err(row.about(*product_id, &format!("is {id:?}, a product already listed")));
         }
         self.products.insert(id.to_owned(), attributes);
-        Ok(Taken::Kept)
+        Ok(Outcome::Kept)
     }
 
-    fn left_out_because(&self) -> Option<String> {
+    fn skip_reason(&self) -> Option<String> {
         None
     }
 }
 
-/// All products in the order of their ids. Where a file and the events both name an attribute,
-/// the file's word counts.
-pub(super) fn merge(listed: Listed, tallies: &Tallies, sold: &Names) -> Vec<ProductInfo> {
+/// All products in the order of their ids. An attribute from a file wins over one from the events.
+pub(super) fn merge(
+    listed: Listed,
+    from_events: &AttributeCounts,
+    with_events: &Interner,
+) -> Vec<ProductInfo> {
     let mut merged = listed;
-    for number in 0..sold.len() as u32 {
-        let told = tallies.attributes(number);
-        match merged.get_mut(sold.text(number)) {
-            Some(product) => fill(product, told),
+    for number in 0..with_events.len() as u32 {
+        let observed = from_events.attributes(number);
+        match merged.get_mut(with_events.text(number)) {
+            Some(product) => fill(product, observed),
             None => {
-                merged.insert(sold.text(number).to_owned(), told);
+                merged.insert(with_events.text(number).to_owned(), observed);
             }
         }
     }
@@ -79,13 +82,13 @@ pub(super) fn merge(listed: Listed, tallies: &Tallies, sold: &Names) -> Vec<Prod
         .collect()
 }
 
-fn fill(product: &mut Attributes, told: Attributes) {
-    for (text, told) in product.texts.iter_mut().zip(told.texts) {
+fn fill(product: &mut Attributes, observed: Attributes) {
+    for (text, observed) in product.texts.iter_mut().zip(observed.texts) {
         if text.is_empty() {
-            *text = told;
+            *text = observed;
         }
     }
-    product.price = product.price.or(told.price);
+    product.price = product.price.or(observed.price);
 }
 
 fn product(id: String, attributes: Attributes) -> ProductInfo {

@@ -1,35 +1,35 @@
-//! Rows of the events' files become events.
+//! Parses rows of the events' files into events.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::attributes::{AttributeColumns, Tallies};
+use super::attributes::{AttributeColumns, AttributeCounts};
 use super::row::{Column, Header, Reason, Row};
-use super::table::{Taken, Taker};
+use super::table::{Outcome, RowSink};
 use crate::mapping::{EventColumns, KindColumn, Mapping, ProductColumns};
-use crate::shop::{Names, ShopEvent};
+use crate::shop::{Interner, ShopEvent};
 use crate::time_format::{date, midnight, rfc3339};
 
-/// What was read from the events' files.
-pub(super) struct EventsRead {
-    pub(super) users: Names,
-    pub(super) products: Names,
-    pub(super) kinds: Names,
+/// Events and their id tables.
+pub(super) struct ParsedEvents {
+    pub(super) users: Interner,
+    pub(super) products: Interner,
+    pub(super) kinds: Interner,
     pub(super) events: Vec<ShopEvent>,
-    pub(super) tallies: Tallies,
+    pub(super) attributes: AttributeCounts,
     pub(super) sessions: Option<u64>,
 }
 
-pub(super) struct EventsTaker<'m> {
+pub(super) struct EventSink<'m> {
     mapped: &'m EventColumns,
-    values: &'m BTreeMap<String, f32>,
+    weights: &'m BTreeMap<String, f32>,
     from_events: Option<&'m ProductColumns>,
     until_s: Option<i64>,
     columns: Option<Columns<'m>>,
     /// 64-bit hashes of session ids, for counting: two of a million sessions share one with a
     /// chance of 3 in 100 million.
     sessions: HashSet<u64>,
-    read: EventsRead,
+    read: ParsedEvents,
 }
 
 /// The mapped columns by position.
@@ -44,23 +44,23 @@ struct Columns<'m> {
     attributes: Option<AttributeColumns<'m>>,
 }
 
-impl<'m> EventsTaker<'m> {
+impl<'m> EventSink<'m> {
     pub(super) fn new(
         mapping: &'m Mapping,
         until_s: Option<i64>,
         from_events: Option<&'m ProductColumns>,
     ) -> Self {
-        let read = EventsRead {
-            users: Names::default(),
-            products: Names::default(),
-            kinds: Names::default(),
+        let read = ParsedEvents {
+            users: Interner::default(),
+            products: Interner::default(),
+            kinds: Interner::default(),
             events: Vec::new(),
-            tallies: Tallies::default(),
+            attributes: AttributeCounts::default(),
             sessions: None,
         };
         Self {
             mapped: &mapping.events.columns,
-            values: &mapping.values,
+            weights: &mapping.weights,
             from_events,
             until_s,
             columns: None,
@@ -69,14 +69,14 @@ impl<'m> EventsTaker<'m> {
         }
     }
 
-    pub(super) fn into_read(mut self) -> EventsRead {
+    pub(super) fn into_events(mut self) -> ParsedEvents {
         let counted = self.mapped.session_id.is_some();
         self.read.sessions = counted.then_some(self.sessions.len() as u64);
         self.read
     }
 }
 
-impl Taker for EventsTaker<'_> {
+impl RowSink for EventSink<'_> {
     fn bind(&mut self, header: &mut Header) {
         let mapped = self.mapped;
         let kind = match &mapped.kind {
@@ -101,7 +101,7 @@ impl Taker for EventsTaker<'_> {
         });
     }
 
-    fn take(&mut self, row: &Row<'_>) -> Result<Taken, Reason> {
+    fn accept(&mut self, row: &Row<'_>) -> Result<Outcome, Reason> {
         let Some(columns) = &self.columns else {
             return Err("read before its header".to_owned());
         };
@@ -110,8 +110,8 @@ impl Taker for EventsTaker<'_> {
         let at_s = at_s.map_err(|why| row.about(columns.timestamp, &why))?;
         let user = row.id(columns.user_id)?;
         let product = row.id(columns.product_id)?;
-        let (kind, worth) = kind(self.mapped, self.values, columns.kind, row)?;
-        let value = value(columns, worth, row)?;
+        let (kind, weight) = kind(self.mapped, self.weights, columns.kind, row)?;
+        let value = value(columns, weight, row)?;
         let session = columns
             .session_id
             .map(|column| row.text(column))
@@ -122,20 +122,20 @@ impl Taker for EventsTaker<'_> {
             .map(|a| a.read(row))
             .transpose()?;
         if self.until_s.is_some_and(|until| at_s >= until) {
-            return Ok(Taken::LeftOut);
+            return Ok(Outcome::Skipped);
         }
         let read = &mut self.read;
-        let product = read.products.number(product);
+        let product = read.products.intern(product);
         if let Some(attributes) = attributes {
-            read.tallies.count(product, attributes);
+            read.attributes.count(product, attributes);
         }
         if let Some(session) = session.filter(|session| !session.is_empty()) {
             let mut hasher = DefaultHasher::new();
             session.hash(&mut hasher);
             self.sessions.insert(hasher.finish());
         }
-        let user = read.users.number(user);
-        let kind = read.kinds.number(kind);
+        let user = read.users.intern(user);
+        let kind = read.kinds.intern(kind);
         read.events.push(ShopEvent {
             user,
             product,
@@ -143,10 +143,10 @@ impl Taker for EventsTaker<'_> {
             value,
             kind,
         });
-        Ok(Taken::Kept)
+        Ok(Outcome::Kept)
     }
 
-    fn left_out_because(&self) -> Option<String> {
+    fn skip_reason(&self) -> Option<String> {
         let until = self.until_s?;
         let until = if midnight(until) == until {
             date(until)
@@ -157,10 +157,10 @@ impl Taker for EventsTaker<'_> {
     }
 }
 
-/// The type of an event and what it is worth.
+/// Type and weight of an event.
 fn kind<'r>(
     mapped: &'r EventColumns,
-    values: &BTreeMap<String, f32>,
+    weights: &BTreeMap<String, f32>,
     column: Option<Column>,
     row: &'r Row<'_>,
 ) -> Result<(&'r str, f32), Reason> {
@@ -172,23 +172,23 @@ fn kind<'r>(
         }
         (KindColumn::Column { .. }, None) => ("", None),
     };
-    match (values.get(kind), column) {
-        (Some(worth), _) => Ok((kind, *worth)),
+    match (weights.get(kind), column) {
+        (Some(weight), _) => Ok((kind, *weight)),
         (None, Some(column)) => {
-            let known: Vec<&str> = values.keys().map(String::as_str).collect();
+            let known: Vec<&str> = weights.keys().map(String::as_str).collect();
             let known = known.join(", ");
             Err(row.about(
                 column,
                 &format!("is {kind:?}, not an interaction type: {known}"),
             ))
         }
-        (None, None) => Err(format!("interaction type {kind:?} has no worth")),
+        (None, None) => Err(format!("interaction type {kind:?} has no weight")),
     }
 }
 
-/// What one event is worth: its own value or its type's, times its quantity.
-fn value(columns: &Columns<'_>, worth: f32, row: &Row<'_>) -> Result<f32, Reason> {
-    let mut value = f64::from(worth);
+/// Value of an event: its own or its type's weight, times its quantity.
+fn value(columns: &Columns<'_>, weight: f32, row: &Row<'_>) -> Result<f32, Reason> {
+    let mut value = f64::from(weight);
     if let Some(column) = columns.value {
         value = positive(column, row)?;
     }
@@ -199,9 +199,7 @@ fn value(columns: &Columns<'_>, worth: f32, row: &Row<'_>) -> Result<f32, Reason
     if narrow.is_finite() && narrow > 0.0 {
         return Ok(narrow);
     }
-    Err(format!(
-        "the event's value {value} is beyond what can be added up"
-    ))
+    Err(format!("the event's value {value} is out of range"))
 }
 
 fn positive(column: Column, row: &Row<'_>) -> Result<f64, Reason> {

@@ -1,8 +1,7 @@
-//! From a shop's files to a [`Shop`]: one streaming pass over events, one over the catalogue.
+//! Reads a shop's files into a [`Shop`]: one streaming pass over events, one over the catalogue.
 //!
-//! Rows are dropped by the mapping's rules (counted by rule), refused when they cannot be
-//! understood (set aside within the mapping's allowance, counted), or kept. No row vanishes
-//! uncounted: rows = kept + dropped + bad.
+//! Each row is dropped by a rule of the mapping, refused as bad, or kept, and counted as such: rows =
+//! kept + dropped + bad. Bad rows within the mapping's allowance are quarantined in a file.
 
 mod attributes;
 mod catalogue;
@@ -11,114 +10,67 @@ mod events;
 mod newlines;
 mod quarantine;
 mod records;
+mod report;
 mod row;
 mod source;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
-pub use embeddings::EmbeddingsReport;
-use hotshelf_registry::Sha256Digest;
-use serde::Serialize;
+pub use report::{Dropped, EmbeddingsReport, FileReport, IngestReport, SourceReport};
 
 use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::progress::Progress;
 use crate::shop::Shop;
 
-/// What became of the rows of one source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceReport {
-    /// The files that were read.
-    pub files: Vec<FileReport>,
-    /// Rows without headers.
-    pub rows: u64,
-    /// Rows left out by each rule, in the mapping's order.
-    pub dropped: Vec<Dropped>,
-    /// Rows that could not be understood.
-    pub bad_rows: u64,
-    /// Where they were set aside.
-    pub set_aside: Option<PathBuf>,
-    /// Rows that count.
-    pub kept: u64,
-}
-
-/// One file as it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FileReport {
-    /// As the mapping names it.
-    pub name: String,
-    /// Of the file as it lies on the disk.
-    pub sha256: Sha256Digest,
-    /// Rows without the header.
-    pub rows: u64,
-}
-
-/// Rows left out for one reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Dropped {
-    /// The rule's name.
-    pub reason: String,
-    /// How many.
-    pub rows: u64,
-}
-
-/// Reads a shop. Events at or after `until_s` are left out and counted.
+/// Reads a shop. Events at or after `until_s` are dropped and counted.
 ///
 /// # Errors
-/// Files that cannot be read, columns that are missing, more bad rows than allowed, no usable
-/// event at all.
+/// Files that cannot be read, missing columns, more bad rows than allowed, no usable event.
 pub fn read_shop(
     mapping: &Mapping,
     until_s: Option<i64>,
     progress: Progress,
-) -> Result<Shop, Error> {
-    let from_events = mapping
-        .catalogue
-        .as_ref()
-        .map(|catalogue| &catalogue.from_events);
-    let mut events = events::EventsTaker::new(mapping, until_s, from_events);
-    let events_report = table::read(&mapping.events.source, &mut events, progress)?;
-    let read = events.into_read();
+) -> Result<(Shop, IngestReport), Error> {
+    let catalogue = mapping.catalogue.as_ref();
+    let from_events = catalogue.map(|catalogue| &catalogue.from_events);
+    let mut sink = events::EventSink::new(mapping, until_s, from_events);
+    let events_report = table::read(&mapping.events.source, &mut sink, progress)?;
+    let read = sink.into_events();
     if read.events.is_empty() {
-        let why = "no event is left after the mapping's rules; nothing can be learnt";
-        return Err(Error::Unusable(format!(
-            "{}: {why}",
-            mapping.file.display()
-        )));
+        let file = mapping.file.display();
+        let why = "no event is left after the drop rules; there is nothing to train on";
+        return Err(Error::Unusable(format!("{file}: {why}")));
     }
-    let files = mapping
-        .catalogue
-        .as_ref()
-        .and_then(|catalogue| catalogue.files.as_ref());
+    let files = catalogue.and_then(|catalogue| catalogue.files.as_ref());
     let (listed, catalogue_report) = match files {
         None => (catalogue::Listed::new(), None),
         Some(files) => {
-            let mut products = catalogue::CatalogueTaker::new(files);
+            let mut products = catalogue::CatalogueSink::new(files);
             let report = table::read(&files.source, &mut products, progress)?;
             (products.into_products(), Some(report))
         }
     };
-    let mut catalogue = catalogue::merge(listed, &read.tallies, &read.products);
-    let own = mapping
-        .catalogue
-        .as_ref()
-        .and_then(|c| c.embeddings.as_ref());
+    let mut products = catalogue::merge(listed, &read.attributes, &read.products);
+    let own = catalogue.and_then(|catalogue| catalogue.embeddings.as_ref());
     let embeddings_report = own
-        .map(|files| embeddings::attach(files, &mut catalogue))
+        .map(|files| embeddings::attach(files, &mut products))
         .transpose()?;
-    Ok(Shop {
+    let shop = Shop {
         name: mapping.shop.clone(),
         users: read.users,
         products: read.products,
         kinds: read.kinds,
         events: read.events,
-        catalogue,
+        catalogue: products,
+        has_catalogue_files: catalogue_report.is_some(),
         sessions: read.sessions,
-        events_report,
-        catalogue_report,
-        embeddings_report,
-    })
+    };
+    let report = IngestReport {
+        events: events_report,
+        catalogue: catalogue_report,
+        embeddings: embeddings_report,
+    };
+    Ok((shop, report))
 }

@@ -1,20 +1,19 @@
-//! One kind of line end, and an end to endless records.
+//! Normalises line ends and limits the length of a record.
 //!
-//! The CSV reader counts `\n` bytes as it consumes them. With `\r\n` files it stops between the two
-//! and reports lines that are off; so every line end becomes `\n` first, a missing last one is
-//! added, and row numbers in messages are what an editor shows. (A `\r\n` inside quotes becomes
-//! `\n` too, which no product name minds.) An unclosed quote would make the rest of the file one
-//! record in memory; the reader stops it instead.
+//! The CSV reader counts `\n` bytes as it consumes them. In `\r\n` files it stops between the two and
+//! reports wrong lines. So every line end becomes `\n` first, a missing last one is added, and line
+//! numbers in messages are those of an editor. (A `\r\n` inside quotes becomes `\n`, too.) An unclosed
+//! quote would read the rest of the file into one record; the reader stops it.
 
 use std::cell::Cell;
 use std::io::{BufRead, Error, Read, Result};
 use std::rc::Rc;
 
-/// No row of a shop's table is longer (chosen: a hundred times the longest seen); a record that is
-/// has an unclosed quote.
+/// Longest record (chosen: a hundred times the longest seen in a shop); a longer one has an unclosed
+/// quote.
 pub(super) const RECORD_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes given out since the present record began; the loop over records sets it to zero.
+/// Bytes read since the current record started; the loop over records resets it.
 pub(super) type RecordBytes = Rc<Cell<u64>>;
 
 pub(super) struct UniversalNewlines<R> {

@@ -1,8 +1,7 @@
-//! Bad rows kept in a file of their own, so that nothing is lost without a trace.
+//! The quarantine: a CSV file of bad rows with their reasons.
 //!
-//! The file is CSV: `file`, `line` and `reason` first, then the row's fields as they stood (a row
-//! with too many or too few has them all the same). It always describes the last run, also one
-//! that failed.
+//! Its columns are `file`, `line` and `reason`, then the row's fields as they were, however many. It
+//! describes the last run, even one that failed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,32 +10,32 @@ use csv::ByteRecord;
 
 use crate::error::{BadRow, Error};
 
-pub(super) struct SetAside {
+pub(super) struct Quarantine {
     path: PathBuf,
     writer: csv::Writer<File>,
 }
 
-impl SetAside {
+impl Quarantine {
     pub(super) fn create(path: &Path, header: &[String]) -> Result<Self, Error> {
         let writer = csv::WriterBuilder::new().flexible(true).from_path(path);
         let writer = writer.map_err(|error| failed(path, error))?;
-        let mut set_aside = Self {
+        let mut quarantine = Self {
             path: path.to_owned(),
             writer,
         };
         let added = ["file", "line", "reason"].into_iter();
         let names = added.chain(header.iter().map(String::as_str));
-        set_aside.write(names.map(str::as_bytes))?;
-        Ok(set_aside)
+        quarantine.write(names.map(str::as_bytes))?;
+        Ok(quarantine)
     }
 
-    pub(super) fn keep(&mut self, row: &BadRow, fields: &ByteRecord) -> Result<(), Error> {
+    pub(super) fn add(&mut self, row: &BadRow, fields: &ByteRecord) -> Result<(), Error> {
         let line = row.line.to_string();
         let added = [row.file.as_bytes(), line.as_bytes(), row.reason.as_bytes()];
         self.write(added.into_iter().chain(fields.iter()))
     }
 
-    /// The path, with everything written.
+    /// Flushes everything and returns the path.
     pub(super) fn finish(mut self) -> Result<PathBuf, Error> {
         let flushed = self.writer.flush();
         flushed.map_err(|source| Error::Write {

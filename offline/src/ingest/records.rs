@@ -1,4 +1,4 @@
-//! The records of one file with the lines they begin on.
+//! The CSV records of one file, with the lines where they start.
 
 use std::io::Read;
 
@@ -51,7 +51,7 @@ impl Records {
         Ok(names.collect())
     }
 
-    /// The next record and the line it begins on; None at the end of the file.
+    /// The next record and the line where it starts; None at the end of the file.
     pub(super) fn next(&mut self) -> Result<Option<(u64, &ByteRecord)>, Error> {
         self.record_bytes.set(0);
         match self.reader.read_byte_record(&mut self.record) {

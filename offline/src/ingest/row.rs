@@ -1,4 +1,4 @@
-//! A header with its columns looked up once, and a row whose fields are asked for by position.
+//! A header that resolves column names once, and rows whose fields are read by position.
 
 use csv::ByteRecord;
 use hotshelf_model::ID_BYTES_MAX;
@@ -9,7 +9,7 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column(usize);
 
-/// The first line of a file, and every column that was looked for in vain.
+/// The header of a file, and the columns that were not found.
 pub(super) struct Header {
     file: String,
     names: Vec<String>,
@@ -25,13 +25,12 @@ impl Header {
         }
     }
 
-    /// The column called `name`. One that is missing or there twice is noted, and
-    /// [`Header::check`] errs.
+    /// The column `name`. [`Header::check`] errs if it is missing or ambiguous.
     pub(super) fn column(&mut self, name: &str) -> Column {
-        let mut places = (0..self.names.len()).filter(|at| self.names[*at] == name);
-        let problem = match (places.next(), places.next()) {
+        let mut positions = (0..self.names.len()).filter(|at| self.names[*at] == name);
+        let problem = match (positions.next(), positions.next()) {
             (Some(at), None) => return Column(at),
-            (Some(_), Some(_)) => format!("column {name:?} stands there twice"),
+            (Some(_), Some(_)) => format!("column {name:?} occurs twice"),
             (None, _) => format!("no column {name:?}"),
         };
         if !self.problems.contains(&problem) {
@@ -44,7 +43,7 @@ impl Header {
         names.iter().map(|name| self.column(name)).collect()
     }
 
-    /// Errs with every column that was not found.
+    /// Errs with every missing or ambiguous column.
     pub(super) fn check(self) -> Result<Vec<String>, Error> {
         if self.problems.is_empty() {
             return Ok(self.names);
@@ -57,7 +56,7 @@ impl Header {
     }
 }
 
-/// What one row lacks, as a whole sentence.
+/// Why a row is bad, as a whole sentence.
 pub(super) type Reason = String;
 
 /// One row of a file, with as many fields as the header.
@@ -68,7 +67,7 @@ pub(super) struct Row<'r> {
 }
 
 impl Row<'_> {
-    /// A field without blanks at its ends; empty where a null stands. Err if it is not UTF-8.
+    /// A trimmed field; empty for a null. Errs if it is not UTF-8.
     pub(super) fn text(&self, column: Column) -> Result<&str, Reason> {
         let bytes = self.fields.get(column.0).unwrap_or_default();
         let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -89,17 +88,17 @@ impl Row<'_> {
         }
     }
 
-    /// Turns the end of a sentence that the column's name begins into the whole.
+    /// Prefixes a reason with the column's name.
     pub(super) fn about(&self, column: Column, why: &str) -> Reason {
         format!("column {} {why}", self.names[column.0])
     }
 
-    /// A finite number; Err if it is none.
+    /// A finite number; Err if it is no number.
     pub(super) fn number(&self, column: Column) -> Result<f64, Reason> {
         crate::mapping::number(self.text(column)?).map_err(|why| self.about(column, &why))
     }
 
-    /// A finite number, None where the field is empty; Err if it is something else.
+    /// A finite number, None if the field is empty; Err if it is no number.
     pub(super) fn number_if_any(&self, column: Column) -> Result<Option<f64>, Reason> {
         if self.text(column)?.is_empty() {
             return Ok(None);
@@ -107,7 +106,7 @@ impl Row<'_> {
         self.number(column).map(Some)
     }
 
-    /// Several fields joined; empty ones are left out.
+    /// Several fields joined, without the empty ones.
     pub(super) fn joined(&self, columns: &[Column], separator: &str) -> Result<String, Reason> {
         let mut joined = String::new();
         for column in columns {
@@ -120,7 +119,7 @@ impl Row<'_> {
         Ok(joined)
     }
 
-    /// An identifier: not empty and not over-long.
+    /// An id: not empty and not too long.
     pub(super) fn id(&self, column: Column) -> Result<&str, Reason> {
         let id = self.text(column)?;
         if id.is_empty() {

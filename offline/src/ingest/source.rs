@@ -1,7 +1,7 @@
-//! One data file opened: plain or gzip, hashed while it is read.
+//! Opens one data file, plain or gzip, and hashes it while it is read.
 //!
-//! Gzip is told by its first bytes, not by the name. The sha256 is that of the file as it lies on
-//! the disk, so that it can be checked with `sha256sum`; it costs no second pass.
+//! The first bytes identify gzip, not the name. The sha256 is that of the file on disk, so that
+//! `sha256sum` can check it; it costs no second pass.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -18,11 +18,11 @@ use super::newlines::{RecordBytes, UniversalNewlines};
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// The bytes of a file as CSV text, and the account of what was read.
+/// The text of a file, and an account of what was read.
 pub(super) struct Source {
-    /// What the CSV reader reads.
+    /// Input of the CSV reader.
     pub(super) text: Box<dyn Read>,
-    /// To be set to zero when a record begins.
+    /// Reset when a record starts.
     pub(super) record_bytes: RecordBytes,
     /// Size of the file.
     pub(super) size_bytes: u64,
@@ -59,14 +59,14 @@ impl Source {
     }
 }
 
-/// What a [`Source`] has read so far; shares its counters.
+/// Bytes read by a [`Source`] so far, and their hash.
 pub(super) struct Account {
     read_bytes: Rc<Cell<u64>>,
     hash: Rc<RefCell<Sha256>>,
 }
 
 impl Source {
-    /// A handle that outlives the reader.
+    /// An account that outlives the reader.
     pub(super) fn account(&self) -> Account {
         Account {
             read_bytes: Rc::clone(&self.read_bytes),
@@ -76,12 +76,12 @@ impl Source {
 }
 
 impl Account {
-    /// Bytes of the file, as it lies on the disk.
+    /// Bytes of the file on disk.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes.get()
     }
 
-    /// Of the bytes read; of the whole file once its reader has met the end.
+    /// Hash of the bytes read; of the whole file at its end.
     pub(super) fn sha256(&self) -> Sha256Digest {
         Sha256Digest::from_bytes(self.hash.borrow().clone().finalize().into())
     }

@@ -1,60 +1,61 @@
-//! The loop over the rows of a shop's files: drop rules, bad rows and their allowance, counts.
+//! The loop over the rows of a source: drop rules, bad rows and their allowance, counts.
 //!
 //! ```text
-//! file ─▶ unzip, hash ─▶ records ─▶ fields counted ─▶ drop rules ─▶ taker
-//!                                        └────── bad row ──────┴──────┘─▶ set aside, or refused
+//! file ─▶ unzip, hash ─▶ records ─▶ field count ─▶ drop rules ─▶ row sink
+//!                                        └───── bad row ──┴──────────┘─▶ quarantine, or an error
 //! ```
 //!
-//! What a row means is the [`Taker`]'s business; this file knows only that it may be refused.
-//! Memory is one record, whatever the file's size.
+//! A [`RowSink`] parses the rows; this file only counts the outcomes. Memory is one record, whatever
+//! the file's size.
 
 use csv::ByteRecord;
 
-use super::quarantine::SetAside;
+use super::quarantine::Quarantine;
 use super::records::Records;
+use super::report::{Dropped, FileReport, SourceReport};
 use super::row::{Column, Header, Reason, Row};
 use super::source::Source;
-use super::{Dropped, FileReport, SourceReport};
 use crate::error::{BadRow, Error};
 use crate::mapping::{Condition, SourceMapping};
 use crate::progress::Progress;
 
-/// Bad rows shown in a message, and the number at which reading stops when none is allowed.
+/// Bad rows shown in a message; reading stops after as many if none is allowed.
 const BAD_ROWS_SHOWN: usize = 10;
-/// Rows between two movements of the progress bar.
+/// Rows between two updates of the progress bar.
 const ROWS_PER_TICK: u64 = 4096;
 
-/// Makes something of rows.
-pub(super) trait Taker {
-    /// Looks its columns up; called once, for files of one source share their header.
+/// Consumes rows.
+pub(super) trait RowSink {
+    /// Looks up its columns; called once, because the files of a source share their header.
     fn bind(&mut self, header: &mut Header);
-    /// Takes one row, leaves it out, or says why it is bad. A bad row must leave no trace.
-    fn take(&mut self, row: &Row<'_>) -> Result<Taken, Reason>;
-    /// What [`Taken::LeftOut`] means, for the report.
-    fn left_out_because(&self) -> Option<String>;
+    /// Keeps or skips a row, or returns why it is bad. A bad row must leave no trace.
+    fn accept(&mut self, row: &Row<'_>) -> Result<Outcome, Reason>;
+    /// Why rows are skipped, for the report.
+    fn skip_reason(&self) -> Option<String>;
 }
 
-pub(super) enum Taken {
+/// What a sink did with a row.
+pub(super) enum Outcome {
     Kept,
-    LeftOut,
+    Skipped,
 }
 
 /// Reads every file of a source.
 pub(super) fn read(
     source: &SourceMapping,
-    taker: &mut dyn Taker,
+    sink: &mut dyn RowSink,
     progress: Progress,
 ) -> Result<SourceReport, Error> {
-    let mut reading = Reading::new(source);
+    let mut ingestion = Ingestion::new(source);
     let mut files = Vec::new();
     for (name, path) in &source.files {
         let opened = Source::open(path).map_err(|error| Error::Unreadable {
             path: path.clone(),
             source: error,
         })?;
-        files.push(reading.file(name, opened, taker, progress)?);
+        files.push(ingestion.file(name, opened, sink, progress)?);
     }
-    reading.finish(files, taker)
+    ingestion.finish(files, sink)
 }
 
 struct Rule<'m> {
@@ -62,30 +63,30 @@ struct Rule<'m> {
     condition: &'m Condition,
 }
 
-struct Reading<'m> {
+struct Ingestion<'m> {
     source: &'m SourceMapping,
     header: Vec<String>,
     rules: Vec<Rule<'m>>,
     dropped: Vec<u64>,
-    left_out: u64,
+    skipped: u64,
     kept: u64,
     bad: u64,
     first_bad: Vec<BadRow>,
-    set_aside: Option<SetAside>,
+    quarantine: Option<Quarantine>,
 }
 
-impl<'m> Reading<'m> {
+impl<'m> Ingestion<'m> {
     fn new(source: &'m SourceMapping) -> Self {
         Self {
             source,
             header: Vec::new(),
             rules: Vec::new(),
             dropped: vec![0; source.drop.len()],
-            left_out: 0,
+            skipped: 0,
             kept: 0,
             bad: 0,
             first_bad: Vec::new(),
-            set_aside: None,
+            quarantine: None,
         }
     }
 
@@ -93,7 +94,7 @@ impl<'m> Reading<'m> {
         &mut self,
         name: &str,
         source: Source,
-        taker: &mut dyn Taker,
+        sink: &mut dyn RowSink,
         progress: Progress,
     ) -> Result<FileReport, Error> {
         let bar = progress.bytes(&format!("reading {name}"), source.size_bytes);
@@ -101,14 +102,14 @@ impl<'m> Reading<'m> {
         let mut records = Records::new(name, source, self.source.delimiter);
         let header = records.header()?;
         if self.header.is_empty() {
-            self.bind(name, header, taker)?;
+            self.bind(name, header, sink)?;
         } else {
             self.check_same_header(name, &header)?;
         }
         let mut rows = 0;
         while let Some((line, record)) = records.next()? {
             rows += 1;
-            if let Err(reason) = self.row(record, taker) {
+            if let Err(reason) = self.row(record, sink) {
                 self.bad_row(
                     BadRow {
                         file: name.to_owned(),
@@ -130,7 +131,12 @@ impl<'m> Reading<'m> {
         })
     }
 
-    fn bind(&mut self, file: &str, names: Vec<String>, taker: &mut dyn Taker) -> Result<(), Error> {
+    fn bind(
+        &mut self,
+        file: &str,
+        names: Vec<String>,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), Error> {
         let mut header = Header::new(file, names);
         let rules = self.source.drop.iter();
         self.rules = rules
@@ -139,12 +145,12 @@ impl<'m> Reading<'m> {
                 condition: &rule.condition,
             })
             .collect();
-        taker.bind(&mut header);
+        sink.bind(&mut header);
         self.header = header.check()?;
         if self.source.bad_rows.share > 0.0
             && let Some(path) = &self.source.bad_rows.file
         {
-            self.set_aside = Some(SetAside::create(path, &self.header)?);
+            self.quarantine = Some(Quarantine::create(path, &self.header)?);
         }
         Ok(())
     }
@@ -162,10 +168,10 @@ impl<'m> Reading<'m> {
         })
     }
 
-    fn row(&mut self, fields: &ByteRecord, taker: &mut dyn Taker) -> Result<(), Reason> {
-        let (found, wanted) = (fields.len(), self.header.len());
-        if found != wanted {
-            return Err(format!("{found} fields, where the header has {wanted}"));
+    fn row(&mut self, fields: &ByteRecord, sink: &mut dyn RowSink) -> Result<(), Reason> {
+        let (found, expected) = (fields.len(), self.header.len());
+        if found != expected {
+            return Err(format!("{found} fields, where the header has {expected}"));
         }
         let row = Row {
             names: &self.header,
@@ -183,17 +189,17 @@ impl<'m> Reading<'m> {
                 return Ok(());
             }
         }
-        match taker.take(&row)? {
-            Taken::Kept => self.kept += 1,
-            Taken::LeftOut => self.left_out += 1,
+        match sink.accept(&row)? {
+            Outcome::Kept => self.kept += 1,
+            Outcome::Skipped => self.skipped += 1,
         }
         Ok(())
     }
 
     fn bad_row(&mut self, bad: BadRow, fields: &ByteRecord) -> Result<(), Error> {
         self.bad += 1;
-        if let Some(set_aside) = &mut self.set_aside {
-            set_aside.keep(&bad, fields)?;
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.add(&bad, fields)?;
         }
         if self.first_bad.len() < BAD_ROWS_SHOWN {
             self.first_bad.push(bad);
@@ -215,8 +221,8 @@ impl<'m> Reading<'m> {
         }
     }
 
-    fn finish(mut self, files: Vec<FileReport>, taker: &dyn Taker) -> Result<SourceReport, Error> {
-        let set_aside = self.set_aside.take().map(SetAside::finish).transpose()?;
+    fn finish(mut self, files: Vec<FileReport>, sink: &dyn RowSink) -> Result<SourceReport, Error> {
+        let quarantine = self.quarantine.take().map(Quarantine::finish).transpose()?;
         let rows: u64 = files.iter().map(|file| file.rows).sum();
         if self.bad as f64 > self.source.bad_rows.share * rows as f64 {
             return Err(self.too_many(true));
@@ -228,10 +234,10 @@ impl<'m> Reading<'m> {
                 rows: *rows,
             })
             .collect();
-        if let Some(reason) = taker.left_out_because() {
+        if let Some(reason) = sink.skip_reason() {
             dropped.push(Dropped {
                 reason,
-                rows: self.left_out,
+                rows: self.skipped,
             });
         }
         Ok(SourceReport {
@@ -239,7 +245,7 @@ impl<'m> Reading<'m> {
             rows,
             dropped,
             bad_rows: self.bad,
-            set_aside,
+            quarantine,
             kept: self.kept,
         })
     }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use hotshelf_registry::Sha256Digest;
+
 use super::*;
 
 const MAPPING: &str = r#"
@@ -39,6 +41,10 @@ impl Folder {
     }
 
     fn read(&self, mapping: &str) -> Result<Shop, Error> {
+        self.ingest(mapping).map(|(shop, _)| shop)
+    }
+
+    fn ingest(&self, mapping: &str) -> Result<(Shop, IngestReport), Error> {
         let mapping = Mapping::parse(&self.0.path().join("shop.toml"), mapping)?;
         read_shop(&mapping, None, Progress::silent())
     }
@@ -84,15 +90,10 @@ fn plain_gzip_bom_and_line_ends_give_the_same_shop() {
 
 #[test]
 fn sha256_is_that_of_the_file() {
-    let shop = read("u,p,1,view,n,1\n").unwrap();
-    let expected = Sha256Digest::of(
-        format!(
-            "{HEADER}u,p,1,view,n,1
-"
-        )
-        .as_bytes(),
-    );
-    assert_eq!(shop.events_report.files[0].sha256, expected);
+    let text = format!("{HEADER}u,p,1,view,n,1\n");
+    let (_, report) = Folder::new(text.as_bytes()).ingest(MAPPING).unwrap();
+    let expected = Sha256Digest::of(text.as_bytes());
+    assert_eq!(report.events.files[0].sha256, expected);
 }
 
 #[test]
@@ -102,8 +103,8 @@ fn missing_and_ambiguous_columns_are_all_named() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "events.csv, line 1: no column \"what\"; no column \"product\"; column \"name\" stands \
-         there twice; no column \"price\"; its columns are: user, at, name, name"
+        "events.csv, line 1: no column \"what\"; no column \"product\"; column \"name\" occurs \
+         twice; no column \"price\"; its columns are: user, at, name, name"
     );
 }
 
@@ -154,18 +155,17 @@ fn reading_stops_early_where_no_bad_row_is_allowed() {
 }
 
 #[test]
-fn allowed_bad_rows_are_set_aside_with_their_reason() {
+fn allowed_bad_rows_are_quarantined_with_their_reason() {
     let allowed = MAPPING.replace(
         "[events.columns]",
         "bad_rows = { at_most = 0.5, file = \"bad.csv\" }\n[events.columns]",
     );
     let events = "u,p,1,view,\"a, b\",1\nu,p,x,view,\"a, b\",1\nu,p,1,view\nu,q,1,view,n,1\n";
     let folder = Folder::new(format!("{HEADER}{events}").as_bytes());
-    let shop = folder.read(&allowed).unwrap();
-    let report = &shop.events_report;
+    let report = folder.ingest(&allowed).unwrap().1.events;
     assert_eq!((report.rows, report.kept, report.bad_rows), (4, 2, 2));
     let path = folder.0.path().join("bad.csv");
-    assert_eq!(report.set_aside.as_ref(), Some(&path));
+    assert_eq!(report.quarantine.as_ref(), Some(&path));
     let expected = "file,line,reason,user,product,at,what,name,price\n\
          events.csv,3,\"column at is \"\"x\"\", which is not a time in the format unix_s\",u,p,x,view,\"a, b\",1\n\
          events.csv,4,\"4 fields, where the header has 6\",u,p,1,view\n";
@@ -208,10 +208,8 @@ fn rules_drop_in_their_order_and_every_row_is_counted() {
     let rules = "[[events.drop]]\ncolumn = \"price\"\nat_most = 0\n[[events.drop]]\nname = \"test users\"\ncolumn = \"user\"\nis = [\"test\"]\n";
     let rows = "test,p,1,view,n,0\ntest,p,1,view,n,1\nu,p,1,view,n,1\n";
     let folder = Folder::new(format!("{HEADER}{rows}").as_bytes());
-    let report = folder
-        .read(&format!("{MAPPING}{rules}"))
-        .unwrap()
-        .events_report;
+    let (_, report) = folder.ingest(&format!("{MAPPING}{rules}")).unwrap();
+    let report = report.events;
     let dropped: Vec<_> = report
         .dropped
         .iter()
@@ -222,28 +220,26 @@ fn rules_drop_in_their_order_and_every_row_is_counted() {
 }
 
 #[test]
-fn events_from_until_on_are_left_out_and_counted() {
+fn events_from_until_on_are_dropped_and_counted() {
     let folder = Folder::new(format!("{HEADER}u,p,0,view,n,1\nu,q,86400,view,n,1\n").as_bytes());
     let mapping = Mapping::parse(&folder.0.path().join("shop.toml"), MAPPING).unwrap();
-    let shop = read_shop(&mapping, Some(86_400), Progress::silent()).unwrap();
+    let (shop, read) = read_shop(&mapping, Some(86_400), Progress::silent()).unwrap();
     assert_eq!((shop.events_len(), shop.products_len()), (1, 1));
-    assert_eq!(
-        shop.events_report.dropped[0].reason,
-        "at or after 1970-01-02"
-    );
-    assert_eq!(shop.events_report.dropped[0].rows, 1);
+    let dropped = &read.events.dropped[0];
+    assert_eq!(dropped.reason, "at or after 1970-01-02");
+    assert_eq!(dropped.rows, 1);
 }
 
 #[test]
-fn value_and_quantity_columns_change_the_worth() {
-    let weighed = MAPPING.replace(
+fn value_and_quantity_columns_change_the_event_value() {
+    let weighted = MAPPING.replace(
         "interaction_type = \"what\"",
         "interaction_type = \"what\"\nquantity = \"price\"",
     );
     let rows = "u,p,1,purchase,n,3\n";
     let folder = Folder::new(format!("{HEADER}{rows}").as_bytes());
-    assert_eq!(folder.read(&weighed).unwrap().events[0].value, 30.0);
-    let own = weighed.replace("quantity =", "value =");
+    assert_eq!(folder.read(&weighted).unwrap().events[0].value, 30.0);
+    let own = weighted.replace("quantity =", "value =");
     assert_eq!(folder.read(&own).unwrap().events[0].value, 3.0);
     folder.write(
         "events.csv",
@@ -257,7 +253,7 @@ fn value_and_quantity_columns_change_the_worth() {
 }
 
 #[test]
-fn catalogue_file_adds_products_and_its_words_win() {
+fn catalogue_file_adds_products_and_wins_over_events() {
     let mapping = MAPPING.replace(
         "[catalogue.from_events]",
         "[catalogue]\nfiles = [\"products.csv\"]\nnulls = [\"NA\"]\n[catalogue.columns]\nproduct_id = \"id\"\nproduct_name = [\"kind\", \"size\"]\nbrand = \"brand\"\n[catalogue.from_events]",
@@ -292,7 +288,7 @@ fn catalogue_file_adds_products_and_its_words_win() {
 }
 
 #[test]
-fn broken_files_are_refused_with_the_place() {
+fn broken_files_are_refused_with_file_and_line() {
     let cases: [(&[u8], &str); 4] = [
         (b"", "events.csv, after line 0: the file is empty"),
         (

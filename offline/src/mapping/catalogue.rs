@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::embeddings::{self, EmbeddingFiles};
 use super::events::optional;
-use super::section::Section;
-use super::value::Value;
-use super::{SourceMapping, read_source};
+use super::section::{Section, Value};
+use super::source::{self, SourceMapping};
 
 /// Where product attributes come from.
 #[derive(Debug, Clone)]
@@ -63,8 +62,10 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<CatalogueM
     });
     let files = section.value("columns").and_then(|value| value.section());
     let files = files.map(|mut columns| {
-        let source = read_source(&mut section, folder);
-        let product_id = columns.needed("product_id").and_then(|value| value.text());
+        let source = source::read(&mut section, folder);
+        let product_id = columns
+            .required("product_id")
+            .and_then(|value| value.text());
         let products = read_columns(&mut columns);
         columns.finish();
         Some(ProductFiles {
@@ -115,7 +116,7 @@ fn read_text(value: Value<'_>) -> Option<TextColumns> {
         });
     }
     let mut section = value.section()?;
-    let columns = section.needed("columns").and_then(|value| value.texts());
+    let columns = section.required("columns").and_then(|value| value.texts());
     let separator = section
         .value("separator")
         .map_or(Some(" ".to_owned()), |value| value.text());
@@ -134,7 +135,7 @@ fn read_price(value: Value<'_>) -> Option<PriceColumn> {
         });
     }
     let mut section = value.section()?;
-    let column = section.needed("column").and_then(|value| value.text());
+    let column = section.required("column").and_then(|value| value.text());
     let per = optional(section.value("per").map(|value| value.text()));
     section.finish();
     Some(PriceColumn {

@@ -1,8 +1,7 @@
-//! Rules that leave rows out: cancellations, service codes, returns, rows without a customer.
+//! Drop rules: cancellations, service codes, returns, rows without a customer.
 //!
-//! A dropped row is well-formed and unwanted, a bad row is one that cannot be understood; only the
-//! latter counts against the allowance. Rules are tried in the order of the file and the first
-//! that matches is the one counted.
+//! A dropped row is well-formed and unwanted. A bad row cannot be parsed; only bad rows count against
+//! the allowance. Rules apply in the order of the file, and a row counts for the first that matches.
 
 use glob::Pattern;
 
@@ -11,13 +10,13 @@ use super::section::Section;
 /// One rule.
 #[derive(Debug, Clone)]
 pub(crate) struct DropRule {
-    /// As reports call it.
+    /// Name in reports.
     pub(crate) name: String,
     pub(crate) column: String,
     pub(crate) condition: Condition,
 }
 
-/// What a field must be for its row to be left out.
+/// The condition on a field under which its row is dropped.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
     Empty,
@@ -33,8 +32,8 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    /// Whether a row with this field is left out; `text` is trimmed, and empty for a null.
-    /// Err with a sentence about the field where a number is needed and none stands there.
+    /// Whether a row with this field is dropped; `text` is trimmed, and empty for a null. Errs with
+    /// a sentence about the field if the condition needs a number and the field is none.
     pub(crate) fn drops(&self, text: &str) -> Result<bool, String> {
         Ok(match self {
             Self::Empty => text.is_empty(),
@@ -68,7 +67,7 @@ impl Condition {
     }
 }
 
-/// A finite number, or the end of a sentence that the column's name begins.
+/// A finite number; Err continues a sentence that starts with the column's name.
 pub(crate) fn number(text: &str) -> Result<f64, String> {
     if text.is_empty() {
         return Err("is empty, where a number is needed".to_owned());
@@ -84,7 +83,7 @@ const CONDITIONS: &str = "empty, is, is_not, starts_with, glob, below, at_most, 
 /// None where a problem was reported.
 pub(super) fn read(mut section: Section<'_>) -> Option<DropRule> {
     let name = section.value("name").and_then(|value| value.text());
-    let column = section.needed("column").and_then(|value| value.text());
+    let column = section.required("column").and_then(|value| value.text());
     let conditions = read_conditions(&mut section);
     let well_formed = conditions.iter().all(Option::is_some);
     if conditions.len() != 1 {
@@ -100,7 +99,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<DropRule> {
     })
 }
 
-/// Every condition that stands there; None for one that was reported.
+/// Every condition present; None for one with a problem.
 fn read_conditions(section: &mut Section<'_>) -> Vec<Option<Condition>> {
     type OfTexts = fn(Vec<String>) -> Condition;
     type OfNumber = fn(f64) -> Condition;

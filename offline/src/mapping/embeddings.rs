@@ -1,16 +1,16 @@
-//! The `[catalogue.embeddings]` table: vectors that the shop made itself.
+//! The `[catalogue.embeddings]` table: the shop's own embeddings.
 
 use std::path::{Path, PathBuf};
 
 use super::section::Section;
 
-/// A matrix and the products that its rows belong to.
+/// A matrix and the product ids of its rows.
 #[derive(Debug, Clone)]
 pub(crate) struct EmbeddingFiles {
-    /// As the mapping names it, and where it is.
+    /// The file as the mapping names it, and its path.
     pub(crate) matrix: (String, PathBuf),
     pub(crate) format: MatrixFormat,
-    /// One product id a line, in the order of the rows.
+    /// One product id per line, in the order of the rows.
     pub(crate) ids: (String, PathBuf),
 }
 
@@ -24,23 +24,23 @@ pub(crate) enum MatrixFormat {
 
 /// None where a problem was reported.
 pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<EmbeddingFiles> {
-    let file = section.needed("file").map(|value| (value.text(), value));
-    let ids = section.needed("ids").and_then(|value| value.text());
+    let file = section.required("file").map(|value| (value.text(), value));
+    let ids = section.required("ids").and_then(|value| value.text());
     let tensor = section.value("tensor").map(|value| (value.text(), value));
     section.finish();
-    let (file, place) = file?;
+    let (file, value) = file?;
     let file = file?;
     let extension = Path::new(&file).extension().and_then(|end| end.to_str());
     let format = match (extension, tensor) {
         (Some("npy"), None) => MatrixFormat::Npy,
         (Some("npy"), Some((_, tensor))) => {
-            tensor.complain("names a tensor, which an npy file has none of");
+            tensor.complain("names a tensor, but an npy file has none");
             return None;
         }
         (Some("safetensors"), None) => MatrixFormat::Safetensors("embeddings".to_owned()),
         (Some("safetensors"), Some((name, _))) => MatrixFormat::Safetensors(name?),
         _ => {
-            place.complain(format!(
+            value.complain(format!(
                 "is {file:?}, which ends in neither .npy nor .safetensors"
             ));
             return None;

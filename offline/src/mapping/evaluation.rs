@@ -1,33 +1,32 @@
-//! The `[evaluation]` table: how a shop's models are judged.
+//! The `[evaluation]` table: how a shop's models are evaluated.
 
 use std::collections::BTreeMap;
 
-use super::section::Section;
-use super::value::Value;
+use super::section::{Section, Value};
 use crate::time_format::parse_instant;
 
-/// Where past and future are divided.
+/// The cut between training and held-out events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cut {
-    /// At a moment, in seconds since 1970.
+    /// At a time, in Unix seconds.
     At(i64),
     /// At the midnight before the last share of all events (0 to 1).
     LastShare(f64),
 }
 
-/// What happens to products that a user already had when the future is predicted.
+/// Whether products that a user had before the cut are ranked and count as hits.
 ///
-/// The rule holds for the ranked list and for what counts as a hit alike: leaving seen products
-/// out of the list and then looking for them would score zero by construction.
+/// One rule for both: excluding seen products from the list and then counting them as relevant
+/// would score zero by construction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Seen {
-    /// Not ranked, not looked for: can the model find what is new to somebody?
+pub enum SeenPolicy {
+    /// Neither ranked nor relevant: does the model find what is new to a user?
     Excluded,
-    /// Ranked and looked for: can it say what somebody will do next, repeats included?
+    /// Ranked and relevant: does it predict what a user does next, repeats included?
     Included,
 }
 
-impl Seen {
+impl SeenPolicy {
     /// The word in files, flags and reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,23 +39,23 @@ impl Seen {
 /// How models of a shop are evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationPlan {
-    /// Where past and future are divided.
+    /// The cut between training and held-out events.
     pub cut: Cut,
     /// Length of the ranked lists.
     pub k: usize,
-    /// What happens to products already had.
-    pub seen: Seen,
+    /// Whether seen products are ranked and relevant.
+    pub seen: SeenPolicy,
     /// Interaction types that count as hits; all of them if empty.
     pub relevant: Vec<String>,
 }
 
 impl Default for EvaluationPlan {
-    /// The last fifth of the events, lists of 10, seen products out, as the server leaves them out.
+    /// The last fifth of the events, lists of 10, without seen products, as the server answers.
     fn default() -> Self {
         Self {
             cut: Cut::LastShare(0.2),
             k: 10,
-            seen: Seen::Excluded,
+            seen: SeenPolicy::Excluded,
             relevant: Vec::new(),
         }
     }
@@ -67,7 +66,7 @@ pub(crate) const K_MAX: u64 = 100;
 
 pub(super) fn read_evaluation(
     section: Option<Section<'_>>,
-    values: &BTreeMap<String, f32>,
+    weights: &BTreeMap<String, f32>,
 ) -> EvaluationPlan {
     let mut plan = EvaluationPlan::default();
     let Some(mut section) = section else {
@@ -98,10 +97,10 @@ pub(super) fn read_evaluation(
         for kind in plan
             .relevant
             .iter()
-            .filter(|kind| !values.contains_key(*kind))
+            .filter(|kind| !weights.contains_key(*kind))
         {
             value.complain(format!(
-                "names {kind:?}, an interaction type without a worth"
+                "names {kind:?}, an interaction type without a weight"
             ));
         }
     }
@@ -117,10 +116,10 @@ fn read_cut(value: &Value<'_>) -> Option<Cut> {
         .ok()
 }
 
-fn read_seen(value: &Value<'_>) -> Option<Seen> {
+fn read_seen(value: &Value<'_>) -> Option<SeenPolicy> {
     match value.text()?.as_str() {
-        "excluded" => Some(Seen::Excluded),
-        "included" => Some(Seen::Included),
+        "excluded" => Some(SeenPolicy::Excluded),
+        "included" => Some(SeenPolicy::Included),
         other => {
             value.complain(format!("is {other:?}, neither excluded nor included"));
             None

@@ -1,11 +1,11 @@
-//! The `[events]` table: where interactions stand and which column holds what.
+//! The `[events]` table: the files of interactions, and which column holds what.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::section::Section;
-use super::value::Value;
-use super::{EventsMapping, read_source};
+use super::EventsMapping;
+use super::section::{Section, Value};
+use super::source;
 use crate::time_format::TimeFormat;
 
 /// Columns of one interaction.
@@ -15,9 +15,9 @@ pub(crate) struct EventColumns {
     pub(crate) product_id: String,
     pub(crate) timestamp: TimestampColumn,
     pub(crate) kind: KindColumn,
-    /// Worth of the event, instead of what its type is worth.
+    /// Value of the event, instead of its type's weight.
     pub(crate) value: Option<String>,
-    /// Multiplies the worth.
+    /// Multiplies the value.
     pub(crate) quantity: Option<String>,
     pub(crate) session_id: Option<String>,
 }
@@ -28,29 +28,31 @@ pub(crate) struct TimestampColumn {
     pub(crate) format: TimeFormat,
 }
 
-/// Where an event's type comes from.
+/// Source of an event's type.
 #[derive(Debug, Clone)]
 pub(crate) enum KindColumn {
     /// Every row is of this type.
     Constant(String),
-    /// A column, whose own words may be renamed.
+    /// A column, whose values may be renamed.
     Column {
         column: String,
         rename: BTreeMap<String, String>,
     },
 }
 
-type Values = BTreeMap<String, f32>;
+type Weights = BTreeMap<String, f32>;
 
 /// None where a problem was reported.
 pub(super) fn read(
     mut section: Section<'_>,
     folder: &Path,
-    values: &Values,
+    weights: &Weights,
 ) -> Option<EventsMapping> {
-    let source = read_source(&mut section, folder);
-    let columns = section.needed("columns").and_then(|value| value.section());
-    let columns = columns.and_then(|columns| read_columns(columns, values));
+    let source = source::read(&mut section, folder);
+    let columns = section
+        .required("columns")
+        .and_then(|value| value.section());
+    let columns = columns.and_then(|columns| read_columns(columns, weights));
     section.finish();
     Some(EventsMapping {
         source: source?,
@@ -58,13 +60,15 @@ pub(super) fn read(
     })
 }
 
-fn read_columns(mut section: Section<'_>, values: &Values) -> Option<EventColumns> {
-    let user_id = section.needed("user_id").and_then(|value| value.text());
-    let product_id = section.needed("product_id").and_then(|value| value.text());
-    let timestamp = section.needed("timestamp").and_then(read_timestamp);
+fn read_columns(mut section: Section<'_>, weights: &Weights) -> Option<EventColumns> {
+    let user_id = section.required("user_id").and_then(|value| value.text());
+    let product_id = section
+        .required("product_id")
+        .and_then(|value| value.text());
+    let timestamp = section.required("timestamp").and_then(read_timestamp);
     let kind = section
-        .needed("interaction_type")
-        .and_then(|value| read_kind(value, values));
+        .required("interaction_type")
+        .and_then(|value| read_kind(value, weights));
     let value = section.value("value").map(|value| value.text());
     let quantity = section.value("quantity").map(|value| value.text());
     let session_id = section.value("session_id").map(|value| value.text());
@@ -80,7 +84,7 @@ fn read_columns(mut section: Section<'_>, values: &Values) -> Option<EventColumn
     })
 }
 
-/// A key that may be absent, but not wrong.
+/// Turns an optional key inside out: absent is fine, a reported problem is not.
 pub(super) fn optional<T>(found: Option<Option<T>>) -> Option<Option<T>> {
     found.map_or(Some(None), |value| value.map(Some))
 }
@@ -93,7 +97,7 @@ fn read_timestamp(value: Value<'_>) -> Option<TimestampColumn> {
         });
     }
     let mut section = value.section()?;
-    let column = section.needed("column").and_then(|value| value.text());
+    let column = section.required("column").and_then(|value| value.text());
     let format = section
         .value("format")
         .map_or(Some(TimeFormat::Rfc3339), |value| {
@@ -109,7 +113,7 @@ fn read_timestamp(value: Value<'_>) -> Option<TimestampColumn> {
     })
 }
 
-fn read_kind(value: Value<'_>, values: &Values) -> Option<KindColumn> {
+fn read_kind(value: Value<'_>, weights: &Weights) -> Option<KindColumn> {
     if !value.is_table() {
         return Some(KindColumn::Column {
             column: value.text()?,
@@ -120,9 +124,9 @@ fn read_kind(value: Value<'_>, values: &Values) -> Option<KindColumn> {
     let column = section.value("column").map(|value| value.text());
     let constant = section
         .value("constant")
-        .map(|value| known_kind(&value, values));
+        .map(|value| known_kind(&value, weights));
     let rename = section.value("rename").and_then(|value| value.section());
-    let rename = rename.map(|section| read_rename(section, values));
+    let rename = rename.map(|section| read_rename(section, weights));
     let built = match (column, constant, rename) {
         (Some(column), None, rename) => Some(KindColumn::Column {
             column: column?,
@@ -138,20 +142,20 @@ fn read_kind(value: Value<'_>, values: &Values) -> Option<KindColumn> {
     built
 }
 
-fn read_rename(mut section: Section<'_>, values: &Values) -> BTreeMap<String, String> {
+fn read_rename(mut section: Section<'_>, weights: &Weights) -> BTreeMap<String, String> {
     let renamed = section.rest().into_iter();
     renamed
-        .filter_map(|(from, value)| Some((from, known_kind(&value, values)?)))
+        .filter_map(|(from, value)| Some((from, known_kind(&value, weights)?)))
         .collect()
 }
 
-fn known_kind(value: &Value<'_>, values: &Values) -> Option<String> {
+fn known_kind(value: &Value<'_>, weights: &Weights) -> Option<String> {
     let kind = value.text()?;
-    if values.contains_key(&kind) {
+    if weights.contains_key(&kind) {
         return Some(kind);
     }
     value.complain(format!(
-        "is {kind:?}, an interaction type without a worth in [values]"
+        "is {kind:?}, an interaction type without a weight in [values]"
     ));
     None
 }

@@ -1,20 +1,21 @@
 //! The mapping file: how one shop's columns become events and products, as data.
 //!
 //! A shop with other column names, formats or filters needs another TOML file and no code. This
-//! module holds the file as built: every value checked, every path resolved against the file's own
-//! folder. It opens no data file and does not know whether the columns it names exist; `ingest`
-//! does. The keys are described in `docs/mapping.md`.
+//! module holds the checked file, with every path resolved against the file's own folder. It opens
+//! no data file and does not know whether the columns exist; `ingest` does. `docs/mapping.md`
+//! describes the keys.
 
 mod catalogue;
 mod drop_rule;
 mod embeddings;
 mod evaluation;
 mod events;
+mod problems;
 mod section;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
-mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,29 +23,31 @@ use std::path::{Path, PathBuf};
 pub(crate) use catalogue::{
     CatalogueMapping, PriceColumn, ProductColumns, ProductFiles, TextColumns,
 };
-pub(crate) use drop_rule::{Condition, DropRule, number};
+pub(crate) use drop_rule::{Condition, number};
 pub(crate) use embeddings::{EmbeddingFiles, MatrixFormat};
-pub use evaluation::{Cut, EvaluationPlan, Seen};
+pub use evaluation::{Cut, EvaluationPlan, SeenPolicy};
 pub(crate) use events::{EventColumns, KindColumn};
 pub use settings::{ContentSettings, ModelSettings};
+pub(crate) use source::SourceMapping;
 
 use crate::error::Error;
-use section::{Document, Section};
+use problems::Document;
+use section::Section;
 
 /// A checked mapping file.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     /// The file it was read from.
     pub file: PathBuf,
-    /// What the shop is called in reports; the file's stem unless it says otherwise.
+    /// Name of the shop in reports; by default the file's stem.
     pub shop: String,
     pub(crate) events: EventsMapping,
     pub(crate) catalogue: Option<CatalogueMapping>,
-    /// What one event of each type is worth.
-    pub(crate) values: BTreeMap<String, f32>,
+    /// Weight of one event of each type.
+    pub(crate) weights: BTreeMap<String, f32>,
     /// How models trained on this shop are evaluated.
     pub evaluation: EvaluationPlan,
-    /// What the shop sets of the model's parameters.
+    /// The model parameters that the shop sets.
     pub model: ModelSettings,
 }
 
@@ -54,43 +57,23 @@ pub(crate) struct EventsMapping {
     pub(crate) columns: EventColumns,
 }
 
-/// Files of one header, and which of their rows are left out.
-#[derive(Debug, Clone)]
-pub(crate) struct SourceMapping {
-    /// As the mapping names them, and where they are.
-    pub(crate) files: Vec<(String, PathBuf)>,
-    pub(crate) delimiter: u8,
-    /// Texts that mean "nothing" beside the empty field.
-    pub(crate) nulls: Vec<String>,
-    pub(crate) bad_rows: BadRowsAllowed,
-    pub(crate) drop: Vec<DropRule>,
-}
-
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BadRowsAllowed {
-    /// Share of all rows, 0 to 1.
-    pub(crate) share: f64,
-    /// Where they are set aside; always there when the share is above 0.
-    pub(crate) file: Option<PathBuf>,
-}
-
-/// What one event is worth where the mapping does not say otherwise (chosen with the project's
-/// owners: a purchase says as much as two carts, five clicks or ten views).
-const VALUES: [(&str, f32); 4] = [
+/// Default weight of one event (chosen with the project's owners: a purchase weighs as much as two
+/// carts, five clicks or ten views).
+const WEIGHTS: [(&str, f32); 4] = [
     ("view", 1.0),
     ("click", 2.0),
     ("add_to_cart", 5.0),
     ("purchase", 10.0),
 ];
 
-/// A value above this is a mistake in the file rather than a strong preference.
-const VALUE_MAX: f64 = 1e6;
+/// Greatest weight of an event; more is a mistake in the file rather than a strong preference.
+const WEIGHT_MAX: f64 = 1e6;
 
 impl Mapping {
     /// Reads and checks a mapping file.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] if the file cannot be read, [`Error::Mapping`] with every mistake.
+    /// [`Error::Unreadable`] if the file cannot be read, [`Error::Mapping`] with every problem.
     pub fn load(file: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable {
             path: file.to_owned(),
@@ -102,10 +85,10 @@ impl Mapping {
     /// [`Mapping::load`] of a text already read; `file` gives the folder that paths start from.
     ///
     /// # Errors
-    /// [`Error::Mapping`] with every mistake.
+    /// [`Error::Mapping`] with every problem.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Error> {
         let document = Document::new(text);
-        let mapping = document.root().and_then(|root| read(file, root));
+        let mapping = Section::root(&document).and_then(|root| read(file, root));
         let problems = document.into_problems();
         match mapping {
             Some(mapping) if problems.is_empty() => Ok(mapping),
@@ -121,13 +104,13 @@ impl Mapping {
 fn read(file: &Path, mut root: Section<'_>) -> Option<Mapping> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let shop = root.value("shop").and_then(|value| value.text());
-    let values = read_values(root.value("values").and_then(|value| value.section()));
-    let events = root.needed("events").and_then(|value| value.section());
-    let events = events.and_then(|section| events::read(section, folder, &values));
+    let weights = read_weights(root.value("values").and_then(|value| value.section()));
+    let events = root.required("events").and_then(|value| value.section());
+    let events = events.and_then(|section| events::read(section, folder, &weights));
     let catalogue = root.value("catalogue").and_then(|value| value.section());
     let catalogue = catalogue.map(|section| catalogue::read(section, folder));
     let evaluation = root.value("evaluation").and_then(|value| value.section());
-    let evaluation = evaluation::read_evaluation(evaluation, &values);
+    let evaluation = evaluation::read_evaluation(evaluation, &weights);
     let model = settings::read_model(root.value("model").and_then(|value| value.section()));
     let content = root.value("content").and_then(|value| value.section());
     let model = ModelSettings {
@@ -149,84 +132,31 @@ fn read(file: &Path, mut root: Section<'_>) -> Option<Mapping> {
             None => None,
             Some(read) => Some(read?),
         },
-        values,
+        weights,
         evaluation,
         model,
     })
 }
 
-fn read_values(section: Option<Section<'_>>) -> BTreeMap<String, f32> {
-    let mut values: BTreeMap<String, f32> = VALUES
+fn read_weights(section: Option<Section<'_>>) -> BTreeMap<String, f32> {
+    let mut weights: BTreeMap<String, f32> = WEIGHTS
         .iter()
-        .map(|(kind, value)| ((*kind).to_owned(), *value))
+        .map(|(kind, weight)| ((*kind).to_owned(), *weight))
         .collect();
     let Some(mut section) = section else {
-        return values;
+        return weights;
     };
     for (kind, value) in section.rest() {
         let Some(number) = value.number() else {
             continue;
         };
-        if number > 0.0 && number <= VALUE_MAX {
-            values.insert(kind, number as f32);
+        if number > 0.0 && number <= WEIGHT_MAX {
+            weights.insert(kind, number as f32);
         } else {
             value.complain(format!(
-                "must be above 0 and at most {VALUE_MAX}, not {number}"
+                "must be above 0 and at most {WEIGHT_MAX}, not {number}"
             ));
         }
     }
-    values
-}
-
-/// The keys that events and catalogue files have in common. None where a problem was reported.
-fn read_source(section: &mut Section<'_>, folder: &Path) -> Option<SourceMapping> {
-    let files = section.needed("files").and_then(|value| value.texts());
-    let delimiter =
-        section
-            .value("delimiter")
-            .map_or(Some(b','), |value| match value.text()?.as_bytes() {
-                [byte] => Some(*byte),
-                _ => {
-                    value.complain("must be one ASCII character");
-                    None
-                }
-            });
-    let nulls = section
-        .value("nulls")
-        .map_or(Some(Vec::new()), |value| value.texts());
-    let bad_rows = section.value("bad_rows").and_then(|value| value.section());
-    let bad_rows = bad_rows.map_or(Some(BadRowsAllowed::default()), |s| {
-        read_bad_rows(s, folder)
-    });
-    let drop = section
-        .value("drop")
-        .map(|value| value.sections())
-        .unwrap_or_default();
-    let drop: Vec<Option<DropRule>> = drop.into_iter().map(drop_rule::read).collect();
-    let files = files?.into_iter().map(|name| {
-        let path = folder.join(&name);
-        (name, path)
-    });
-    Some(SourceMapping {
-        files: files.collect(),
-        delimiter: delimiter?,
-        nulls: nulls?,
-        bad_rows: bad_rows?,
-        drop: drop.into_iter().collect::<Option<_>>()?,
-    })
-}
-
-fn read_bad_rows(mut section: Section<'_>, folder: &Path) -> Option<BadRowsAllowed> {
-    let share = section
-        .needed("at_most")
-        .and_then(|value| value.number_in(0.0..=1.0));
-    let file = section.value("file").and_then(|value| value.text());
-    if share.is_some_and(|share| share > 0.0) && file.is_none() {
-        section.complain("allows bad rows and must name the file that they are set aside in");
-    }
-    section.finish();
-    Some(BadRowsAllowed {
-        share: share?,
-        file: file.map(|name| folder.join(name)),
-    })
+    weights
 }

@@ -1,100 +1,44 @@
-//! A TOML table read key by key, with every mistake collected instead of the first one returned.
+//! TOML tables and values, read key by key: every problem is collected, not only the first.
 //!
-//! Somebody who writes a mapping for a new shop makes several mistakes at once; serde would show
-//! them one per run. A [`Section`] gives out each key once, notes what has the wrong type with its
-//! line, and [`Section::finish`] reports the keys nobody asked for. It knows nothing about shops.
+//! The author of a mapping for a new shop makes several mistakes at once; serde would report them
+//! one per run. A [`Section`] gives out each key once, and a [`Value`] turns into the type that is
+//! needed or into a problem with its line. [`Section::finish`] reports unknown keys. Both share one
+//! file because a table holds values and a value may be a table. Neither knows about shops.
 
-use std::cell::RefCell;
+use std::ops::RangeInclusive;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::value::Value;
-use crate::error::Problem;
+use super::problems::{Document, KeyLocation};
 
-/// One TOML text and the mistakes found in it so far.
-pub(super) struct Document<'t> {
-    text: &'t str,
-    problems: RefCell<Vec<Problem>>,
-}
-
-impl<'t> Document<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            problems: RefCell::new(Vec::new()),
-        }
-    }
-
-    /// The outermost table; None if the text is not TOML, which is then the only problem.
-    pub(super) fn root(&'t self) -> Option<Section<'t>> {
-        match DeTable::parse(self.text) {
-            Ok(table) => {
-                let place = Place {
-                    document: self,
-                    path: String::new(),
-                    offset: 0,
-                };
-                Some(Section::new(place, table.into_inner()))
-            }
-            Err(error) => {
-                let offset = error.span().map_or(0, |span| span.start);
-                self.report(offset, "", error.message().to_owned());
-                None
-            }
-        }
-    }
-
-    /// What was wrong, in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| problem.line);
-        problems
-    }
-
-    fn report(&self, offset: usize, key: &str, message: String) {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        self.problems.borrow_mut().push(Problem {
-            line,
-            key: key.to_owned(),
-            message,
-        });
-    }
-}
-
-/// Where a table or a value stands, for messages about it.
-pub(super) struct Place<'t> {
-    pub(super) document: &'t Document<'t>,
-    /// Dotted path of its key.
-    pub(super) path: String,
-    /// Of its first byte in the text.
-    pub(super) offset: usize,
-}
-
-impl Place<'_> {
-    pub(super) fn complain(&self, message: String) {
-        self.document.report(self.offset, &self.path, message);
-    }
-}
-
-/// One table, of which each key is taken once.
+/// One table; each key is read once.
 pub(super) struct Section<'t> {
-    place: Place<'t>,
+    location: KeyLocation<'t>,
     table: DeTable<'t>,
     known: Vec<&'static str>,
 }
 
 impl<'t> Section<'t> {
-    pub(super) fn new(place: Place<'t>, table: DeTable<'t>) -> Self {
+    /// The outermost table of a document; None if the text is not TOML.
+    pub(super) fn root(document: &'t Document<'t>) -> Option<Self> {
+        let location = KeyLocation {
+            document,
+            path: String::new(),
+            offset: 0,
+        };
+        Some(Self::new(location, document.table()?))
+    }
+
+    fn new(location: KeyLocation<'t>, table: DeTable<'t>) -> Self {
         Self {
-            place,
+            location,
             table,
             known: Vec::new(),
         }
     }
 
-    /// The value of `key`, if it stands there.
+    /// The value of `key`, if present.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.known.push(key);
         let found = self.table.remove(key)?;
@@ -102,18 +46,18 @@ impl<'t> Section<'t> {
     }
 
     /// The value of `key`; its absence is a problem.
-    pub(super) fn needed(&mut self, key: &'static str) -> Option<Value<'t>> {
+    pub(super) fn required(&mut self, key: &'static str) -> Option<Value<'t>> {
         let found = self.value(key);
         if found.is_none() {
-            let Place {
+            let KeyLocation {
                 document, offset, ..
-            } = self.place;
+            } = self.location;
             document.report(offset, &self.key(key), "is missing".to_owned());
         }
         found
     }
 
-    /// Every remaining key with its value: for tables whose keys are the user's own words.
+    /// Every remaining key with its value: for tables with keys of the user's choice.
     pub(super) fn rest(&mut self) -> Vec<(String, Value<'t>)> {
         let table = std::mem::take(&mut self.table);
         let entries = table.into_iter().map(|(key, value)| {
@@ -124,35 +68,186 @@ impl<'t> Section<'t> {
         entries.collect()
     }
 
-    /// Reports the table itself.
+    /// Reports a problem with the table itself.
     pub(super) fn complain(&self, message: impl Into<String>) {
-        self.place.complain(message.into());
+        self.location.complain(message.into());
     }
 
-    /// Ends the reading: whatever was not asked for is unknown.
+    /// Reports every key that was not read as unknown.
     pub(super) fn finish(self) {
         for key in self.table.keys() {
             let known = self.known.join(", ");
             let message = format!("is not a known key; known here: {known}");
             let path = self.key(key.get_ref());
-            self.place.document.report(key.span().start, &path, message);
+            self.location
+                .document
+                .report(key.span().start, &path, message);
         }
     }
 
     fn key(&self, key: &str) -> String {
-        if self.place.path.is_empty() {
+        if self.location.path.is_empty() {
             key.to_owned()
         } else {
-            format!("{}.{key}", self.place.path)
+            format!("{}.{key}", self.location.path)
         }
     }
 
     fn named(&self, key: &str, found: Spanned<DeValue<'t>>) -> Value<'t> {
-        let place = Place {
-            document: self.place.document,
+        let location = KeyLocation {
+            document: self.location.document,
             path: self.key(key),
             offset: found.span().start,
         };
-        Value::new(place, found.into_inner())
+        Value::new(location, found.into_inner())
+    }
+}
+
+/// One value, which turns into the type that is needed or into a problem.
+pub(super) struct Value<'t> {
+    location: KeyLocation<'t>,
+    value: DeValue<'t>,
+}
+
+impl<'t> Value<'t> {
+    fn new(location: KeyLocation<'t>, value: DeValue<'t>) -> Self {
+        Self { location, value }
+    }
+
+    /// Reports a problem with this value.
+    pub(super) fn complain(&self, message: impl Into<String>) {
+        self.location.complain(message.into());
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
+    /// The word `true`; anything else is a problem, because such keys are switched off by omission.
+    pub(super) fn is_true(&self) -> bool {
+        let is_true = self.value.as_bool() == Some(true);
+        if !is_true {
+            self.complain("must be true, or left out");
+        }
+        is_true
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let found = self.value.as_bool();
+        found.or_else(|| self.refuse_type("true or false"))
+    }
+
+    /// A string that is not empty.
+    pub(super) fn text(&self) -> Option<String> {
+        match self.value.as_str() {
+            Some("") => self.refuse("must not be empty"),
+            Some(text) => Some(text.to_owned()),
+            None => self.refuse_type("a string"),
+        }
+    }
+
+    /// A date or time: a TOML date or a string.
+    pub(super) fn date(&self) -> Option<String> {
+        match self.value.as_datetime() {
+            Some(date) => Some(date.to_string()),
+            None => self.text(),
+        }
+    }
+
+    /// A finite number.
+    pub(super) fn number(&self) -> Option<f64> {
+        let digits = match &self.value {
+            DeValue::Integer(whole) => whole.to_string(),
+            DeValue::Float(float) => float.to_string(),
+            _ => return self.refuse_type("a number"),
+        };
+        match digits.parse::<f64>() {
+            Ok(number) if number.is_finite() => Some(number),
+            _ => self.refuse("must be a finite number"),
+        }
+    }
+
+    /// A number inside `range`.
+    pub(super) fn number_in(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        let number = self.number()?;
+        if range.contains(&number) {
+            return Some(number);
+        }
+        let (low, high) = range.into_inner();
+        self.refuse(&format!("must lie in {low} to {high}, not {number}"))
+    }
+
+    /// A whole number inside `range`.
+    pub(super) fn whole_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let Some(whole) = self.value.as_integer() else {
+            return self.refuse_type("a whole number");
+        };
+        match u64::from_str_radix(whole.as_str(), whole.radix()) {
+            Ok(number) if range.contains(&number) => Some(number),
+            _ => {
+                let (low, high) = range.into_inner();
+                self.refuse(&format!("must lie in {low} to {high}, not {whole}"))
+            }
+        }
+    }
+
+    /// A string, or a list of strings with at least one.
+    pub(super) fn texts(&self) -> Option<Vec<String>> {
+        let Some(array) = self.value.as_array() else {
+            return self.value.as_str().map_or_else(
+                || self.refuse_type("a string or a list of strings"),
+                |_| Some(vec![self.text()?]),
+            );
+        };
+        let texts: Option<Vec<String>> = array
+            .iter()
+            .map(|entry| entry.get_ref().as_str().map(str::to_owned))
+            .collect();
+        match texts {
+            None => self.refuse("must be a list of strings only"),
+            Some(texts) if texts.is_empty() => self.refuse("must not be an empty list"),
+            texts => texts,
+        }
+    }
+
+    /// A table.
+    pub(super) fn section(self) -> Option<Section<'t>> {
+        let Self { location, value } = self;
+        match value {
+            DeValue::Table(table) => Some(Section::new(location, table)),
+            other => Self::new(location, other).refuse_type("a table"),
+        }
+    }
+
+    /// A list of tables.
+    pub(super) fn sections(self) -> Vec<Section<'t>> {
+        let Self { location, value } = self;
+        let array = match value {
+            DeValue::Array(array) => array,
+            other => {
+                let _: Option<()> = Self::new(location, other).refuse_type("a list of tables");
+                return Vec::new();
+            }
+        };
+        let numbered = array.into_iter().enumerate().filter_map(|(at, entry)| {
+            let entry_location = KeyLocation {
+                document: location.document,
+                path: format!("{}[{at}]", location.path),
+                offset: entry.span().start,
+            };
+            Self::new(entry_location, entry.into_inner()).section()
+        });
+        numbered.collect()
+    }
+
+    fn refuse<T>(&self, message: &str) -> Option<T> {
+        self.complain(message);
+        None
+    }
+
+    fn refuse_type<T>(&self, expected: &str) -> Option<T> {
+        self.complain(format!("must be {expected}, not {}", self.value.type_str()));
+        None
     }
 }

@@ -1,14 +1,13 @@
-//! The `[model]` and `[content]` tables: what a shop's models are fitted with.
+//! The `[model]` and `[content]` tables: parameters of a shop's models.
 //!
-//! Both are also flags of the command line, which win over the file; so the types here are made of
-//! options, laid over each other, and only [`ModelSettings::params`] fills in the defaults.
+//! Both are also command-line flags, which override the file. So the types here hold options, are
+//! merged by [`ModelSettings::over`], and only [`ModelSettings::params`] fills in defaults.
 
 use std::ops::RangeInclusive;
 
 use hotshelf_model::{ContentParams, FACTORS_MAX, FitParams, IndexChoice};
 
-use super::section::Section;
-use super::value::Value;
+use super::section::{Section, Value};
 
 const FACTORS: RangeInclusive<u64> = 1..=FACTORS_MAX as u64;
 const ITERATIONS: RangeInclusive<u64> = 1..=1000;
@@ -27,75 +26,75 @@ const INDEXES: [(&str, IndexChoice); 3] = [
 /// TOML has no larger whole number.
 const SEED: RangeInclusive<u64> = 0..=i64::MAX as u64;
 
-/// Parameters of a model as far as somebody set them.
+/// Model parameters that were set.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Model parameters")]
 pub struct ModelSettings {
-    /// Length of a factor row [default: 64]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(FACTORS))]
+    /// Set the number of ALS factors [default: 64]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(FACTORS))]
     pub factors: Option<u64>,
-    /// Weight of the factors' squared norms [default: 0.01]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
+    /// Weigh the factors' squared norms [default: 0.01]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = weight)]
     pub regularization: Option<f64>,
-    /// Alternations of ALS [default: 15]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(ITERATIONS))]
+    /// Set the number of ALS iterations [default: 15]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(ITERATIONS))]
     pub iterations: Option<u64>,
-    /// Weight of an interaction value: c = 1 + confidence × value [default: 0.1]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = weight)]
+    /// Weigh interaction values: c = 1 + confidence × value [default: 0.1]
+    #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true, value_parser = weight)]
     pub confidence: Option<f64>,
-    /// Seed of the first factors and of the printed samples [default: 42]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(SEED))]
+    /// Seed the fit, the samples and the bootstrap [default: 42]
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(SEED))]
     pub seed: Option<u64>,
-    /// Distinct products from which a user counts as light; below as new [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
+    /// Set the fewest distinct products of a light user [default: 5]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
     pub light_from: Option<u64>,
-    /// Distinct products from which a user counts as heavy [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
+    /// Set the fewest distinct products of a heavy user [default: 50]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
     pub heavy_from: Option<u64>,
-    /// Last products of a user that the model keeps in order [default: 20]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(RECENT))]
+    /// Store this many recent products per user [default: 20]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(RECENT))]
     pub recent_max: Option<u64>,
-    /// Weight of the collaborative score in the hybrid, 0 to 1 [default: 0.7]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = share)]
+    /// Weigh the collaborative score in the hybrid [default: 0.7]
+    #[arg(long, value_name = "0..1", allow_negative_numbers = true, value_parser = share)]
     pub alpha: Option<f64>,
-    /// Last products of a user that the content score sums over [default: 5]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(RECENTS))]
+    /// Sum the content score over this many recents [default: 5]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(RECENTS))]
     pub recents: Option<u64>,
-    /// Plan of every index: auto, exact or hnsw [default: auto]
-    #[arg(long, value_name = "PLAN", value_parser = index_choice)]
+    /// Choose the plan of every index [default: auto]
+    #[arg(long, value_name = "auto|exact|hnsw", value_parser = index_choice)]
     pub index: Option<IndexChoice>,
-    /// How product texts become embeddings.
+    /// Parameters of content embeddings.
     #[command(flatten)]
     pub content: ContentSettings,
 }
 
-/// Parameters of content embeddings as far as somebody set them.
+/// Parameters of content embeddings that were set.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Content parameters")]
 pub struct ContentSettings {
-    /// Most terms of the vocabulary; 0 leaves content out [default: 500]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(TERMS))]
+    /// Limit the vocabulary; 0 omits content [default: 500]
+    #[arg(long, value_name = "TERMS", value_parser = clap::value_parser!(u64).range(TERMS))]
     pub terms_max: Option<u64>,
-    /// Longest run of words that is a term [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(NGRAM))]
+    /// Limit terms to this many words [default: 1]
+    #[arg(long, value_name = "WORDS", value_parser = clap::value_parser!(u64).range(NGRAM))]
     pub ngram_max: Option<u64>,
-    /// Whether a term's count is damped to 1 + ln(count) [default: false]
-    #[arg(long, value_name = "BOOL")]
+    /// Damp term counts to 1 + ln(count) [default: false]
+    #[arg(long, value_name = "true|false")]
     pub sublinear_tf: Option<bool>,
-    /// Distinct texts that a term must occur in [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
+    /// Require terms in this many products [default: 1]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(PRODUCTS))]
     pub min_df: Option<u64>,
-    /// Weight of the standardised log price beside the text, 0 to 1 [default: 0.2]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = share)]
+    /// Weigh the standardised log price beside the text [default: 0.2]
+    #[arg(long, value_name = "0..1", allow_negative_numbers = true, value_parser = share)]
     pub price_scale: Option<f64>,
 }
 
-/// A weight of the command line.
+/// Parses a weight of the command line.
 fn weight(text: &str) -> Result<f64, String> {
     number_in(text, WEIGHT)
 }
 
-/// A share of the command line.
+/// Parses a share of the command line.
 fn share(text: &str) -> Result<f64, String> {
     number_in(text, SHARE)
 }
@@ -110,7 +109,7 @@ fn number_in(text: &str, range: RangeInclusive<f64>) -> Result<f64, String> {
     }
 }
 
-/// A plan by its name.
+/// Parses the name of a plan.
 fn index_choice(text: &str) -> Result<IndexChoice, String> {
     let found = INDEXES.iter().find(|(name, _)| *name == text);
     found
@@ -119,7 +118,7 @@ fn index_choice(text: &str) -> Result<IndexChoice, String> {
 }
 
 impl ModelSettings {
-    /// These settings where they say something, else `lower`'s.
+    /// These settings where set, else `lower`'s.
     #[must_use]
     pub fn over(&self, lower: &Self) -> Self {
         Self {
@@ -138,7 +137,7 @@ impl ModelSettings {
         }
     }
 
-    /// The parameters of a fit, with the model's defaults where nothing is set.
+    /// The parameters of a fit, with defaults for settings that are not set.
     pub fn params(&self) -> FitParams {
         let mut params = FitParams::default();
         let als = &mut params.als;

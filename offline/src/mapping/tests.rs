@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 
-const LEAST: &str = r#"
+const MINIMAL: &str = r#"
 [events]
 files = ["events.csv"]
 [events.columns]
@@ -27,13 +27,13 @@ fn problems(text: &str) -> Vec<String> {
 
 #[test]
 fn paths_start_from_the_mapping_file() {
-    let mapping = parse(LEAST).unwrap();
+    let mapping = parse(MINIMAL).unwrap();
     assert_eq!(mapping.shop, "shop");
     assert_eq!(
         mapping.events.source.files[0].1,
         Path::new("data/events.csv")
     );
-    let absolute = LEAST.replace("events.csv", "/srv/events.csv");
+    let absolute = MINIMAL.replace("events.csv", "/srv/events.csv");
     let mapping = parse(&absolute).unwrap();
     assert_eq!(
         mapping.events.source.files[0].1,
@@ -42,12 +42,12 @@ fn paths_start_from_the_mapping_file() {
 }
 
 #[test]
-fn worths_have_defaults_and_may_be_set_and_added() {
-    let mapping = parse(&format!("{LEAST}\n[values]\npurchase = 4\nwish = 2.5")).unwrap();
-    let worths: Vec<_> = mapping
-        .values
+fn weights_have_defaults_and_may_be_set_and_added() {
+    let mapping = parse(&format!("{MINIMAL}\n[values]\npurchase = 4\nwish = 2.5")).unwrap();
+    let weights: Vec<_> = mapping
+        .weights
         .iter()
-        .map(|(kind, worth)| (kind.as_str(), *worth))
+        .map(|(kind, weight)| (kind.as_str(), *weight))
         .collect();
     let expected = [
         ("add_to_cart", 5.0),
@@ -56,11 +56,11 @@ fn worths_have_defaults_and_may_be_set_and_added() {
         ("view", 1.0),
         ("wish", 2.5),
     ];
-    assert_eq!(worths, expected);
+    assert_eq!(weights, expected);
 }
 
-/// A mistake in nearly every line.
-const MISTAKES: &str = r#"
+/// A problem in nearly every line.
+const PROBLEMS: &str = r#"
 shopp = "x"
 [events]
 files = []
@@ -100,18 +100,18 @@ stop_words = true
 "#;
 
 #[test]
-fn every_mistake_is_reported_at_once_with_its_line() {
+fn every_problem_is_reported_at_once_with_its_line() {
     let expected = [
         "line 2: shopp is not a known key; known here: shop, values, events, catalogue, evaluation, model, content",
         "line 4: events.files must not be an empty list",
         "line 5: events.delimiter must be one ASCII character",
-        "line 6: events.bad_rows allows bad rows and must name the file that they are set aside in",
+        "line 6: events.bad_rows allows bad rows and needs a file to quarantine them in",
         "line 7: events.columns.product_id is missing",
         "line 8: events.columns.user_id must be a string, not integer",
         "line 9: events.columns.timestamp.format is \"YYYY\": not a time format; use rfc3339, unix_s, \
          unix_ms or a pattern such as %Y-%m-%d %H:%M:%S",
         "line 10: events.columns.interaction_type.constant is \"gaze\", an interaction type without a \
-         worth in [values]",
+         weight in [values]",
         "line 11: events.drop[0] needs exactly one condition: empty, is, is_not, starts_with, glob, \
          below, at_most, above or at_least",
         "line 17: events.drop[1].glob is not a pattern: Pattern syntax error near position 0: invalid \
@@ -121,7 +121,7 @@ fn every_mistake_is_reported_at_once_with_its_line() {
          time",
         "line 22: evaluation.k must lie in 1 to 100, not 0",
         "line 23: evaluation.seen is \"maybe\", neither excluded nor included",
-        "line 24: evaluation.relevant names \"gaze\", an interaction type without a worth",
+        "line 24: evaluation.relevant names \"gaze\", an interaction type without a weight",
         "line 26: model.factors must lie in 1 to 1024, not 0",
         "line 27: model.confidence must be a number, not string",
         "line 28: model.alpha must lie in 0 to 1, not 1.5",
@@ -135,25 +135,25 @@ fn every_mistake_is_reported_at_once_with_its_line() {
         "line 37: content.stop_words is not a known key; known here: terms_max, ngram_max, min_df, \
          sublinear_tf, price_scale",
     ];
-    assert_eq!(problems(MISTAKES), expected);
+    assert_eq!(problems(PROBLEMS), expected);
 }
 
 #[test]
-fn what_is_not_toml_is_one_problem_with_its_line() {
+fn text_that_is_not_toml_is_one_problem_with_its_line() {
     assert_eq!(problems("[events]\nfiles = [").len(), 1);
     assert!(problems("[events]\nfiles = [")[0].starts_with("line 2: "));
 }
 
 #[test]
-fn catalogue_needs_a_place_to_come_from() {
-    let found = problems(&format!("{LEAST}\n[catalogue]\n"));
+fn catalogue_needs_a_source() {
+    let found = problems(&format!("{MINIMAL}\n[catalogue]\n"));
     assert!(found[0].contains("catalogue needs files"), "{found:?}");
-    let found = problems(&format!("{LEAST}\n[catalogue]\nfiles = \"products.csv\""));
+    let found = problems(&format!("{MINIMAL}\n[catalogue]\nfiles = \"products.csv\""));
     assert!(found[0].contains("catalogue needs files"), "{found:?}");
 }
 
 #[test]
-fn conditions_say_what_they_drop() {
+fn conditions_drop_matching_fields() {
     let text = "[[events.drop]]\ncolumn = \"c\"\n";
     let cases = [
         ("is = 'a'", "a", true),
@@ -173,7 +173,7 @@ fn conditions_say_what_they_drop() {
         ("at_least = 10", "10", true),
     ];
     for (condition, field, dropped) in cases {
-        let mapping = parse(&format!("{LEAST}{text}{condition}")).unwrap();
+        let mapping = parse(&format!("{MINIMAL}{text}{condition}")).unwrap();
         let rule = &mapping.events.source.drop[0];
         assert_eq!(
             rule.condition.drops(field),
@@ -186,10 +186,10 @@ fn conditions_say_what_they_drop() {
 }
 
 #[test]
-fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+fn flags_override_the_file_and_the_file_overrides_defaults() {
     let model = "[model]\nfactors = 8\nseed = 7\nindex = 'exact'\nalpha = 0.5";
     let content = "[content]\nterms_max = 90\nsublinear_tf = true\nprice_scale = 0";
-    let mapping = parse(&format!("{LEAST}{model}\n{content}")).unwrap();
+    let mapping = parse(&format!("{MINIMAL}{model}\n{content}")).unwrap();
     let flags = ModelSettings {
         seed: Some(9),
         alpha: Some(0.25),
@@ -252,7 +252,7 @@ fn help_names_the_defaults_that_hold() {
 
 #[test]
 fn embeddings_are_npy_or_safetensors_by_the_end_of_their_name() {
-    let read = |lines: &str| parse(&format!("{LEAST}[catalogue.embeddings]\n{lines}"));
+    let read = |lines: &str| parse(&format!("{MINIMAL}[catalogue.embeddings]\n{lines}"));
     let format = |lines: &str| {
         let catalogue = read(lines).unwrap().catalogue.unwrap();
         catalogue.embeddings.unwrap().format
@@ -267,7 +267,7 @@ fn embeddings_are_npy_or_safetensors_by_the_end_of_their_name() {
     for (lines, why) in [
         (
             format!("{npy}\ntensor = 'x'"),
-            "tensor names a tensor, which an npy file has none of",
+            "tensor names a tensor, but an npy file has none",
         ),
         (
             "file = 'e.csv'\nids = 'i'".to_owned(),
@@ -282,7 +282,7 @@ fn embeddings_are_npy_or_safetensors_by_the_end_of_their_name() {
             "catalogue.embeddings.file is missing",
         ),
     ] {
-        let found = problems(&format!("{LEAST}[catalogue.embeddings]\n{lines}"));
+        let found = problems(&format!("{MINIMAL}[catalogue.embeddings]\n{lines}"));
         assert!(found.len() == 1 && found[0].contains(why), "{found:?}");
     }
 }

@@ -1,8 +1,7 @@
-//! A few users' histories and lists, and a few products with their neighbours, by name: for people
-//! to judge with their own eyes.
+//! Samples for people to look at: a few users with history and list, a few products with neighbours.
 //!
-//! Chosen by a hash of seed and id: the same on every machine, and the same again after a
-//! retraining as long as the user stays in their segment and the product in its popularity band.
+//! A hash of seed and id chooses them: the same on every machine, and the same after a retraining as
+//! long as the user stays in their segment and the product in its popularity band.
 
 mod products;
 
@@ -21,7 +20,7 @@ const HISTORY_SHOWN: usize = 8;
 /// Recommended products that are shown.
 const RECOMMENDED_SHOWN: usize = 10;
 
-/// One user as people see them.
+/// One user with history and list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sample {
     /// The user.
@@ -30,29 +29,29 @@ pub struct Sample {
     pub segment: String,
     /// Distinct products in their history.
     pub products: usize,
-    /// What they did last, newest first.
+    /// Their last products, newest first.
     pub history: Vec<SampleEvent>,
     /// The strategy that answered: the default one, or what it fell back to.
     pub strategy: &'static str,
-    /// What was given up on the way to the list.
+    /// Fallbacks of the list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<&'static str>,
     /// What the model recommends to them.
     pub recommended: Vec<SampleItem>,
 }
 
-/// All that a user did with one product.
+/// All interactions of a user with one product.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SampleEvent {
-    /// The last day they did any of it.
+    /// Day of the last one.
     pub date: String,
-    /// How often each type of interaction, by its name.
+    /// Number of interactions by type.
     pub interactions: BTreeMap<String, u64>,
     /// The product.
     pub product: SampleProduct,
 }
 
-/// One place of a list.
+/// One recommended product.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SampleItem {
     /// From 1.
@@ -61,17 +60,17 @@ pub struct SampleItem {
     pub product: SampleProduct,
     /// What the list is ordered by.
     pub score: f32,
-    /// Where the item came from.
+    /// Source of the item.
     pub reason: &'static str,
-    /// The raw collaborative score, where one was computed.
+    /// The raw collaborative score, if one was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collaborative: Option<f32>,
-    /// The raw content score, where one was computed.
+    /// The raw content score, if one was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<f32>,
 }
 
-/// A product as people see it.
+/// A product with its attributes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SampleProduct {
     /// The product.
@@ -84,14 +83,14 @@ pub struct SampleProduct {
     pub price: Option<f32>,
 }
 
-/// Which users and products, and how much of what the users did.
+/// Which users and products to sample, and which events to show.
 #[derive(Debug, Clone, Copy)]
 pub struct SampleOptions {
-    /// Decides who is chosen.
+    /// Seed of the choice.
     pub seed: u64,
     /// Users of each segment, and products of each popularity band.
     pub each: usize,
-    /// Events from this moment on are not shown: the model does not know them.
+    /// Events from this time on are not shown: the model does not know them.
     pub before_s: Option<i64>,
 }
 
@@ -101,8 +100,8 @@ pub fn samples(model: &Model, shop: &Shop, options: SampleOptions) -> Vec<Sample
     let mut samples = Vec::new();
     let users = model.users();
     for segment in users.segment_names() {
-        let everybody = (0..users.len() as u32).map(UserRow);
-        let members = everybody.filter(|row| users.segment(*row) == segment);
+        let all_users = (0..users.len() as u32).map(UserRow);
+        let members = all_users.filter(|row| users.segment(*row) == segment);
         for user in first_by_hash(members.collect(), options, |row| users.id(*row)) {
             samples.push(Sample {
                 history: history(model, shop, users.id(user), options.before_s),
@@ -113,7 +112,7 @@ pub fn samples(model: &Model, shop: &Shop, options: SampleOptions) -> Vec<Sample
     samples
 }
 
-/// Those with the smallest hashes of seed and id.
+/// The candidates with the smallest hashes of seed and id.
 fn first_by_hash<'a, T>(
     candidates: Vec<T>,
     options: SampleOptions,
@@ -133,7 +132,7 @@ fn first_by_hash<'a, T>(
     hashed.into_iter().take(options.each).map(|(_, one)| one)
 }
 
-/// A user's list as the server would answer who asks for nothing special.
+/// A user's list as the server answers a default query.
 fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
     let user_id = model.users().id(user);
     let query = Query {
@@ -142,7 +141,7 @@ fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
         ..Query::default()
     };
     let answer = model.recommend(&query, scratch);
-    let answer = answer.expect("only a strategy that was chosen on purpose can be refused");
+    let answer = answer.expect("the default strategy is never refused");
     let shown = answer
         .items
         .iter()
@@ -176,7 +175,7 @@ fn product(model: &Model, row: ProductRow) -> SampleProduct {
     }
 }
 
-/// The last products of a user with all that they did with each.
+/// The last products of a user with all interactions.
 fn history(model: &Model, shop: &Shop, user_id: &str, before_s: Option<i64>) -> Vec<SampleEvent> {
     let Some(user) = shop.users.find(user_id) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A few products with those that are most like them.
+//! A few products with the most similar ones.
 
 use hotshelf_model::{Basis, Filter, Model, ProductRow, Scratch, SimilarQuery};
 use serde::Serialize;
@@ -17,12 +17,12 @@ pub struct ProductSample {
     pub band: &'static str,
     /// The product.
     pub product: SampleProduct,
-    /// On what the similarity rests; absent where the model could not answer.
+    /// What the similarity is based on; absent if the model could not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
-    /// Most alike first.
+    /// Most similar first.
     pub neighbours: Vec<SampleNeighbour>,
-    /// What was given up, or why there is no answer.
+    /// Fallbacks, or why there is no answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub struct SampleNeighbour {
     pub rank: usize,
     /// The product.
     pub product: SampleProduct,
-    /// Cosine; 0 for products that popularity filled up with.
+    /// Cosine; 0 for popular products that fill up the list.
     pub similarity: f32,
 }
 
@@ -51,8 +51,8 @@ pub fn product_samples(model: &Model, options: SampleOptions) -> Vec<ProductSamp
 
 fn bands(model: &Model) -> [(&'static str, Vec<ProductRow>); 4] {
     let by_popularity: Vec<ProductRow> = model.popular().collect();
-    let sold = |row: &&ProductRow| model.products().popularity(**row) > 0.0;
-    let with_events = by_popularity.iter().filter(sold).count();
+    let has_events = |row: &&ProductRow| model.products().popularity(**row) > 0.0;
+    let with_events = by_popularity.iter().filter(has_events).count();
     let (tenth, half) = (with_events.div_ceil(10), with_events.div_ceil(2));
     let rows = |from: usize, to: usize| by_popularity[from.min(to)..to].to_vec();
     [

@@ -1,4 +1,4 @@
-//! Error texts as people meet them, and the exit code: 2 where a file or a flag must change.
+//! Error texts and exit codes: 2 where a file or a flag must change.
 
 use crate::harness::{Run, Workplace};
 
@@ -63,7 +63,7 @@ fn broken_row_is_named() {
 }
 
 #[test]
-fn unclosed_quote_ends_the_reading_instead_of_filling_the_memory() {
+fn unclosed_quote_stops_reading_instead_of_filling_memory() {
     let events = EVENTS.replace("bob,vase", "bob,\"vase") + &"x".repeat(3 << 20);
     assert_eq!(
         evaluate(SHOP, &events).refusal(2),
@@ -72,7 +72,7 @@ fn unclosed_quote_ends_the_reading_instead_of_filling_the_memory() {
 }
 
 #[test]
-fn unknown_key_and_other_mistakes_are_reported_at_once() {
+fn unknown_key_and_other_problems_are_reported_at_once() {
     let mapping =
         SHOP.replace("user_id", "user_idd").replace("\"at\"", "7") + "[model]\nfactors = -1\n";
     assert_eq!(
@@ -87,7 +87,7 @@ fn unknown_key_and_other_mistakes_are_reported_at_once() {
 }
 
 #[test]
-fn too_many_bad_rows_are_refused_and_the_rows_kept_for_looking_at() {
+fn too_many_bad_rows_are_refused_and_quarantined() {
     let allowed = "files = [\"events.csv\"]\nbad_rows = { at_most = 0.2, file = \"aside.csv\" }";
     let mapping = SHOP.replace("files = [\"events.csv\"]", allowed);
     let one = EVENTS.replace("ann,lamp,2024-01-01", "ann,lamp,2024-13-01");
@@ -144,7 +144,7 @@ fn cut_beyond_the_events_is_refused_with_their_period() {
 }
 
 #[test]
-fn arguments_without_sense_are_refused() {
+fn invalid_arguments_are_refused() {
     let workplace = workplace(SHOP, EVENTS);
     let cases: [(&[&str], &str); 7] = [
         (&["train", "shop.toml"], "--out"),

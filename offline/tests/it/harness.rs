@@ -8,7 +8,7 @@ pub(crate) struct Workplace {
     folder: tempfile::TempDir,
 }
 
-/// What one run left behind; the workplace's path reads `<here>`.
+/// Output of one run; the workplace's path reads `<here>`.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -17,7 +17,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Standard output as JSON; panics with what was said instead.
+    /// Standard output as JSON; panics with the output if it is none.
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.code, 0, "{self:?}");
         serde_json::from_str(&self.stdout).unwrap()

@@ -54,7 +54,7 @@ fn train(workplace: &Workplace, args: &[&str]) -> Run {
 }
 
 #[test]
-fn trained_model_is_packed_published_and_says_how_it_was_judged() {
+fn trained_model_is_packed_and_published_with_its_evaluation() {
     let workplace = workplace();
     let url = registry(&workplace);
     let args = [
@@ -153,7 +153,7 @@ fn until_gives_an_earlier_model() {
 }
 
 #[test]
-fn model_that_saw_the_future_is_not_judged_by_it() {
+fn model_fitted_on_held_out_events_is_not_evaluated_on_them() {
     let workplace = workplace();
     let trained = train(&workplace, &["--out", "past", "--no-refit"]).json();
     let args = ["evaluate", "shop.toml", "--packed", "past", "--json"];
@@ -246,7 +246,7 @@ fn registry_and_name_are_checked_before_anything_is_computed() {
 }
 
 #[test]
-fn report_reads_as_people_read_it() {
+fn text_report_shows_shop_evaluation_and_samples() {
     let workplace = workplace();
     let run = workplace.run(&["train", "shop.toml", "--out", "packed"]);
     assert_eq!(run.code, 0, "{run:?}");
@@ -263,13 +263,13 @@ Shop shop
     kept  21
   10 users, 20 products with events (21 in the catalogue), 100 pairs, 2024-01-01 to 2024-01-15
 
-Evaluation: fitted on 200 events before 2024-01-11T00:00:00Z, judged on 100 from then on
+Evaluation: fitted on 200 events before 2024-01-11T00:00:00Z, evaluated on 100 from then on
 ";
     assert!(run.stdout.starts_with(start), "{}", run.stdout);
     for part in [
         "most popular",
         "purchase, view",
-        "  is recommended",
+        "  Recommendations, by",
         "Product 2 ",
         "Packed into packed",
     ] {

@@ -1,4 +1,4 @@
-//! What a training or an evaluation says: as text for people, as one JSON object, as one page.
+//! The report of a training or an evaluation: as text, as one JSON object, as one HTML page.
 
 pub(super) mod html;
 mod text;
@@ -11,14 +11,14 @@ use serde::Serialize;
 
 use super::publish::Published;
 use crate::evaluate::EvaluationReport;
-use crate::ingest::{EmbeddingsReport, SourceReport};
+use crate::ingest::{EmbeddingsReport, IngestReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 use crate::shop::Shop;
 use crate::time_format::date;
 
-/// Everything that one run has to say.
+/// The report of one run.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct RunReport {
     pub(super) shop: ShopSummary,
     pub(super) parameters: FitParams,
     pub(super) evaluation: EvaluationReport,
@@ -62,13 +62,13 @@ pub(super) struct ShopSummary {
 }
 
 impl ShopSummary {
-    pub(super) fn of(shop: &Shop) -> Self {
+    pub(super) fn of(shop: &Shop, read: IngestReport) -> Self {
         let (first_s, last_s) = shop.period_s().unwrap_or_default();
         Self {
             name: shop.name.clone(),
-            events: shop.events_report.clone(),
-            catalogue: shop.catalogue_report.clone(),
-            embeddings: shop.embeddings_report.clone(),
+            events: read.events,
+            catalogue: read.catalogue,
+            embeddings: read.embeddings,
             users: shop.users_len(),
             products: shop.products_len(),
             catalogue_products: shop.catalogue.len(),
@@ -100,8 +100,8 @@ fn product_cells(product: &crate::sample::SampleProduct) -> [String; 4] {
     ]
 }
 
-/// Everything that a user did with one product: `purchase ×2, view`.
-fn deeds(interactions: &BTreeMap<String, u64>) -> String {
+/// All interactions of a user with one product: `purchase ×2, view`.
+fn interactions_text(interactions: &BTreeMap<String, u64>) -> String {
     let did = interactions.iter().map(|(kind, count)| match count {
         1 => kind.clone(),
         count => format!("{kind} ×{count}"),
@@ -109,8 +109,8 @@ fn deeds(interactions: &BTreeMap<String, u64>) -> String {
     did.collect::<Vec<String>>().join(", ")
 }
 
-/// Plan, recall and speed of an index, as far as they were measured.
-fn index_words(index: &IndexCard) -> String {
+/// Plan, recall and speed of an index, where measured.
+fn index_text(index: &IndexCard) -> String {
     let recall = index
         .recall_at_10
         .map(|recall| format!(", recall@10 {recall:.4}"));
@@ -121,7 +121,7 @@ fn index_words(index: &IndexCard) -> String {
     format!("{}{recall}{speed}", index.plan)
 }
 
-fn basis_words(basis: Basis) -> &'static str {
+fn basis_text(basis: Basis) -> &'static str {
     match basis {
         Basis::Content => "content",
         Basis::Collaborative => "collaborative factors",

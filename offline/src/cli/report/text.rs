@@ -1,15 +1,17 @@
-//! A report as lines for a terminal.
+//! A report as text for a terminal.
 
 use std::fmt::Write as _;
 
-use super::{Report, ShopSummary, basis_words, deeds, index_words, product_cells, ranker_title};
+use super::{
+    RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells, ranker_title,
+};
 use crate::evaluate::{EvaluationReport, Scores};
 use crate::ingest::{EmbeddingsReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 use crate::text_table::{Align, TextTable, grouped};
 
-impl Report {
-    /// All of it.
+impl RunReport {
+    /// The whole report.
     pub(in crate::cli) fn text(&self) -> String {
         let mut text = String::new();
         write_shop(&mut text, &self.shop);
@@ -33,7 +35,7 @@ impl Report {
         let count = |count: usize| grouped(count as u64);
         let lines = [
             format!(
-                "Evaluation: fitted on {} events before {}, judged on {} from then on",
+                "Evaluation: fitted on {} events before {}, evaluated on {} from then on",
                 count(found.past_events),
                 found.cut_off,
                 count(found.future_events)
@@ -43,14 +45,14 @@ impl Report {
                 als.factors, als.regularization, als.iterations, als.confidence, als.seed
             ),
             format!(
-                "  {} users measured, {} without a past, {} without anything relevant",
+                "  {} users evaluated, {} without training events, {} without a relevant event",
                 count(found.users),
                 count(found.users_without_past),
                 count(found.users_without_relevant)
             ),
             format!(
-                "  {} products ranked in full, products already had {}, {:.1} % of what was \
-                 relevant first seen after the cut",
+                "  {} products ranked in full, seen products {}, {:.1} % of the relevant ones first \
+                 occur after the cut",
                 count(found.catalogue),
                 found.seen,
                 found.unknown_relevant_share * 100.0
@@ -66,9 +68,9 @@ impl Report {
         match self.refit {
             Some(true) => line(
                 text,
-                "  The model below was fitted again on all events and was itself not evaluated.",
+                "  The model below was fitted again on all events; it was not evaluated itself.",
             ),
-            Some(false) => line(text, "  The model below is the one evaluated here."),
+            Some(false) => line(text, "  The model below is the one that was evaluated."),
             None => {}
         }
     }
@@ -78,7 +80,7 @@ impl Report {
             text.push('\n');
         }
         for (name, index) in &self.index {
-            line(text, &format!("Index {name}: {}", index_words(index)));
+            line(text, &format!("Index {name}: {}", index_text(index)));
         }
         let size = grouped(self.size_bytes.unwrap_or_default());
         if let (Some(folder), Some(_)) = (&self.packed, self.size_bytes) {
@@ -131,10 +133,10 @@ fn write_source(text: &mut String, what: &str, source: &SourceReport) {
     row("bad", source.bad_rows);
     row("kept", source.kept);
     text.push_str(&table.render(4));
-    if let Some(path) = source.set_aside.as_ref().filter(|_| source.bad_rows > 0) {
+    if let Some(path) = source.quarantine.as_ref().filter(|_| source.bad_rows > 0) {
         line(
             text,
-            &format!("    bad rows are set aside in {}", path.display()),
+            &format!("    bad rows are quarantined in {}", path.display()),
         );
     }
 }
@@ -144,20 +146,20 @@ fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
     line(
         text,
         &format!(
-            "  embeddings from {}, ids from {ids}: {} numbers a row",
+            "  embeddings from {}, ids from {ids}: {} dimensions",
             matrix.name, report.dimension
         ),
     );
     let mut table = TextTable::new(&[("", Align::Left), ("", Align::Right)]);
     let mut row = |what: &str, rows: u64| table.row([what.to_owned(), grouped(rows)]);
     row("rows", matrix.rows);
-    row("of unknown products", report.unknown_ids as u64);
-    row("products with", report.products_with as u64);
+    row("unknown ids", report.unknown_ids as u64);
+    row("products with embedding", report.products_with as u64);
     row("products without", report.products_without as u64);
     text.push_str(&table.render(4));
 }
 
-/// One table: everybody, then the users of each segment.
+/// One table: all users, then the users of each segment.
 fn write_scores(text: &mut String, found: &EvaluationReport) {
     let k = found.k;
     let mut table = TextTable::new(&[
@@ -222,13 +224,13 @@ fn write_sample(text: &mut String, sample: &Sample) {
     } = sample;
     line(
         text,
-        &format!("User {user_id} ({segment}, {products} products) lately"),
+        &format!("User {user_id} ({segment}, {products} products), most recent"),
     );
     let mut table = TextTable::new(&[("", Align::Left); 6]);
     for event in &sample.history {
         let product = product_cells(&event.product);
-        let deeds = [event.date.clone(), deeds(&event.interactions)];
-        table.row(deeds.into_iter().chain(product));
+        let first = [event.date.clone(), interactions_text(&event.interactions)];
+        table.row(first.into_iter().chain(product));
     }
     text.push_str(&table.render(2));
     let fallbacks = sample.fallbacks.iter().map(|f| f.replace('_', " "));
@@ -240,7 +242,7 @@ fn write_sample(text: &mut String, sample: &Sample) {
     };
     line(
         text,
-        &format!("  is recommended, by {}{fallbacks}", sample.strategy),
+        &format!("  Recommendations, by {}{fallbacks}", sample.strategy),
     );
     let mut table = TextTable::new(&[
         ("", Align::Right),
@@ -274,10 +276,10 @@ fn write_product(text: &mut String, sample: &ProductSample) {
     }
     let basis = sample
         .basis
-        .map(|basis| format!(", by {}", basis_words(basis)));
+        .map(|basis| format!(", by {}", basis_text(basis)));
     line(
         text,
-        &format!("  is most like{}", basis.unwrap_or_default()),
+        &format!("  Most similar{}", basis.unwrap_or_default()),
     );
     let mut table = TextTable::new(&[
         ("", Align::Right),

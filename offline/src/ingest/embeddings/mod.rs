@@ -1,8 +1,8 @@
-//! Embeddings that the shop made itself: a matrix, the ids of its rows, and what came of them.
+//! The shop's own embeddings: a matrix and the product ids of its rows.
 //!
-//! Every row is looked at before any is used, and every bad one counted; the first few are named.
-//! A product that is listed without being known to the shop is counted and left out, and so is
-//! one that has no row: both are common where embeddings are made from another day's catalogue.
+//! Every row is checked before any is used; every bad row is counted and the first few are named. Ids
+//! unknown to the shop and products without a row are counted and tolerated: both are common where
+//! the embeddings were made from another day's catalogue.
 
 mod matrix;
 #[cfg(test)]
@@ -13,41 +13,23 @@ use std::path::Path;
 
 use hotshelf_model::{ID_BYTES_MAX, ProductInfo};
 use hotshelf_registry::Sha256Digest;
-use serde::Serialize;
 
-use super::FileReport;
+use super::report::{EmbeddingsReport, FileReport};
 use crate::error::Error;
 use crate::mapping::EmbeddingFiles;
 use matrix::Matrix;
 
 /// Largest file that is read (chosen: two million rows of a thousand f32 numbers).
 const FILE_BYTES_MAX: u64 = 8 << 30;
-/// Bad rows that are named.
+/// Bad rows named in the message.
 const NAMED_MAX: usize = 10;
-/// Characters of an id that a message shows.
+/// Characters of an id shown in a message.
 const ID_SHOWN: usize = 64;
 
-/// What became of a shop's own embeddings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EmbeddingsReport {
-    /// The matrix.
-    pub matrix: FileReport,
-    /// The ids of its rows.
-    pub ids: FileReport,
-    /// Length of a row.
-    pub dimension: usize,
-    /// Products that have an embedding now.
-    pub products_with: usize,
-    /// Products of the shop without one.
-    pub products_without: usize,
-    /// Ids that the shop does not know; their rows are left out.
-    pub unknown_ids: usize,
-}
-
-/// Gives products their embeddings. `catalogue` is sorted by id.
+/// Attaches embeddings to products. `catalogue` is sorted by id.
 ///
 /// # Errors
-/// [`Error::Unreadable`], and [`Error::Embeddings`] with the first rows that cannot be used.
+/// [`Error::Unreadable`], and [`Error::Embeddings`] with the first unusable rows.
 pub(super) fn attach(
     files: &EmbeddingFiles,
     catalogue: &mut [ProductInfo],
@@ -86,7 +68,7 @@ pub(super) fn attach(
     }
     let products_with = ids.len() - unknown_ids;
     if products_with == 0 {
-        let why = "names no product that the shop knows".to_owned();
+        let why = "names no product of the shop".to_owned();
         return Err(refuse(&files.ids, why));
     }
     let report = |file: &(String, _), bytes: &[u8]| FileReport {
@@ -116,14 +98,14 @@ fn read_file((name, path): &(String, impl AsRef<Path>)) -> Result<Vec<u8>, Error
             file: name.clone(),
             bad: 1,
             first: vec![format!(
-                "has {size_bytes} bytes, more than the {FILE_BYTES_MAX} that are read"
+                "has {size_bytes} bytes, above the limit of {FILE_BYTES_MAX}"
             )],
         });
     }
     std::fs::read(path).map_err(unreadable)
 }
 
-/// Rows that cannot be used: all counted, the first few described.
+/// Unusable rows: all counted, the first few described.
 #[derive(Default)]
 struct BadRows {
     bad: u64,
@@ -167,7 +149,7 @@ fn check_ids(ids: &[&str]) -> BadRows {
             bad.add(
                 row,
                 id,
-                &format!("the id stands in row {} already", first + 1),
+                &format!("the id is a duplicate of row {}", first + 1),
             );
         }
     }

@@ -76,7 +76,7 @@ fn attach_npy(file: &[u8], ids: &str) -> Attached {
 }
 
 #[test]
-fn rows_reach_their_products_and_everything_else_is_counted() {
+fn rows_reach_their_products_and_the_rest_is_counted() {
     let file = matrix(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2);
     let (report, embeddings) = attach_npy(&file, "c\r\nstranger\r\n a \r\n").unwrap();
     assert_eq!(
@@ -149,7 +149,7 @@ fn every_way_to_store_a_number_is_read_alike() {
 }
 
 #[test]
-fn numbers_that_are_none_are_refused_with_row_and_id() {
+fn numbers_that_are_not_finite_are_refused_with_row_and_id() {
     let file = matrix(&[1.0, f32::NAN, 1.0, 1.0, f32::NEG_INFINITY, 1.0], 2);
     assert_eq!(
         attach_npy(&file, "a\nb\nc").unwrap_err(),
@@ -167,7 +167,7 @@ fn numbers_that_are_none_are_refused_with_row_and_id() {
 }
 
 #[test]
-fn ids_that_are_none_or_twice_are_refused_with_their_row() {
+fn empty_long_and_duplicate_ids_are_refused_with_their_row() {
     let file = matrix(&[1.0; 4], 1);
     let long = "x".repeat(ID_BYTES_MAX + 1);
     let shown = "x".repeat(ID_SHOWN);
@@ -175,7 +175,7 @@ fn ids_that_are_none_or_twice_are_refused_with_their_row() {
         attach_npy(&file, &format!("a\n\na\n{long}\n")).unwrap_err(),
         format!(
             "ids.txt: 3 problems\n  row 2, id \"\": the id is empty\n  \
-             row 3, id \"a\": the id stands in row 1 already\n  \
+             row 3, id \"a\": the id is a duplicate of row 1\n  \
              row 4, id \"{shown}\"…: the id has 257 bytes, more than 256"
         )
     );
@@ -185,7 +185,7 @@ fn ids_that_are_none_or_twice_are_refused_with_their_row() {
     );
     assert_eq!(
         attach_npy(&file, "w\nx\ny\nz\n").unwrap_err(),
-        "ids.txt: 1 problem\n  names no product that the shop knows"
+        "ids.txt: 1 problem\n  names no product of the shop"
     );
 }
 
@@ -199,7 +199,7 @@ fn many_bad_rows_are_counted_and_a_few_shown() {
 }
 
 #[test]
-fn files_that_are_no_matrix_are_refused() {
+fn files_that_hold_no_matrix_are_refused() {
     let line = npy("<f4", &[2], Layout::Standard, &f32s(&[1.0, 2.0]));
     let thin = npy("<f4", &[2, 0], Layout::Standard, &[]);
     let wide = npy(

@@ -1,4 +1,4 @@
-//! Scales, ticks and the frame that every figure shares.
+//! Scales, ticks and the SVG frame that all figures share.
 
 use maud::{Markup, html};
 
@@ -12,7 +12,7 @@ pub(super) fn px(x: f64) -> String {
     }
 }
 
-/// A stretch of numbers drawn between two places.
+/// A linear scale.
 pub(super) struct Axis {
     low: f64,
     high: f64,
@@ -47,7 +47,7 @@ impl Axis {
     /// Lines and their numbers below a plot from `top` to `bottom`.
     pub(super) fn ticks(&self, top: f64, bottom: f64) -> Markup {
         let count = ((self.high - self.low) / self.step).round() as usize;
-        // Beyond the precision that the step needs, digits are noise of the division.
+        // Digits beyond the precision of the step are noise of the division.
         let decimals = (-self.step.log10().floor()).max(0.0) as usize;
         let ticks = (0..=count).map(|n| self.low + n as f64 * self.step);
         html! {
@@ -74,8 +74,8 @@ fn round_step(least: f64) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
-/// What a figure is called and, in words, what it shows.
-pub(super) struct Described<'a> {
+/// Title and description of a figure.
+pub(super) struct Description<'a> {
     /// Unique on the page.
     pub(super) id: &'a str,
     pub(super) title: String,
@@ -84,21 +84,21 @@ pub(super) struct Described<'a> {
 
 /// An image that a screen reader can name and describe.
 pub(super) fn image(
-    described: &Described<'_>,
+    description: &Description<'_>,
     (width, height): (f64, f64),
     drawn: &Markup,
 ) -> Markup {
     let (title, words) = (
-        format!("{}-title", described.id),
-        format!("{}-words", described.id),
+        format!("{}-title", description.id),
+        format!("{}-words", description.id),
     );
     html! {
         div.scroll {
             svg role="img" aria-labelledby=(format!("{title} {words}"))
                 viewBox=(format!("0 0 {} {}", px(width), px(height)))
                 width=(px(width)) height=(px(height)) {
-                title id=(title) { (described.title) }
-                desc id=(words) { (described.words) }
+                title id=(title) { (description.title) }
+                desc id=(words) { (description.words) }
                 (drawn)
             }
         }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_round_and_hold_zero() {
+    fn ends_are_round_and_include_zero() {
         let axis = Axis::new(0.002, 0.0966, (0.0, 100.0));
         assert_eq!((axis.low, axis.step), (0.0, 0.05));
         assert!((axis.high - 0.1).abs() < 1e-12);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_show_is_still_an_axis() {
+    fn empty_range_is_still_an_axis() {
         let axis = Axis::new(0.0, 0.0, (0.0, 10.0));
         assert_eq!((axis.at(0.0), axis.at(1.0)), (0.0, 10.0));
     }

@@ -1,9 +1,9 @@
-//! One figure for each metric: bars by ranker, and beside each bar the difference to most popular
-//! with its interval; everybody first, then the users of each segment.
+//! One figure per metric: bars by ranker, and beside each bar the difference to most popular with its
+//! interval; all users first, then each segment.
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, Described, image, px};
+use super::axis::{Axis, Description, image, px};
 use super::{plain, ranker_title};
 use crate::evaluate::{Difference, EvaluationReport, Scores};
 use crate::text_table::grouped;
@@ -15,7 +15,7 @@ const ROW: f64 = 19.0;
 const HEADING: f64 = 26.0;
 const TOP: f64 = 24.0;
 
-/// What a figure shows of the scores.
+/// A metric as a figure shows it.
 struct Metric {
     id: &'static str,
     title: String,
@@ -58,7 +58,7 @@ fn metrics(k: usize) -> [Metric; 5] {
     ]
 }
 
-/// Some users: everybody or a segment.
+/// A group of users: all of them or a segment.
 struct Group<'a> {
     label: String,
     rankers: &'a [Scores],
@@ -72,9 +72,9 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
             p {
                 "Left: the mean over users. Right: the mean difference to most popular over the \
                  same users, with its 95 % interval (paired bootstrap, "
-                (grouped(found.resamples as u64)) " resamples); filled where the interval leaves \
-                 zero out. item-kNN is the cosine of who bought what, "
-                (found.item_knn_neighbours) " neighbours a product."
+                (grouped(found.resamples as u64)) " resamples); filled where the interval excludes \
+                 zero. item-kNN is the cosine of who bought what, "
+                (found.item_knn_neighbours) " neighbours per product."
             }
             @for metric in &metrics(found.k) {
                 figure {
@@ -87,10 +87,9 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
 }
 
 fn groups(found: &EvaluationReport) -> Vec<Group<'_>> {
-    let label =
-        |name: &str, users: usize| format!("{}: {} users", plain(name), grouped(users as u64));
-    let everybody = Group {
-        label: label("everybody", found.users),
+    let label = |name: &str, users: usize| format!("{}: {}", plain(name), grouped(users as u64));
+    let all_users = Group {
+        label: label("all users", found.users),
         rankers: &found.rankers,
     };
     let segments = found.segments.iter().filter(|segment| segment.users > 0);
@@ -98,7 +97,7 @@ fn groups(found: &EvaluationReport) -> Vec<Group<'_>> {
         label: label(&segment.segment, segment.users),
         rankers: &segment.rankers,
     });
-    std::iter::once(everybody).chain(segments).collect()
+    std::iter::once(all_users).chain(segments).collect()
 }
 
 fn figure(metric: &Metric, groups: &[Group<'_>]) -> Markup {
@@ -130,12 +129,12 @@ fn figure(metric: &Metric, groups: &[Group<'_>]) -> Markup {
             }
         }
     };
-    let described = Described {
+    let description = Description {
         id: metric.id,
         title: format!("{} by ranker and segment", metric.title),
         words: words(metric, groups),
     };
-    image(&described, (WIDTH, bottom + 24.0), &drawn)
+    image(&description, (WIDTH, bottom + 24.0), &drawn)
 }
 
 fn row(

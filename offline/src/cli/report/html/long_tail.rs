@@ -1,8 +1,8 @@
-//! Which products lists are made of: a small column chart for each ranker, by popularity.
+//! How recommendations are distributed over popular and rare products: a column chart per ranker.
 
 use maud::{Markup, html};
 
-use super::axis::{Described, image, px};
+use super::axis::{Description, image, px};
 use super::ranker_title;
 use crate::evaluate::{EvaluationReport, LongTail};
 
@@ -21,11 +21,11 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
     let words = found.long_tail.iter().map(|tail| {
         let first = percent(tail.tenths[0]);
         let rest: f64 = tail.tenths[1..].iter().sum();
-        let (rest, unsold) = (percent(rest), percent(tail.without_events));
+        let (rest, without) = (percent(rest), percent(tail.without_events));
         let name = ranker_title(tail.ranker);
-        format!("{name}: {first} from the most popular tenth, {rest} from the others, {unsold} from products without events.")
+        format!("{name}: {first} from the most popular tenth, {rest} from the others, {without} from products without events.")
     });
-    let described = Described {
+    let description = Description {
         id: "long-tail",
         title: "Share of recommendations by popularity of the product".to_owned(),
         words: words.collect::<Vec<_>>().join(" "),
@@ -34,11 +34,11 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
         section {
             h2 { "The long tail" }
             p {
-                "Of all places in all lists, the share that goes to each tenth of the products with \
+                "Of all slots in all lists, the share that goes to each tenth of the products with \
                  events before the cut, the most popular tenth first; the last column is products \
                  without any."
             }
-            figure { (image(&described, (width, BOTTOM + 36.0), &drawn)) }
+            figure { (image(&description, (width, BOTTOM + 36.0), &drawn)) }
         }
     }
 }
@@ -58,7 +58,7 @@ fn panel(tail: &LongTail, left: f64) -> Markup {
         @for (at, share) in shares.enumerate() {
             rect.{ "ranker " (tail.ranker) } x=(px(column(at))) width=(px(COLUMN - 3.0))
                 y=(px(BOTTOM - height(share))) height=(px(height(share))) {}
-            // Only the ends are labelled: what stands between is narrower than its number.
+            // Only the ends are labelled: the other columns are narrower than their numbers.
             @if at == 0 || (at == 10 && share >= 0.005) {
                 @let (x, anchor) = if at == 0 {
                     (column(at), "start")

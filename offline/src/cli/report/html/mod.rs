@@ -1,7 +1,7 @@
 //! A report as one HTML page that needs nothing else: no scripts, no fonts, no network.
 //!
-//! Everything a shop says (names, categories, ids) is escaped by the macro that writes the page
-//! and set apart for writing direction; a figure repeats in words what it draws.
+//! The macro escapes every text of the shop (names, categories, ids), and `bdi` isolates its writing
+//! direction. Each figure has a description in words.
 
 mod axis;
 mod comparison;
@@ -16,16 +16,16 @@ use std::path::Path;
 use hotshelf_model::Strategy;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Report, ranker_title};
+use super::{RunReport, ranker_title};
 use crate::error::Error;
 use crate::text_table::grouped;
 
 const STYLE: &str = include_str!("page.css");
 
-/// Errs where [`write`] would, before anything was computed for it.
+/// Errs where [`write`] would, before anything is computed.
 ///
 /// # Errors
-/// [`Error::Argument`] if there is no such folder, or a folder of that name.
+/// [`Error::Argument`] if the folder does not exist, or the file is a folder.
 pub(in crate::cli) fn check_writable(file: &Path) -> Result<(), Error> {
     let folder = file
         .parent()
@@ -43,7 +43,7 @@ pub(in crate::cli) fn check_writable(file: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Write`].
-pub(in crate::cli) fn write(report: &Report, file: &Path) -> Result<(), Error> {
+pub(in crate::cli) fn write(report: &RunReport, file: &Path) -> Result<(), Error> {
     let written = std::fs::write(file, page(report).into_string());
     written.map_err(|source| Error::Write {
         path: file.to_owned(),
@@ -51,7 +51,7 @@ pub(in crate::cli) fn write(report: &Report, file: &Path) -> Result<(), Error> {
     })
 }
 
-fn page(report: &Report) -> Markup {
+fn page(report: &RunReport) -> Markup {
     let shop = &report.shop.name;
     html! {
         (DOCTYPE)
@@ -65,11 +65,11 @@ fn page(report: &Report) -> Markup {
             }
             body {
                 header {
-                    h1 { "Recommendations for " (said(shop)) }
+                    h1 { "Recommendations for " (isolated(shop)) }
                     (verdict(report))
                 }
                 main {
-                    (basis(report))
+                    (setup(report))
                     (comparison::section(&report.evaluation))
                     (long_tail::section(&report.evaluation))
                     (numbers::section(&report.evaluation))
@@ -81,7 +81,7 @@ fn page(report: &Report) -> Markup {
     }
 }
 
-fn verdict(report: &Report) -> Markup {
+fn verdict(report: &RunReport) -> Markup {
     let found = &report.evaluation;
     let default = Strategy::default().as_str();
     html! {
@@ -89,7 +89,7 @@ fn verdict(report: &Report) -> Markup {
             @for sentence in found.verdicts() {
                 p { (sentence) }
             }
-            // The sentences speak of the default strategy already.
+            // The verdicts cover the default strategy.
             @for missing in found.unavailable.iter().filter(|u| u.ranker != default) {
                 p.missing {
                     strong { (ranker_title(missing.ranker)) " is not available" }
@@ -100,8 +100,8 @@ fn verdict(report: &Report) -> Markup {
     }
 }
 
-/// What the numbers rest on: shop, split, parameters, indexes.
-fn basis(report: &Report) -> Markup {
+/// Shop, split, parameters, indexes.
+fn setup(report: &RunReport) -> Markup {
     let (shop, found) = (&report.shop, &report.evaluation);
     let count = |count: usize| grouped(count as u64);
     let facts = [
@@ -118,16 +118,16 @@ fn basis(report: &Report) -> Markup {
         (
             "Split",
             format!(
-                "fitted on {} events before {}, judged on {} from then on",
+                "fitted on {} events before {}, evaluated on {} from then on",
                 count(found.past_events),
                 found.cut_off,
                 count(found.future_events)
             ),
         ),
         (
-            "Measured",
+            "Evaluated",
             format!(
-                "{} users; {} without a past and {} without anything relevant are left out",
+                "{} users; {} without training events and {} without a relevant event are not",
                 count(found.users),
                 count(found.users_without_past),
                 count(found.users_without_relevant)
@@ -136,23 +136,23 @@ fn basis(report: &Report) -> Markup {
         (
             "Lists",
             format!(
-                "the best {} of {} products, all ranked; products already had are {}",
+                "the best {} of {} products, all ranked; seen products are {}",
                 found.k,
                 count(found.catalogue),
                 found.seen
             ),
         ),
         (
-            "First seen after the cut",
+            "First occur after the cut",
             format!(
-                "{:.1} % of what was relevant; nobody can find it",
+                "{:.1} % of the relevant products; no ranker can find them",
                 found.unknown_relevant_share * 100.0
             ),
         ),
     ];
     html! {
         section {
-            h2 { "What was measured" }
+            h2 { "Evaluation" }
             dl.facts {
                 @for (term, fact) in &facts {
                     div { dt { (term) } dd { (fact) } }
@@ -172,32 +172,32 @@ fn basis(report: &Report) -> Markup {
     }
 }
 
-fn embeddings(report: &Report) -> Markup {
+fn embeddings(report: &RunReport) -> Markup {
     html! {
         @if let Some(own) = &report.shop.embeddings {
             div {
                 dt { "Embeddings" }
                 dd {
-                    "the shop's own, " (own.dimension) " numbers a row: "
-                    (grouped(own.products_with as u64)) " products with, "
+                    "the shop's own, " (own.dimension) " dimensions: "
+                    (grouped(own.products_with as u64)) " products with embedding, "
                     (grouped(own.products_without as u64)) " without, "
-                    (grouped(own.unknown_ids as u64)) " rows of unknown products left out"
+                    (grouped(own.unknown_ids as u64)) " unknown ids ignored"
                 }
             }
         }
     }
 }
 
-fn refit(report: &Report) -> &'static str {
+fn refit(report: &RunReport) -> &'static str {
     match report.refit {
         Some(true) => {
-            "a model fitted again on all events with the same parameters, itself not evaluated"
+            "a model fitted again on all events with the same parameters; it was not evaluated itself"
         }
         Some(false) | None => "the model that was evaluated",
     }
 }
 
-fn parameters(report: &Report) -> Vec<(String, String)> {
+fn parameters(report: &RunReport) -> Vec<(String, String)> {
     let params = &report.parameters;
     let (als, content, scoring) = (&params.als, &params.content, &params.scoring);
     let named = [
@@ -220,13 +220,13 @@ fn parameters(report: &Report) -> Vec<(String, String)> {
     let indexes = report
         .index
         .iter()
-        .map(|(name, index)| (format!("index {name}"), super::index_words(index)));
+        .map(|(name, index)| (format!("index {name}"), super::index_text(index)));
     named.chain(indexes).collect()
 }
 
-/// A text of the shop's: escaped by the macro, without control characters, and unable to turn the
-/// writing direction of what stands around it.
-fn said(text: &str) -> Markup {
+/// A text of the shop: escaped by the macro, without control characters, and isolated, so that it
+/// cannot change the writing direction around it.
+fn isolated(text: &str) -> Markup {
     html! { bdi { (plain(text)) } }
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{ranker_title, said};
+use super::{isolated, ranker_title};
 use crate::evaluate::{Difference, EvaluationReport, Scores};
 use crate::text_table::grouped;
 
@@ -13,7 +13,7 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
             h2 { "All numbers" }
             p {
                 "Under each mean its difference to most popular and the interval; pale where the \
-                 interval does not leave zero out."
+                 interval includes zero."
             }
             div.scroll {
                 table {
@@ -28,7 +28,7 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
                             th.number scope="col" { "nDCG: better / worse" }
                         }
                     }
-                    (group("everybody", found.users, &found.rankers))
+                    (group("all users", found.users, &found.rankers))
                     @for segment in &found.segments {
                         (group(&segment.segment, segment.users, &segment.rankers))
                     }
@@ -43,7 +43,7 @@ fn group(name: &str, users: usize, rankers: &[Scores]) -> Markup {
     html! {
         tbody {
             tr.heading {
-                th scope="rowgroup" colspan="7" { (said(name)) ": " (grouped(users as u64)) " users" }
+                th scope="rowgroup" colspan="7" { (isolated(name)) ": " (grouped(users as u64)) }
             }
             @if users > 0 {
                 @for scores in rankers { (row(scores)) }
@@ -93,7 +93,7 @@ fn small(difference: Difference) -> Markup {
 fn fallbacks(found: &EvaluationReport) -> Markup {
     html! {
         @if !found.fallbacks.is_empty() {
-            p { "Lists that were not made as asked (one may count twice):" }
+            p { "Lists with fallbacks (one list may have several):" }
             ul {
                 @for (ranker, reasons) in &found.fallbacks {
                     @for (reason, lists) in reasons {

@@ -1,16 +1,16 @@
-//! People with their lists, products with their neighbours.
+//! Sampled users with their lists, and sampled products with their neighbours.
 
 use maud::{Markup, html};
 
-use super::{plain, said};
-use crate::cli::report::{basis_words, deeds, product_cells};
+use super::{isolated, plain};
+use crate::cli::report::{basis_text, interactions_text, product_cells};
 use crate::sample::{ProductSample, Sample, SampleProduct};
 
 pub(super) fn users(samples: &[Sample]) -> Markup {
     html! {
         @if !samples.is_empty() {
             section {
-                h2 { "People and their lists" }
+                h2 { "Users and their recommendations" }
                 @for sample in samples { (user(sample)) }
             }
         }
@@ -21,18 +21,18 @@ fn user(sample: &Sample) -> Markup {
     html! {
         article {
             h3 {
-                "User " (said(&sample.user_id)) " "
-                small { (said(&sample.segment)) ", " (sample.products) " products" }
+                "User " (isolated(&sample.user_id)) " "
+                small { (isolated(&sample.segment)) ", " (sample.products) " products" }
             }
             div.scroll {
                 table {
-                    caption { "What they did lately" }
-                    thead { tr { th scope="col" { "Last" } th scope="col" { "Did" } (product_heads()) } }
+                    caption { "Most recent products" }
+                    thead { tr { th scope="col" { "Last" } th scope="col" { "Interactions" } (product_heads()) } }
                     tbody {
                         @for event in &sample.history {
                             tr {
                                 td.date { (event.date) }
-                                td { (plain(&deeds(&event.interactions))) }
+                                td { (plain(&interactions_text(&event.interactions))) }
                                 (product(&event.product))
                             }
                         }
@@ -42,7 +42,7 @@ fn user(sample: &Sample) -> Markup {
             div.scroll {
                 table {
                     caption {
-                        "What is recommended, by " (sample.strategy)
+                        "Recommendations, by " (sample.strategy)
                         @for fallback in &sample.fallbacks { ", " (fallback.replace('_', " ")) }
                     }
                     thead {
@@ -80,7 +80,7 @@ pub(super) fn products(samples: &[ProductSample]) -> Markup {
     html! {
         @if !samples.is_empty() {
             section {
-                h2 { "Products and those most like them" }
+                h2 { "Products and the most similar ones" }
                 @for sample in samples { (neighbours(sample)) }
             }
         }
@@ -92,10 +92,10 @@ fn neighbours(sample: &ProductSample) -> Markup {
     html! {
         article {
             h3 {
-                (said(&name)) " "
+                (isolated(&name)) " "
                 small {
-                    (said(&id)) ", " (sample.band)
-                    @if !category.is_empty() { ", " (said(&category)) }
+                    (isolated(&id)) ", " (sample.band)
+                    @if !category.is_empty() { ", " (isolated(&category)) }
                     @if !price.is_empty() { ", " (price) }
                 }
             }
@@ -127,7 +127,7 @@ fn neighbours(sample: &ProductSample) -> Markup {
 }
 
 fn basis(sample: &ProductSample) -> String {
-    let words = sample.basis.map(basis_words);
+    let words = sample.basis.map(basis_text);
     words.map_or_else(String::new, |words| format!(", by {words}"))
 }
 
@@ -143,9 +143,9 @@ fn product_heads() -> Markup {
 fn product(shown: &SampleProduct) -> Markup {
     let [id, name, category, price] = product_cells(shown);
     html! {
-        td.id { (said(&id)) }
-        td { (said(&name)) }
-        td { (said(&category)) }
+        td.id { (isolated(&id)) }
+        td { (isolated(&name)) }
+        td { (isolated(&category)) }
         td.number { (price) }
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use super::*;
 use crate::cli::report::ShopSummary;
 use crate::ingest::read_shop;
-use crate::mapping::{EvaluationPlan, Mapping, Seen};
+use crate::mapping::{EvaluationPlan, Mapping, SeenPolicy};
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
 use crate::train::{TrainOptions, evaluate_parameters};
@@ -27,7 +27,7 @@ price = "price"
 "#;
 
 /// A report of twenty users with one of two tastes; every product has `name` and `category`.
-fn report(name: &str, category: &str) -> Report {
+fn report(name: &str, category: &str) -> RunReport {
     let folder = tempfile::tempdir().unwrap();
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut events = "user,product,at,name,category,price\n".to_owned();
@@ -40,14 +40,14 @@ fn report(name: &str, category: &str) -> Report {
     }
     std::fs::write(folder.path().join("events.csv"), events).unwrap();
     let mapping = Mapping::parse(&folder.path().join("shop.toml"), MAPPING).unwrap();
-    let mut shop = read_shop(&mapping, None, Progress::silent()).unwrap();
+    let (mut shop, read) = read_shop(&mapping, None, Progress::silent()).unwrap();
     shop.name = name.to_owned();
     let mut params = hotshelf_model::FitParams::default();
     params.als.factors = 2;
     let plan = EvaluationPlan {
         cut: crate::mapping::Cut::At(100),
         k: 3,
-        seen: Seen::Excluded,
+        seen: SeenPolicy::Excluded,
         relevant: Vec::new(),
     };
     let options = TrainOptions {
@@ -63,8 +63,8 @@ fn report(name: &str, category: &str) -> Report {
         each: 2,
         before_s: Some(100),
     };
-    Report {
-        shop: ShopSummary::of(&shop),
+    RunReport {
+        shop: ShopSummary::of(&shop, read),
         parameters: params,
         samples: samples(&model, &shop, shown),
         product_samples: product_samples(&model, shown),
@@ -121,7 +121,7 @@ fn hostile_names_change_no_tag_and_no_attribute() {
 }
 
 #[test]
-fn page_asks_for_nothing_from_elsewhere() {
+fn page_loads_nothing_from_elsewhere() {
     let page = page_of("tea pot", "kitchen");
     for reference in [
         "http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link",
@@ -157,14 +157,11 @@ fn elements_are_nested_and_ids_unique() {
 }
 
 #[test]
-fn figures_say_in_words_what_they_draw() {
+fn figures_are_described_in_words() {
     let report = report("tea pot", "kitchen");
     let page = page(&report).into_string();
     let collaborative = report.evaluation.ranker("collaborative").unwrap();
-    let words = format!(
-        "everybody: 20 users: collaborative {:.4}, ",
-        collaborative.ndcg
-    );
+    let words = format!("all users: 20: collaborative {:.4}, ", collaborative.ndcg);
     assert!(page.contains(&words), "{words}");
     let interval = collaborative
         .difference
@@ -177,7 +174,7 @@ fn figures_say_in_words_what_they_draw() {
     for text in [
         "All numbers",
         "User <bdi>",
-        "What is recommended, by ",
+        "Recommendations, by ",
         "2.50",
         "kitchen",
     ] {
@@ -189,7 +186,7 @@ fn figures_say_in_words_what_they_draw() {
 }
 
 #[test]
-fn page_that_cannot_be_written_is_refused_first() {
+fn page_that_cannot_be_written_is_refused_early() {
     let folder = tempfile::tempdir().unwrap();
     assert!(check_writable(&folder.path().join("page.html")).is_ok());
     assert!(check_writable(Path::new("page.html")).is_ok());
