@@ -2,13 +2,12 @@
 
 use crate::config::{Config, memory_budget_bytes};
 use crate::fleet::{Fleet, FleetConfig, Identity, IdentityError, Telling};
-use crate::grpc::{
-    AnswerCache, Answers, CacheLimits, Health, Limits, Operations, Plane as Services, Stack,
-};
+use crate::grpc::{Answers, Health, Limits, Operations, Plane as Services, Stack};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
 use crate::net::{self, ConnectionLimits, LineLimits, Plane, PlaneConfig};
+use crate::serving::cache::{AnswerCache, CacheLimits};
 use hotshelf_registry::{CacheDir, Registry};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};

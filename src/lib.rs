@@ -23,4 +23,5 @@ pub mod guardrails;
 pub mod lifecycle;
 pub mod metrics;
 pub mod net;
+pub mod serving;
 pub mod telemetry;

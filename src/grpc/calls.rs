@@ -6,8 +6,8 @@ use super::proto::{
     ProductFilter, RecommendRequest, SimilarProductsRequest, SimilarityBasis,
     Strategy as WireStrategy,
 };
-use super::validate::Violations;
 use crate::error::CallError;
+use crate::serving::validate::Violations;
 use hotshelf_model::{Basis, Filter, Model, Strategy};
 
 /// Products a Recommend may ask for.

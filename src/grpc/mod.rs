@@ -1,27 +1,24 @@
 //! Everything that speaks gRPC: services, layers, client. Nothing outside this folder but
 //! `src/error.rs` names tonic or generated types.
 
-mod cache;
 mod calls;
 pub mod client;
 mod dispatch;
-mod encoded;
+
 mod explain;
-mod fleet;
+
 mod health;
 mod layers;
-mod models;
+mod model_service;
 mod recommend;
+mod recommendation_service;
 mod recommender;
-mod rollouts;
+
 mod similar;
 mod stack;
-mod validate;
-mod wire;
 
-pub use cache::{AnswerCache, CacheLimits};
 pub use health::Health;
-pub use models::Operations;
+pub use model_service::Operations;
 pub use stack::{Answers, Limits, Plane, Stack};
 
 /// The messages and services of `proto/hotshelf/v1`, as generated.

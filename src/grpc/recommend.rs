@@ -1,12 +1,12 @@
 //! `Recommend`: a query in the model's words, and its answer in the wire's.
 
-use super::cache::Encoded;
 use super::calls::{Address, RecommendCall, filter_of, wire_strategy};
 use super::explain;
 use super::proto::{Reason as WireReason, RecommendRequest, RecommendResponse, RecommendedItem};
 use super::recommender::{Call, Place, refusal};
 use crate::error::CallError;
 use crate::metrics::{CallKind, ModelType, Seen};
+use crate::serving::cache::Encoded;
 use hotshelf_model::{Answer, Fallback, Item, Model, Query, Reason, Scratch, Strategy};
 use std::time::SystemTime;
 

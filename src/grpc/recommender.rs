@@ -8,12 +8,12 @@
 //! The handler computes without waiting for anything, on the thread of the connection; working memory
 //! belongs to the thread and is reused by every request on it.
 
-use super::cache::{AnswerCache, Encoded};
 use super::calls::Address;
 use crate::error::{CallError, code_name};
 use crate::guardrails::{Answered, Pending, Tally};
 use crate::lifecycle::{Live, LiveArm, LoadedVersion, Models};
 use crate::metrics::{CallKind, Seen};
+use crate::serving::cache::{AnswerCache, Encoded};
 use bytes::Bytes;
 use hotshelf_model::{Model, QueryError, Scratch};
 use prost::Message;

@@ -1,12 +1,12 @@
 //! `SimilarProducts`: a query in the model's words, and its answer in the wire's.
 
-use super::cache::Encoded;
 use super::calls::{Address, SimilarCall, filter_of, wire_basis};
 use super::explain;
 use super::proto::{SimilarProduct, SimilarProductsRequest, SimilarProductsResponse};
 use super::recommender::{Call, Place, refusal};
 use crate::error::CallError;
 use crate::metrics::{CallKind, Seen};
+use crate::serving::cache::Encoded;
 use hotshelf_model::{Basis, Model, Scratch, SimilarAnswer, SimilarQuery, Trace};
 use std::time::SystemTime;
 

@@ -1,21 +1,21 @@
 //! Puts services and layers together, once per core.
 
-use super::cache::AnswerCache;
 use super::dispatch::{Dispatch, Route};
-use super::encoded::RecommendationServer;
 use super::health::Health;
 use super::layers::{
     AdmissionDoor, AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService,
     DeadlineLayer, DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
     RECOMMENDATION_PATHS,
 };
-use super::models::{ModelOperator, Operations};
+use super::model_service::{ModelOperator, Operations};
 use super::proto::DESCRIPTORS;
 use super::proto::model_service_server::{self, ModelServiceServer};
+use super::recommendation_service::RecommendationServer;
 use super::recommender::Recommender;
 use crate::lifecycle::Models;
 use crate::metrics::Metrics;
 use crate::net::{Connected, Door, Line, Refusals, Services};
+use crate::serving::cache::AnswerCache;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;

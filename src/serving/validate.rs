@@ -1,7 +1,7 @@
 //! Judges the fields of requests: every bad one is found, not the first.
 
-use super::proto::{ProductFilter, SimilarityBasis, Strategy as WireStrategy};
 use crate::error::{BadField, CallError};
+use crate::grpc::proto::{ProductFilter, SimilarityBasis, Strategy as WireStrategy};
 use hotshelf_model::{Basis, Strategy};
 
 /// Longest id, in bytes; the artifact format has the same limit.
@@ -15,17 +15,17 @@ const EXCLUSIONS_MAX: usize = 1_000;
 
 /// Collects bad fields.
 #[derive(Default)]
-pub(super) struct Violations(Vec<BadField>);
+pub(crate) struct Violations(Vec<BadField>);
 
 impl Violations {
-    pub(super) fn add(&mut self, field: impl Into<String>, why: String) {
+    pub(crate) fn add(&mut self, field: impl Into<String>, why: String) {
         self.0.push(BadField {
             field: field.into(),
             why,
         });
     }
 
-    pub(super) fn finish(self) -> Result<(), CallError> {
+    pub(crate) fn finish(self) -> Result<(), CallError> {
         if self.0.is_empty() {
             Ok(())
         } else {
@@ -34,18 +34,18 @@ impl Violations {
     }
 
     /// Only its length: an unknown name is NOT_FOUND, but must fit a header to be named there.
-    pub(super) fn model(&mut self, name: &str) {
+    pub(crate) fn model(&mut self, name: &str) {
         self.at_most("model", name, MODEL_BYTES_MAX);
     }
 
     /// A text that goes into a rollout record, as the registry judges it.
-    pub(super) fn words(&mut self, field: &str, judged: Result<(), hotshelf_registry::Error>) {
+    pub(crate) fn words(&mut self, field: &str, judged: Result<(), hotshelf_registry::Error>) {
         if let Err(error) = judged {
             self.add(field, error.to_string());
         }
     }
 
-    pub(super) fn at_most(&mut self, field: &str, value: &str, bytes_max: usize) {
+    pub(crate) fn at_most(&mut self, field: &str, value: &str, bytes_max: usize) {
         if value.len() > bytes_max {
             self.add(
                 field,
@@ -55,18 +55,18 @@ impl Violations {
     }
 
     /// An id that must be given.
-    pub(super) fn id(&mut self, field: &str, id: &str) {
+    pub(crate) fn id(&mut self, field: &str, id: &str) {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             let why = format!("{} bytes are not within 1 to {ID_BYTES_MAX}", id.len());
             self.add(field, why);
         }
     }
 
-    pub(super) fn optional_id(&mut self, field: &str, id: &str) {
+    pub(crate) fn optional_id(&mut self, field: &str, id: &str) {
         self.at_most(field, id, ID_BYTES_MAX);
     }
 
-    pub(super) fn count(&mut self, field: &str, given: Option<u32>, default: u32, max: u32) -> u32 {
+    pub(crate) fn count(&mut self, field: &str, given: Option<u32>, default: u32, max: u32) -> u32 {
         let n = given.unwrap_or(default);
         if n == 0 || n > max {
             self.add(field, format!("{n} is not within 1 to {max}"));
@@ -74,7 +74,7 @@ impl Violations {
         n
     }
 
-    pub(super) fn strategy(&mut self, wire: i32) -> Strategy {
+    pub(crate) fn strategy(&mut self, wire: i32) -> Strategy {
         match WireStrategy::try_from(wire) {
             Ok(WireStrategy::Unspecified | WireStrategy::Hybrid) => Strategy::Hybrid,
             Ok(WireStrategy::Collaborative) => Strategy::Collaborative,
@@ -89,7 +89,7 @@ impl Violations {
         }
     }
 
-    pub(super) fn basis(&mut self, wire: i32) -> Option<Basis> {
+    pub(crate) fn basis(&mut self, wire: i32) -> Option<Basis> {
         match SimilarityBasis::try_from(wire) {
             Ok(SimilarityBasis::Unspecified) => None,
             Ok(SimilarityBasis::Content) => Some(Basis::Content),
@@ -103,7 +103,7 @@ impl Violations {
     }
 
     /// Values that must not be empty and not be too many; names the first bad one of each kind.
-    pub(super) fn ids(&mut self, field: &str, ids: &[String], len_max: usize) {
+    pub(crate) fn ids(&mut self, field: &str, ids: &[String], len_max: usize) {
         if ids.len() > len_max {
             self.add(
                 field,
@@ -117,7 +117,7 @@ impl Violations {
         }
     }
 
-    pub(super) fn filter(&mut self, filter: &ProductFilter) {
+    pub(crate) fn filter(&mut self, filter: &ProductFilter) {
         self.ids("filter.categories", &filter.categories, FILTER_VALUES_MAX);
         self.ids("filter.brands", &filter.brands, FILTER_VALUES_MAX);
         self.ids(

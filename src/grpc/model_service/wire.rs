@@ -1,16 +1,16 @@
 //! Our words turned into the messages of `ModelService`.
 
-use super::proto::{
+use crate::error::with_causes;
+use crate::grpc::proto::{
     Arm, GetModelStatusResponse, LoadFailure, ModelVersion, Phase as WirePhase, Ramp as WireRamp,
     RampStep as WireStep, ReloadModelResponse, Rollout, VersionState as WireState, VersionStatus,
 };
-use crate::error::with_causes;
 use crate::lifecycle::{ManagerStatus, ModelHandle, Phase, VersionEntry, VersionState, card};
 use hotshelf_registry::{Error as RegistryError, Manifest, Ramp, RampStep, RolloutRecord, Version};
 use prost_types::{Duration as WireDuration, Timestamp};
 
 /// Where a reload is that did not come to its end, or had nothing to do: `previous` as before the call.
-pub(super) fn reload_so_far(
+pub(in crate::grpc) fn reload_so_far(
     handle: &ModelHandle,
     version: Version,
     previous_version: Option<u64>,
@@ -33,7 +33,7 @@ pub(super) fn reload_so_far(
 }
 
 /// The whole status of one model.
-pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
+pub(in crate::grpc) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
     let status = handle.status.load();
     let manager = &status.manager;
     GetModelStatusResponse {
@@ -56,7 +56,10 @@ pub(super) fn status(handle: &ModelHandle) -> GetModelStatusResponse {
 }
 
 /// One version of the registry; what is wrong with it stands in `problem`.
-pub(super) fn listed(version: Version, manifest: Result<Manifest, RegistryError>) -> ModelVersion {
+pub(in crate::grpc) fn listed(
+    version: Version,
+    manifest: Result<Manifest, RegistryError>,
+) -> ModelVersion {
     let empty = ModelVersion {
         version: version.get(),
         ..ModelVersion::default()
@@ -92,13 +95,13 @@ pub(super) fn listed(version: Version, manifest: Result<Manifest, RegistryError>
 }
 
 /// What answers requests, with the shares of this moment.
-pub(super) fn live_rollout(status: &ManagerStatus) -> Option<Rollout> {
+pub(in crate::grpc) fn live_rollout(status: &ManagerStatus) -> Option<Rollout> {
     let live = status.live.as_ref()?;
     Some(wire_rollout(live, status.candidate_bp))
 }
 
 /// What should answer requests; where it is not what does, with the shares of this server's clock.
-pub(super) fn desired_rollout(status: &ManagerStatus) -> Option<Rollout> {
+pub(in crate::grpc) fn desired_rollout(status: &ManagerStatus) -> Option<Rollout> {
     let desired = status.desired.as_ref()?;
     let is_live = |live: &&RolloutRecord| live.as_parent() == desired.as_parent();
     match status.live.as_ref().filter(is_live) {
@@ -140,7 +143,7 @@ fn wire_ramp(ramp: &Ramp) -> WireRamp {
     }
 }
 
-pub(super) fn wire_arm(arm: &hotshelf_registry::Arm) -> Arm {
+pub(in crate::grpc) fn wire_arm(arm: &hotshelf_registry::Arm) -> Arm {
     Arm {
         name: arm.name.clone(),
         version: arm.version.get(),
@@ -166,7 +169,7 @@ fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
     }
 }
 
-pub(super) fn wire_phases(phases: &[Phase]) -> Vec<WirePhase> {
+pub(in crate::grpc) fn wire_phases(phases: &[Phase]) -> Vec<WirePhase> {
     let phase = |phase: &Phase| WirePhase {
         name: phase.name.to_owned(),
         // A duration beyond 292 billion years does not fit; none is.

@@ -25,20 +25,20 @@ type Key = Box<[u8]>;
 
 /// An answer as bytes.
 #[derive(Debug)]
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     /// The message, and behind it the field that says that it came from the cache: where a field
     /// stands twice the last one counts, so one encoding serves both.
     message: Bytes,
     /// Where the fresh message ends.
     fresh_bytes: usize,
     /// What is counted whenever it is sent.
-    pub(super) seen: Seen,
+    pub(crate) seen: Seen,
 }
 
 impl Encoded {
     /// Encodes `answer` once, for now and for the cache. `cached` is an otherwise empty answer whose
     /// cache_hit is true.
-    pub(super) fn new<M: prost::Message>(answer: &M, cached: &M, seen: Seen) -> Self {
+    pub(crate) fn new<M: prost::Message>(answer: &M, cached: &M, seen: Seen) -> Self {
         let fresh_bytes = answer.encoded_len();
         let mut message = Vec::with_capacity(fresh_bytes + cached.encoded_len());
         for part in [answer, cached] {
@@ -52,20 +52,20 @@ impl Encoded {
     }
 
     /// As it is sent when it has just been computed.
-    pub(super) fn fresh(&self) -> Bytes {
+    pub(crate) fn fresh(&self) -> Bytes {
         self.message.slice(..self.fresh_bytes)
     }
 
     /// As it is sent from the cache.
-    pub(super) fn cached(&self) -> Bytes {
+    pub(crate) fn cached(&self) -> Bytes {
         self.message.clone()
     }
 }
 
 /// An answer in the cache.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) answer: Encoded,
+pub(crate) struct Kept {
+    pub(crate) answer: Encoded,
     expires_at: Instant,
 }
 
@@ -111,7 +111,7 @@ impl AnswerCache {
     }
 
     /// The answer under this key, unless it has expired by `now`.
-    pub(super) fn find(&self, call: CallKind, key: &[u8], now: Instant) -> Option<Arc<Kept>> {
+    pub(crate) fn find(&self, call: CallKind, key: &[u8], now: Instant) -> Option<Arc<Kept>> {
         let kept = self.entries.get(key).filter(|kept| now < kept.expires_at);
         match &kept {
             Some(_) => self.metrics.cache.hit(call),
@@ -121,7 +121,7 @@ impl AnswerCache {
     }
 
     /// Keeps an answer that was computed at `now`, in the place of an expired one if there is one.
-    pub(super) fn keep(&self, key: &[u8], answer: Encoded, now: Instant) {
+    pub(crate) fn keep(&self, key: &[u8], answer: Encoded, now: Instant) {
         let kept = Kept {
             answer,
             expires_at: now + self.spread_ttl(),

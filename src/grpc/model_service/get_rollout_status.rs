@@ -1,15 +1,15 @@
 //! `GetRolloutStatus`, and waiting for other replicas: what the fleet's view is on the wire.
 
-use super::models::Operations;
-use super::proto::{
-    GetRolloutStatusResponse, Quorum as WireQuorum, QuorumStatus, ReplicaCounts,
-    ReplicaStanding as WireStanding, ReplicaStatus,
-};
-use super::validate::Violations;
+use super::Operations;
 use super::wire;
 use crate::error::CallError;
 use crate::fleet::{Counts, Member, Quorum, ReplicaView, Standing};
+use crate::grpc::proto::{
+    GetRolloutStatusResponse, Quorum as WireQuorum, QuorumStatus, ReplicaCounts,
+    ReplicaStanding as WireStanding, ReplicaStatus,
+};
 use crate::lifecycle::ModelHandle;
+use crate::serving::validate::Violations;
 use prost_types::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,7 @@ const REPLICAS_MAX: u32 = 10_000;
 
 impl Operations {
     /// This model's part in the fleet.
-    pub(super) fn member(&self, model: &str) -> Result<&Arc<Member>, CallError> {
+    pub(in crate::grpc) fn member(&self, model: &str) -> Result<&Arc<Member>, CallError> {
         let name = self.handle(model)?.slot.name.as_str();
         let member = self.fleet.member(name);
         member.ok_or_else(|| CallError::UnknownModel(name.to_owned()))
@@ -27,7 +27,7 @@ impl Operations {
 
     /// Waits until what is live here has reached the others who were asked for; `None` where nobody was,
     /// or nothing is live.
-    pub(super) async fn reached(
+    pub(in crate::grpc) async fn reached(
         &self,
         handle: &ModelHandle,
         quorum: Option<Quorum>,
@@ -46,7 +46,7 @@ impl Operations {
         })
     }
 
-    pub(super) async fn rollout_status(
+    pub(in crate::grpc) async fn rollout_status(
         &self,
         model: &str,
     ) -> Result<GetRolloutStatusResponse, CallError> {
@@ -67,7 +67,7 @@ impl Operations {
 }
 
 impl Violations {
-    pub(super) fn quorum(&mut self, wire: Option<WireQuorum>) -> Option<Quorum> {
+    pub(in crate::grpc) fn quorum(&mut self, wire: Option<WireQuorum>) -> Option<Quorum> {
         let WireQuorum { replicas, all } = wire?;
         if all && replicas > 0 {
             let why = format!("all replicas and {replicas} of them cannot both be waited for");
@@ -86,7 +86,7 @@ impl Violations {
 }
 
 /// One replica as the wire has it.
-pub(super) fn wire_replica(replica: &ReplicaView) -> ReplicaStatus {
+pub(in crate::grpc) fn wire_replica(replica: &ReplicaView) -> ReplicaStatus {
     let known = ReplicaStatus {
         replica: replica.replica.to_string(),
         standing: wire_standing(replica.standing).into(),

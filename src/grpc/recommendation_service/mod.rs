@@ -1,10 +1,10 @@
 //! `RecommendationService` as a service that sends bytes: a kept answer goes out as it was encoded
 //! when it was computed, which the generated server, made for messages, cannot do.
 
-use super::calls::{RecommendCall, SimilarCall};
-use super::proto::recommendation_service_server::SERVICE_NAME;
-use super::recommender::{Call, Origin, Recommender};
 use crate::error::{BadField, CallError};
+use crate::grpc::calls::{RecommendCall, SimilarCall};
+use crate::grpc::proto::recommendation_service_server::SERVICE_NAME;
+use crate::grpc::recommender::{Call, Origin, Recommender};
 use bytes::{BufMut, Bytes};
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -29,20 +29,20 @@ const BUFFER_BYTES: usize = 1024;
 const YIELD_BYTES: usize = 32 * 1024;
 
 /// In a request's metadata: who shall answer. In an answer's: who did.
-pub(super) const VERSION: &str = "x-hotshelf-version";
+pub(crate) const VERSION: &str = "x-hotshelf-version";
 /// Of a pin that is none, in the refusal (chosen: more than any number has).
 const PIN_SHOWN_CHARS: usize = 32;
 
 /// The service of the data listener.
 #[derive(Clone)]
-pub(super) struct RecommendationServer {
+pub(crate) struct RecommendationServer {
     recommender: Arc<Recommender>,
     message_bytes_max: usize,
 }
 
 impl RecommendationServer {
     /// Refuses request messages of more than `message_bytes_max`.
-    pub(super) fn new(recommender: Recommender, message_bytes_max: usize) -> Self {
+    pub(crate) fn new(recommender: Recommender, message_bytes_max: usize) -> Self {
         Self {
             recommender: Arc::new(recommender),
             message_bytes_max,

@@ -1,18 +1,21 @@
 //! `ModelService`: status, versions, and the one call that changes what is live.
 
-use super::layers::Deadline;
-use super::proto::model_service_server::ModelService;
-use super::proto::{
+mod get_rollout_status;
+mod propose_rollout;
+mod wire;
+
+use crate::error::{CallError, with_causes};
+use crate::fleet::Fleet;
+use crate::grpc::layers::Deadline;
+use crate::grpc::proto::model_service_server::ModelService;
+use crate::grpc::proto::{
     GetModelStatusRequest, GetModelStatusResponse, GetRolloutStatusRequest,
     GetRolloutStatusResponse, ListModelVersionsRequest, ListModelVersionsResponse,
     ProposeRolloutRequest, ProposeRolloutResponse, ReloadModelRequest, ReloadModelResponse,
     VersionState as WireState,
 };
-use super::validate::Violations;
-use super::wire;
-use crate::error::{CallError, with_causes};
-use crate::fleet::Fleet;
 use crate::lifecycle::{Change, Input, ModelHandle, Proposal, Reply, main_version};
+use crate::serving::validate::Violations;
 use futures::StreamExt;
 use hotshelf_registry::{Registry, RolloutDraft, Version};
 use std::collections::BTreeMap;
@@ -46,7 +49,7 @@ pub struct Operations {
 }
 
 impl Operations {
-    pub(super) fn handle(&self, model: &str) -> Result<&ModelHandle, CallError> {
+    pub(in crate::grpc) fn handle(&self, model: &str) -> Result<&ModelHandle, CallError> {
         let name = if model.is_empty() {
             &self.default_model
         } else {
@@ -115,7 +118,7 @@ impl Operations {
     }
 
     /// Hands a proposal over and waits for what comes of it; `None` where the time is over first.
-    pub(super) async fn settled(
+    pub(in crate::grpc) async fn settled(
         &self,
         handle: &ModelHandle,
         proposal: Proposal,
@@ -217,7 +220,7 @@ fn answer(
 }
 
 /// Why a proposal came to nothing.
-pub(super) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
+pub(in crate::grpc) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
     match reply {
         Reply::Unchanged | Reply::Changed { .. } => {
             CallError::Internal("a proposal that was granted is no refusal")
@@ -257,7 +260,7 @@ pub(super) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
 }
 
 /// When to answer with the state so far.
-pub(super) fn deadline_or(deadline: Option<Instant>, longest: Duration) -> Instant {
+pub(in crate::grpc) fn deadline_or(deadline: Option<Instant>, longest: Duration) -> Instant {
     deadline.map_or_else(
         || Instant::now() + longest,
         |deadline| deadline.checked_sub(ANSWER_MARGIN).unwrap_or(deadline),
@@ -265,7 +268,7 @@ pub(super) fn deadline_or(deadline: Option<Instant>, longest: Duration) -> Insta
 }
 
 /// The generated trait, over [`Operations`].
-pub(super) struct ModelOperator(pub(super) Operations);
+pub(in crate::grpc) struct ModelOperator(pub(in crate::grpc) Operations);
 
 #[tonic::async_trait]
 impl ModelService for ModelOperator {

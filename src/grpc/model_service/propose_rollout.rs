@@ -1,17 +1,17 @@
 //! `ProposeRollout`: from the wire's change to the record that is live, or to the reason why not.
 
-use super::models::{Operations, deadline_or, refusal};
-use super::proto::propose_rollout_request::Change as WireChange;
-use super::proto::{Arm as WireArm, ProposeRolloutRequest, ProposeRolloutResponse, RampStep};
-use super::validate::Violations;
 use super::wire;
+use super::{Operations, deadline_or, refusal};
 use crate::error::CallError;
+use crate::grpc::proto::propose_rollout_request::Change as WireChange;
+use crate::grpc::proto::{Arm as WireArm, ProposeRolloutRequest, ProposeRolloutResponse, RampStep};
 use crate::lifecycle::{Change, ModelHandle, Proposal, Reply};
+use crate::serving::validate::Violations;
 use hotshelf_registry::{Arm, Ramp, RampStep as Step, RolloutDraft, SHARES_BP, Version};
 use std::time::Instant;
 
 impl Operations {
-    pub(super) async fn propose(
+    pub(in crate::grpc) async fn propose(
         &self,
         request: ProposeRolloutRequest,
         deadline: Option<Instant>,

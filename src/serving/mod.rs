@@ -1,0 +1,4 @@
+//! The data path of a request.
+
+pub mod cache;
+pub(crate) mod validate;
