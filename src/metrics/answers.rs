@@ -1,38 +1,38 @@
-//! What was answered.
+//! Answers: how many, how fast, with which fallbacks.
 
 use super::families::{Families, LATENCY_BUCKETS};
 use prometheus::{Error, HistogramVec, IntCounterVec};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Answers, over all versions and by version.
+/// Metrics of answers, over all versions and by version.
 pub struct AnswerMetrics {
-    /// By `model_type` (what really answered) and `user_segment`.
+    /// By `model_type` (the scores that were used) and `user_segment`.
     pub recommendations: IntCounterVec,
-    /// Time to compute an answer by `model_type`.
+    /// Latency by `model_type`.
     pub latency: HistogramVec,
-    /// Lists of similar products by `basis`.
+    /// Answers to SimilarProducts by `basis`.
     pub similar: IntCounterVec,
-    /// Time to answer with similar products by `basis`.
+    /// Latency of SimilarProducts by `basis`.
     pub similar_latency: HistogramVec,
-    /// By `model` and `version`, for as long as the version is in memory.
+    /// By `model` and `version`, while the version is in memory.
     pub version_requests: IntCounterVec,
     /// Refused requests by `model`, `version` and gRPC `code`.
     pub version_errors: IntCounterVec,
-    /// Time to compute an answer by `model` and `version`.
+    /// Latency by `model` and `version`, cached responses included.
     pub version_latency: HistogramVec,
-    /// The same of computed answers alone.
+    /// The same without cached responses.
     pub version_computed: HistogramVec,
-    /// Answers without a product, by `model` and `version`.
+    /// Answers without products, by `model` and `version`.
     pub version_empty: IntCounterVec,
-    /// Answers that had to do without something, by `model`, `version` and `reason`.
+    /// Fallbacks by `model`, `version` and `reason`.
     pub version_fallbacks: IntCounterVec,
-    /// Recent products that requests named and the version does not know, by `model` and `version`.
+    /// Recent products in requests that the version does not know, by `model` and `version`.
     pub recents_unknown: IntCounterVec,
     segments: Mutex<BTreeSet<String>>,
 }
 
-/// Distinct segments that have a series of their own (chosen: four times what one version may have).
+/// Distinct segments with a series of their own (chosen: four times what one version may have).
 const SEGMENTS_MAX: usize = 64;
 
 impl AnswerMetrics {
@@ -56,44 +56,44 @@ impl AnswerMetrics {
             segments: Mutex::default(),
             recommendations: families.counters(
                 "recommendations_total",
-                "Answers by what computed them and by the person's segment.",
+                "Answers to Recommend by the scores that were used (model_type) and the user's segment.",
                 &["model_type", "user_segment"],
             )?,
             latency: families.histograms(
                 (
                     "recommendation_latency_seconds",
-                    "Time to compute an answer by what computed it.",
+                    "Time from a validated request to its answer, by model_type; cached responses included.",
                 ),
                 &["model_type"],
                 LATENCY_BUCKETS,
             )?,
             similar: families.counters(
                 "hotshelf_similar_answers_total",
-                "Lists of similar products by what similarity rested on.",
+                "Answers to SimilarProducts by basis of similarity.",
                 &["basis"],
             )?,
             similar_latency: families.histograms(
                 (
                     "hotshelf_similar_latency_seconds",
-                    "Time to compute a list of similar products by what similarity rested on.",
+                    "Time from a validated request to its answer, by basis of similarity; cached responses included.",
                 ),
                 &["basis"],
                 LATENCY_BUCKETS,
             )?,
             version_requests: families.counters(
                 "hotshelf_version_requests_total",
-                "Answers by version.",
+                "Answers by version, cached responses included.",
                 &["model", "version"],
             )?,
             version_errors: families.counters(
                 "hotshelf_version_errors_total",
-                "Refused requests by version and gRPC code.",
+                "Requests that a version refused, by gRPC code.",
                 &["model", "version", "code"],
             )?,
             version_latency: families.histograms(
                 (
                     "hotshelf_version_latency_seconds",
-                    "Time to compute an answer by version.",
+                    "Time from a validated request to its answer by version; cached responses included.",
                 ),
                 &["model", "version"],
                 LATENCY_BUCKETS,
@@ -101,24 +101,24 @@ impl AnswerMetrics {
             version_computed: families.histograms(
                 (
                     "hotshelf_version_computed_seconds",
-                    "Time to compute an answer by version, kept answers left out.",
+                    "Time from a validated request to its answer by version; cached responses excluded.",
                 ),
                 &["model", "version"],
                 LATENCY_BUCKETS,
             )?,
             version_empty: families.counters(
                 "hotshelf_version_empty_answers_total",
-                "Answers without a product by version.",
+                "Answers without any product by version.",
                 &["model", "version"],
             )?,
             version_fallbacks: families.counters(
                 "hotshelf_version_fallbacks_total",
-                "Answers that had to do without something, by version and reason.",
+                "Answers with a fallback, by version and reason.",
                 &["model", "version", "reason"],
             )?,
             recents_unknown: families.counters(
                 "hotshelf_recent_products_unknown_total",
-                "Recent products that requests named and the version does not know.",
+                "Recent products in requests that the version does not know.",
                 &["model", "version"],
             )?,
         })

@@ -1,9 +1,9 @@
-//! The response cache.
+//! Metrics of the response cache.
 
 use super::families::Families;
 use prometheus::{Error, IntCounter, IntCounterVec, PullingGauge};
 
-/// Which call an answer belongs to.
+/// The RPC that an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
     /// Recommend.
@@ -24,7 +24,7 @@ impl CallKind {
     }
 }
 
-/// Hits, misses and evictions by `call`, and the bytes held.
+/// Hits, misses and evictions by `call`.
 pub struct CacheMetrics {
     hits: [IntCounter; 2],
     misses: [IntCounter; 2],
@@ -40,44 +40,44 @@ impl CacheMetrics {
         Ok(Self {
             hits: by_call(
                 "hotshelf_cache_hits_total",
-                "Answers that came from the response cache.",
+                "Responses served from the response cache.",
             )?,
             misses: by_call(
                 "hotshelf_cache_misses_total",
-                "Answers that were not in the response cache, or had expired there.",
+                "Lookups that found no response in the cache, or an expired one.",
             )?,
             evictions: by_call(
                 "hotshelf_cache_evictions_total",
-                "Answers that made room for others in the response cache, or were too large for it.",
+                "Responses evicted from the cache to make room, or too large for it.",
             )?,
         })
     }
 
-    /// One answer came from the cache.
+    /// Counts a hit.
     pub fn hit(&self, call: CallKind) {
         self.hits[call as usize].inc();
     }
 
-    /// One was not there.
+    /// Counts a miss.
     pub fn miss(&self, call: CallKind) {
         self.misses[call as usize].inc();
     }
 
-    /// One made room.
+    /// Counts an eviction.
     pub fn evicted(&self, call: CallKind) {
         self.evictions[call as usize].inc();
     }
 }
 
-/// A gauge that asks when it is scraped: the cache knows its weight, and telling it at every
-/// insertion would cost a lock of every shard.
+/// A gauge that is read when it is scraped: the cache knows its weight, and updating a gauge at every
+/// insertion would lock every shard.
 pub(super) fn bytes_gauge(
     families: &Families<'_>,
     bytes: Box<dyn Fn() -> f64 + Send + Sync>,
 ) -> Result<(), Error> {
     let gauge = PullingGauge::new(
         "hotshelf_cache_bytes",
-        "Bytes that the response cache holds.",
+        "Bytes in the response cache.",
         bytes,
     )?;
     families.0.register(Box::new(gauge))

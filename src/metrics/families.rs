@@ -1,22 +1,22 @@
-//! Makes metric families and registers them, and the buckets that they share.
+//! Creates and registers metric families, and holds the buckets that they share.
 
 use prometheus::{
     Error, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry,
 };
 
-/// Upper bounds in seconds. A cached answer takes some 10 µs, a scan of a million products some
-/// 10 ms, and what takes longer than a second is past every caller's patience.
+/// Latency buckets: upper bounds in seconds. A cached response takes about 10 µs, a scan of a million
+/// products about 10 ms; callers do not wait for more than a second.
 pub(super) const LATENCY_BUCKETS: &[f64] = &[
     10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3,
     250e-3, 500e-3, 1.0,
 ];
 
-/// Upper bounds in seconds of the steps of a load: from a toy model to gigabytes over a slow link.
+/// Buckets of load phases: upper bounds in seconds, from a toy model to gigabytes over a slow link.
 pub(super) const PHASE_BUCKETS: &[f64] =
     &[1e-4, 1e-3, 10e-3, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
 
-/// Where families are registered. Every method fails where the name is taken.
+/// The registry of families. Every method fails if the name is taken.
 pub(super) struct Families<'a>(pub(super) &'a Registry);
 
 impl Families<'_> {

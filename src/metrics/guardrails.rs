@@ -1,10 +1,10 @@
-//! What guardrails find.
+//! Metrics of the guardrails.
 
 use super::families::Families;
 use crate::guardrails::{Breach, Guardrail};
 use prometheus::{Error, GaugeVec, IntCounterVec};
 
-/// Breaches, and how near arms are to one.
+/// Breaches, and the evidence towards one.
 pub struct GuardrailMetrics {
     breaches: IntCounterVec,
     evidence: GaugeVec,
@@ -15,35 +15,35 @@ impl GuardrailMetrics {
         Ok(Self {
             breaches: families.counters(
                 "hotshelf_guardrail_breaches_total",
-                "Arms found worse than their base, by guardrail and what it leads to (warn, abort).",
+                "Guardrail breaches by guardrail and action (warn, abort).",
                 &["model", "guardrail", "action"],
             )?,
             evidence: families.ratios(
                 "hotshelf_guardrail_evidence_ratio",
-                "Evidence against an arm's version in this epoch, as a share of what makes a breach: 0 to 1.",
+                "Evidence against an arm's version in this epoch, as a share of a breach: 0 to 1.",
                 &["model", "version", "guardrail"],
             )?,
         })
     }
 
-    /// Counts one.
+    /// Counts a breach.
     pub(crate) fn breached(&self, model: &str, breach: &Breach) {
         let labels = [model, breach.guardrail.as_str(), breach.mode.as_str()];
         self.breaches.with_label_values(&labels).inc();
     }
 
-    /// Shows how near a version is to a breach.
+    /// Sets the evidence against a version.
     pub(crate) fn show(&self, model: &str, (version, guardrail): (u64, Guardrail), near: f64) {
         let labels = [model, &version.to_string(), guardrail.as_str()];
         self.evidence.with_label_values(&labels).set(near);
     }
 
-    /// Ends the series of a version that is watched no more.
+    /// Removes the series of a version that is no longer judged.
     pub(crate) fn forget(&self, model: &str, version: u64) {
         let version = version.to_string();
         for guardrail in Guardrail::ALL {
             let labels = [model, version.as_str(), guardrail.as_str()];
-            // A series that was never made cannot be removed.
+            // The only error is a series that was never created.
             let _ = self.evidence.remove_label_values(&labels);
         }
     }

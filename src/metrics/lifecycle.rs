@@ -1,21 +1,21 @@
-//! Versions: loaded, live, retired.
+//! The lifecycle of versions: loaded, live, retired.
 
 use super::families::{Families, PHASE_BUCKETS};
 use prometheus::{Error, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
-/// The life of versions, by `model`.
+/// Metrics of the lifecycle of versions, by `model`.
 pub struct LifecycleMetrics {
     /// Loads by `outcome` (ok, failed) and `reason`.
     pub loads: IntCounterVec,
     /// Steps of loads by `phase`.
     pub load_phases: HistogramVec,
-    /// Versions in memory, those that are draining included.
+    /// Versions in memory, draining ones included.
     pub resident_versions: IntGaugeVec,
     /// Bytes they hold.
     pub resident_bytes: IntGaugeVec,
-    /// What the versions of all models may hold.
+    /// Memory budget of the versions of all models.
     pub memory_budget_bytes: IntGauge,
-    /// What is set aside for versions in memory and under way.
+    /// Memory reserved for versions in memory and for loads in progress.
     pub memory_reserved_bytes: IntGauge,
     /// The version with the largest share; 0 = none.
     pub live_version: IntGaugeVec,
@@ -23,17 +23,17 @@ pub struct LifecycleMetrics {
     pub live_rollout: IntGaugeVec,
     /// The registry's newest rollout; 0 = none known.
     pub desired_rollout: IntGaugeVec,
-    /// 1 where a model does without something that it should have.
+    /// 1 while a model serves with a fallback.
     pub degraded: IntGaugeVec,
-    /// Attempts to read the registry that failed.
+    /// Failed attempts to read the registry.
     pub registry_errors: IntCounterVec,
-    /// 1 where this server may record rollouts; without labels.
+    /// 1 if conditional writes to the registry are verified; without labels.
     pub registry_writable: IntGaugeVec,
-    /// Attempts to remember on disk what is live that failed.
+    /// Failed attempts to persist the live set.
     pub keep_errors: IntCounterVec,
-    /// Rollout records passed over.
+    /// Rollout records that were skipped.
     pub rollouts_skipped: IntCounterVec,
-    /// Attempts to tell the fleet what is served here that failed.
+    /// Failed heartbeats.
     pub replica_errors: IntCounterVec,
 }
 
@@ -48,7 +48,10 @@ impl LifecycleMetrics {
                 &["model", "outcome", "reason"],
             )?,
             load_phases: families.histograms(
-                ("hotshelf_load_phase_seconds", "Steps of loads."),
+                (
+                    "hotshelf_load_phase_seconds",
+                    "Duration of each phase of a load.",
+                ),
                 &["model", "phase"],
                 PHASE_BUCKETS,
             )?,
@@ -56,17 +59,14 @@ impl LifecycleMetrics {
                 "hotshelf_resident_versions",
                 "Versions in memory, draining ones included.",
             )?,
-            resident_bytes: gauge(
-                "hotshelf_resident_bytes",
-                "Bytes held by versions in memory.",
-            )?,
+            resident_bytes: gauge("hotshelf_resident_bytes", "Bytes of versions in memory.")?,
             memory_budget_bytes: families.gauge(
                 "hotshelf_memory_budget_bytes",
-                "Bytes that the versions of all models may hold.",
+                "Memory budget of the versions of all models, in bytes.",
             )?,
             memory_reserved_bytes: families.gauge(
                 "hotshelf_memory_reserved_bytes",
-                "Bytes set aside for versions in memory and under way.",
+                "Bytes reserved for versions in memory and for loads in progress.",
             )?,
             live_version: gauge(
                 "hotshelf_live_version",
@@ -82,28 +82,28 @@ impl LifecycleMetrics {
             )?,
             degraded: gauge(
                 "hotshelf_degraded",
-                "1 where a model does without something that it should have.",
+                "1 while a model serves with a fallback.",
             )?,
             registry_errors: counter(
                 "hotshelf_registry_errors_total",
-                "Attempts to read the registry that failed.",
+                "Failed attempts to read the registry.",
             )?,
             registry_writable: families.gauges(
                 "hotshelf_registry_writable",
-                "1 where create-only writes are proved; 0 or absent = not yet, or refused.",
+                "1 if conditional writes are verified; 0 or absent = not yet, or refused.",
                 &[],
             )?,
             keep_errors: counter(
                 "hotshelf_remember_errors_total",
-                "Attempts to remember on disk what is live that failed.",
+                "Failed attempts to persist the live set in the cache folder.",
             )?,
             rollouts_skipped: counter(
                 "hotshelf_rollouts_skipped_total",
-                "Rollout records passed over.",
+                "Rollout records skipped because they do not parse or do not chain.",
             )?,
             replica_errors: counter(
                 "hotshelf_replica_state_errors_total",
-                "Attempts to tell the fleet what is served here that failed.",
+                "Failed attempts to write this replica's heartbeat.",
             )?,
         })
     }

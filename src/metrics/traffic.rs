@@ -1,23 +1,23 @@
-//! Connections and calls.
+//! Metrics of connections and calls.
 
 use super::families::{Families, LATENCY_BUCKETS};
 use prometheus::{Error, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec};
 
-/// What reaches the server, whatever becomes of it.
+/// Everything that reaches the server, successful or not.
 pub struct TrafficMetrics {
     /// gRPC calls by `listener`, `method` and `code`.
     pub calls: IntCounterVec,
-    /// Time from a call's headers to its answer's by `listener` and `method`.
+    /// Time from the headers of a request to those of its response, by `listener` and `method`.
     pub call_latency: HistogramVec,
     /// Handlers that panicked.
     pub panics: IntCounter,
-    /// Calls refused because too many were under way.
+    /// Calls that were shed.
     pub shed: IntCounter,
     /// Open connections by `listener`.
     pub connections: IntGaugeVec,
     /// Connections that the server closed, by `listener` and `reason`.
     pub connections_refused: IntCounterVec,
-    /// Times that no connection was accepted for a moment, as too many came, by `listener`.
+    /// Times that accepting paused because the accept rate was exceeded, by `listener`.
     pub accepts_held: IntCounterVec,
 }
 
@@ -32,7 +32,7 @@ impl TrafficMetrics {
             call_latency: families.histograms(
                 (
                     "hotshelf_grpc_latency_seconds",
-                    "Time from a call's headers to its answer's.",
+                    "Time from the headers of a request to those of its response.",
                 ),
                 &["listener", "method"],
                 LATENCY_BUCKETS,
@@ -40,7 +40,7 @@ impl TrafficMetrics {
             panics: families.counter("hotshelf_grpc_panics_total", "Handlers that panicked.")?,
             shed: families.counter(
                 "hotshelf_grpc_shed_total",
-                "Calls refused because too many were under way.",
+                "Calls rejected because the server shed load.",
             )?,
             connections: families.gauges(
                 "hotshelf_net_connections",
@@ -54,7 +54,7 @@ impl TrafficMetrics {
             )?,
             accepts_held: families.counters(
                 "hotshelf_net_accepts_held_total",
-                "Times that no connection was accepted for a moment, as too many came.",
+                "Times that accepting connections paused because the accept rate was exceeded.",
                 &["listener"],
             )?,
         })
