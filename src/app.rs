@@ -2,12 +2,13 @@
 
 use crate::config::{Config, memory_budget_bytes};
 use crate::fleet::{Fleet, FleetConfig, Identity, IdentityError, Telling};
-use crate::grpc::{Answers, Health, Limits, Operations, Plane as Services, Stack};
+use crate::grpc::{Health, Limits, Operations, Plane as Services, Stack};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
 use crate::net::{self, ConnectionLimits, LineLimits, Plane, PlaneConfig};
-use crate::serving::cache::{AnswerCache, CacheLimits};
+use crate::serving::DataPath;
+use crate::serving::cache::{CacheLimits, ResponseCache};
 use hotshelf_registry::{CacheDir, Registry};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -137,7 +138,7 @@ impl App {
         let metrics = Arc::clone(&self.source.metrics);
         let lifecycle = self.lifecycle();
         let (fleet, telling) = self.fleet(&lifecycle);
-        let answers = self.answers();
+        let data_path = Arc::new(self.data_path());
         let [data, admin, http] = self.listeners;
         let operations = Operations {
             models: Arc::clone(&lifecycle.handles),
@@ -157,7 +158,7 @@ impl App {
             metrics: &metrics,
             jitter: self.jitter,
         };
-        let data = starter.plane(Services::Data(answers), data, self.config.data_threads)?;
+        let data = starter.plane(Services::Data(data_path), data, self.config.data_threads)?;
         let admin = starter.plane(Services::Admin(operations), admin, 1)?;
         let is_ready = Arc::new(AtomicBool::new(false));
         let pages = Pages {
@@ -199,19 +200,19 @@ impl App {
         Ok(())
     }
 
-    fn answers(&mut self) -> Answers {
+    fn data_path(&mut self) -> DataPath {
         let limits = CacheLimits {
             bytes_max: self.config.cache_bytes_max,
             ttl: self.config.cache_ttl,
             seed: self.jitter.next_u64(),
         };
         let metrics = &self.source.metrics;
-        let cache = AnswerCache::new(limits, Arc::clone(metrics)).map(Arc::new);
+        let cache = ResponseCache::new(limits, Arc::clone(metrics)).map(Arc::new);
         let shown = cache.clone();
         metrics
             .show_cache_bytes(move || shown.as_ref().map_or(0.0, |cache| cache.bytes() as f64))
             .expect("an app has one cache, and shows it once");
-        Answers {
+        DataPath {
             models: Arc::clone(&self.models),
             cache,
             may_pin: self.config.may_pin,

@@ -1,7 +1,7 @@
-//! The closed table from what can go wrong to what a caller sees.
+//! The closed table from errors of a call to gRPC status.
 //!
-//! Every refusal of this server is a [`CallError`]; its status carries exactly one ErrorInfo whose
-//! reason is stable, and a BadRequest where fields are to blame.
+//! Every error that this server returns is a [`CallError`]. Its status carries exactly one ErrorInfo
+//! with a stable reason, and a BadRequest where fields are invalid.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,18 +15,18 @@ const DOMAIN: &str = "hotshelf.dev";
 /// One bad field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadField {
-    /// Its name in the proto file, such as `filter.exclude_product_ids[3]`.
+    /// Its path in the proto file, such as `filter.exclude_product_ids[3]`.
     pub field: String,
-    /// The value and the limit.
+    /// The value, and the limit that it exceeds.
     pub why: String,
 }
 
-/// Why a call is refused.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallError {
-    /// Every bad field at once.
+    /// All invalid fields of the request.
     BadFields(Vec<BadField>),
-    /// A call or field that this release does not serve.
+    /// An RPC or service that this release does not serve.
     NotServed(&'static str),
     /// The server is not configured to serve this model.
     UnknownModel(String),
@@ -36,53 +36,53 @@ pub enum CallError {
     UnknownProduct {
         /// As asked.
         product_id: String,
-        /// Who does not know it.
+        /// The version that does not know it.
         version: u64,
     },
     /// No version of the model is live yet.
     NotLive(String),
-    /// This server lets nobody name the version that answers.
+    /// Pinning a version is disabled on this server.
     PinRefused,
-    /// The caller named a version that does not answer here.
+    /// The caller pinned a version that is not live here.
     VersionNotLive {
-        /// As named.
+        /// As pinned.
         version: u64,
-        /// Those that answer.
+        /// The live versions.
         live: Vec<u64>,
     },
-    /// The live version lacks the parts that content needs.
+    /// The request needs content, and this version has no content parts.
     NeedsContent(u64),
-    /// The version was refused; the old one serves on.
+    /// The version was refused; the previous one serves on.
     VersionRefused {
         /// Stable label.
         kind: &'static str,
-        /// Names part, row and value.
+        /// Names the part, row and value.
         message: String,
     },
-    /// A rollout is newest that the caller did not name.
+    /// The newest rollout is not the one that the caller expected.
     RolloutNotExpected(String),
-    /// The change makes no sense over the newest rollout.
+    /// The change does not apply to the newest rollout.
     RolloutImpossible(String),
-    /// Someone else's rollout came first.
+    /// Another writer's rollout came first.
     RolloutLost(String),
-    /// The store takes no writes.
+    /// The store refuses writes.
     StoreReadOnly(String),
-    /// The store cannot be reached.
+    /// The store is unreachable.
     StoreUnavailable(String),
-    /// Too many calls are under way.
+    /// The server sheds load.
     Overloaded {
-        /// When to come back.
+        /// When to retry.
         pushback_ms: u32,
     },
-    /// The caller's time is over.
+    /// The caller's deadline passed.
     DeadlineExceeded,
     /// The server is shutting down.
     ShuttingDown,
-    /// A mistake of ours.
+    /// A bug of this server.
     Internal(&'static str),
 }
 
-/// The names of all canonical codes that an error may carry, as metrics label them.
+/// The names of all canonical error codes, as metrics label them.
 pub const CODE_NAMES: [&str; 16] = [
     "CANCELLED",
     "UNKNOWN",
@@ -136,6 +136,11 @@ impl CallError {
         }
     }
 
+    /// The canonical code's name, as metrics label it.
+    pub fn code_name(&self) -> &'static str {
+        code_name(self.code() as usize)
+    }
+
     /// ErrorInfo's reason: stable, for programs.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -164,23 +169,23 @@ impl CallError {
     fn message(&self) -> String {
         match self {
             Self::BadFields(fields) => {
-                let said: Vec<String> = fields
+                let texts: Vec<String> = fields
                     .iter()
                     .map(|bad| format!("{}: {}", bad.field, bad.why))
                     .collect();
-                said.join("; ")
+                texts.join("; ")
             }
             Self::NotServed(what) => format!("{what} is not served by this release"),
             Self::UnknownModel(model) => format!("model {model:?} is not served here"),
-            Self::NotLive(model) => format!("no version of model {model:?} is live yet"),
+            Self::NotLive(model) => format!("model {model:?} has no live version yet"),
             Self::NeedsContent(version) => {
-                format!("content was asked for, and version {version} has no content parts")
+                format!("the request needs content, and version {version} has no content parts")
             }
             Self::PinRefused => {
-                "metadata x-hotshelf-version: this server lets no caller name the version that answers (setting version_pin)".to_owned()
+                "metadata x-hotshelf-version: pinning a version is disabled on this server (setting version_pin)".to_owned()
             }
             Self::VersionNotLive { version, live } => format!(
-                "metadata x-hotshelf-version: version {version} is not live here; live are {}",
+                "metadata x-hotshelf-version: version {version} is not live here; live versions: {}",
                 live.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
             ),
             Self::UnknownProduct {
@@ -195,9 +200,9 @@ impl CallError {
             | Self::StoreReadOnly(message)
             | Self::StoreUnavailable(message) => message.clone(),
             Self::Overloaded { pushback_ms } => {
-                format!("too many calls are under way; come back in {pushback_ms} ms")
+                format!("the server is overloaded; retry in {pushback_ms} ms")
             }
-            Self::DeadlineExceeded => "the caller's deadline is over".to_owned(),
+            Self::DeadlineExceeded => "deadline exceeded".to_owned(),
             Self::ShuttingDown => "the server is shutting down".to_owned(),
             Self::Internal(what) => (*what).to_owned(),
         }
@@ -232,7 +237,7 @@ impl From<CallError> for Status {
     }
 }
 
-/// A refusal that is not ours, with the ErrorInfo that ours have: its reason is the code's name.
+/// A status of tonic's own, with an ErrorInfo as ours have; its reason is the code's name.
 pub(crate) fn explained(status: &Status) -> Status {
     let reason = code_name(status.code() as usize);
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
@@ -241,17 +246,17 @@ pub(crate) fn explained(status: &Status) -> Status {
 
 /// An error and all its causes in one line.
 pub fn with_causes(error: &dyn Error) -> String {
-    let mut said = error.to_string();
+    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let text = inner.to_string();
-        if !said.contains(&text) {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
             // Writing to a String cannot fail.
-            let _ = write!(said, ": {text}");
+            let _ = write!(text, ": {inner_text}");
         }
         cause = inner.source();
     }
-    said
+    text
 }
 
 #[cfg(test)]
@@ -318,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_found_is_named_as_a_resource() {
+    fn not_found_errors_carry_a_resource_info() {
         let unknown_model = CallError::UnknownModel("toy".into());
         for (error, expected) in [
             (unknown_product(), ("product", "p9")),
@@ -357,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_fields_are_all_named() {
+    fn every_bad_field_is_a_violation() {
         let bad = |field: &str| BadField {
             field: field.into(),
             why: "why".into(),
@@ -375,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn code_names_follow_the_wire_numbers() {
+    fn code_names_match_the_numbers_of_grpc_codes() {
         for code in 0..17 {
             let name = format!("{:?}", Code::from(i32::try_from(code).expect("small")));
             let snake = code_name(code).replace('_', "").to_lowercase();
@@ -384,13 +389,13 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_listed_once() {
+    fn each_cause_is_listed_once() {
         let io = std::io::Error::other("disk on fire");
-        let outer = hotshelf_outer(io);
+        let outer = outer(io);
         assert_eq!(with_causes(&outer), "cannot read: disk on fire");
     }
 
-    fn hotshelf_outer(source: std::io::Error) -> impl Error {
+    fn outer(source: std::io::Error) -> impl Error {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot read")]
         struct Outer(#[source] std::io::Error);

@@ -1,25 +1,17 @@
-//! Everything that speaks gRPC: services, layers, client. Nothing outside this folder but
-//! `src/error.rs` names tonic or generated types.
+//! The gRPC edge: services, layers, client. Only this folder and `src/error.rs` name tonic or
+//! generated types.
 
-mod calls;
 pub mod client;
 mod dispatch;
-
-mod explain;
-
 mod health;
 mod layers;
 mod model_service;
-mod recommend;
 mod recommendation_service;
-mod recommender;
-
-mod similar;
 mod stack;
 
 pub use health::Health;
 pub use model_service::Operations;
-pub use stack::{Answers, Limits, Plane, Stack};
+pub use stack::{Limits, Plane, Stack};
 
 /// The messages and services of `proto/hotshelf/v1`, as generated.
 #[allow(

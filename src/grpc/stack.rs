@@ -7,15 +7,13 @@ use super::layers::{
     DeadlineLayer, DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
     RECOMMENDATION_PATHS,
 };
-use super::model_service::{ModelOperator, Operations};
+use super::model_service::Operations;
 use super::proto::DESCRIPTORS;
 use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommendation_service::RecommendationServer;
-use super::recommender::Recommender;
-use crate::lifecycle::Models;
 use crate::metrics::Metrics;
 use crate::net::{Connected, Door, Line, Refusals, Services};
-use crate::serving::cache::AnswerCache;
+use crate::serving::DataPath;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -42,22 +40,11 @@ pub struct Limits {
     pub calls_max: usize,
 }
 
-/// What RecommendationService answers from.
-#[derive(Clone)]
-pub struct Answers {
-    /// Every model's snapshot.
-    pub models: Arc<Models>,
-    /// `None`: every answer is computed.
-    pub cache: Option<Arc<AnswerCache>>,
-    /// Whether callers may name the version that answers.
-    pub may_pin: bool,
-}
-
 /// Which services a listener has beside health and reflection.
 #[derive(Clone)]
 pub enum Plane {
     /// RecommendationService.
-    Data(Answers),
+    Data(Arc<DataPath>),
     /// ModelService.
     Admin(Operations),
 }
@@ -101,14 +88,9 @@ impl Stack {
     pub fn build(&self) -> impl Services + use<> {
         let bytes_max = self.limits.message_bytes_max;
         let (name, service) = match &self.plane {
-            Plane::Data(answers) => {
-                let models = Arc::clone(&answers.models);
-                let recommender = Recommender::new(models, answers.cache.clone(), answers.may_pin);
-                let service = RecommendationServer::new(recommender, bytes_max);
-                named(service)
-            }
+            Plane::Data(path) => named(RecommendationServer::new(Arc::clone(path), bytes_max)),
             Plane::Admin(operations) => {
-                let service = ModelServiceServer::new(ModelOperator(operations.clone()))
+                let service = ModelServiceServer::new(operations.clone())
                     .max_decoding_message_size(bytes_max);
                 (model_service_server::SERVICE_NAME, route(service))
             }

@@ -110,20 +110,16 @@ impl Live {
         self.record.salt == other.record.salt && arms(self) == arms(other)
     }
 
-    /// The arm that answers this key: sticky, and the same on every replica and in every language.
-    pub fn arm_for(&self, key: &str) -> &LiveArm {
-        let [first, rest @ ..] = self.arms.as_slice() else {
-            unreachable!("assemble refuses a record without arms")
-        };
-        if rest.is_empty() {
-            return first;
+    /// Index of the arm that answers this key: sticky, and the same on every replica and in every language.
+    pub fn arm_index_for(&self, key: &str) -> usize {
+        if self.arms.len() < 2 {
+            return 0;
         }
         let arm = self.record.arm_for(key, self.candidate_bp());
         let version = arm.map(|arm| arm.version);
-        self.arms
-            .iter()
-            .find(|arm| Some(arm.loaded.version) == version)
-            .unwrap_or(first)
+        let mut versions = self.arms.iter().map(|arm| arm.loaded.version);
+        let index = versions.position(|one| Some(one) == version);
+        index.unwrap_or(0)
     }
 
     /// All arms, in the order of the record.

@@ -1,7 +1,7 @@
 //! Every series this server exports, as fields of structs.
 //!
 //! Labels are bounded sets: model names come from the configuration, versions from what is resident,
-//! methods from the proto files, codes and reasons from enums. Nothing a caller sends becomes a label.
+//! methods from the proto files, codes and reasons from enums. Callers' text never becomes a label.
 
 mod answers;
 mod cache;
@@ -16,7 +16,7 @@ pub use cache::{CacheMetrics, CallKind};
 pub use guardrails::GuardrailMetrics;
 pub use lifecycle::LifecycleMetrics;
 pub use traffic::TrafficMetrics;
-pub use version::{ModelType, Seen, VersionMetrics};
+pub use version::{AnswerSummary, ModelType, VersionMetrics};
 
 use families::Families;
 use prometheus::{Registry, TextEncoder};
@@ -24,13 +24,13 @@ use prometheus::{Registry, TextEncoder};
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
-    /// What was answered, by whom, how fast.
+    /// Answers: how many, how fast, with which fallbacks.
     pub answers: AnswerMetrics,
-    /// Answers that were kept.
+    /// The response cache.
     pub cache: CacheMetrics,
-    /// Connections and calls, whatever became of them.
+    /// Connections and calls, successful or not.
     pub traffic: TrafficMetrics,
-    /// What guardrails find.
+    /// Guardrail breaches and evidence.
     pub guardrails: GuardrailMetrics,
     /// Versions: loaded, live, retired.
     pub lifecycle: LifecycleMetrics,
@@ -40,7 +40,7 @@ impl Metrics {
     /// Registers every family.
     ///
     /// # Errors
-    /// Two families of one name: a mistake in this module, ruled out by a test.
+    /// Two families of one name: a bug in this module; a test rules it out.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let families = Families(&registry);
@@ -55,10 +55,10 @@ impl Metrics {
         })
     }
 
-    /// Shows what `bytes` returns as the size of the response cache, asked at every scrape.
+    /// Exports what `bytes` returns at each scrape as the size of the response cache.
     ///
     /// # Errors
-    /// It is shown already.
+    /// It is exported already.
     pub fn show_cache_bytes(
         &self,
         bytes: impl Fn() -> f64 + Send + Sync + 'static,
@@ -69,7 +69,7 @@ impl Metrics {
     /// All series in the Prometheus text format.
     ///
     /// # Errors
-    /// The encoder refuses a family, which it does for none that stands here.
+    /// The encoder refuses a family; it refuses none of these.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -78,7 +78,7 @@ impl Metrics {
 fn build_info(families: &Families<'_>) -> Result<(), prometheus::Error> {
     let info = families.gauges(
         "hotshelf_build_info",
-        "Always 1; the labels tell the build.",
+        "Always 1; the labels identify the build.",
         &["version", "format", "scoring_revision"],
     )?;
     let revision = hotshelf_model::SCORING_REVISION.to_string();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_family_has_a_name_of_its_own() {
+    fn family_names_are_unique() {
         let text = Metrics::new().unwrap().render().unwrap();
         assert!(text.contains("hotshelf_build_info{"), "{text}");
     }

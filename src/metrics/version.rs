@@ -1,4 +1,4 @@
-//! The handles that requests touch: looked up once when a version goes live, then only incremented.
+//! Metric handles of one live version: looked up once when it goes live, then only incremented.
 
 use super::{CallKind, Metrics};
 use hotshelf_model::{Basis, Fallback, Fallbacks};
@@ -6,7 +6,7 @@ use prometheus::{Histogram, IntCounter};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What computed an answer.
+/// The scores that an answer was ranked by: label `model_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelType {
     /// Both scores.
@@ -38,35 +38,35 @@ impl ModelType {
     }
 }
 
-/// One answer, as the metrics see it every time that it is sent, computed or kept.
+/// What metrics and guardrails need to know about an answer, whether it is computed or cached.
 #[derive(Debug)]
-pub enum Seen {
-    /// Of Recommend.
+pub enum AnswerSummary {
+    /// An answer to Recommend.
     Recommended {
-        /// What computed it.
+        /// The scores that were used.
         model_type: ModelType,
-        /// The person's segment.
+        /// The user's segment.
         segment: Box<str>,
-        /// What it did without.
+        /// Fallbacks that were taken.
         fallbacks: Fallbacks,
         /// Recent products that the version does not know.
         recents_unknown: usize,
-        /// Not one product.
+        /// No product at all.
         is_empty: bool,
     },
-    /// Of SimilarProducts.
+    /// An answer to SimilarProducts.
     Similar {
-        /// What similarity rests on.
+        /// The basis of similarity.
         basis: Basis,
-        /// What it did without.
+        /// Fallbacks that were taken.
         fallbacks: Fallbacks,
-        /// Not one product.
+        /// No product at all.
         is_empty: bool,
     },
 }
 
-impl Seen {
-    /// Which call it answers.
+impl AnswerSummary {
+    /// The RPC that it answers.
     pub fn call(&self) -> CallKind {
         match self {
             Self::Recommended { .. } => CallKind::Recommend,
@@ -74,14 +74,14 @@ impl Seen {
         }
     }
 
-    /// Whether it has not one product.
+    /// Whether it has no product at all.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Recommended { is_empty, .. } | Self::Similar { is_empty, .. } => *is_empty,
         }
     }
 
-    /// What it did without.
+    /// Fallbacks that were taken.
     pub fn fallbacks(&self) -> Fallbacks {
         match self {
             Self::Recommended { fallbacks, .. } | Self::Similar { fallbacks, .. } => *fallbacks,
@@ -89,7 +89,7 @@ impl Seen {
     }
 }
 
-/// Handles of one live version. Dropping it ends the version's series.
+/// Handles of one live version. Dropping them removes the version's series.
 pub struct VersionMetrics {
     metrics: Arc<Metrics>,
     model: String,
@@ -108,7 +108,7 @@ pub struct VersionMetrics {
 }
 
 impl VersionMetrics {
-    /// Makes the version's series. `segments` are all the names an answer may carry.
+    /// Creates the version's series. `segments` are all the names an answer may carry.
     pub fn new(metrics: &Arc<Metrics>, model: &str, version: u64, segments: &[String]) -> Self {
         let version = version.to_string();
         let labels = [model, version.as_str()];
@@ -152,16 +152,16 @@ impl VersionMetrics {
         }
     }
 
-    /// Counts one answer and the time until it was there. Costs a handful of atomic additions.
-    pub fn answered(&self, seen: &Seen, took: Duration) {
+    /// Counts one answer and its latency. Costs a handful of atomic additions.
+    pub fn answered(&self, summary: &AnswerSummary, took: Duration) {
         let seconds = took.as_secs_f64();
         self.requests.inc();
         self.latency.observe(seconds);
-        if seen.is_empty() {
+        if summary.is_empty() {
             self.empty.inc();
         }
-        let fallbacks = match seen {
-            Seen::Recommended {
+        let fallbacks = match summary {
+            AnswerSummary::Recommended {
                 model_type,
                 segment,
                 fallbacks,
@@ -178,7 +178,7 @@ impl VersionMetrics {
                 self.recents_unknown.inc_by(*recents_unknown as u64);
                 fallbacks
             }
-            Seen::Similar {
+            AnswerSummary::Similar {
                 basis, fallbacks, ..
             } => {
                 let (answers, latency) = match basis {
@@ -197,7 +197,7 @@ impl VersionMetrics {
         }
     }
 
-    /// Counts the time of an answer that was not kept, beside [`Self::answered`].
+    /// Counts the latency of a computed answer, in addition to [`Self::answered`].
     pub fn computed(&self, took: Duration) {
         self.computed.observe(took.as_secs_f64());
     }
@@ -215,7 +215,7 @@ impl Drop for VersionMetrics {
     fn drop(&mut self) {
         let families = &self.metrics.answers;
         let labels = [self.model.as_str(), self.version.as_str()];
-        // A series that was never made cannot be removed; that is all these results can say.
+        // The only error is a series that was never created.
         let _ = families.version_requests.remove_label_values(&labels);
         let _ = families.version_latency.remove_label_values(&labels);
         let _ = families.version_computed.remove_label_values(&labels);

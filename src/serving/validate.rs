@@ -1,20 +1,14 @@
-//! Judges the fields of requests: every bad one is found, not the first.
+//! Validates the fields of requests: reports every bad one, not just the first.
 
 use crate::error::{BadField, CallError};
-use crate::grpc::proto::{ProductFilter, SimilarityBasis, Strategy as WireStrategy};
-use hotshelf_model::{Basis, Strategy};
 
 /// Longest id, in bytes; the artifact format has the same limit.
 const ID_BYTES_MAX: usize = 256;
 /// Longest name of a model, in bytes; the registry has the same limit.
 const MODEL_BYTES_MAX: usize = 63;
-/// Categories, and brands, of one filter.
-const FILTER_VALUES_MAX: usize = 100;
-/// Excluded products of one request.
-const EXCLUSIONS_MAX: usize = 1_000;
 
 /// Collects bad fields.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Violations(Vec<BadField>);
 
 impl Violations {
@@ -33,28 +27,19 @@ impl Violations {
         }
     }
 
-    /// Only its length: an unknown name is NOT_FOUND, but must fit a header to be named there.
+    /// Checks the length alone: an unknown name is NOT_FOUND, but must fit a header to be named there.
     pub(crate) fn model(&mut self, name: &str) {
         self.at_most("model", name, MODEL_BYTES_MAX);
     }
 
-    /// A text that goes into a rollout record, as the registry judges it.
-    pub(crate) fn words(&mut self, field: &str, judged: Result<(), hotshelf_registry::Error>) {
-        if let Err(error) = judged {
-            self.add(field, error.to_string());
-        }
-    }
-
     pub(crate) fn at_most(&mut self, field: &str, value: &str, bytes_max: usize) {
         if value.len() > bytes_max {
-            self.add(
-                field,
-                format!("{} bytes are more than {bytes_max}", value.len()),
-            );
+            let why = format!("{} bytes are more than {bytes_max}", value.len());
+            self.add(field, why);
         }
     }
 
-    /// An id that must be given.
+    /// An id that is required.
     pub(crate) fn id(&mut self, field: &str, id: &str) {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             let why = format!("{} bytes are not within 1 to {ID_BYTES_MAX}", id.len());
@@ -74,73 +59,24 @@ impl Violations {
         n
     }
 
-    pub(crate) fn strategy(&mut self, wire: i32) -> Strategy {
-        match WireStrategy::try_from(wire) {
-            Ok(WireStrategy::Unspecified | WireStrategy::Hybrid) => Strategy::Hybrid,
-            Ok(WireStrategy::Collaborative) => Strategy::Collaborative,
-            Ok(WireStrategy::Content) => Strategy::Content,
-            Err(_) => {
-                self.add(
-                    "strategy",
-                    format!("{wire} is none of the known strategies 0 to 3"),
-                );
-                Strategy::Hybrid
-            }
-        }
+    /// One of a closed set, as the edge read it; `Err` says why the value is none of them.
+    pub(crate) fn choice<T>(&mut self, field: &str, read: Result<Option<T>, String>) -> Option<T> {
+        read.unwrap_or_else(|why| {
+            self.add(field, why);
+            None
+        })
     }
 
-    pub(crate) fn basis(&mut self, wire: i32) -> Option<Basis> {
-        match SimilarityBasis::try_from(wire) {
-            Ok(SimilarityBasis::Unspecified) => None,
-            Ok(SimilarityBasis::Content) => Some(Basis::Content),
-            Ok(SimilarityBasis::Collaborative) => Some(Basis::Collaborative),
-            Err(_) => {
-                let why = format!("{wire} is none of the known bases 0 to 2");
-                self.add("basis", why);
-                None
-            }
-        }
-    }
-
-    /// Values that must not be empty and not be too many; names the first bad one of each kind.
+    /// A list whose values are required ids; names the first bad one.
     pub(crate) fn ids(&mut self, field: &str, ids: &[String], len_max: usize) {
         if ids.len() > len_max {
-            self.add(
-                field,
-                format!("{} values are more than {len_max}", ids.len()),
-            );
+            let why = format!("{} values are more than {len_max}", ids.len());
+            self.add(field, why);
             return;
         }
-        let too_long = |id: &String| id.is_empty() || id.len() > ID_BYTES_MAX;
-        if let Some(index) = ids.iter().position(too_long) {
+        let is_bad = |id: &String| id.is_empty() || id.len() > ID_BYTES_MAX;
+        if let Some(index) = ids.iter().position(is_bad) {
             self.id(&format!("{field}[{index}]"), &ids[index]);
-        }
-    }
-
-    pub(crate) fn filter(&mut self, filter: &ProductFilter) {
-        self.ids("filter.categories", &filter.categories, FILTER_VALUES_MAX);
-        self.ids("filter.brands", &filter.brands, FILTER_VALUES_MAX);
-        self.ids(
-            "filter.exclude_product_ids",
-            &filter.exclude_product_ids,
-            EXCLUSIONS_MAX,
-        );
-        let Some(price) = &filter.price else { return };
-        for (field, bound) in [
-            ("filter.price.min", price.min),
-            ("filter.price.max", price.max),
-        ] {
-            if let Some(value) = bound.filter(|value| !value.is_finite() || *value < 0.0) {
-                self.add(field, format!("{value} is not a price of 0 or more"));
-            }
-        }
-        if let (Some(min), Some(max)) = (price.min, price.max)
-            && min > max
-        {
-            self.add(
-                "filter.price.min",
-                format!("{min} is above filter.price.max, {max}"),
-            );
         }
     }
 }

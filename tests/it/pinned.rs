@@ -1,4 +1,4 @@
-//! Callers that name the version which shall answer, and what answers say of where they come from.
+//! Callers that pin the version, and the metadata that names version, rollout and arm.
 
 use crate::harness::{MODEL, Server, Shop, error_reason, hotshelf, until, violations};
 use hotshelf::grpc::proto::{RecommendRequest, SimilarProductsRequest};
@@ -19,7 +19,7 @@ async fn split(shop: &Shop, settings: &[(&str, &str)]) -> Server {
     server
 }
 
-/// Asks for a user with this pin; returns the version, rollout and arm that the message names, and
+/// Calls Recommend for a user with this pin; returns the version, rollout and arm of the message, and
 /// the metadata.
 async fn asked(
     server: &Server,
@@ -40,7 +40,7 @@ async fn asked(
 }
 
 #[tokio::test]
-async fn answers_name_version_rollout_and_arm_in_their_metadata_kept_or_computed() {
+async fn metadata_names_version_rollout_and_arm_of_cached_and_computed_responses() {
     let shop = Shop::new();
     let server = split(&shop, &[]).await;
     for user in ["u0001", "u0002", "u0003", "u0001", "u0002", "u0003"] {
@@ -64,7 +64,7 @@ async fn answers_name_version_rollout_and_arm_in_their_metadata_kept_or_computed
 }
 
 #[tokio::test]
-async fn pinned_version_answers_whoever_asks_where_it_is_live() {
+async fn pinned_version_answers_any_caller_while_it_is_live() {
     let shop = Shop::new();
     let server = split(&shop, &[]).await;
     for user in ["u0001", "u0002", "u0003"] {
@@ -80,7 +80,7 @@ async fn pinned_version_answers_whoever_asks_where_it_is_live() {
     assert!(
         refused
             .message()
-            .contains("version 9 is not live here; live are 1, 2")
+            .contains("version 9 is not live here; live versions: 1, 2")
     );
     for bad in ["", "0", "-1", "two", "1.0", &"9".repeat(1000)] {
         let refused = asked(&server, "u0001", Some(bad)).await.unwrap_err();
@@ -111,7 +111,7 @@ async fn pinned_version_answers_whoever_asks_where_it_is_live() {
 }
 
 #[tokio::test]
-async fn pin_is_refused_where_the_configuration_says_so() {
+async fn pin_is_refused_if_version_pin_is_disabled() {
     let shop = Shop::new();
     let server = split(&shop, &[("version-pin", "refuse")]).await;
     let refused = asked(&server, "u0001", Some("1")).await.unwrap_err();

@@ -15,7 +15,7 @@ pub use recommend::{
 pub use rollouts::{ArmInfo, ChangeAsk, RampInfo, RolloutAsk, RolloutDone, RolloutInfo, StepInfo};
 pub use similar::{SimilarAsk, SimilarInfo, SimilarList};
 
-use super::encoded::VERSION;
+use super::recommendation_service::VERSION;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;

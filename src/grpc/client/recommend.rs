@@ -1,12 +1,12 @@
 //! `Recommend`, and what it shares with `SimilarProducts`.
 
 use super::{Client, ClientError, instant, pinned, word};
-use crate::grpc::calls::wire_strategy;
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
     DebugInfo, PriceRange, ProductFilter, RecommendRequest, RecommendResponse, RecommendedItem,
     Retrieval, Strategy as WireStrategy,
 };
+use crate::grpc::recommendation_service::wire_strategy;
 use hotshelf_model::Strategy;
 use serde::Serialize;
 

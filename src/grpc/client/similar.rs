@@ -2,11 +2,11 @@
 
 use super::recommend::{Explanation, FilterAsk};
 use super::{Client, ClientError, instant, pinned, word};
-use crate::grpc::calls::wire_basis;
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
     SimilarProduct, SimilarProductsRequest, SimilarProductsResponse, SimilarityBasis,
 };
+use crate::grpc::recommendation_service::wire_basis;
 use hotshelf_model::Basis;
 use serde::Serialize;
 

@@ -1,7 +1,8 @@
-//! `ProposeRollout`: from the wire's change to the record that is live, or to the reason why not.
+//! `ProposeRollout`: one change of which version receives which share of traffic.
 
+use super::Operations;
+use super::proposal::{deadline_or, refusal};
 use super::wire;
-use super::{Operations, deadline_or, refusal};
 use crate::error::CallError;
 use crate::grpc::proto::propose_rollout_request::Change as WireChange;
 use crate::grpc::proto::{Arm as WireArm, ProposeRolloutRequest, ProposeRolloutResponse, RampStep};
@@ -11,15 +12,15 @@ use hotshelf_registry::{Arm, Ramp, RampStep as Step, RolloutDraft, SHARES_BP, Ve
 use std::time::Instant;
 
 impl Operations {
-    pub(in crate::grpc) async fn propose(
+    pub(super) async fn propose(
         &self,
         request: ProposeRolloutRequest,
         deadline: Option<Instant>,
     ) -> Result<ProposeRolloutResponse, CallError> {
         let mut bad = Violations::default();
         bad.model(&request.model);
-        bad.words("author", RolloutDraft::check_author(&request.author));
-        bad.words("reason", RolloutDraft::check_reason(&request.reason));
+        bad.accepted("author", RolloutDraft::check_author(&request.author));
+        bad.accepted("reason", RolloutDraft::check_reason(&request.reason));
         let change = bad.change(request.change);
         let quorum = bad.quorum(request.quorum);
         bad.finish()?;
@@ -120,7 +121,7 @@ impl Violations {
             self.add("test.arms", "1 arm is not within 2 to 8".to_owned());
             return None;
         }
-        self.judged("test.arms", RolloutDraft::check_arms(&judged))?;
+        self.accepted("test.arms", RolloutDraft::check_arms(&judged))?;
         Some(Change::Test { arms: judged })
     }
 
@@ -136,7 +137,7 @@ impl Violations {
             return None;
         }
         let ramp = Ramp::new(judged);
-        self.judged(field, ramp.check())?;
+        self.accepted(field, ramp.check())?;
         Some(ramp)
     }
 
@@ -169,11 +170,5 @@ impl Violations {
             self.add(field, format!("{number} is no version; they begin at 1"));
         }
         version
-    }
-
-    fn judged(&mut self, field: &str, judged: Result<(), hotshelf_registry::Error>) -> Option<()> {
-        let is_good = judged.is_ok();
-        self.words(field, judged);
-        is_good.then_some(())
     }
 }

@@ -1,62 +1,94 @@
-//! `RecommendationService` as a service that sends bytes: a kept answer goes out as it was encoded
-//! when it was computed, which the generated server, made for messages, cannot do.
+//! `RecommendationService`: the edge of the data path.
+//!
+//! ```text
+//! message ─▶ decode (wire to fields) ─▶ serving::DataPath ─▶ encode (answer to bytes) ─▶ metadata
+//! ```
+//!
+//! The service sends bytes: a cached response goes out as it was encoded when it was computed, which
+//! the generated server cannot do, as it takes messages.
 
+mod codec;
+mod decode;
+mod encode;
+
+pub(super) use encode::{wire_basis, wire_strategy};
+
+use super::proto::recommendation_service_server::SERVICE_NAME;
+use super::proto::{RecommendRequest, SimilarProductsRequest};
 use crate::error::{BadField, CallError};
-use crate::grpc::calls::{RecommendCall, SimilarCall};
-use crate::grpc::proto::recommendation_service_server::SERVICE_NAME;
-use crate::grpc::recommender::{Call, Origin, Recommender};
-use bytes::{BufMut, Bytes};
-use http::{Request, Response};
+use crate::serving::{DataPath, RecommendFields, Response, SimilarFields};
+use bytes::Bytes;
+use codec::EncodedCodec;
+use encode::Protobuf;
+use http::Request;
 use hyper::body::Incoming;
-use prost::Message;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::marker::PhantomData;
+use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
+use tonic::codegen::BoxFuture;
 use tonic::metadata::MetadataMap;
-use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Status, codegen::BoxFuture};
-use tonic_prost::ProstDecoder;
-use tower::Service;
+use tonic::server::{Grpc, NamedService};
+use tower::{Service, service_fn};
 
-/// First size of both buffers of a call: most requests and answers of ten products fit, and larger
-/// ones grow it. tonic's own 8 KiB are made for streams.
-const BUFFER_BYTES: usize = 1024;
-/// What a buffer holds before it is handed on; an answer is always one piece.
-const YIELD_BYTES: usize = 32 * 1024;
-
-/// In a request's metadata: who shall answer. In an answer's: who did.
-pub(crate) const VERSION: &str = "x-hotshelf-version";
-/// Of a pin that is none, in the refusal (chosen: more than any number has).
-const PIN_SHOWN_CHARS: usize = 32;
+/// In a request's metadata: the version to be answered by. In an answer's: the version that answered.
+pub(super) const VERSION: &str = "x-hotshelf-version";
+/// How much of an invalid pin the refusal quotes (chosen: more than any number has).
+const PIN_QUOTED_CHARS: usize = 32;
 
 /// The service of the data listener.
 #[derive(Clone)]
-pub(crate) struct RecommendationServer {
-    recommender: Arc<Recommender>,
+pub(super) struct RecommendationServer {
+    path: Arc<DataPath>,
     message_bytes_max: usize,
 }
 
 impl RecommendationServer {
     /// Refuses request messages of more than `message_bytes_max`.
-    pub(crate) fn new(recommender: Recommender, message_bytes_max: usize) -> Self {
+    pub(super) fn new(path: Arc<DataPath>, message_bytes_max: usize) -> Self {
         Self {
-            recommender: Arc::new(recommender),
+            path,
             message_bytes_max,
         }
     }
 
-    fn unary<C: Call + 'static>(
-        &self,
-        request: Request<Incoming>,
-    ) -> BoxFuture<Response<Body>, Infallible> {
-        let method = Method::<C>(Arc::clone(&self.recommender), PhantomData);
-        let codec = EncodedCodec::<C::Request>(PhantomData);
-        let mut grpc = Grpc::new(codec).max_decoding_message_size(self.message_bytes_max);
-        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+    async fn recommend(self, request: Request<Incoming>) -> http::Response<Body> {
+        let path = &*self.path;
+        let method = service_fn(
+            move |request: tonic::Request<RecommendRequest>| async move {
+                let pinned_version = pinned_version(request.metadata())?;
+                let fields = RecommendFields {
+                    pinned_version,
+                    ..request.into_inner().into()
+                };
+                described(path.recommend::<Protobuf>(fields).await)
+            },
+        );
+        self.grpc().unary(method, request).await
+    }
+
+    async fn similar_products(self, request: Request<Incoming>) -> http::Response<Body> {
+        let path = &*self.path;
+        let method = service_fn(
+            move |request: tonic::Request<SimilarProductsRequest>| async move {
+                let pinned_version = pinned_version(request.metadata())?;
+                let fields = SimilarFields {
+                    pinned_version,
+                    ..request.into_inner().into()
+                };
+                described(path.similar_products::<Protobuf>(fields).await)
+            },
+        );
+        self.grpc().unary(method, request).await
+    }
+
+    fn grpc<T>(&self) -> Grpc<EncodedCodec<T>>
+    where
+        EncodedCodec<T>: tonic::codec::Codec<Encode = Bytes, Decode = T>,
+    {
+        Grpc::new(EncodedCodec::default()).max_decoding_message_size(self.message_bytes_max)
     }
 }
 
@@ -65,19 +97,22 @@ impl NamedService for RecommendationServer {
 }
 
 impl Service<Request<Incoming>> for RecommendationServer {
-    type Response = Response<Body>;
+    type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<Response<Body>, Infallible>;
+    type Future = BoxFuture<http::Response<Body>, Infallible>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let server = self.clone();
         match request.uri().path() {
-            "/hotshelf.v1.RecommendationService/Recommend" => self.unary::<RecommendCall>(request),
+            "/hotshelf.v1.RecommendationService/Recommend" => {
+                Box::pin(async move { Ok(server.recommend(request).await) })
+            }
             "/hotshelf.v1.RecommendationService/SimilarProducts" => {
-                self.unary::<SimilarCall>(request)
+                Box::pin(async move { Ok(server.similar_products(request).await) })
             }
             _ => {
                 let unknown = Status::from(CallError::NotServed("this call"));
@@ -87,23 +122,8 @@ impl Service<Request<Incoming>> for RecommendationServer {
     }
 }
 
-/// One method of the service.
-struct Method<C>(Arc<Recommender>, PhantomData<fn() -> C>);
-
-impl<C: Call> UnaryService<C::Request> for Method<C> {
-    type Response = Bytes;
-    type Future = Ready<Result<tonic::Response<Bytes>, Status>>;
-
-    fn call(&mut self, request: tonic::Request<C::Request>) -> Self::Future {
-        // Called while the response's future is polled, so that a panic is caught there.
-        let answer = pinned(request.metadata())
-            .and_then(|pinned| self.0.answer::<C>(request.into_inner(), pinned));
-        ready(answer.map(described).map_err(Status::from))
-    }
-}
-
-/// The version that the caller wants to be answered by, whatever its arm.
-fn pinned(metadata: &MetadataMap) -> Result<Option<u64>, CallError> {
+/// The version that the caller pins, if it does.
+fn pinned_version(metadata: &MetadataMap) -> Result<Option<u64>, CallError> {
     let Some(value) = metadata.get(VERSION) else {
         return Ok(None);
     };
@@ -111,56 +131,25 @@ fn pinned(metadata: &MetadataMap) -> Result<Option<u64>, CallError> {
     if number.is_some_and(|number| number > 0) {
         return Ok(number);
     }
-    let said = String::from_utf8_lossy(value.as_bytes());
-    let said: String = said.chars().take(PIN_SHOWN_CHARS).collect();
+    let quoted = String::from_utf8_lossy(value.as_bytes());
+    let quoted: String = quoted.chars().take(PIN_QUOTED_CHARS).collect();
     Err(CallError::BadFields(vec![BadField {
         field: format!("metadata {VERSION}"),
-        why: format!("{said:?} is not a version, a whole number from 1"),
+        why: format!("{quoted:?} is not a version, a whole number from 1"),
     }]))
 }
 
-/// An answer with its origin in its metadata, for callers that do not look into messages.
-fn described((message, origin): (Bytes, Origin)) -> tonic::Response<Bytes> {
-    let mut answer = tonic::Response::new(message);
-    let metadata = answer.metadata_mut();
-    metadata.insert(VERSION, origin.version.into());
-    metadata.insert("x-hotshelf-rollout", origin.rollout.into());
-    metadata.insert("x-hotshelf-arm", origin.arm);
-    answer
-}
-
-/// Messages in, bytes out.
-struct EncodedCodec<T>(PhantomData<fn() -> T>);
-
-impl<T: Message + Default + Send + 'static> Codec for EncodedCodec<T> {
-    type Encode = Bytes;
-    type Decode = T;
-    type Encoder = Copying;
-    type Decoder = ProstDecoder<T>;
-
-    fn encoder(&mut self) -> Copying {
-        Copying
-    }
-
-    fn decoder(&mut self) -> ProstDecoder<T> {
-        ProstDecoder::new(BufferSettings::new(BUFFER_BYTES, YIELD_BYTES))
-    }
-}
-
-/// Copies a message that is encoded already.
-struct Copying;
-
-impl Encoder for Copying {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.reserve(message.len());
-        buffer.put_slice(&message);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
-    }
+/// The answer with its arm in its metadata, for callers that do not look into messages.
+fn described(answer: Result<Response, CallError>) -> Result<tonic::Response<Bytes>, Status> {
+    let Response { message, arm } = answer?;
+    let mut response = tonic::Response::new(message);
+    let metadata = response.metadata_mut();
+    metadata.insert(VERSION, arm.version().into());
+    metadata.insert("x-hotshelf-rollout", arm.rollout().into());
+    let arm = arm.name().parse();
+    metadata.insert(
+        "x-hotshelf-arm",
+        arm.expect("names of arms are a-z, 0-9, '-' and '_'"),
+    );
+    Ok(response)
 }

@@ -1,62 +1,38 @@
 use super::*;
-use crate::grpc::proto::RecommendResponse;
 use hotshelf_model::{Basis, Fallbacks};
-use prost::Message;
 
 const TTL: Duration = Duration::from_secs(300);
+const MESSAGE: &[u8] = b"an encoded answer";
 
-fn cache(bytes_max: u64) -> AnswerCache {
+fn cache(bytes_max: u64) -> ResponseCache {
     let limits = CacheLimits {
         bytes_max,
         ttl: TTL,
         seed: 7,
     };
-    AnswerCache::new(limits, Arc::new(Metrics::new().unwrap())).unwrap()
+    ResponseCache::new(limits, Arc::new(Metrics::new().unwrap())).unwrap()
 }
 
-fn answer(user_id: &str) -> Encoded {
-    let answer = RecommendResponse {
-        user_id: user_id.to_owned(),
-        version: 3,
-        ..RecommendResponse::default()
-    };
-    let cached = RecommendResponse {
-        cache_hit: true,
-        ..RecommendResponse::default()
-    };
-    let seen = Seen::Similar {
+fn insert(cache: &ResponseCache, key: &[u8], message: &'static [u8], now: Instant) {
+    let summary = AnswerSummary::Similar {
         is_empty: false,
         basis: Basis::Content,
         fallbacks: Fallbacks::default(),
     };
-    Encoded::new(&answer, &cached, seen)
+    cache.insert(key, (Bytes::from_static(message), summary), now);
 }
 
-fn find(cache: &AnswerCache, key: &[u8], now: Instant) -> Option<RecommendResponse> {
-    let kept = cache.find(CallKind::Similar, key, now)?;
-    Some(RecommendResponse::decode(kept.answer.cached()).unwrap())
-}
-
-#[test]
-fn one_encoding_is_the_fresh_answer_and_the_cached_one() {
-    let encoded = answer("ann");
-    let fresh = RecommendResponse::decode(encoded.fresh()).unwrap();
-    let cached = RecommendResponse::decode(encoded.cached()).unwrap();
-    assert!(!fresh.cache_hit && cached.cache_hit);
-    let unmarked = RecommendResponse {
-        cache_hit: false,
-        ..cached
-    };
-    assert_eq!(unmarked, fresh);
-    assert_eq!((fresh.user_id.as_str(), fresh.version), ("ann", 3));
+fn find(cache: &ResponseCache, key: &[u8], now: Instant) -> Option<Bytes> {
+    let cached = cache.find(CallKind::Similar, key, now)?;
+    Some(cached.message.clone())
 }
 
 #[test]
-fn an_entry_expires_a_tenth_around_its_time_and_not_with_the_others() {
+fn entries_expire_within_a_tenth_of_the_ttl_and_not_together() {
     let (cache, now) = (cache(1 << 20), Instant::now());
     let keys: Vec<[u8; 2]> = (0..500_u16).map(u16::to_le_bytes).collect();
     for key in &keys {
-        cache.keep(key, answer("ann"), now);
+        insert(&cache, key, MESSAGE, now);
     }
     let alive = |at: Duration| {
         let is_alive = |key: &&[u8; 2]| find(&cache, *key, now + at).is_some();
@@ -66,27 +42,31 @@ fn an_entry_expires_a_tenth_around_its_time_and_not_with_the_others() {
     assert_eq!(alive(TTL.mul_f64(1.101)), 0);
     let half = alive(TTL);
     assert!((150..350).contains(&half), "{half} of 500");
-    cache.keep(&keys[0], answer("ben"), now + 2 * TTL);
-    let anew = find(&cache, &keys[0], now + 2 * TTL).unwrap();
-    assert_eq!(
-        anew.user_id, "ben",
-        "a new answer takes an expired one's place"
-    );
 }
 
 #[test]
-fn bytes_stay_within_their_limit_and_what_leaves_is_counted() {
+fn new_response_replaces_an_expired_one() {
+    let (cache, now) = (cache(1 << 20), Instant::now());
+    insert(&cache, b"key", MESSAGE, now);
+    let later = now + 2 * TTL;
+    assert_eq!(find(&cache, b"key", later), None);
+    insert(&cache, b"key", b"newer", later);
+    assert_eq!(find(&cache, b"key", later).as_deref(), Some(&b"newer"[..]));
+}
+
+#[test]
+fn bytes_stay_within_their_limit_and_evictions_are_counted() {
     for bytes_max in [1_000, 20_000, 1 << 20] {
         let (cache, now) = (cache(bytes_max), Instant::now());
         for key in 0..5_000_u32 {
-            cache.keep(&key.to_le_bytes(), answer("ann"), now);
+            insert(&cache, &key.to_le_bytes(), MESSAGE, now);
             assert!(
                 cache.bytes() <= bytes_max,
                 "{} of {bytes_max}",
                 cache.bytes()
             );
         }
-        let each = 4 + answer("ann").cached().len() + ENTRY_BYTES;
+        let each = 4 + MESSAGE.len() + ENTRY_BYTES;
         assert_eq!(cache.bytes() % each as u64, 0);
         let left = 5_000 - cache.bytes() / each as u64;
         let scraped = cache.metrics.render().unwrap();
@@ -96,19 +76,19 @@ fn bytes_stay_within_their_limit_and_what_leaves_is_counted() {
 }
 
 #[test]
-fn an_answer_that_is_too_large_is_not_kept() {
+fn response_larger_than_the_cache_is_not_cached() {
     let (cache, now) = (cache(600), Instant::now());
-    cache.keep(b"key", answer(&"x".repeat(1_000)), now);
-    assert!(find(&cache, b"key", now).is_none());
+    insert(&cache, b"key", &[b'x'; 1_000], now);
+    assert_eq!(find(&cache, b"key", now), None);
     assert_eq!(cache.bytes(), 0);
 }
 
 #[test]
-fn no_bytes_no_cache() {
+fn limit_of_zero_bytes_disables_the_cache() {
     let limits = CacheLimits {
         bytes_max: 0,
         ttl: TTL,
         seed: 7,
     };
-    assert!(AnswerCache::new(limits, Arc::new(Metrics::new().unwrap())).is_none());
+    assert!(ResponseCache::new(limits, Arc::new(Metrics::new().unwrap())).is_none());
 }

@@ -1,0 +1,65 @@
+//! `GetModelStatus`: what one server serves, what it should serve, and what holds it back.
+
+use super::Operations;
+use super::wire::{desired_rollout, live_rollout, wire_phases, wire_state};
+use crate::error::CallError;
+use crate::grpc::proto::{
+    GetModelStatusRequest, GetModelStatusResponse, LoadFailure, VersionStatus,
+};
+use crate::lifecycle::{ModelHandle, VersionEntry};
+use crate::serving::validate::Violations;
+use hotshelf_registry::Version;
+
+impl Operations {
+    pub(super) fn model_status(
+        &self,
+        request: &GetModelStatusRequest,
+    ) -> Result<GetModelStatusResponse, CallError> {
+        let mut bad = Violations::default();
+        bad.model(&request.model);
+        bad.finish()?;
+        let handle = self.handle(&request.model)?;
+        Ok(GetModelStatusResponse {
+            silent: self.member(handle)?.silent(),
+            ..own_status(handle)
+        })
+    }
+}
+
+/// All but what the fleet knows.
+fn own_status(handle: &ModelHandle) -> GetModelStatusResponse {
+    let status = handle.status.load();
+    let manager = &status.manager;
+    let versions = manager.versions.iter();
+    let versions = versions.map(|(version, entry)| version_status(*version, entry));
+    GetModelStatusResponse {
+        model: handle.slot.name.to_string(),
+        live: live_rollout(manager),
+        desired: desired_rollout(manager),
+        degraded: manager.degraded.clone(),
+        versions: versions.collect(),
+        registry_error: status.registry_error.clone(),
+        skipped_rollouts: status.skipped_rollouts.clone(),
+        registry_writing: handle.writing.borrow().to_string(),
+        silent: String::new(),
+        guardrail_breaches: handle.found.load().as_ref().clone(),
+    }
+}
+
+fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
+    VersionStatus {
+        version: version.get(),
+        state: wire_state(entry.state).into(),
+        resident_bytes: entry.resident_bytes as u64,
+        phases: wire_phases(&entry.phases),
+        failure: entry.failure.as_ref().map(|failure| LoadFailure {
+            kind: failure.error.kind.to_owned(),
+            message: failure.error.message.clone(),
+            failed_at: Some(failure.failed_at.into()),
+            attempts: failure.attempts,
+            next_attempt_at: failure.next_try_at.map(Into::into),
+        }),
+        degraded: entry.degraded.clone(),
+        mended: entry.mended.clone(),
+    }
+}

@@ -1,0 +1,129 @@
+//! Record: what became of a request, told to the metrics, the guardrails and the response cache.
+//! Nothing here waits.
+
+use super::DataPath;
+use super::cache::CachedResponse;
+use super::encoding::Encoded;
+use super::resolve::Resolved;
+use crate::error::CallError;
+use crate::guardrails::{Answered, Pending};
+use crate::lifecycle::LoadedVersion;
+use crate::metrics::AnswerSummary;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What compute returns.
+pub(super) enum Answer {
+    /// The response cache had it.
+    Cached(Arc<CachedResponse>),
+    /// The model gave it.
+    Computed(Computed),
+}
+
+/// A computed answer, encoded.
+pub(super) struct Computed {
+    pub(super) encoded: Encoded,
+    pub(super) summary: AnswerSummary,
+}
+
+/// Counts one request for the guardrails from before compute until it is recorded. One that is dropped
+/// in between, as a panic does, counts as an error of the version.
+pub(super) struct Recorder<'a> {
+    path: &'a DataPath,
+    pending: Option<Pending<'a>>,
+}
+
+impl DataPath {
+    /// Starts counting. Everything that can go wrong from here on is the version's doing.
+    pub(super) fn recorder<'a, C>(
+        &'a self,
+        resolved: &'a Resolved<C>,
+        split_key: &str,
+    ) -> Recorder<'a> {
+        let tally = resolved.arm.tally();
+        Recorder {
+            path: self,
+            pending: tally.map(|tally| tally.begin(split_key)),
+        }
+    }
+}
+
+impl Recorder<'_> {
+    /// Records what compute returned, and passes its message on.
+    pub(super) fn record<C>(
+        self,
+        resolved: &Resolved<C>,
+        answer: Result<Answer, CallError>,
+    ) -> Result<Bytes, CallError> {
+        let took = resolved.began.elapsed();
+        let loaded = resolved.arm.loaded();
+        match answer {
+            Err(refused) => {
+                count_refusal(loaded, &refused);
+                count_shortcoming(self.pending, &refused);
+                Err(refused)
+            }
+            Ok(Answer::Cached(cached)) => {
+                count_answer(loaded, &cached.summary, took);
+                count_evidence(self.pending, &cached.summary, None);
+                Ok(cached.message.clone())
+            }
+            Ok(Answer::Computed(Computed { encoded, summary })) => {
+                count_answer(loaded, &summary, took);
+                if let Some(metrics) = loaded.metrics.get() {
+                    metrics.computed(took);
+                }
+                count_evidence(self.pending, &summary, Some(took));
+                if let Some((cache, key)) = self.path.cache.as_ref().zip(resolved.key.as_ref()) {
+                    cache.insert(key, (encoded.cached, summary), resolved.began);
+                }
+                Ok(encoded.fresh)
+            }
+        }
+    }
+}
+
+fn count_answer(loaded: &LoadedVersion, summary: &AnswerSummary, took: Duration) {
+    if let Some(metrics) = loaded.metrics.get() {
+        metrics.answered(summary, took);
+    }
+}
+
+fn count_refusal(loaded: &LoadedVersion, refused: &CallError) {
+    if let Some(metrics) = loaded.metrics.get() {
+        metrics.refused(refused.code_name());
+    }
+}
+
+fn count_evidence(
+    pending: Option<Pending<'_>>,
+    summary: &AnswerSummary,
+    computed_in: Option<Duration>,
+) {
+    if let Some(pending) = pending {
+        pending.answered(Answered {
+            is_empty: summary.is_empty(),
+            is_fallback: !summary.fallbacks().is_empty(),
+            computed_in,
+        });
+    }
+}
+
+/// Ids that a version does not know count as an answer without a product, since the version may have
+/// lost what others know. Everything else that a version refuses is its own shortcoming: in a split, a
+/// caller does not know which version will answer.
+fn count_shortcoming(pending: Option<Pending<'_>>, refused: &CallError) {
+    match (pending, refused) {
+        (Some(pending), CallError::UnknownProduct { .. }) => pending.answered(Answered {
+            is_empty: true,
+            is_fallback: false,
+            computed_in: None,
+        }),
+        // Dropped, which counts as an error.
+        (pending, _) => drop(pending),
+    }
+}
+
+#[cfg(test)]
+mod tests;
