@@ -6,6 +6,7 @@ use crate::grpc::client::{Client, SimilarAsk, SimilarList};
 use clap::{Args, ValueEnum};
 use hotshelf_model::Basis;
 use hotshelf_terminal::table::{Column, TextTable};
+use hotshelf_terminal::text::one_line;
 use std::io::Write;
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -17,14 +18,14 @@ enum BasisArg {
 /// Arguments of `hotshelf similar`.
 #[derive(Args)]
 pub(super) struct SimilarArgs {
-    /// The product
+    /// The product's id
     product_id: String,
     #[command(flatten)]
     asking: Asking,
-    /// How many products, 1 to 50
+    /// Number of products, 1 to 50
     #[arg(short, default_value_t = 10)]
     n: u32,
-    /// On what similarity rests [default: the server's]
+    /// What similarity is computed from [default: the version's]
     #[arg(long)]
     basis: Option<BasisArg>,
     #[command(flatten)]
@@ -33,7 +34,7 @@ pub(super) struct SimilarArgs {
     output: Output,
 }
 
-/// Asks, and writes the list.
+/// Calls SimilarProducts and prints the list.
 pub(super) fn run(args: SimilarArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let ask = SimilarAsk {
         product_id: args.product_id,
@@ -57,11 +58,11 @@ pub(super) fn run(args: SimilarArgs, out: &mut dyn Write) -> anyhow::Result<()> 
 }
 
 fn write_text(out: &mut dyn Write, list: &SimilarList) -> anyhow::Result<()> {
-    writeln!(
-        out,
-        "like {}: {} of model {} version {}, rollout {}, arm {}",
+    let head = format!(
+        "similar to {}: {} of model {} version {}, rollout {}, arm {}",
         list.product_id, list.basis, list.model, list.version, list.rollout, list.arm
-    )?;
+    );
+    writeln!(out, "{}", one_line(head))?;
     write_remarks(out, &list.fallbacks, list.debug.as_ref())?;
     let mut table = TextTable::new([
         Column::Right("rank"),

@@ -42,6 +42,8 @@ pub struct RecommendFields {
     pub filter: ProductFilter,
     /// Whether seen products may be returned.
     pub include_seen: bool,
+    /// Whether items carry the names of their products.
+    pub include_names: bool,
     /// Whether the answer says how it was computed.
     pub debug: bool,
     /// The version to be answered by, past the traffic split.
@@ -66,6 +68,8 @@ pub struct RecommendCall {
     pub filter: ProductFilter,
     /// Whether seen products may be returned.
     pub include_seen: bool,
+    /// Whether items carry the names of their products.
+    pub include_names: bool,
     /// Whether the answer says how it was computed.
     pub debug: bool,
 }
@@ -140,6 +144,7 @@ impl RecommendCall {
             recent_product_ids: fields.recent_product_ids,
             filter: fields.filter.canonical(),
             include_seen: fields.include_seen,
+            include_names: fields.include_names,
             debug: fields.debug,
         })
     }
@@ -172,6 +177,7 @@ impl CanonicalCall for RecommendCall {
             recent_product_ids,
             filter,
             include_seen,
+            include_names,
             // An answer that explains itself is not cached.
             debug: _,
         } = self;
@@ -182,6 +188,7 @@ impl CanonicalCall for RecommendCall {
         key.texts(recent_product_ids);
         filter.write_key(key);
         key.flag(*include_seen);
+        key.flag(*include_names);
     }
 }
 

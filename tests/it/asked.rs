@@ -185,3 +185,29 @@ async fn raw_scores_and_plans_are_for_those_who_ask() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn items_carry_product_names_only_if_the_request_asks() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, spring.version, &[]).await;
+    let named = RecommendRequest {
+        user_id: "u0042".to_owned(),
+        include_names: true,
+        ..RecommendRequest::default()
+    };
+    // Twice: what the response cache returns is named as well.
+    for _ in 0..2 {
+        let answer = server.ask(named.clone()).await.unwrap();
+        assert_eq!(answer.items.len(), 10);
+        let products = spring.model.products();
+        for item in &answer.items {
+            let product = products.find(&item.product_id).unwrap();
+            assert_eq!(Some(item.product_name.as_str()), products.name(product));
+        }
+    }
+    let plain = server.recommend("u0042").await.unwrap();
+    assert!(!plain.cache_hit);
+    assert!(plain.items.iter().all(|item| item.product_name.is_empty()));
+    server.stop().await;
+}

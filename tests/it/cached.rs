@@ -112,7 +112,7 @@ fn filter(request: &mut RecommendRequest) -> &mut ProductFilter {
     request.filter.get_or_insert_default()
 }
 
-const CHANGES: [(&str, Change); 15] = [
+const CHANGES: [(&str, Change); 16] = [
     ("user_id", |r| r.user_id = "u0043".to_owned()),
     ("n", |r| r.n = Some(9)),
     ("strategy", |r| r.strategy = Strategy::Collaborative.into()),
@@ -137,6 +137,7 @@ const CHANGES: [(&str, Change); 15] = [
         std::mem::swap(&mut filter.categories, &mut filter.brands);
     }),
     ("include_seen", |r| r.include_seen = true),
+    ("include_names", |r| r.include_names = true),
 ];
 
 #[tokio::test]

@@ -194,6 +194,8 @@ async fn recommendations_are_printed_as_they_are_answered() {
         (&list["version"], &list["strategy"]),
         (&json!(1), &json!("collaborative"))
     );
+    let name = list["items"][0]["product_name"].as_str().unwrap();
+    assert!(!name.is_empty() && text.contains(name), "{text}");
     let run = hotshelf(&[
         "recommend",
         "u0042",

@@ -44,7 +44,9 @@ pub struct RecommendAsk {
     pub filter: FilterAsk,
     /// Return what the person already has, too.
     pub include_seen: bool,
-    /// Say how the answer was computed.
+    /// Return the names of products.
+    pub include_names: bool,
+    /// Return how the answer was computed.
     pub debug: bool,
     /// The live version that shall answer; `None` = as the traffic is split.
     pub pin: Option<u64>,
@@ -57,6 +59,8 @@ pub struct Recommendation {
     pub rank: u32,
     /// The product.
     pub product_id: String,
+    /// Its name; empty where it was not requested or the catalogue has none.
+    pub product_name: String,
     /// What ranked it.
     pub score: f64,
     /// Where it came from.
@@ -168,6 +172,7 @@ impl RecommendAsk {
             recent_product_ids: self.recent_product_ids,
             filter: self.filter.into_wire(),
             include_seen: self.include_seen,
+            include_names: self.include_names,
             debug: self.debug,
             ..RecommendRequest::default()
         }
@@ -180,6 +185,7 @@ impl From<RecommendedItem> for Recommendation {
             reason: word(item.reason().as_str_name(), "REASON_"),
             rank: item.rank,
             product_id: item.product_id,
+            product_name: item.product_name,
             score: item.score,
             collaborative_score: item.collaborative_score,
             content_score: item.content_score,

@@ -21,6 +21,7 @@ impl From<RecommendRequest> for RecommendFields {
             recent_product_ids: request.recent_product_ids,
             filter: request.filter.map_or_else(Default::default, Into::into),
             include_seen: request.include_seen,
+            include_names: request.include_names,
             debug: request.debug,
             pinned_version: None,
         }

@@ -52,6 +52,7 @@ fn encode_once<M: Message>(answer: &M, cached: &M) -> Encoded {
 fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
     let (call, arm, answer) = (given.call, given.arm, given.answer);
     let products = arm.model().products();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let debug_score = |score: Option<f32>| score.filter(|_| call.debug).map(f64::from);
     let items = answer.items.iter().zip(1..);
     let items = items.map(|(item, rank)| RecommendedItem {
@@ -61,6 +62,7 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         reason: wire_reason(item.reason).into(),
         collaborative_score: debug_score(item.collaborative),
         content_score: debug_score(item.content),
+        product_name: text(products.name(item.product).filter(|_| call.include_names)),
     });
     let is_blend = answer.strategy == Strategy::Hybrid;
     let alpha = call.alpha.filter(|_| is_blend);

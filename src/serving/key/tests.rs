@@ -57,9 +57,15 @@ fn recommend_fields() -> impl Generator<Value = RecommendFields> {
         Just(Some(0.5)),
         Just(Some(1.0))
     ];
-    let rest = (vec(id(), 0..3), filter(), any::<bool>(), 1..3_u32);
+    let flags = (any::<bool>(), any::<bool>());
+    let rest = (vec(id(), 0..3), filter(), flags, 1..3_u32);
     (text(), strategy, alpha, rest).prop_map(
-        |(user_id, strategy, alpha, (recent_product_ids, filter, include_seen, n))| {
+        |(
+            user_id,
+            strategy,
+            alpha,
+            (recent_product_ids, filter, (include_seen, include_names), n),
+        )| {
             RecommendFields {
                 user_id,
                 session_id: String::new(),
@@ -71,6 +77,7 @@ fn recommend_fields() -> impl Generator<Value = RecommendFields> {
                 recent_product_ids,
                 filter,
                 include_seen,
+                include_names,
                 debug: false,
                 pinned_version: None,
             }
@@ -119,10 +126,8 @@ fn meaning(fields: &RecommendFields) -> String {
     let prices = (filter.price_min, filter.price_max);
     let person = (&fields.user_id, &fields.recent_product_ids);
     let scoring = (fields.n, &fields.strategy, fields.alpha);
-    format!(
-        "{person:?} {scoring:?} {sets:?} {prices:?} {}",
-        fields.include_seen
-    )
+    let flags = (fields.include_seen, fields.include_names);
+    format!("{person:?} {scoring:?} {sets:?} {prices:?} {flags:?}")
 }
 
 proptest! {
@@ -148,6 +153,7 @@ proptest! {
             with(|one, other| one.alpha = other.alpha),
             with(|one, other| one.strategy.clone_from(&other.strategy)),
             with(|one, _| one.include_seen = !one.include_seen),
+            with(|one, _| one.include_names = !one.include_names),
             with(|one, _| std::mem::swap(&mut one.filter.brands, &mut one.filter.categories)),
         ] {
             let is_same = meaning(&one) == meaning(&changed);

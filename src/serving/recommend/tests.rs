@@ -12,6 +12,7 @@ fn fields() -> RecommendFields {
         recent_product_ids: Vec::new(),
         filter: ProductFilter::default(),
         include_seen: false,
+        include_names: false,
         debug: false,
         pinned_version: None,
     }
