@@ -13,12 +13,12 @@ use std::thread;
 
 pub(crate) mod authority;
 #[allow(dead_code, reason = "shared with the registry's tests")]
-mod rule;
+mod installed;
 #[allow(dead_code, reason = "shared with the registry's tests")]
 pub(crate) mod s3_server;
 
-pub(crate) use rule::left_out;
-use rule::{Without, found_or_skipped, in_ci, own_tools};
+pub(crate) use installed::left_out;
+use installed::{Without, found_or_skipped, in_ci, own_tools};
 
 /// The tool of this name, in `.tools/bin` or else on PATH. Without it None, and a line that says
 /// which test was skipped.
@@ -26,7 +26,7 @@ use rule::{Without, found_or_skipped, in_ci, own_tools};
 /// # Panics
 /// Under CI=true where the tool is missing.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
-    rule::find(name, Without::InstalledByCi)
+    installed::find(name, Without::InstalledByCi)
 }
 
 /// The interpreter of the virtual environment that holds the Python packages of `.ci/tools.sh`.

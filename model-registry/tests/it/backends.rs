@@ -5,7 +5,7 @@
 
 use crate::fault_store::{Fault, FaultStore};
 use crate::faulty_s3::{Fault as S3Fault, FaultyS3, Op};
-use crate::rule::{self, Without};
+use crate::installed::{self, Without};
 use crate::s3_server::{KEY, Kind, S3Server, SECRET};
 use crate::shop::{options, over};
 use hotshelf_registry::{Registry, S3Credentials, S3Options};
@@ -110,13 +110,13 @@ impl Fresh {
     }
 
     pub(crate) async fn versitygw() -> Option<Self> {
-        let find = || rule::find("versitygw", Without::InstalledByCi);
+        let find = || installed::find("versitygw", Without::InstalledByCi);
         Self::on_server(&VERSITYGW, Kind::Versitygw, find).await
     }
 
     pub(crate) async fn moto() -> Option<Self> {
         let find = || {
-            let server = rule::find("moto_server", Without::InstalledByCi)?;
+            let server = installed::find("moto_server", Without::InstalledByCi)?;
             // A link in one folder of tools, beside its interpreter in the other.
             Some(server.canonicalize().unwrap().with_file_name("python"))
         };
@@ -124,7 +124,7 @@ impl Fresh {
     }
 
     pub(crate) async fn minio() -> Option<Self> {
-        let find = || rule::find("minio", Without::Extra);
+        let find = || installed::find("minio", Without::Extra);
         Self::on_server(&MINIO, Kind::Minio, find).await
     }
 

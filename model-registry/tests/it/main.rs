@@ -18,8 +18,8 @@ mod reading;
 mod replicas;
 mod rollouts;
 #[allow(dead_code, reason = "shared with the server's tests")]
-#[path = "../../../tests/it/tools/rule.rs"]
-mod rule;
+#[path = "../../../tests/it/tools/installed.rs"]
+mod installed;
 mod s3_credentials;
 mod s3_faults;
 mod s3_map;

@@ -218,7 +218,7 @@ impl S3Server {
 
 /// What moto's interpreter runs; it says why not moto as it is.
 fn serial_moto() -> String {
-    let tests = super::rule::own_tools().with_file_name("tests");
+    let tests = super::installed::own_tools().with_file_name("tests");
     tests.join("it/tools/serial_moto.py").display().to_string()
 }
 
