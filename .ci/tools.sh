@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs the outside tools that the tests use into .tools/ of this checkout, at the versions
-# pinned here and nowhere else. Needs go, python3 (with venv) and cargo; touches nothing outside
-# .tools/ but the package managers' own caches. What is there already at its version is left alone,
-# so a second run takes no time.
+# Installs the outside tools that the tests use into .tools/ of this checkout, at the versions pinned
+# here and nowhere else. Needs go, python3 (with venv) and cargo; writes only to .tools/ and to the
+# package managers' caches. A tool that has its pinned version is skipped, so a second run is instant.
 #
-#   .tools/bin/     grpcurl, h2spec, versitygw, kustomize, buf, cargo-deny, moto_server, kubernetes-validate
+#   .ci/tools.sh         installs what is missing
+#   .ci/tools.sh --pins  prints each install with its pinned version, and installs nothing
+#
+#   .tools/bin/     grpcurl, h2spec, versitygw, kustomize, buf, cargo-deny, kubernetes-validate
 #   .tools/python/  a virtual environment for the Python clients and readers
 #   .tools/moto/    another one for the S3 simulator, which brings much of its own
 #   .tools/kubernetes/  a third one for the validator of manifests and its YAML reader
@@ -112,7 +114,6 @@ tools=$root/.tools
 venv=$tools/python
 moto=$tools/moto
 kubernetes=$tools/kubernetes
-mkdir -p "$tools/bin" "$tools/stamps"
 
 say() { printf 'tools: %s\n' "$*"; }
 fail() { printf 'tools: %s\n' "$*" >&2; exit 1; }
@@ -122,7 +123,7 @@ need() { command -v "$1" >/dev/null || fail "$2 needs $1, which is not on PATH";
 install() {
   local stamp=$tools/stamps/$1 start=$SECONDS
   if [[ -e $stamp && $(<"$stamp") == "$2" ]]; then
-    say "$1 $2 is there"
+    say "$1 $2 is installed"
     return
   fi
   rm -f "$stamp"
@@ -166,7 +167,6 @@ kubernetes_validate() {
 
 moto() {
   environment "$moto" "the S3 simulator" "${MOTO_PACKAGES[@]}"
-  ln -sfn "../moto/bin/moto_server" "$tools/bin/moto_server"
 }
 
 # Its repository is older than Go's rule for major versions.
@@ -197,13 +197,27 @@ cargo_deny() {
   fi
 }
 
-# The environment's version is that of the whole list: changing one pin builds it anew.
-pins() { printf '%s\n' "$@" | cksum | cut -d" " -f1; }
-install grpcurl "$GRPCURL" grpcurl
-install h2spec "$H2SPEC" h2spec
-install versitygw "$VERSITYGW" versitygw
-install kustomize "$KUSTOMIZE" kustomize
-install kubernetes "$(pins "${KUBERNETES_PACKAGES[@]}")" kubernetes_validate
-install moto "$(pins "${MOTO_PACKAGES[@]}")" moto
-install python "$(pins "${PYTHON_PACKAGES[@]}")" python
-install cargo-deny "$CARGO_DENY" cargo_deny
+# An environment's version is the checksum of its whole list: changing one pin builds it anew.
+checksum() { printf '%s\n' "$@" | cksum | cut -d" " -f1; }
+# One line per install: its stamp, its version, the function that runs it.
+INSTALLS=(
+  "grpcurl $GRPCURL grpcurl"
+  "h2spec $H2SPEC h2spec"
+  "versitygw $VERSITYGW versitygw"
+  "kustomize $KUSTOMIZE kustomize"
+  "kubernetes $(checksum "${KUBERNETES_PACKAGES[@]}") kubernetes_validate"
+  "moto $(checksum "${MOTO_PACKAGES[@]}") moto"
+  "python $(checksum "${PYTHON_PACKAGES[@]}") python"
+  "cargo-deny $CARGO_DENY cargo_deny"
+)
+
+# The tests compare these with the stamps (tests/it/tools/installed.rs).
+if [[ ${1:-} == --pins ]]; then
+  printf '%s\n' "${INSTALLS[@]}" | cut -d" " -f1,2
+  exit
+fi
+mkdir -p "$tools/bin" "$tools/stamps"
+for line in "${INSTALLS[@]}"; do
+  read -r name version function <<<"$line"
+  install "$name" "$version" "$function"
+done

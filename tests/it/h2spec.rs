@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::harness::{Season, Server, Shop};
-use crate::tools;
+use crate::tools::{self, Tool};
 
 /// What does not pass, and why that is as it should be.
 const KNOWN: [(&str, &str); 3] = [
@@ -45,7 +45,7 @@ fn cases(report: &str) -> Vec<(String, bool)> {
 
 #[tokio::test]
 async fn the_data_listener_speaks_http2_to_the_letter() {
-    let Some(h2spec) = tools::tool("h2spec") else {
+    let Some(h2spec) = tools::find(Tool::H2spec) else {
         return;
     };
     let shop = Shop::new();
@@ -61,14 +61,16 @@ async fn the_data_listener_speaks_http2_to_the_letter() {
         .arg(&report);
     // Nothing else runs in this test meanwhile.
     let run = command.output().unwrap();
-    let told = String::from_utf8_lossy(&run.stdout).into_owned();
-    let cases = cases(&std::fs::read_to_string(report).unwrap());
-    assert_eq!(cases.len(), CASES, "{told}");
+    let output = String::from_utf8_lossy(&[run.stdout, run.stderr].concat()).into_owned();
+    let report = std::fs::read_to_string(report);
+    let report = report.unwrap_or_else(|error| panic!("no report of h2spec, {error}: {output}"));
+    let cases = cases(&report);
+    assert_eq!(cases.len(), CASES, "{output}");
     let failed = cases.iter().filter(|(_, is_failed)| *is_failed);
     let unknown: Vec<_> = failed
         .filter(|(name, _)| !KNOWN.iter().any(|(known, _)| name.contains(known)))
         .collect();
-    assert!(unknown.is_empty(), "{unknown:#?}\n{told}");
+    assert!(unknown.is_empty(), "{unknown:#?}\n{output}");
     assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
     server.stop().await;
 }

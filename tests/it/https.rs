@@ -3,13 +3,13 @@
 use hotshelf_registry::S3Authorities;
 
 use crate::harness::{Run, Season, Server, Shop, hotshelf_in, http_get, until};
-use crate::tools;
 use crate::tools::authority::Authority;
 use crate::tools::s3_server::S3Server;
+use crate::tools::{self, Tool};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_over_https_is_followed_by_those_who_are_told_whom_to_trust() {
-    let Some(program) = tools::tool("versitygw") else {
+    let Some(program) = tools::find(Tool::Versitygw) else {
         return;
     };
     let folder = Shop::bucket_folder();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use crate::harness::until;
-use crate::tools;
+use crate::tools::{self, Tool};
 use console::{Step, script, steps, taken_apart};
 
 /// Longest run of the whole page: several times what it takes on a busy machine.
@@ -96,21 +96,21 @@ fn with_free_ports(page: &str) -> String {
     page.replace('\0', "")
 }
 
-/// Every program that the page names, or None where one is missing.
+/// The folders of the system's own programs that the page uses.
+const SYSTEM: [&str; 2] = ["/usr/bin", "/bin"];
+
+/// The PATH of the page's shell, or None where a program of the page is missing.
 fn programs() -> Option<String> {
-    let built = Path::new(env!("CARGO_BIN_EXE_hotshelf"))
-        .parent()?
-        .to_owned();
-    tools::trainer()?;
-    let mut folders = vec![built];
-    for name in ["grpcurl", "curl", "bash"] {
-        folders.push(tools::tool(name)?.parent()?.to_owned());
+    let trainer = tools::trainer()?;
+    let grpcurl = tools::find(Tool::Grpcurl)?;
+    for name in ["bash", "curl"] {
+        if !SYSTEM.iter().any(|it| Path::new(it).join(name).is_file()) {
+            tools::skip_on_this_machine(&format!("no {name} in {}", SYSTEM.join(" or ")));
+            return None;
+        }
     }
-    let folders: Vec<&str> = folders
-        .iter()
-        .filter_map(|folder| folder.to_str())
-        .collect();
-    Some(format!("{}:/usr/bin:/bin", folders.join(":")))
+    let own = [trainer.parent()?, grpcurl.parent()?].map(|it| it.display().to_string());
+    Some([own.join(":"), SYSTEM.join(":")].join(":"))
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::tools;
+use crate::tools::{self, Tool};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,7 +22,7 @@ fn succeeds(command: &mut Command) -> String {
 
 #[test]
 fn proto_is_clean_under_the_standard_lint() {
-    let Some(buf) = tools::tool("buf") else {
+    let Some(buf) = tools::find(Tool::Buf) else {
         return;
     };
     succeeds(Command::new(buf).arg("lint"));
@@ -30,7 +30,7 @@ fn proto_is_clean_under_the_standard_lint() {
 
 #[test]
 fn python_stubs_are_generated_from_proto() {
-    let Some(python) = tools::python() else {
+    let Some(python) = tools::find(Tool::Python) else {
         return;
     };
     let mut command = Command::new(python);

@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::harness::{Season, Server, Shop, until};
-use crate::tools;
+use crate::tools::{self, Tool};
 
 const SERVERS: usize = 3;
 /// Calls per second of each client.
@@ -36,7 +36,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 #[tokio::test]
 async fn rolling_restart_fails_no_call_of_a_grpc_client_with_the_documented_settings() {
-    let Some(python) = tools::python() else {
+    let Some(python) = tools::find(Tool::Python) else {
         return;
     };
     let mut fleet = Fleet::start().await;

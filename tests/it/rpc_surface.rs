@@ -8,7 +8,7 @@ use hotshelf_model::{IndexChoice, Query, Strategy};
 use serde_json::{Value, json};
 
 use crate::harness::{CATEGORIES, MODEL, Season, Server, Shop, catalogue, ranked};
-use crate::tools;
+use crate::tools::{self, Tool};
 
 const RECOMMENDATIONS: &str = "hotshelf.v1.RecommendationService";
 const MODELS: &str = "hotshelf.v1.ModelService";
@@ -57,7 +57,7 @@ fn both<'a>(tool: &'a Path, server: &Server) -> [Grpcurl<'a>; 2] {
 
 #[tokio::test]
 async fn grpcurl_without_proto_files_lists_and_describes_the_services() {
-    let Some(tool) = tools::tool("grpcurl") else {
+    let Some(tool) = tools::find(Tool::Grpcurl) else {
         return;
     };
     let server = Server::start(&Shop::new(), &[]).await;
@@ -89,7 +89,7 @@ async fn grpcurl_without_proto_files_lists_and_describes_the_services() {
 
 #[tokio::test]
 async fn grpcurl_without_proto_files_calls_each_rpc() {
-    let Some(tool) = tools::tool("grpcurl") else {
+    let Some(tool) = tools::find(Tool::Grpcurl) else {
         return;
     };
     let shop = Shop::new();
@@ -172,7 +172,7 @@ fn script(python: &Path, name: &str, args: &[&str]) -> Value {
 
 #[tokio::test]
 async fn python_stubs_generated_from_proto_call_recommend() {
-    let Some(python) = tools::python() else {
+    let Some(python) = tools::find(Tool::Python) else {
         return;
     };
     let shop = Shop::new();
@@ -213,7 +213,7 @@ async fn python_stubs_generated_from_proto_call_recommend() {
 
 #[tokio::test]
 async fn python_stubs_generated_from_proto_call_similar_products_with_a_filter() {
-    let Some(python) = tools::python() else {
+    let Some(python) = tools::find(Tool::Python) else {
         return;
     };
     let shop = Shop::new();
@@ -250,7 +250,7 @@ async fn python_stubs_generated_from_proto_call_similar_products_with_a_filter()
 
 #[tokio::test]
 async fn safetensors_and_pyarrow_alone_recompute_what_the_server_answers() {
-    let Some(python) = tools::python() else {
+    let Some(python) = tools::find(Tool::Python) else {
         return;
     };
     let shop = Shop::new();
@@ -294,7 +294,7 @@ async fn safetensors_and_pyarrow_alone_recompute_what_the_server_answers() {
 
 #[tokio::test]
 async fn a_second_implementation_in_numpy_gives_every_answer() {
-    let Some(python) = tools::python() else {
+    let Some(python) = tools::find(Tool::Python) else {
         return;
     };
     for index in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tonic::Code;
 
 use crate::harness::{MODEL, Season, Server, Shop, Traffic, error_reason, hotshelf_in, until};
-use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
+use crate::tools::{self, Tool};
 
 pub(crate) mod proxy;
 
@@ -38,7 +38,7 @@ pub(crate) struct Store {
 impl Store {
     /// An empty bucket; None, and a line about it, where there is no server for it.
     pub(crate) async fn new() -> Option<Self> {
-        let program = tools::tool("versitygw")?;
+        let program = tools::find(Tool::Versitygw)?;
         let folder = Shop::bucket_folder();
         let s3 = S3Server::own(Kind::Versitygw, program, folder.path()).await;
         let proxy = Proxy::before(s3.address()).await;

@@ -1,11 +1,11 @@
 //! Fresh, empty registries on every backend that the contract is held against.
 //!
-//! The three servers outside of this process are each started once, by the first test that asks; each
-//! registry lies below a prefix of its own in one bucket.
+//! Each outside server is started once, by the first test that asks; each registry lies below a prefix
+//! of its own in one bucket.
 
 use crate::fault_store::{Fault, FaultStore};
 use crate::faulty_s3::{Fault as S3Fault, FaultyS3, Op};
-use crate::installed::{self, Without};
+use crate::installed::{self, Tool};
 use crate::s3_server::{KEY, Kind, S3Server, SECRET};
 use crate::shop::{options, over};
 use hotshelf_registry::{Registry, S3Credentials, S3Options};
@@ -14,7 +14,6 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{ObjectStore, ObjectStoreExt};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,9 +23,11 @@ use tokio::sync::OnceCell;
 /// The one bucket of a shared server.
 const BUCKET: &str = "contract";
 
-static VERSITYGW: OnceCell<Option<S3Server>> = OnceCell::const_new();
-static MOTO: OnceCell<Option<S3Server>> = OnceCell::const_new();
-static MINIO: OnceCell<Option<S3Server>> = OnceCell::const_new();
+/// A server that tests share, or why it did not start: that is found out once, not by every test.
+type Shared = OnceCell<Result<S3Server, String>>;
+
+static VERSITYGW: Shared = OnceCell::const_new();
+static MOTO: Shared = OnceCell::const_new();
 
 /// A fresh registry, and the store below it for tests that write what the registry would not.
 pub(crate) struct Fresh {
@@ -110,38 +111,25 @@ impl Fresh {
     }
 
     pub(crate) async fn versitygw() -> Option<Self> {
-        let find = || installed::find("versitygw", Without::InstalledByCi);
-        Self::on_server(&VERSITYGW, Kind::Versitygw, find).await
+        Self::on_server(&VERSITYGW, Kind::Versitygw, Tool::Versitygw).await
     }
 
     pub(crate) async fn moto() -> Option<Self> {
-        let find = || {
-            let server = installed::find("moto_server", Without::InstalledByCi)?;
-            // A link in one folder of tools, beside its interpreter in the other.
-            Some(server.canonicalize().unwrap().with_file_name("python"))
-        };
-        Self::on_server(&MOTO, Kind::Moto, find).await
+        Self::on_server(&MOTO, Kind::Moto, Tool::MotoPython).await
     }
 
-    pub(crate) async fn minio() -> Option<Self> {
-        let find = || installed::find("minio", Without::Extra);
-        Self::on_server(&MINIO, Kind::Minio, find).await
-    }
-
-    async fn on_server(
-        shared: &'static OnceCell<Option<S3Server>>,
-        kind: Kind,
-        find: impl Fn() -> Option<PathBuf>,
-    ) -> Option<Self> {
-        // Every test that is skipped says so, and not only the first.
-        let program = find()?;
+    async fn on_server(shared: &'static Shared, kind: Kind, tool: Tool) -> Option<Self> {
+        // Every skipped test says so, and not only the first.
+        let program = installed::find(tool)?;
         let start = || async {
-            let server = S3Server::shared(kind, program).await;
+            let server = S3Server::shared(kind, program).await?;
             create_bucket(&server, BUCKET).await;
-            Some(server)
+            Ok(server)
         };
-        let server = shared.get_or_init(start).await.as_ref()?;
-        Some(Self::in_bucket(&server.endpoint(), BUCKET))
+        match shared.get_or_init(start).await {
+            Ok(server) => Some(Self::in_bucket(&server.endpoint(), BUCKET)),
+            Err(reason) => panic!("{reason}"),
+        }
     }
 
     /// Below a prefix that no other registry of this process has.

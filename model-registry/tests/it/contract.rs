@@ -35,7 +35,6 @@ macro_rules! on_every_backend {
         on_every_backend!(@ rough_s3s: $($law),*);
         on_every_backend!(@ versitygw: $($law),*);
         on_every_backend!(@ moto: $($law),*);
-        on_every_backend!(@ minio: $($law),*);
     };
     (@ $backend:ident: $($law:ident),*) => {
         mod $backend {

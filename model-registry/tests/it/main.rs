@@ -13,13 +13,13 @@ mod fault_store;
 mod faulty_s3;
 mod gc;
 mod hostile;
+#[allow(dead_code, reason = "shared with the server's tests")]
+#[path = "../../../tests/it/tools/installed.rs"]
+mod installed;
 mod kill;
 mod reading;
 mod replicas;
 mod rollouts;
-#[allow(dead_code, reason = "shared with the server's tests")]
-#[path = "../../../tests/it/tools/installed.rs"]
-mod installed;
 mod s3_credentials;
 mod s3_faults;
 mod s3_map;

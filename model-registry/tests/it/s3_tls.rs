@@ -2,7 +2,7 @@
 
 use crate::authority::Authority;
 use crate::backends::s3_options;
-use crate::installed::{self, Without};
+use crate::installed::{self, Tool};
 use crate::s3_server::S3Server;
 use crate::shop::{assert_parts_of, load, model, new_version, options};
 use hotshelf_registry::{CacheDir, Error, Registry, S3Authorities, S3Options};
@@ -21,7 +21,7 @@ struct Https {
 impl Https {
     /// Its certificate is for this name; it is reached at 127.0.0.1.
     async fn of(name: &str) -> Option<Self> {
-        let program = installed::find("versitygw", Without::InstalledByCi)?;
+        let program = installed::find(Tool::Versitygw)?;
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
         let authority = Authority::new();

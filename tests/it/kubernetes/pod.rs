@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use super::kubelet::Probe;
 use super::rendered::Rendered;
 use crate::harness::{MODEL, Season, Server, Shop, open_to_all};
-use crate::tools;
 
 /// Where the registry lies in a pod whose settings name a store that is not here.
 const REGISTRY: &str = "/var/lib/hotshelf/registry";
@@ -103,8 +102,7 @@ impl Root {
         let context = &rendered.pod()["securityContext"];
         let mut command = if self.is_changed {
             let user = format!("{}:{}", context["runAsUser"], context["runAsGroup"]);
-            let chroot = tools::tool("chroot").expect("it stands beside cp");
-            let mut command = Command::new(chroot);
+            let mut command = Command::new("chroot");
             command
                 .arg(format!("--userspec={user}"))
                 .arg(self.folder.path())

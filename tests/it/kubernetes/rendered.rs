@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::tools;
+use crate::tools::{self, Tool};
 
 /// Every kustomization that somebody would apply.
 pub(super) const KUSTOMIZATIONS: [&str; 3] = ["base", "overlays/laptop", "overlays/monitored"];
@@ -23,17 +23,16 @@ const AS_JSON: &str = "import json, sys, yaml; \
 pub(super) struct Rendered {
     pub(super) yaml: Vec<u8>,
     documents: Vec<Value>,
-    /// Of the packages that read it.
+    /// The program that checks it against Kubernetes' schemas.
     pub(super) validator: PathBuf,
 }
 
 impl Rendered {
     /// `None` where a tool is missing.
     pub(super) fn of(kustomization: &str) -> Option<Self> {
-        let (kustomize, validator) = (
-            tools::tool("kustomize")?,
-            tools::tool("kubernetes-validate")?,
-        );
+        let kustomize = tools::find(Tool::Kustomize)?;
+        let validator = tools::find(Tool::KubernetesValidate)?;
+        let python = tools::find(Tool::KubernetesPython)?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("k8s")
             .join(kustomization);
@@ -47,7 +46,7 @@ impl Rendered {
             output.status.success() && said.is_empty(),
             "{kustomization}: {said}"
         );
-        let documents = as_json(&validator, &output.stdout);
+        let documents = as_json(&python, &output.stdout);
         Some(Self {
             yaml: output.stdout,
             documents,
@@ -134,10 +133,9 @@ fn expanded(text: &str, before: &[(String, String)]) -> String {
     text
 }
 
-fn as_json(validator: &Path, yaml: &[u8]) -> Vec<Value> {
+/// Read by the YAML package of the validator's interpreter.
+fn as_json(python: &Path, yaml: &[u8]) -> Vec<Value> {
     use std::io::Write;
-    // The validator's own interpreter has the YAML package that it reads with.
-    let python = validator.canonicalize().unwrap().with_file_name("python");
     let mut child = Command::new(python)
         .args(["-c", AS_JSON])
         .stdin(Stdio::piped())

@@ -7,8 +7,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use crate::harness::{MODEL, Published, Season, Server, Shop, http_get, top, until};
-use crate::tools;
 use crate::tools::s3_server::{Kind, S3Server};
+use crate::tools::{self, Tool};
 
 const KEPT: &str = "remembered for a start without the registry";
 
@@ -202,7 +202,7 @@ async fn registry_that_shows_nothing_takes_nothing_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
-    let Some(program) = tools::tool("versitygw") else {
+    let Some(program) = tools::find(Tool::Versitygw) else {
         return;
     };
     let folder = Shop::bucket_folder();

@@ -1,4 +1,4 @@
-//! A private authority as it stands in a cluster, made anew by each test that needs one.
+//! A private certificate authority, as clusters have; each test that needs one makes its own.
 //!
 //! The registry's tests mount this file too.
 
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// Whom nobody trusts who is not told to.
+/// An authority that only those trust who are configured to.
 pub(crate) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// What a server shows, and its key, both as PEM.
+/// A server certificate and its key, both as PEM.
 pub(crate) struct Certified {
     pub(crate) certificate: String,
     pub(crate) key: String,
@@ -30,14 +30,14 @@ impl Authority {
         Self { pem, issuer }
     }
 
-    /// Its own certificate as a file in this folder.
+    /// Writes its own certificate to a file in this folder.
     pub(crate) fn file(&self, folder: &Path) -> PathBuf {
         let path = folder.join("authority.pem");
         std::fs::write(&path, &self.pem).unwrap();
         path
     }
 
-    /// For the server of this name or address.
+    /// Issues a certificate for the server of this name or address.
     pub(crate) fn certify(&self, name: &str) -> Certified {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();

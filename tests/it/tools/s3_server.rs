@@ -2,7 +2,8 @@
 //! again over the same data.
 //!
 //! ```text
-//! test ──stdin──▶ sh ──▶ server        whoever ends first, the pipe closes, sh kills the server
+//! test ──stdin──▶ sh ──▶ server        the test ends: the pipe closes, sh kills the server
+//! test ◀──exit─── sh ◀── server        the server ends: sh ends with its status
 //! ```
 //!
 //! The registry's tests mount this file too.
@@ -22,22 +23,26 @@ pub(crate) const KEY: &str = "tests-of-hotshelf";
 /// Its proof.
 pub(crate) const SECRET: &str = "known-to-everybody";
 
-/// Longest wait for a server to answer (chosen: thirty times what the slowest takes).
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
+/// Longest wait for a server that runs and does not answer (chosen: fifteen times what the slowest takes).
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two health checks.
+const POLL: Duration = Duration::from_millis(20);
 
-/// Ends the server when the test's process is gone, however it went, and then removes a folder.
-const KEEPER: &str = r#"folder=$1; shift; "$@" & read -r _; kill -9 $!; wait
-[ -z "$folder" ] || rm -rf -- "$folder""#;
+/// Kills the server once the test's process is gone, then removes a folder; ends when the server ends.
+const KEEPER: &str = r#"folder=$1; shift; exec 3<&0
+"$@" 3<&- & server=$!
+{ read -r _; kill -9 $server; } <&3 & watcher=$!
+wait $server; status=$?
+kill $watcher 2>/dev/null
+[ -z "$folder" ] || rm -rf -- "$folder"
+exit $status"#;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Versitygw,
-    /// Its program is a Python that has it.
+    /// Its program is a Python interpreter that has the package.
     Moto,
-    Minio,
 }
 
 /// A server, running or killed.
@@ -46,7 +51,7 @@ pub(crate) struct S3Server {
     program: PathBuf,
     address: SocketAddr,
     folder: PathBuf,
-    /// The folder goes with the server: of one that no test owns.
+    /// No test owns it: its folder is removed with it.
     is_shared: bool,
     /// Its certificate and key lie in its folder.
     is_https: bool,
@@ -54,26 +59,31 @@ pub(crate) struct S3Server {
 }
 
 impl S3Server {
-    /// One that tests share; it takes its folder with it.
-    pub(crate) async fn shared(kind: Kind, program: PathBuf) -> Self {
+    /// One that tests share, or why it did not start.
+    pub(crate) async fn shared(kind: Kind, program: PathBuf) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap().keep();
-        Self::start_in((kind, program), folder, (true, false)).await
+        let server = Self::new((kind, program), folder, (true, false));
+        server.try_start().await.map(|()| server)
     }
 
-    /// One for a test that kills it; its data is kept in `folder`.
+    /// One for a test that kills it; its data lies in `folder`.
     pub(crate) async fn own(kind: Kind, program: PathBuf, folder: &Path) -> Self {
-        Self::start_in((kind, program), folder.to_owned(), (false, false)).await
+        let server = Self::new((kind, program), folder.to_owned(), (false, false));
+        server.start().await;
+        server
     }
 
     /// A versitygw that speaks TLS and nothing else.
     pub(crate) async fn https(program: PathBuf, folder: &Path, shown: &Certified) -> Self {
         std::fs::write(folder.join("certificate.pem"), &shown.certificate).unwrap();
         std::fs::write(folder.join("key.pem"), &shown.key).unwrap();
-        let server = (Kind::Versitygw, program);
-        Self::start_in(server, folder.to_owned(), (false, true)).await
+        let program = (Kind::Versitygw, program);
+        let server = Self::new(program, folder.to_owned(), (false, true));
+        server.start().await;
+        server
     }
 
-    async fn start_in(
+    fn new(
         (kind, program): (Kind, PathBuf),
         folder: PathBuf,
         (is_shared, is_https): (bool, bool),
@@ -83,7 +93,7 @@ impl S3Server {
         }
         // Free now; nobody else takes it in the moment until the server does.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let server = Self {
+        Self {
             kind,
             program,
             address: free.local_addr().unwrap(),
@@ -91,10 +101,7 @@ impl S3Server {
             is_shared,
             is_https,
             keeper: Mutex::new(None),
-        };
-        drop(free);
-        server.start().await;
-        server
+        }
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -107,7 +114,36 @@ impl S3Server {
     }
 
     /// Starts it (again) and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it ends, or does not answer in time, with what it wrote.
     pub(crate) async fn start(&self) {
+        if let Err(reason) = self.try_start().await {
+            panic!("{reason}");
+        }
+    }
+
+    async fn try_start(&self) -> Result<(), String> {
+        *self.keeper.lock().unwrap() = Some(self.spawn());
+        let end = Instant::now() + START_TIMEOUT;
+        while !self.answers().unwrap_or(false) {
+            let ended = self.keeper.lock().unwrap().as_mut().unwrap().try_wait();
+            let reason = match ended.unwrap() {
+                Some(status) => format!("ended with {status} before it answered"),
+                None if Instant::now() >= end => format!("did not answer within {START_TIMEOUT:?}"),
+                None => {
+                    tokio::time::sleep(POLL).await;
+                    continue;
+                }
+            };
+            let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+            let program = self.program.display();
+            return Err(format!("{program} {reason}; it wrote: {log}"));
+        }
+        Ok(())
+    }
+
+    fn spawn(&self) -> Child {
         let log = File::options()
             .append(true)
             .create(true)
@@ -121,14 +157,7 @@ impl S3Server {
             "".as_ref()
         });
         command.arg(&self.program).args(self.arguments());
-        command.envs([
-            ("ROOT_ACCESS_KEY", KEY),
-            ("ROOT_SECRET_KEY", SECRET),
-            ("MINIO_ROOT_USER", KEY),
-            ("MINIO_ROOT_PASSWORD", SECRET),
-            ("MINIO_BROWSER", "off"),
-            ("MINIO_UPDATE", "off"),
-        ]);
+        command.envs([("ROOT_ACCESS_KEY", KEY), ("ROOT_SECRET_KEY", SECRET)]);
         if self.is_https {
             let file = |name: &str| self.folder.join(name);
             command.env("VGW_CERT", file("certificate.pem"));
@@ -138,21 +167,10 @@ impl S3Server {
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        *self.keeper.lock().unwrap() = Some(command.spawn().unwrap());
-        let end = Instant::now() + START_TIMEOUT;
-        while !self.answers().unwrap_or(false) {
-            let said = || std::fs::read_to_string(self.log()).unwrap_or_default();
-            assert!(
-                Instant::now() < end,
-                "{:?} did not start: {}",
-                self.kind,
-                said()
-            );
-            tokio::time::sleep(LOOK).await;
-        }
+        command.spawn().unwrap()
     }
 
-    /// SIGKILL. What it had not written is lost; whoever is connected sees the connection end.
+    /// SIGKILL: what it had not written is lost, and its connections end.
     pub(crate) fn kill(&self) {
         let keeper = self.keeper.lock().unwrap().take();
         let mut keeper = keeper.expect("a running server");
@@ -182,11 +200,10 @@ impl S3Server {
                 &inside("data"),
             ]),
             Kind::Moto => own(&[&serial_moto(), &self.address.port().to_string()]),
-            Kind::Minio => own(&["server", "--address", &address, "--quiet", &inside("data")]),
         }
     }
 
-    /// Whether it is healthy by its own word; over TLS, whether it listens.
+    /// Whether its health check passes; over TLS, whether it listens.
     fn answers(&self) -> io::Result<bool> {
         if self.is_https {
             return TcpStream::connect(self.address).map(|_| true);
@@ -194,7 +211,6 @@ impl S3Server {
         let page = match self.kind {
             Kind::Versitygw => "/health",
             Kind::Moto => "/moto-api/",
-            Kind::Minio => "/minio/health/ready",
         };
         let status = self.ask(&format!("GET {page} HTTP/1.1\r\n"))?;
         Ok(status.contains(" 200 "))
@@ -216,10 +232,10 @@ impl S3Server {
     }
 }
 
-/// What moto's interpreter runs; it says why not moto as it is.
+/// The script that moto's interpreter runs.
 fn serial_moto() -> String {
-    let tests = super::installed::own_tools().with_file_name("tests");
-    tests.join("it/tools/serial_moto.py").display().to_string()
+    let script = super::installed::checkout().join("tests/it/tools/serial_moto.py");
+    script.display().to_string()
 }
 
 impl Drop for S3Server {

@@ -1,5 +1,5 @@
-"""moto's S3 server, one request at a time: on its own it looks whether an object is there and writes it
-afterwards, so that now and then two creates of one object win. `serial_moto.py PORT`."""
+"""moto's S3 server, one request at a time. By itself it checks whether an object exists and writes it
+afterwards, so that two creates of one object sometimes both win. `serial_moto.py PORT`."""
 
 import sys
 import threading
