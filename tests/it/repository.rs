@@ -5,11 +5,13 @@
 //! `repository/tests.rs`: a law that cannot fail holds nothing.
 
 mod boundaries;
+mod circles;
 mod documents;
 mod laws;
 mod promises;
 mod source;
 mod tests;
+mod vocabulary;
 
 use std::path::Path;
 

@@ -215,7 +215,7 @@ pub(crate) fn unsafe_code(file: &SourceFile) -> Vec<Breach> {
 }
 
 /// The code that ships: without a `mod tests` at the end.
-fn production_code(file: &SourceFile) -> String {
+pub(crate) fn production_code(file: &SourceFile) -> String {
     let code = rust_code(file);
     let tests = code.find("\nmod tests {").unwrap_or(code.len());
     code[..tests].to_owned()
