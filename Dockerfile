@@ -1,14 +1,14 @@
 # syntax=docker/dockerfile:1
-# The server alone: its binary, the four libraries that it links, and the certificates of public
-# authorities. Built and started by docs/kubernetes.md.
+# The server alone: its binary, the four libraries that it links, and the public certificate
+# authorities. docs/kubernetes.md builds and starts it.
 
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /src
-# The allocator's own build.
+# jemalloc builds with make.
 RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 COPY . .
-# Registry and target folder outlive the build, so that a change compiles what it touches. The libraries
-# are those that the loader names; name lookups need no more since glibc 2.34.
+# The caches keep cargo's registry and the target folder, so a rebuild compiles only what changed. The
+# libraries are those that ldd lists; name lookups need no others since glibc 2.34.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --package hotshelf --bin hotshelf \
