@@ -46,8 +46,6 @@ fn deployment_asks_for_what_was_agreed_and_no_rights() {
     let Some(base) = Rendered::of("base") else {
         return;
     };
-    let deployment = base.document("Deployment", "hotshelf");
-    assert_eq!(deployment["spec"]["replicas"], 5);
     let container = base.container();
     assert_eq!(
         container["resources"],
@@ -152,45 +150,90 @@ fn services_lead_to_named_ports_of_the_pods() {
     let budget = base.document("PodDisruptionBudget", "hotshelf");
     assert_eq!(&budget["spec"]["selector"]["matchLabels"], labels);
     let ports = base.container()["ports"].as_array().unwrap();
-    for (service, cluster_ip, names) in [
-        ("hotshelf", json!("None"), &["grpc-data", "grpc-admin"][..]),
-        ("hotshelf-http", Value::Null, &["http"]),
+    for (service, cluster_ip, name) in [
+        ("hotshelf", json!("None"), "grpc-data"),
+        ("hotshelf-admin", Value::Null, "grpc-admin"),
+        ("hotshelf-http", Value::Null, "http"),
     ] {
         let spec = &base.document("Service", service)["spec"];
         assert_eq!(
             (&spec["clusterIP"], &spec["selector"]),
             (&cluster_ip, labels)
         );
-        for (port, name) in spec["ports"].as_array().unwrap().iter().zip(names) {
-            let of_pod = ports.iter().find(|it| it["name"] == *name).unwrap();
-            assert_eq!(port["targetPort"], *name);
-            assert_eq!(port["port"], of_pod["containerPort"]);
-        }
+        let [port] = &spec["ports"].as_array().unwrap()[..] else {
+            panic!("{service} has one port");
+        };
+        let of_pod = ports.iter().find(|it| it["name"] == name).unwrap();
+        assert_eq!(port["targetPort"], name);
+        assert_eq!(port["port"], of_pod["containerPort"]);
     }
 }
 
+/// Else nobody could make the first version live: no replica is ready before that.
 #[test]
-fn autoscaler_goes_from_5_to_20_by_cpu_and_memory() {
-    let Some(base) = Rendered::of("base") else {
-        return;
-    };
-    let spec = &base.document("HorizontalPodAutoscaler", "hotshelf")["spec"];
-    assert_eq!(
-        (&spec["minReplicas"], &spec["maxReplicas"]),
-        (&json!(5), &json!(20))
-    );
-    assert_eq!(spec["scaleTargetRef"]["name"], "hotshelf");
-    let targets = spec["metrics"].as_array().unwrap().iter().map(|metric| {
-        let resource = &metric["resource"];
-        (
-            resource["name"].as_str().unwrap(),
-            resource["target"]["averageUtilization"].as_u64(),
-        )
-    });
-    assert_eq!(
-        targets.collect::<Vec<_>>(),
-        [("cpu", Some(70)), ("memory", Some(80))]
-    );
+fn only_the_admin_service_has_addresses_of_replicas_that_are_not_ready() {
+    for kustomization in KUSTOMIZATIONS {
+        let Some(rendered) = Rendered::of(kustomization) else {
+            return;
+        };
+        let services = rendered.all().iter().filter(|it| it["kind"] == "Service");
+        let mut admin_services = 0;
+        for service in services {
+            let spec = &service["spec"];
+            let is_admin = spec["ports"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|port| port["targetPort"] == "grpc-admin");
+            let publishes_unready = spec["publishNotReadyAddresses"] == true;
+            assert_eq!(publishes_unready, is_admin, "{kustomization}: {service}");
+            admin_services += usize::from(is_admin);
+        }
+        assert_eq!(admin_services, 1, "{kustomization}");
+    }
+}
+
+/// Memory is a metric only where an operator chose it: it does not fall with more replicas.
+#[test]
+fn autoscaler_goes_from_5_to_20_by_cpu_and_by_memory_only_where_chosen() {
+    for (kustomization, metrics) in [
+        ("base", &[("cpu", 70)][..]),
+        ("overlays/monitored", &[("cpu", 70)]),
+        ("overlays/memory-scaled", &[("cpu", 70), ("memory", 80)]),
+    ] {
+        let Some(rendered) = Rendered::of(kustomization) else {
+            return;
+        };
+        let spec = &rendered.document("HorizontalPodAutoscaler", "hotshelf")["spec"];
+        assert_eq!(
+            (&spec["minReplicas"], &spec["maxReplicas"]),
+            (&json!(5), &json!(20))
+        );
+        let targets = spec["metrics"].as_array().unwrap().iter().map(|metric| {
+            let resource = &metric["resource"];
+            let percent = resource["target"]["averageUtilization"].as_u64();
+            (resource["name"].as_str().unwrap(), percent.unwrap())
+        });
+        assert_eq!(targets.collect::<Vec<_>>(), metrics, "{kustomization}");
+    }
+}
+
+/// Else each apply would reset the number that the autoscaler chose.
+#[test]
+fn a_deployment_names_its_replicas_only_without_an_autoscaler() {
+    for kustomization in KUSTOMIZATIONS {
+        let Some(rendered) = Rendered::of(kustomization) else {
+            return;
+        };
+        let kind = |kind| rendered.all().iter().filter(move |it| it["kind"] == kind);
+        for deployment in kind("Deployment") {
+            let name = &deployment["metadata"]["name"];
+            let is_scaled = kind("HorizontalPodAutoscaler")
+                .any(|it| it["spec"]["scaleTargetRef"]["name"] == *name);
+            let has_replicas = deployment["spec"].get("replicas").is_some();
+            assert_eq!(has_replicas, !is_scaled, "{kustomization}: {name}");
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,12 @@ use serde_json::Value;
 use crate::tools::{self, Tool};
 
 /// Every kustomization that somebody would apply.
-pub(super) const KUSTOMIZATIONS: [&str; 3] = ["base", "overlays/laptop", "overlays/monitored"];
+pub(super) const KUSTOMIZATIONS: [&str; 4] = [
+    "base",
+    "overlays/laptop",
+    "overlays/memory-scaled",
+    "overlays/monitored",
+];
 
 /// What the kubelet tells a pod of itself in these tests.
 pub(super) const POD_NAME: &str = "hotshelf-5d7f-x2x";
