@@ -3,16 +3,15 @@
 use super::dispatch::{Dispatch, Route};
 use super::health::Health;
 use super::layers::{
-    AdmissionDoor, AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService,
-    DeadlineLayer, DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
-    RECOMMENDATION_PATHS,
+    AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService, DeadlineLayer,
+    DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
 };
 use super::model_service::Operations;
 use super::proto::DESCRIPTORS;
 use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommendation_service::RecommendationServer;
 use crate::metrics::Metrics;
-use crate::net::{Connected, Door, Line, Refusals, Services};
+use crate::net::{Line, Services};
 use crate::serving::DataPath;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -113,14 +112,6 @@ impl Stack {
             panics: PanicLayer::new(Arc::clone(&self.metrics)),
             calls: Arc::clone(&self.calls),
             places: Arc::clone(&self.places),
-            refusals: match &self.plane {
-                Plane::Data(_) => {
-                    let headers = self.places.refusal_headers();
-                    Some(Refusals::new(RECOMMENDATION_PATHS, headers))
-                }
-                // Operators are few.
-                Plane::Admin(_) => None,
-            },
         }
     }
 }
@@ -132,8 +123,6 @@ struct CoreServices {
     panics: PanicLayer,
     calls: Arc<CallMetrics>,
     places: Arc<Places>,
-    /// Of calls that are turned away before they are decoded.
-    refusals: Option<Refusals>,
 }
 
 /// The layers of `super::layers`, from the outside in.
@@ -142,21 +131,14 @@ type Layered<S> = CallService<AdmissionService<DetailsService<PanicService<Deadl
 impl Services for CoreServices {
     type Service = Layered<Dispatch>;
 
-    fn connect(&self, line: Line) -> Connected<Self::Service> {
-        let admission = AdmissionLayer::new(Arc::clone(&self.places), line);
-        let door = self.refusals.clone().map(|refusals| {
-            let door = AdmissionDoor::new(admission.clone(), Arc::clone(&self.calls));
-            let door: Arc<dyn Door> = Arc::new(door);
-            (door, refusals)
-        });
-        let service = ServiceBuilder::new()
+    fn connect(&self, line: Line) -> Self::Service {
+        ServiceBuilder::new()
             .layer(CallLayer::new(Arc::clone(&self.calls)))
-            .layer(admission)
+            .layer(AdmissionLayer::new(Arc::clone(&self.places), line))
             .layer(DetailsLayer)
             .layer(self.panics.clone())
             .layer(self.deadlines)
-            .service(self.services.clone());
-        Connected { service, door }
+            .service(self.services.clone())
     }
 }
 

@@ -3,7 +3,6 @@
 use super::calls::{Calls, HttpService, UnderWay};
 use super::gather::GatherIo;
 use super::guard::{Guard, Notes, Patience, Watch};
-use super::plane::Connected;
 use super::turns::{Line, Turns};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -121,7 +120,7 @@ impl End {
 /// Serves until the connection ends, its peer has to leave and its streams are done, or `kill`.
 pub(super) async fn serve<S: HttpService>(
     stream: TcpStream,
-    (connected, line): (Connected<S>, Line),
+    (service, line): (S, Line),
     limits: ConnectionLimits,
     stages: Stages,
 ) -> End {
@@ -132,7 +131,7 @@ pub(super) async fn serve<S: HttpService>(
         Some(Ok(stream)) => stream,
     };
     let notes = Notes::default();
-    let calls = Calls::new(connected.service, notes.clone());
+    let calls = Calls::new(service, notes.clone());
     let watched = Watched {
         under_way: calls.under_way(),
         watch: Watch::new(notes.clone(), limits.patience(), Instant::now()),
@@ -141,7 +140,7 @@ pub(super) async fn serve<S: HttpService>(
         line: line.clone(),
     };
     let guard = Guard::new(notes.clone());
-    let io = GatherIo::new(stream, PREFACE, guard, line.clone(), connected.door);
+    let io = GatherIo::new(stream, PREFACE, guard, line.clone());
     let builder = watched.builder(Turns::new(line.clone(), calls.decided()));
     let end = watched
         .run(builder.serve_connection(TokioIo::new(io), calls))

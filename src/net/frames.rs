@@ -1,8 +1,5 @@
 //! Finds frame heads in a stream of HTTP/2 bytes (RFC 9113, section 4.1), however it is cut into
-//! pieces, and writes them. Keeps no payload, and looks at none but for where a header block begins and
-//! ends in it; a frame costs some nanoseconds.
-
-use bytes::{BufMut, BytesMut};
+//! pieces. Looks at no payload; a frame costs some nanoseconds.
 
 /// Bytes of a head.
 pub(super) const HEAD_LEN: usize = 9;
@@ -11,18 +8,9 @@ pub(super) const HEAD_LEN: usize = 9;
 pub(super) mod kind {
     pub(in super::super) const DATA: u8 = 0;
     pub(in super::super) const HEADERS: u8 = 1;
-    pub(in super::super) const PRIORITY: u8 = 2;
     pub(in super::super) const RST_STREAM: u8 = 3;
-    pub(in super::super) const SETTINGS: u8 = 4;
-    pub(in super::super) const GOAWAY: u8 = 7;
-    pub(in super::super) const WINDOW_UPDATE: u8 = 8;
     pub(in super::super) const CONTINUATION: u8 = 9;
 }
-
-const PADDED: u8 = 0x8;
-const WITH_PRIORITY: u8 = 0x20;
-/// Bytes of a stream's priority in HEADERS.
-const PRIORITY_LEN: usize = 5;
 
 /// What stands before a frame's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +24,6 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) const END_STREAM: u8 = 0x1;
-    pub(super) const ACK: u8 = 0x1;
     pub(super) const END_HEADERS: u8 = 0x4;
 
     pub(super) fn parse(bytes: &[u8; HEAD_LEN]) -> Self {
@@ -55,11 +42,6 @@ impl Head {
         self.flags & Self::END_STREAM != 0
     }
 
-    /// Of SETTINGS: they say, in good form, that the other side's were taken in.
-    pub(super) fn acknowledges_settings(self) -> bool {
-        self.flags & Self::ACK != 0 && self.len == 0 && self.stream == 0
-    }
-
     /// Nothing more is sent on this stream, in good order or not.
     pub(super) fn ends_answer(self) -> bool {
         match self.kind {
@@ -68,30 +50,11 @@ impl Head {
         }
     }
 
-    /// Of HEADERS: the header block in this payload, without what may stand around it.
-    pub(super) fn block(self, mut payload: &[u8]) -> Option<&[u8]> {
-        if self.flags & PADDED != 0 {
-            let (padding, rest) = payload.split_first()?;
-            payload = &rest[..rest.len().checked_sub(usize::from(*padding))?];
-        }
-        if self.flags & WITH_PRIORITY != 0 {
-            payload = payload.get(PRIORITY_LEN..)?;
-        }
-        Some(payload)
-    }
-
     /// Of HEADERS and CONTINUATION: more of the header block follows.
     pub(super) fn leaves_headers_open(self) -> bool {
         matches!(self.kind, kind::HEADERS | kind::CONTINUATION)
             && self.flags & Self::END_HEADERS == 0
     }
-}
-
-/// Appends a head: bytes of the payload, type and flags, and the stream.
-pub(super) fn put_head(to: &mut BytesMut, (len, kind, flags): (usize, u8, u8), stream: u32) {
-    to.put_slice(&(len as u32).to_be_bytes()[1..]);
-    to.put_slice(&[kind, flags]);
-    to.put_u32(stream);
 }
 
 /// Where in the stream of frames the bytes so far have ended.

@@ -12,16 +12,14 @@
 //! poll 2: read = send the buffer ─ write ─ flush: none is missing, send
 //! ```
 //!
-//! Reads are long, and where calls were turned away the next one waits a little: so refusals leave
-//! together as well, and a peer that sends more than can be answered is stopped by its own window.
+//! Reads are long, and where calls were rejected the next one waits a little: so rejections leave together
+//! as well, and a peer that sends more than can be answered is stopped by its own window.
 
 mod hold;
 
-use super::door::{Guarded, Sieve};
-use super::frames::{kind, put_head};
-use super::guard::{Flooded, Guard};
+use super::guard::Guard;
 use super::turns::Line;
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use hold::Hold;
 use pin_project_lite::pin_project;
 use std::cell::RefCell;
@@ -36,8 +34,6 @@ const SEND_AT_BYTES: usize = 16 * 1024;
 const HOLD_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one read (chosen: more calls than a connection sends in a millisecond).
 const READ_BYTES: usize = 32 * 1024;
-/// GOAWAY's code for a peer that makes too much work (RFC 9113, section 7).
-const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 thread_local! {
     /// What is read into: one for all connections of a core, as none keeps anything there.
@@ -55,28 +51,19 @@ pin_project! {
         // The socket took less than it was given.
         is_full: bool,
         guard: Guard,
-        sieve: Option<Sieve>,
         hold: Hold,
     }
 }
 
 impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
-    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that. Calls are
-    /// turned away unread where there is a door.
-    pub(super) fn new(
-        inner: T,
-        read_ahead: &[u8],
-        guard: Guard,
-        line: Line,
-        door: Option<Guarded>,
-    ) -> Self {
+    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that.
+    pub(super) fn new(inner: T, read_ahead: &[u8], guard: Guard, line: Line) -> Self {
         Self {
             inner,
             read_ahead: BytesMut::from(read_ahead),
             gathered: BytesMut::new(),
             is_full: false,
             guard,
-            sieve: door.map(Sieve::new),
             hold: Hold::new(line),
         }
     }
@@ -100,54 +87,23 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once from the socket: into `buf`, and ahead where that is too small. What is turned away
-    /// or not there as a whole leaves both as they were; says whether the stream has ended.
+    /// Reads once from the socket: into `buf`, and ahead where that is too small.
     fn poll_fill(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<bool>> {
+    ) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let this = self.as_mut().project();
+            let this = self.project();
             let mut read = ReadBuf::new(scratch);
             ready!(this.inner.poll_read(cx, &mut read))?;
             let read = read.filled();
-            if let Err(flooded) = this.guard.read(read) {
-                return Poll::Ready(Err(self.refuse(cx, flooded)));
-            }
-            let ahead = this.read_ahead;
-            let mut pass = |bytes: &[u8]| {
-                let (now, later) = bytes.split_at(bytes.len().min(buf.remaining()));
-                buf.put_slice(now);
-                ahead.extend_from_slice(later);
-            };
-            let Some(sieve) = this.sieve else {
-                pass(read);
-                return Poll::Ready(Ok(read.is_empty()));
-            };
-            if read.is_empty() {
-                pass(&sieve.end());
-                return Poll::Ready(Ok(true));
-            }
-            // A peer that does not take its refusals is left to HTTP/2 and its limits.
-            let may_answer = this.gathered.len() < HOLD_BYTES_MAX && this.guard.may_interject();
-            let answers = may_answer.then_some(this.gathered);
-            let turned_away = sieve.sift(read, answers, pass);
-            this.hold.turned_away(turned_away);
-            this.guard.interjected(turned_away);
-            Poll::Ready(Ok(false))
+            this.guard.read(read).map_err(io::Error::other)?;
+            let (now, later) = read.split_at(read.len().min(buf.remaining()));
+            buf.put_slice(now);
+            this.read_ahead.extend_from_slice(later);
+            Poll::Ready(Ok(()))
         })
-    }
-
-    /// Says why, as far as the socket takes it at once, and breaks off.
-    fn refuse(mut self: Pin<&mut Self>, cx: &mut Context<'_>, flooded: Flooded) -> io::Error {
-        let goodbye = self.as_mut().project().gathered;
-        put_head(goodbye, (8, kind::GOAWAY, 0), 0);
-        goodbye.put_u32(flooded.last_stream);
-        goodbye.put_u32(ENHANCE_YOUR_CALM);
-        // A peer that does not read need not be told.
-        let _ = self.poll_send(cx);
-        io::Error::other("the peer's frames make work and ask for nothing")
     }
 
     /// Makes room for one more write.
@@ -166,24 +122,18 @@ impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let known = buf.filled().len();
-        loop {
-            if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
-                return Poll::Ready(Err(error));
-            }
-            let this = self.as_mut().project();
+        if let Poll::Ready(Err(error)) = self.as_mut().poll_send(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let this = self.as_mut().project();
+        if !this.read_ahead.is_empty() {
             let len = this.read_ahead.len().min(buf.remaining());
             buf.put_slice(&this.read_ahead[..len]);
             this.read_ahead.advance(len);
-            if buf.filled().len() > known {
-                return Poll::Ready(Ok(()));
-            }
-            ready!(this.hold.poll(cx));
-            let has_ended = ready!(self.as_mut().poll_fill(cx, buf))?;
-            if has_ended || buf.filled().len() > known {
-                return Poll::Ready(Ok(()));
-            }
+            return Poll::Ready(Ok(()));
         }
+        ready!(this.hold.poll(cx));
+        self.poll_fill(cx, buf)
     }
 }
 
@@ -238,7 +188,7 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frames::{HEAD_LEN, Head};
+    use super::super::frames::{HEAD_LEN, Head, kind};
     use super::super::guard::Notes;
     use super::*;
     use futures::FutureExt;
@@ -246,15 +196,13 @@ mod tests {
 
     fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> GatherIo<T> {
         let guard = Guard::new(Notes::default());
-        GatherIo::new(inner, read_ahead, guard, Line::alone(), None)
+        GatherIo::new(inner, read_ahead, guard, Line::alone())
     }
 
     /// HEADERS without any, which end the stream: a request, or an answer to it.
-    fn headers(stream: u32) -> BytesMut {
-        let mut bytes = BytesMut::new();
+    fn headers(stream: u8) -> [u8; HEAD_LEN] {
         let flags = Head::END_STREAM | Head::END_HEADERS;
-        put_head(&mut bytes, (0, kind::HEADERS, flags), stream);
-        bytes
+        [0, 0, 0, kind::HEADERS, flags, 0, 0, 0, stream]
     }
 
     #[tokio::test]

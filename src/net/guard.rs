@@ -37,10 +37,15 @@ const PROGRESS_BYTES: u64 = 64 * 1024;
 
 /// The peer has spent its points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Flooded {
-    /// The newest stream of the peer.
-    pub(super) last_stream: u32,
+pub(super) struct Flooded;
+
+impl std::fmt::Display for Flooded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the peer's frames make work and ask for nothing")
+    }
 }
+
+impl std::error::Error for Flooded {}
 
 /// See the module.
 #[derive(Debug)]
@@ -48,36 +53,11 @@ pub(super) struct Guard {
     incoming: Frames,
     outgoing: Frames,
     is_in_headers: bool,
-    /// Whether a frame of our own may stand next in what is written.
-    out: Out,
     last_stream: u32,
     unanswered: Unanswered,
     points: i64,
     refilled: Instant,
     notes: Notes,
-}
-
-/// What was written last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Out {
-    /// Our settings must be the first.
-    Nothing,
-    Whole,
-    /// A header block without its end.
-    OpenHeaders,
-    /// No new call is answered after it.
-    Goodbye,
-}
-
-impl Out {
-    fn after(self, head: Head) -> Self {
-        match self {
-            Self::Goodbye => self,
-            _ if head.kind == kind::GOAWAY => Self::Goodbye,
-            _ if head.leaves_headers_open() => Self::OpenHeaders,
-            _ => Self::Whole,
-        }
-    }
 }
 
 /// What is noted of one connection.
@@ -135,7 +115,6 @@ impl Guard {
             incoming: Frames::default(),
             outgoing: Frames::default(),
             is_in_headers: false,
-            out: Out::Nothing,
             last_stream: 0,
             unanswered: Unanswered::default(),
             points: POINTS_MAX,
@@ -198,17 +177,14 @@ impl Guard {
             return Ok(());
         }
         self.notes.lock().end = Some(End::FrameFlood);
-        Err(Flooded {
-            last_stream: self.last_stream,
-        })
+        Err(Flooded)
     }
 
     /// Notes what is about to be written.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         let (mut data, mut resets) = (0, 0);
-        let (out, unanswered) = (&mut self.out, &mut self.unanswered);
+        let unanswered = &mut self.unanswered;
         self.outgoing.read(bytes, |head| {
-            *out = out.after(head);
             unanswered.wrote(head);
             match head.kind {
                 kind::DATA => data += head.len as u64,
@@ -223,19 +199,9 @@ impl Guard {
         }
     }
 
-    /// So many requests that were read were answered without HTTP/2.
-    pub(super) fn interjected(&mut self, answers: u64) {
-        self.unanswered.answered(answers);
-    }
-
     /// Whether every request that was read has its answer, or the beginning of it.
     pub(super) fn is_all_answered(&self) -> bool {
         self.unanswered.is_none()
-    }
-
-    /// Whether a frame that HTTP/2 knows nothing of may stand behind what was written.
-    pub(super) fn may_interject(&self) -> bool {
-        self.out == Out::Whole && !self.outgoing.is_within_frame()
     }
 
     /// Notes that the socket took so many bytes, and how many wait for it.

@@ -4,7 +4,6 @@
 mod accept;
 mod calls;
 mod connection;
-mod door;
 mod frames;
 mod gather;
 mod guard;
@@ -14,8 +13,7 @@ mod turns;
 
 pub use calls::{BoxError, Decided, HttpService};
 pub use connection::ConnectionLimits;
-pub use door::{Door, Guarded, KnownPath, Refusals};
-pub use plane::{Connected, Plane, PlaneConfig, Services};
+pub use plane::{Plane, PlaneConfig, Services};
 pub use turns::{Line, LineLimits};
 
 use std::io;

@@ -11,7 +11,6 @@
 use super::accept::accept;
 use super::calls::HttpService;
 use super::connection::{ConnectionLimits, End, Stages, serve};
-use super::door::Guarded;
 use super::turns::{self, Line, LineLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
@@ -38,15 +37,7 @@ pub trait Services: 'static {
     type Service: HttpService;
 
     /// What serves a new connection with this place in the core's line of calls.
-    fn connect(&self, line: Line) -> Connected<Self::Service>;
-}
-
-/// What one connection is served with.
-pub struct Connected<S> {
-    /// Answers its calls.
-    pub service: S,
-    /// Turns calls away before they are decoded; `None`: none are.
-    pub door: Option<Guarded>,
+    fn connect(&self, line: Line) -> Self::Service;
 }
 
 /// A plane before it runs.

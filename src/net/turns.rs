@@ -34,9 +34,6 @@ use std::time::Duration;
 /// What it costs to turn away a call whose headers were read (estimated from a profile of
 /// `bench/overload`: reading, decoding, the answer and its part of two system calls).
 const REFUSAL_NANOS: u64 = 4_000;
-/// And one whose headers were not decoded (estimated likewise).
-const UNREAD_REFUSAL_NANOS: u64 = 500;
-
 /// And each read that brought such calls, however many (measured, `bench/overload` with 400 connections: 38,000
 /// of them in a second filled a core).
 const REFUSING_READ_NANOS: u64 = 20_000;
@@ -217,26 +214,17 @@ impl Line {
     /// Whether one more call of this connection may wait. Once the line has been too long for a
     /// while it takes no more than can begin in time. Then a connection has its part of the places,
     /// the same for all with a call that waits, and what others leave of theirs.
-    ///
-    /// `ahead` calls of the connection are on their way already.
-    pub fn has_room(&self, ahead: usize) -> bool {
-        let waiting = self.core.waiting.load(Relaxed) + ahead;
+    pub fn has_room(&self) -> bool {
+        let waiting = self.core.waiting.load(Relaxed);
         let places = self.core.pace.places(waiting);
         let own = self.own.waiting.load(Relaxed);
         let askers = self.core.askers.load(Relaxed) + usize::from(own == 0);
-        let own = own + ahead;
         own < places / askers.max(1) || own < places.saturating_sub(waiting)
     }
 
     /// One of its calls had no room.
     pub fn turned_away(&self) {
         self.own.turned_away.fetch_add(REFUSAL_NANOS, Relaxed);
-    }
-
-    /// So many had none, and were turned away before they were decoded.
-    pub(super) fn turned_away_unread(&self, count: u64) {
-        let nanos = count.saturating_mul(UNREAD_REFUSAL_NANOS);
-        self.own.turned_away.fetch_add(nanos, Relaxed);
     }
 
     /// How long not to read on, after calls were turned away; `None` where none were since the last

@@ -4,13 +4,11 @@
 //! Calls under way are counted per listener, and of their places (`calls_max`) no connection takes
 //! more than are left to others. Those that wait are counted per core (`crate::net::Line`), and of
 //! the line every connection has the same part, and what others leave of theirs. The decision falls
-//! when the headers are there, before the message is read and, where the door can, before anything is
-//! decoded; the refusal is made once and copied.
+//! when the headers are there, before the message is read; the refusal is made once and copied.
 
-use super::calls::CallMetrics;
 use crate::error::CallError;
 use crate::metrics::Metrics;
-use crate::net::{Decided, Door, KnownPath, Line};
+use crate::net::{Decided, Line};
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -28,21 +26,6 @@ const PUSHBACK_MS: u32 = 50;
 /// Services that answer under overload too: health, for whoever decides where traffic goes, and
 /// reflection.
 const ALWAYS: &str = "/grpc.";
-
-/// Calls that may be turned away before they are decoded. A test holds the coded form against what
-/// HTTP/2 writes.
-pub(crate) const RECOMMENDATION_PATHS: &[KnownPath] = &[
-    KnownPath {
-        plain: "/hotshelf.v1.RecommendationService/Recommend",
-        coded: b"\x62\x73\xa5\x13\x96\x89\x57\xee\x15\xf6\x94\x87\xa6\x92\xd5\x20\xd2\x63\xd5\xb8\xb6\x77\x31\x0a\xc6\
-            \xd2\x90\xf4\xd2\x5a\xa4",
-    },
-    KnownPath {
-        plain: "/hotshelf.v1.RecommendationService/SimilarProducts",
-        coded: b"\x62\x73\xa5\x13\x96\x89\x57\xee\x15\xf6\x94\x87\xa6\x92\xd5\x20\xd2\x63\xd5\xb8\xb6\x77\x31\x0a\xc6\
-            \xe3\x52\x6a\x07\x66\xbb\x0f\x25\xa4\x4a\x3f",
-    },
-];
 
 /// The places of one listener.
 pub(crate) struct Places {
@@ -65,11 +48,6 @@ impl Places {
             refusal: refusal.into_parts().0.headers,
             metrics,
         })
-    }
-
-    /// The headers that are all of the answer to a call without a place.
-    pub(crate) fn refusal_headers(&self) -> &HeaderMap {
-        &self.refusal
     }
 
     fn refusal(&self) -> Response<Body> {
@@ -97,16 +75,16 @@ impl AdmissionLayer {
         }
     }
 
-    /// Whether one more call finds a place, `ahead` others of the connection being about to.
-    fn has_room(&self, ahead: usize) -> bool {
-        let taken = self.places.taken.load(Relaxed) + ahead;
+    /// Whether one more call finds a place.
+    fn has_room(&self) -> bool {
+        let taken = self.places.taken.load(Relaxed);
         let left = self.places.max.saturating_sub(taken);
-        self.own.load(Relaxed) + ahead < left && self.line.has_room(ahead)
+        self.own.load(Relaxed) < left && self.line.has_room()
     }
 
     fn take(&self) -> Option<Place> {
         // Other cores may take the last places at the same moment: then a few more are taken.
-        if !self.has_room(0) {
+        if !self.has_room() {
             return None;
         }
         self.places.taken.fetch_add(1, Relaxed);
@@ -115,31 +93,6 @@ impl AdmissionLayer {
             places: Arc::clone(&self.places),
             own: Arc::clone(&self.own),
         })
-    }
-}
-
-/// A connection's door: the same decision for calls that nobody has decoded.
-pub(crate) struct AdmissionDoor {
-    admission: AdmissionLayer,
-    calls: Arc<CallMetrics>,
-}
-
-impl AdmissionDoor {
-    /// Of the connection with this layer.
-    pub(crate) fn new(admission: AdmissionLayer, calls: Arc<CallMetrics>) -> Self {
-        Self { admission, calls }
-    }
-}
-
-impl Door for AdmissionDoor {
-    fn has_room(&self, ahead: usize) -> bool {
-        self.admission.has_room(ahead)
-    }
-
-    fn turned_away(&self, path: usize, count: u64) {
-        self.admission.places.metrics.traffic.shed.inc_by(count);
-        let path = RECOMMENDATION_PATHS[path].plain;
-        self.calls.turned_away(path, count);
     }
 }
 
@@ -281,33 +234,6 @@ mod tests {
         under_way.await.unwrap();
         let admitted = other.call(asking("/a.B/C")).await.unwrap();
         assert!(!admitted.headers().contains_key("grpc-status"));
-    }
-
-    #[tokio::test]
-    async fn known_paths_are_coded_as_http2_codes_them() {
-        for path in RECOMMENDATION_PATHS {
-            let (near, mut far) = tokio::io::duplex(1 << 16);
-            let (mut requests, connection) = h2::client::handshake(near).await.unwrap();
-            let driver = tokio::spawn(connection);
-            let request = Request::get(format!("http://localhost{}", path.plain)).body(());
-            let answer = requests.send_request(request.unwrap(), true).unwrap();
-            let mut bytes = Vec::new();
-            while !bytes
-                .windows(path.coded.len())
-                .any(|window| window == path.coded)
-            {
-                let mut more = [0; 1024];
-                let read = tokio::io::AsyncReadExt::read(&mut far, &mut more);
-                let read = tokio::time::timeout(std::time::Duration::from_secs(5), read).await;
-                let len = read
-                    .unwrap_or_else(|_| panic!("not coded so: {path:?}"))
-                    .unwrap();
-                assert!(len > 0);
-                bytes.extend_from_slice(&more[..len]);
-            }
-            drop(answer);
-            driver.abort();
-        }
     }
 
     #[test]

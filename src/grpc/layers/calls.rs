@@ -70,13 +70,6 @@ impl CallMetrics {
             methods: METHODS.iter().map(method).collect(),
         })
     }
-
-    /// Counts calls that were turned away before they came here, in no time.
-    pub(super) fn turned_away(&self, path: &str, count: u64) {
-        let series = &self.methods[place_of(path)];
-        (0..count).for_each(|_| series.latency.observe(0.0));
-        series.codes[tonic::Code::Unavailable as usize].inc_by(count);
-    }
 }
 
 /// Wraps services in [`CallService`].

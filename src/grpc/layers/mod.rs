@@ -13,9 +13,7 @@ mod deadline;
 mod details;
 mod panics;
 
-pub(crate) use admission::{
-    AdmissionDoor, AdmissionLayer, AdmissionService, Places, RECOMMENDATION_PATHS,
-};
+pub(crate) use admission::{AdmissionLayer, AdmissionService, Places};
 pub(crate) use calls::{CallLayer, CallMetrics, CallService};
 pub(crate) use deadline::{Deadline, DeadlineLayer, DeadlineService};
 pub(crate) use details::{DetailsLayer, DetailsService};

@@ -51,7 +51,6 @@ fn services(metrics: &Arc<Metrics>) -> CoreServices {
         panics: PanicLayer::new(Arc::clone(metrics)),
         calls: CallMetrics::new(metrics, "data"),
         places: Places::new(100, Arc::clone(metrics)),
-        refusals: None,
     }
 }
 

@@ -22,13 +22,6 @@ impl Hold {
         }
     }
 
-    /// So many calls were turned away unread.
-    pub(super) fn turned_away(&self, count: u64) {
-        if count > 0 {
-            self.line.turned_away_unread(count);
-        }
-    }
-
     /// Ready where more may be read.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(hold) = self.line.hold() {

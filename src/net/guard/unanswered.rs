@@ -21,9 +21,9 @@ impl Unanswered {
         self.open += 1;
     }
 
-    /// So many have their answer, or will have none.
-    pub(super) fn answered(&mut self, requests: u64) {
-        self.open = self.open.saturating_sub(requests);
+    /// One has its answer, or will have none.
+    fn answered(&mut self) {
+        self.open = self.open.saturating_sub(1);
     }
 
     /// A frame is written.
@@ -31,7 +31,7 @@ impl Unanswered {
         if head.ends_answer() {
             self.end(head.stream);
         } else if head.kind == kind::HEADERS {
-            self.answered(1);
+            self.answered();
             self.begun.push(head.stream);
         }
     }
@@ -40,7 +40,7 @@ impl Unanswered {
     pub(super) fn end(&mut self, stream: u32) {
         match self.begun.iter().position(|begun| *begun == stream) {
             Some(at) => drop(self.begun.swap_remove(at)),
-            None => self.answered(1),
+            None => self.answered(),
         }
     }
 }

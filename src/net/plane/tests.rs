@@ -1,5 +1,4 @@
 use super::super::calls::Decided;
-use super::super::door::{Door, KnownPath, Refusals};
 use super::*;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,7 +7,6 @@ use hyper::body::Incoming;
 use rand_core::SeedableRng;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::task::{Context, Poll};
 
 /// Panics in the connection's own task, where it is asked to.
@@ -39,11 +37,8 @@ impl tower::Service<Request<Incoming>> for Fragile {
 impl Services for Fragile {
     type Service = Self;
 
-    fn connect(&self, _line: Line) -> Connected<Self> {
-        Connected {
-            service: *self,
-            door: None,
-        }
+    fn connect(&self, _line: Line) -> Self {
+        *self
     }
 }
 
@@ -93,86 +88,6 @@ async fn a_panic_in_a_connections_task_ends_that_connection_and_frees_its_place(
     plane.ended().await;
     let open = metrics.traffic.connections.with_label_values(&["data"]);
     assert_eq!(open.get(), 0);
-}
-
-/// A door that is shut when it is told to be.
-#[derive(Default)]
-struct Shutter {
-    is_shut: AtomicBool,
-    turned_away: AtomicU64,
-}
-
-impl Door for Shutter {
-    fn has_room(&self, _ahead: usize) -> bool {
-        !self.is_shut.load(Ordering::Relaxed)
-    }
-
-    fn turned_away(&self, _path: usize, count: u64) {
-        self.turned_away.fetch_add(count, Ordering::Relaxed);
-    }
-}
-
-struct Shuttered(Arc<Shutter>);
-
-impl Services for Shuttered {
-    type Service = Fragile;
-
-    fn connect(&self, _line: Line) -> Connected<Fragile> {
-        let paths = &[KnownPath {
-            plain: "/call",
-            coded: b"\x60\x83\xa2\x8f",
-        }];
-        let headers = [("x-refused".parse().unwrap(), "yes".parse().unwrap())];
-        let refusals = Refusals::new(paths, &headers.into_iter().collect());
-        let door: Arc<dyn Door> = Arc::<Shutter>::clone(&self.0);
-        Connected {
-            service: Fragile,
-            door: Some((door, refusals)),
-        }
-    }
-}
-
-#[tokio::test]
-async fn calls_turned_away_unread_leave_their_connection_in_order() {
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let shutter = Arc::new(Shutter::default());
-    let made = Arc::clone(&shutter);
-    let services = move || Shuttered(Arc::clone(&made));
-    let plane = Plane::start(config(listener), &metrics, services).unwrap();
-    let stream = TcpStream::connect(plane.address).await.unwrap();
-    let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
-    let driver = tokio::spawn(connection);
-    let (mut expected, mut is_asked) = (0, false);
-    for turn in 0..60 {
-        let is_shut = turn % 3 > 0;
-        shutter.is_shut.store(is_shut, Ordering::Relaxed);
-        // A header that was not there before enters the table, and such a call is not left out; its
-        // client is asked to keep no table, which it says with its next call, and from then on it is.
-        let is_new = turn % 5 == 0;
-        let mut request = Request::post(format!("http://{}/call", plane.address));
-        if is_new {
-            request = request.header("x-turn", turn);
-        }
-        let request = request.body(()).unwrap();
-        let (answer, mut body) = requests.send_request(request, false).unwrap();
-        body.send_data(Bytes::from(vec![7; 2_000]), true).unwrap();
-        let answer = answer.await.unwrap();
-        let is_refused = is_shut && (!is_new || is_asked);
-        is_asked |= is_shut && is_new;
-        assert_eq!(
-            answer.headers().contains_key("x-refused"),
-            is_refused,
-            "{turn}"
-        );
-        expected += u64::from(is_refused);
-    }
-    assert_eq!(shutter.turned_away.load(Ordering::Relaxed), expected);
-    assert!(expected > 0);
-    drop(requests);
-    driver.await.unwrap().unwrap();
-    plane.stages.drain.cancel();
-    plane.ended().await;
 }
 
 #[tokio::test]

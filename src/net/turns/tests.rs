@@ -148,43 +148,43 @@ fn a_burst_may_wait_and_a_line_that_stays_long_is_cut() {
     core.pace.place_nanos.store(100_000, Relaxed);
     core.waiting.store(500, Relaxed);
     line.own.waiting.store(500, Relaxed);
-    assert!(line.has_room(0), "50 ms of calls, as a burst");
+    assert!(line.has_room(), "50 ms of calls, as a burst");
     assert!(core.pace.long_since.load(Relaxed) > 0);
     core.pace.long_since.store(1, Relaxed);
-    assert!(!line.has_room(0), "50 ms of calls, for long");
+    assert!(!line.has_room(), "50 ms of calls, for long");
     core.waiting.store(60, Relaxed);
     line.own.waiting.store(60, Relaxed);
     core.askers.store(1, Relaxed);
     assert!(
-        line.has_room(0),
+        line.has_room(),
         "it alone waits: all hundred places are its part"
     );
     core.askers.store(4, Relaxed);
-    assert!(!line.has_room(0), "of four, a quarter of the places and 40");
-    assert!(Line::new(&core).has_room(0));
+    assert!(!line.has_room(), "of four, a quarter of the places and 40");
+    assert!(Line::new(&core).has_room());
     line.own.waiting.store(39, Relaxed);
-    assert!(line.has_room(0), "100 places, 60 taken");
+    assert!(line.has_room(), "100 places, 60 taken");
     core.waiting.store(100, Relaxed);
-    assert!(!line.has_room(0));
+    assert!(!line.has_room());
     line.own.waiting.store(24, Relaxed);
-    assert!(line.has_room(0), "less than its part, however many wait");
+    assert!(line.has_room(), "less than its part, however many wait");
     line.own.waiting.store(25, Relaxed);
-    assert!(!line.has_room(0));
+    assert!(!line.has_room());
     assert!(
-        Line::new(&core).has_room(0),
+        Line::new(&core).has_room(),
         "nobody's first call made the line long"
     );
     core.waiting.store(800, Relaxed);
     assert!(
-        Line::new(&core).has_room(0),
+        Line::new(&core).has_room(),
         "however many of another's wait"
     );
     core.askers.store(100, Relaxed);
-    assert!(!Line::new(&core).has_room(0), "no place for each of them");
+    assert!(!Line::new(&core).has_room(), "no place for each of them");
     core.waiting.store(12, Relaxed);
-    assert!(line.has_room(0));
+    assert!(line.has_room());
     core.waiting.store(500, Relaxed);
-    assert!(line.has_room(0), "a short line in between: a burst again");
+    assert!(line.has_room(), "a short line in between: a burst again");
 }
 
 #[test]
@@ -196,9 +196,9 @@ fn however_slow_its_calls_are_a_short_line_has_room() {
     core.askers.store(2 * PLACES_MIN, Relaxed);
     line.own.waiting.store(1, Relaxed);
     core.waiting.store(PLACES_MIN - 2, Relaxed);
-    assert!(line.has_room(0));
+    assert!(line.has_room());
     core.waiting.store(PLACES_MIN, Relaxed);
-    assert!(!line.has_room(0));
+    assert!(!line.has_room());
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn what_comes_on_many_connections_at_once_stands_in_line() {
             one.execute(begun.call('m', round));
         }
         assert_eq!(core.waiting.load(Relaxed), 2000 - at_once);
-        many[0].line.has_room(0);
+        many[0].line.has_room();
         let since = core.pace.long_since.load(Relaxed);
         assert!(since > 0, "and is seen to be too long");
         begun.all(2000).await;
