@@ -1,12 +1,13 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until told to stop.
 
+use crate::admission::LineLimits;
 use crate::config::{Config, memory_budget_bytes};
 use crate::fleet::{Fleet, FleetConfig, Identity, IdentityError, Telling};
 use crate::grpc::{Health, Limits, Operations, Plane as Services, Stack};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::http_plane::{self, Pages};
-use crate::net::{self, ConnectionLimits, LineLimits, Plane, PlaneConfig};
+use crate::net::{self, ConnectionLimits, Plane, PlaneConfig};
 use crate::serving::DataPath;
 use crate::serving::cache::{CacheLimits, ResponseCache};
 use hotshelf_registry::{CacheDir, Registry};

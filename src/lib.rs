@@ -3,6 +3,7 @@
 //! A guided tour, in the order in which a request meets the code:
 //!
 //! - [`net`]: the accept loop, one current-thread runtime per core, HTTP/2 connections.
+//! - [`admission`]: whether a call is served, and when.
 //! - [`grpc`]: layers, services, and the only place that names wire types.
 //! - [`lifecycle`]: how versions come into memory, go live and leave; requests see one snapshot.
 //! - [`guardrails`]: whether a candidate treats people worse than the base.
@@ -12,6 +13,7 @@
 //!
 //! The mathematics are in `hotshelf_model`, versions and rollouts in `hotshelf_registry`.
 
+pub mod admission;
 pub mod app;
 pub mod cli;
 pub mod config;

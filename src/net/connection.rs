@@ -1,9 +1,9 @@
 //! One HTTP/2 connection from its first byte to its end.
 
-use super::calls::{Calls, HttpService, UnderWay};
-use super::gather::GatherIo;
-use super::guard::{Guard, Notes, Patience, Watch};
-use super::turns::{Line, Turns};
+use super::abuse_guard::{Guard, Notes, Patience, Watch};
+use super::call_tracking::{Calls, HttpService, UnderWay};
+use super::write_coalescing::GatherIo;
+use crate::admission::{Line, Turns};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error as _;

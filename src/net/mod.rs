@@ -1,20 +1,19 @@
 //! Sockets, connections and the threads that serve them. Knows HTTP/2 but neither gRPC nor models:
 //! the services come in as arguments.
 
+mod abuse_guard;
 mod accept;
-mod calls;
+mod call_tracking;
 mod connection;
 mod frames;
-mod gather;
-mod guard;
 pub mod http_plane;
 mod plane;
-mod turns;
+mod read_backoff;
+mod write_coalescing;
 
-pub use calls::{BoxError, Decided, HttpService};
+pub use call_tracking::{BoxError, HttpService};
 pub use connection::ConnectionLimits;
 pub use plane::{Plane, PlaneConfig, Services};
-pub use turns::{Line, LineLimits};
 
 use std::io;
 use std::net::SocketAddr;

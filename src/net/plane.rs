@@ -9,9 +9,9 @@
 //! A connection stays on its core: no locks between cores, no migration of tasks.
 
 use super::accept::accept;
-use super::calls::HttpService;
+use super::call_tracking::HttpService;
 use super::connection::{ConnectionLimits, End, Stages, serve};
-use super::turns::{self, Line, LineLimits};
+use crate::admission::{self, Line, LineLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
@@ -166,7 +166,7 @@ async fn run_core<S: Services>(
     connections: Arc<AtomicUsize>,
 ) {
     let tracker = TaskTracker::new();
-    let core = turns::Core::new(config.line);
+    let core = admission::Core::new(config.line);
     // The accept loop drops its end of the channel when the drain begins.
     while let Some(stream) = outbox.recv().await {
         let Some(stream) = adopt(stream) else {

@@ -2,13 +2,13 @@
 //! microseconds can go elsewhere, one that queues cannot.
 //!
 //! Calls under way are counted per listener, and of their places (`calls_max`) no connection takes
-//! more than are left to others. Those that wait are counted per core (`crate::net::Line`), and of
+//! more than are left to others. Those that wait are counted per core (`crate::admission::Line`), and of
 //! the line every connection has the same part, and what others leave of theirs. The decision falls
 //! when the headers are there, before the message is read; the refusal is made once and copied.
 
+use crate::admission::{Decided, Line};
 use crate::error::CallError;
 use crate::metrics::Metrics;
-use crate::net::{Decided, Line};
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use std::future::Future;

@@ -8,13 +8,13 @@
 //! than they do.
 
 mod admission;
-mod calls;
+mod call_metrics;
 mod deadline;
 mod details;
 mod panics;
 
 pub(crate) use admission::{AdmissionLayer, AdmissionService, Places};
-pub(crate) use calls::{CallLayer, CallMetrics, CallService};
+pub(crate) use call_metrics::{CallLayer, CallMetrics, CallService};
 pub(crate) use deadline::{Deadline, DeadlineLayer, DeadlineService};
 pub(crate) use details::{DetailsLayer, DetailsService};
 pub(crate) use panics::{PanicLayer, PanicService};

@@ -1,7 +1,8 @@
 //! The layers as a listener has them, around a service that panics, over a socket.
 
 use super::*;
-use crate::net::{ConnectionLimits, LineLimits, Plane as NetPlane, PlaneConfig, listen};
+use crate::admission::LineLimits;
+use crate::net::{ConnectionLimits, Plane as NetPlane, PlaneConfig, listen};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use tonic::transport::{Channel, Endpoint};

@@ -1,5 +1,5 @@
-use super::super::calls::Decided;
 use super::*;
+use crate::admission::Decided;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;

@@ -15,12 +15,10 @@
 //! Reads are long, and where calls were rejected the next one waits a little: so rejections leave together
 //! as well, and a peer that sends more than can be answered is stopped by its own window.
 
-mod hold;
-
-use super::guard::Guard;
-use super::turns::Line;
+use super::abuse_guard::Guard;
+use super::read_backoff::Hold;
+use crate::admission::Line;
 use bytes::{Buf, BytesMut};
-use hold::Hold;
 use pin_project_lite::pin_project;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -188,8 +186,8 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::abuse_guard::Notes;
     use super::super::frames::{HEAD_LEN, Head, kind};
-    use super::super::guard::Notes;
     use super::*;
     use futures::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};

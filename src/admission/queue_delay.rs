@@ -3,7 +3,7 @@
 //!
 //! Everything here belongs to one thread; atomics are for the compiler.
 
-use super::LineLimits;
+use super::fair_queue::LineLimits;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 

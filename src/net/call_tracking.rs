@@ -1,7 +1,8 @@
 //! The calls of one connection between hyper and a service: counted, and known to the guard for as
 //! long as their answers wait to be sent.
 
-use super::guard::Notes;
+use super::abuse_guard::Notes;
+use crate::admission::{Decided, DecidedNow};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -9,20 +10,13 @@ use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tower::Service;
 
 /// Error of a body that ends early.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Says of a call whether its answer is known before anything was computed. Such a call need not
-/// wait for its turn.
-pub trait Decided {
-    /// True where the first poll answers, at next to no cost.
-    fn is_decided(&self) -> bool;
-}
 
 /// A service as a connection needs it; it is always ready.
 pub trait HttpService:
@@ -50,20 +44,6 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Body = B;
-}
-
-/// Set by the call that was just made, taken by whoever runs it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct DecidedNow(Arc<AtomicBool>);
-
-impl DecidedNow {
-    pub(super) fn set(&self, is_decided: bool) {
-        self.0.store(is_decided, Relaxed);
-    }
-
-    pub(super) fn take(&self) -> bool {
-        self.0.swap(false, Relaxed)
-    }
 }
 
 /// How many calls of a connection are not done.

@@ -1,6 +1,6 @@
 //! Holds a connection's reads back for a while after its calls were turned away.
 
-use super::super::turns::Line;
+use crate::admission::Line;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

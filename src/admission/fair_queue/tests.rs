@@ -1,4 +1,4 @@
-use super::pace::{PLACES_MIN, TURN_CALLS_MAX};
+use super::super::queue_delay::{PLACES_MIN, TURN_CALLS_MAX};
 use super::*;
 
 const WAIT_MAX: Duration = Duration::from_millis(10);

@@ -2,9 +2,9 @@
 //!
 //! Methods come from a fixed list; everything else a caller may name is one series, `other`.
 
+use crate::admission::Decided;
 use crate::error::code_name;
 use crate::metrics::Metrics;
-use crate::net::Decided;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use prometheus::{Histogram, IntCounter};

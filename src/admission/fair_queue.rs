@@ -17,11 +17,8 @@
 //! How long the line is, in time, is known from the calls that began: [`Line::has_room`] says whether
 //! one more may wait. Everything here belongs to one thread; atomics are for the compiler.
 
-mod pace;
-
-use super::calls::DecidedNow;
+use super::queue_delay::Pace;
 use hyper::rt::Executor;
-use pace::Pace;
 use pin_project_lite::pin_project;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -42,6 +39,27 @@ const REFUSING_READ_NANOS: u64 = 20_000;
 /// a turn is not one slow call).
 const AT_ONCE_TURNS: usize = 4;
 
+/// Says of a call whether its answer is known before anything was computed. Such a call need not
+/// wait for its turn.
+pub trait Decided {
+    /// True where the first poll answers, at next to no cost.
+    fn is_decided(&self) -> bool;
+}
+
+/// Set by the call that was just made, taken by whoever runs it.
+#[derive(Clone, Debug, Default)]
+pub struct DecidedNow(Arc<AtomicBool>);
+
+impl DecidedNow {
+    pub(crate) fn set(&self, is_decided: bool) {
+        self.0.store(is_decided, Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Relaxed)
+    }
+}
+
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Limits of a line.
@@ -53,7 +71,7 @@ pub struct LineLimits {
 
 /// One core's line.
 #[derive(Debug)]
-pub(super) struct Core {
+pub(crate) struct Core {
     pace: Pace,
     waiting: AtomicUsize,
     /// Connections with a call that waits.
@@ -141,7 +159,7 @@ impl Member {
 }
 
 impl Core {
-    pub(super) fn new(limits: LineLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: LineLimits) -> Arc<Self> {
         Arc::new(Self {
             pace: Pace::new(limits),
             waiting: AtomicUsize::new(0),
@@ -189,7 +207,7 @@ impl Core {
 
 impl Line {
     /// A new connection's.
-    pub(super) fn new(core: &Arc<Core>) -> Self {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self {
             core: Arc::clone(core),
             own: Arc::new(Member {
@@ -229,7 +247,7 @@ impl Line {
 
     /// How long not to read on, after calls were turned away; `None` where none were since the last
     /// time. The longer, the more of the core's time that takes.
-    pub(super) fn hold(&self) -> Option<Duration> {
+    pub(crate) fn hold(&self) -> Option<Duration> {
         match self.own.turned_away.load(Relaxed) {
             0 => None,
             nanos => {
@@ -240,7 +258,7 @@ impl Line {
     }
 
     /// The connection's task runs: where nobody waits, it has a whole turn for what it reads.
-    pub(super) fn looks(&self) {
+    pub(crate) fn looks(&self) {
         if self.core.waiting.load(Relaxed) == 0 {
             self.own.left.store(self.core.pace.turn_calls(), Relaxed);
         }
@@ -270,7 +288,7 @@ impl Line {
     }
 
     /// The connection has ended: its calls that wait need not begin.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.own.is_gone.store(true, Relaxed);
     }
 
@@ -334,13 +352,13 @@ impl<F: Future<Output = ()>> Future for Waiting<F> {
 /// Runs the calls of one connection in their turn: at once while some of that is left, and what is decided
 /// without computing in any case.
 #[derive(Clone, Debug)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     line: Line,
     decided: DecidedNow,
 }
 
 impl Turns {
-    pub(super) fn new(line: Line, decided: DecidedNow) -> Self {
+    pub(crate) fn new(line: Line, decided: DecidedNow) -> Self {
         Self { line, decided }
     }
 }
