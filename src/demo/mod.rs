@@ -8,6 +8,7 @@
 //! ```
 
 mod fleet;
+pub mod open_loop;
 mod report;
 mod shop;
 mod stage;

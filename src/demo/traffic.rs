@@ -1,6 +1,6 @@
-//! Open-loop traffic: requests leave when the schedule says so, whether or not earlier ones have been
-//! answered, and latency counts from the schedule. A server that stalls cannot hide it.
+//! Open-loop traffic to one server, each request with the phase of the demo in which it was sent.
 
+use super::open_loop::{OpenLoop, Scheduled};
 use crate::grpc::client::{Client, RecommendAsk};
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -9,14 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 
 /// Connections that the requests are spread over.
 const CONNECTIONS: usize = 4;
-/// Requests under way at once (chosen: a server that is this far behind has stopped); more wait for
-/// a place, and their latency says so.
-const UNDER_WAY_MAX: usize = 1_000;
+/// Requests in flight (chosen: a server that is this far behind has stopped).
+const IN_FLIGHT_MAX: usize = 1_000;
 
 /// What is going on while a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,10 +85,9 @@ impl Traffic {
             .enable_all()
             .build()?;
         let own = Arc::clone(&shared);
-        let period = Duration::from_secs(1) / rate.max(1);
         let thread = std::thread::Builder::new()
             .name("demo-traffic".to_owned())
-            .spawn(move || send(&runtime, to, (&users, period), &own))?;
+            .spawn(move || send(&runtime, to, (&users, rate), &own))?;
         Ok(Self { shared, thread })
     }
 
@@ -122,7 +118,7 @@ impl Traffic {
 fn send(
     runtime: &Runtime,
     to: SocketAddr,
-    (users, period): (&[String], Duration),
+    (users, rate): (&[String], u32),
     shared: &Arc<Shared>,
 ) -> anyhow::Result<()> {
     let mut clients = Vec::with_capacity(CONNECTIONS);
@@ -130,29 +126,22 @@ fn send(
         let client = runtime.block_on(Client::connect(&to.to_string()));
         clients.push(client.context("traffic")?);
     }
-    let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
-    let under_way = TaskTracker::new();
-    let mut due = Instant::now();
-    for (turn, client) in clients.iter().cycle().enumerate() {
-        if shared.stop.load(Ordering::Relaxed) {
-            break;
-        }
+    let load = OpenLoop {
+        rate,
+        in_flight_max: IN_FLIGHT_MAX,
+    };
+    let request = |scheduled: Scheduled| {
+        let client = clients[scheduled.number % CONNECTIONS].clone();
+        let user_id = scheduled.user(users).to_owned();
+        let shared = Arc::clone(shared);
+        async move { request(&client, user_id, (&shared, scheduled.due)).await }
+    };
+    let is_over = |_| shared.stop.load(Ordering::Relaxed);
+    let wait = |due| {
         wait_until(due);
-        let place = runtime.block_on(Arc::clone(&places).acquire_owned())?;
-        // A stride without a common factor with most sizes visits every user in turn.
-        let user_id = users[turn.wrapping_mul(104_729) % users.len()].clone();
-        let (client, shared) = (client.clone(), Arc::clone(shared));
-        under_way.spawn_on(
-            async move {
-                request(&client, user_id, (&shared, due)).await;
-                drop(place);
-            },
-            runtime.handle(),
-        );
-        due += period;
-    }
-    under_way.close();
-    runtime.block_on(under_way.wait());
+        std::future::ready(())
+    };
+    runtime.block_on(load.run(wait, is_over, request));
     Ok(())
 }
 

@@ -106,7 +106,7 @@ impl Fleet {
 
     /// Ends the load on a server, whose every answer was right.
     fn assert_served(&self, traffic: Traffic) -> usize {
-        let seen = traffic.turn_away();
+        let seen = traffic.leave();
         seen.assert_all_answered();
         seen.assert_computed_by(&self.models());
         seen.requests()

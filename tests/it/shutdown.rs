@@ -1,4 +1,4 @@
-//! The end of a server: callers hear of it before anything fails, and what is under way is finished.
+//! Shutdown: clients see NOT_SERVING before anything fails, and calls in flight are finished.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ async fn server(shop: &Shop, settings: &[(&str, &str)]) -> Server {
 }
 
 #[tokio::test]
-async fn callers_who_turn_away_at_not_serving_see_no_failure() {
+async fn clients_that_leave_at_not_serving_see_no_failure() {
     let shop = Shop::new();
     // Long enough for a busy machine to notice NOT_SERVING before GOAWAY.
     let mut server = server(&shop, &[("drain-delay-ms", "5000")]).await;
@@ -34,8 +34,8 @@ async fn callers_who_turn_away_at_not_serving_see_no_failure() {
         (!is_serving).then_some(())
     })
     .await;
-    let seen = traffic.turn_away();
-    // Whoever asks all the same is still answered.
+    let seen = traffic.leave();
+    // A client that asks all the same is still answered.
     assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
     seen.assert_all_answered();
     assert_eq!(server.ended().await.code(), Some(0));
@@ -43,7 +43,7 @@ async fn callers_who_turn_away_at_not_serving_see_no_failure() {
 }
 
 #[tokio::test]
-async fn call_under_way_is_finished_after_goaway() {
+async fn call_in_flight_is_finished_after_goaway() {
     let shop = Shop::new();
     let mut server = server(&shop, &[]).await;
     let mut connection = RawConnection::open(server.data).await;
@@ -80,7 +80,7 @@ async fn call_that_never_ends_is_closed_at_the_drain_deadline() {
 }
 
 #[tokio::test]
-async fn watchers_of_health_hear_of_the_end_and_do_not_hold_it_up() {
+async fn health_watchers_see_the_end_and_do_not_delay_it() {
     let shop = Shop::new();
     let mut server = server(&shop, &[]).await;
     let mut watch = server.watch_health().await;
@@ -98,12 +98,12 @@ async fn watchers_of_health_hear_of_the_end_and_do_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn second_signal_ends_the_process_without_draining_and_not_well() {
+async fn second_signal_ends_the_process_without_draining() {
     let shop = Shop::new();
     let mut server = server(&shop, &[("drain-delay-ms", "86400000")]).await;
     server.signal(Signal::TERM);
     server.logged("shutting down").await;
-    // At first it may be taken for an echo of the same signal.
+    // The first one may count as an echo of the same signal.
     let status = until("the end", async || {
         server.signal(Signal::TERM);
         server.has_ended()
@@ -157,14 +157,14 @@ async fn peer_that_never_reads_is_closed_at_the_drain_deadline() {
         .await;
 }
 
-/// Puts a pipe in the place of a file: whoever opens it waits for ever.
+/// Replaces a file by a FIFO: opening it blocks for ever.
 fn stall(file: &Path) {
     std::fs::remove_file(file).unwrap();
     mknodat(CWD, file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
 #[tokio::test]
-async fn reload_under_way_is_answered_that_the_server_is_shutting_down() {
+async fn reload_in_progress_is_answered_shutting_down() {
     let shop = Shop::new();
     let mut server = server(&shop, &[]).await;
     let stalled = shop.publish(Season::Autumn).await.version;

@@ -1,17 +1,16 @@
 //! Open-loop traffic to several servers, as callers with a balancer send it: one after the other in turn,
 //! and once more to the next where a server cannot be reached, which is then passed over.
 
+use super::super::open_loop::{OpenLoop, Scheduled};
 use crate::grpc::client::{Client, ClientError, RecommendAsk};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Requests under way at once (chosen: servers that are this far behind have stopped).
-const UNDER_WAY_MAX: usize = 1_000;
+/// Requests in flight (chosen: servers that are this far behind have stopped).
+const IN_FLIGHT_MAX: usize = 1_000;
 /// Longest wait for an answer (chosen: beyond what anything here takes; then it has failed).
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -153,9 +152,25 @@ impl Traffic {
         });
         let stop = CancellationToken::new();
         let mut sending = JoinSet::new();
-        let period = Duration::from_secs(1) / rate.max(1);
-        let own = (Arc::clone(&shared), stop.clone());
-        sending.spawn(send(own, users, (servers, period)));
+        let load = OpenLoop {
+            rate,
+            in_flight_max: IN_FLIGHT_MAX,
+        };
+        let (own, until) = (Arc::clone(&shared), stop.clone());
+        sending.spawn(async move {
+            let request = |scheduled: Scheduled| {
+                let user_id = scheduled.user(&users).to_owned();
+                let own = Arc::clone(&own);
+                async move { own.ask(scheduled.number % servers, user_id).await }
+            };
+            let stop = &until;
+            let wait = |due: std::time::Instant| async move {
+                let due = tokio::time::sleep_until(due.into());
+                // A stop need not wait for the next request.
+                stop.run_until_cancelled(due).await;
+            };
+            load.run(wait, |_| stop.is_cancelled(), request).await;
+        });
         Self {
             shared,
             stop,
@@ -181,36 +196,6 @@ impl Traffic {
         while self.sending.join_next().await.is_some() {}
         self.count()
     }
-}
-
-async fn send(
-    (shared, stop): (Arc<Shared>, CancellationToken),
-    users: Vec<String>,
-    (servers, period): (usize, Duration),
-) {
-    let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
-    let mut under_way = JoinSet::new();
-    let mut due = Instant::now();
-    for turn in 0_usize.. {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(due) => {}
-        }
-        // Never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
-        };
-        // A stride without a common factor with most sizes visits every user in turn.
-        let user_id = users[turn.wrapping_mul(104_729) % users.len()].clone();
-        let shared = Arc::clone(&shared);
-        under_way.spawn(async move {
-            shared.ask(turn % servers, user_id).await;
-            drop(place);
-        });
-        while under_way.try_join_next().is_some() {}
-        due += period;
-    }
-    while under_way.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

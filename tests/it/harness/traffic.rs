@@ -1,13 +1,13 @@
-//! Load on a schedule: requests are due whether or not earlier ones were answered, and all that were
-//! due by the end are sent, so that a server which stalls meets them all the same. Nothing is retried.
+//! Open-loop load: all requests that are due by the end are sent, so that a server which stalls meets them all
+//! the same. Nothing is retried.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use hotshelf::demo::open_loop::{OpenLoop, Scheduled};
 use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use hotshelf::grpc::proto::{RecommendRequest, RecommendResponse};
 use hotshelf_model::Model;
@@ -17,19 +17,29 @@ use tonic::transport::{Channel, Endpoint};
 use super::shop::top;
 
 const CONNECTIONS: usize = 4;
-/// Fewer in all than the server's limit of calls at once: nothing is shed.
-const TASKS_PER_CONNECTION: usize = 32;
+/// Fewer than `calls_max`: nothing is shed.
+const IN_FLIGHT_MAX: usize = 128;
 
 /// Running load.
 pub(crate) struct Traffic {
-    stop: Arc<AtomicBool>,
-    away: Arc<AtomicBool>,
+    end: Arc<Mutex<End>>,
     seen: Arc<Mutex<Seen>>,
     began: Instant,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Every request and what became of it.
+/// When the load ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// Not yet.
+    Open,
+    /// With what is due by then.
+    At(Instant),
+    /// Now, whatever is due.
+    Now,
+}
+
+/// Every request and its outcome.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) answers: Vec<RecommendResponse>,
@@ -42,33 +52,22 @@ pub(crate) struct Seen {
 impl Traffic {
     /// Sends `rate` requests per second, for one user after the other.
     pub(crate) fn start(to: SocketAddr, users: Vec<String>, rate: u32) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let away = Arc::new(AtomicBool::new(false));
+        let end = Arc::new(Mutex::new(End::Open));
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let own = (Arc::clone(&stop), Arc::clone(&away), Arc::clone(&seen));
+        let own = (Arc::clone(&end), Arc::clone(&seen));
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(send(
-                to,
-                Sender {
-                    users: users.into(),
-                    rate,
-                    stop: own.0,
-                    away: own.1,
-                    seen: own.2,
-                },
-            ));
+            runtime.block_on(send(to, (&users, rate), own));
         };
         let thread = std::thread::Builder::new()
             .name("traffic".to_owned())
             .spawn(run)
             .unwrap();
         Self {
-            stop,
-            away,
+            end,
             seen,
             began: Instant::now(),
             thread: Some(thread),
@@ -81,16 +80,18 @@ impl Traffic {
         seen.by_version.get(&version).copied().unwrap_or(0)
     }
 
-    /// Sends nothing more, also nothing that was due before, and returns when what was sent has been
-    /// answered.
-    pub(crate) fn turn_away(self) -> Seen {
-        self.away.store(true, Ordering::Relaxed);
-        self.finish()
+    /// Sends nothing more, not even what is due, and returns when what was sent has been answered.
+    pub(crate) fn leave(self) -> Seen {
+        self.end_with(End::Now)
     }
 
     /// Ends the schedule here, and returns when everything that was due has been answered.
-    pub(crate) fn finish(mut self) -> Seen {
-        self.stop.store(true, Ordering::Relaxed);
+    pub(crate) fn finish(self) -> Seen {
+        self.end_with(End::At(Instant::now()))
+    }
+
+    fn end_with(mut self, end: End) -> Seen {
+        *self.end.lock().unwrap() = end;
         let lasted = self.began.elapsed();
         self.thread.take().unwrap().join().unwrap();
         Seen {
@@ -102,7 +103,10 @@ impl Traffic {
 
 impl Drop for Traffic {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        // The lock is poisoned where the load has panicked, and then it has ended.
+        if let Ok(mut end) = self.end.lock() {
+            *end = End::Now;
+        }
     }
 }
 
@@ -144,67 +148,49 @@ impl Seen {
     }
 }
 
-#[derive(Clone)]
-struct Sender {
-    users: Arc<[String]>,
-    rate: u32,
-    stop: Arc<AtomicBool>,
-    away: Arc<AtomicBool>,
-    seen: Arc<Mutex<Seen>>,
-}
-
-async fn send(to: SocketAddr, sender: Sender) {
-    let tasks = CONNECTIONS * TASKS_PER_CONNECTION;
-    let period = Duration::from_secs(1) * tasks as u32 / sender.rate;
-    let mut running = tokio::task::JoinSet::new();
+async fn send(
+    to: SocketAddr,
+    (users, rate): (&[String], u32),
+    (end, seen): (Arc<Mutex<End>>, Arc<Mutex<Seen>>),
+) {
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {
         let endpoint = Endpoint::from_shared(format!("http://{to}")).unwrap();
         channels.push(endpoint.connect().await.unwrap());
     }
-    let began = Instant::now();
-    for task in 0..tasks {
-        let first = began + period * task as u32 / tasks as u32;
-        let channel = channels[task % CONNECTIONS].clone();
-        running.spawn(sender.clone().run(channel, (first, period), task));
-    }
-    while let Some(ended) = running.join_next().await {
-        ended.unwrap();
-    }
+    let load = OpenLoop {
+        rate,
+        in_flight_max: IN_FLIGHT_MAX,
+    };
+    let wait = |due: Instant| tokio::time::sleep_until(due.into());
+    let is_over = |due| match *end.lock().unwrap() {
+        End::Open => false,
+        End::At(end) => due > end,
+        End::Now => true,
+    };
+    let request = |Scheduled { number, .. }: Scheduled| {
+        let channel = channels[number % CONNECTIONS].clone();
+        let user_id = users[number % users.len()].clone();
+        ask(channel, user_id, Arc::clone(&seen))
+    };
+    load.run(wait, is_over, request).await;
 }
 
-impl Sender {
-    async fn run(self, channel: Channel, (mut due, period): (Instant, Duration), task: usize) {
-        let mut client = RecommendationServiceClient::new(channel);
-        let mut turn = task;
-        loop {
-            tokio::time::sleep_until(due.into()).await;
-            if self.away.load(Ordering::Relaxed) {
-                return;
-            }
-            // Behind the schedule, what was due is sent before the end is taken.
-            if self.stop.load(Ordering::Relaxed) && due + period > Instant::now() {
-                return;
-            }
-            let user_id = self.users[turn % self.users.len()].clone();
-            let outcome = client
-                .recommend(RecommendRequest {
-                    user_id,
-                    ..RecommendRequest::default()
-                })
-                .await;
-            let mut seen = self.seen.lock().unwrap();
-            match outcome {
-                Ok(answer) => {
-                    let answer = answer.into_inner();
-                    *seen.by_version.entry(answer.version).or_default() += 1;
-                    seen.answers.push(answer);
-                }
-                Err(status) => seen.failures.push(status),
-            }
-            drop(seen);
-            due += period;
-            turn += CONNECTIONS * TASKS_PER_CONNECTION;
+async fn ask(channel: Channel, user_id: String, seen: Arc<Mutex<Seen>>) {
+    let request = RecommendRequest {
+        user_id,
+        ..RecommendRequest::default()
+    };
+    let outcome = RecommendationServiceClient::new(channel)
+        .recommend(request)
+        .await;
+    let mut seen = seen.lock().unwrap();
+    match outcome {
+        Ok(answer) => {
+            let answer = answer.into_inner();
+            *seen.by_version.entry(answer.version).or_default() += 1;
+            seen.answers.push(answer);
         }
+        Err(status) => seen.failures.push(status),
     }
 }
