@@ -1,14 +1,15 @@
 //! What is left to others while a server is offered more than it can do, or flooded.
 //!
-//! One caller in good order asks at a low rate the whole time; its latencies are compared with those
-//! of the same caller alone. Beside it come five times as many calls as the server can answer: with the
-//! same headers each; with one that enters the table of HPACK each time, as deadlines and traces do; and on
-//! 400 connections, where the caller asks for more than its equal part. Then comes each flood of frames, on
-//! connections that are opened anew whenever the server closes one.
+//! One well-behaved client asks at a low rate the whole time, never for more than its equal share; its latencies
+//! are compared with those of the same client alone. Beside it other clients offer five times the peak: on 8
+//! connections with the same headers each time; on 8 with one header that enters the HPACK table with each call,
+//! as deadlines and traces do; and on 400 connections. Then comes each flood of frames, on connections that are
+//! opened again whenever the server closes one.
 //!
 //! The server has one core to itself; the load comes from the others.
 //!
-//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]`
+//! `cargo bench --bench overload [-- --json] [-- --seconds 10] [-- --products 20000] [-- --times 5]
+//! [-- --server PROGRAM]`
 
 #![allow(
     clippy::disallowed_methods,
@@ -63,14 +64,14 @@ fn report(
     let cores = std::thread::available_parallelism()?;
     writeln!(
         out,
-        "{}, {cores} cores, server on one; {products} products, hybrid, n = 10, no answer kept; {} s each",
+        "{}, {cores} cores, server on one; {products} products, hybrid, n = 10, no response cached; {} s each",
         cpu_kind(),
         effort.seconds
     )?;
     for greedy in &figures.greedy {
         writeln!(
             out,
-            "{}: peak {:.0}/s; at {} times that {:.0}/s answered ({:.0} % of the peak), {:.0}/s turned away, {} lost",
+            "{}: peak {:.0}/s; at {} times that {:.0}/s answered ({:.0} % of the peak), {:.0}/s shed, {} lost",
             greedy.name,
             greedy.peak_per_s,
             effort.times,
@@ -81,14 +82,18 @@ fn report(
         )?;
         writeln!(
             out,
-            "    from when it was sent, a call turned away knows after p50 {:.1} ms, p99 {:.1} ms; one answered had p50 {:.1} ms, p99 {:.1} ms",
-            greedy.refusal_ms[0], greedy.refusal_ms[1], greedy.answer_ms[0], greedy.answer_ms[1]
+            "    latency once sent: rejections p50 {:.1} ms, p99 {:.1} ms; answers p50 {:.1} ms, p99 {:.1} ms",
+            greedy.rejection_ms[0],
+            greedy.rejection_ms[1],
+            greedy.answer_ms[0],
+            greedy.answer_ms[1]
         )?;
     }
     writeln!(
         out,
-        "{:24} {:>8} {:>8} {:>9} {:>9} {:>7} {:>7} {:>10} {:>12} {:>6}",
-        "a caller's latency",
+        "{:24} {:>7} {:>7} {:>7} {:>9} {:>9} {:>7} {:>7} {:>9} {:>12} {:>5}",
+        "well-behaved client",
+        "per s",
         "asked",
         "failed",
         "p50",
@@ -99,18 +104,18 @@ fn report(
         "memory MiB",
         "fds"
     )?;
-    let quiet = &figures.scenes[0];
     for scene in &figures.scenes {
         writeln!(
             out,
-            "{:24} {:>8} {:>8} {:>6.2} ms {:>6.2} ms {:>7.2} {:>7.2} {:>10.1} {:>5.1} {:>+6.1} {:>+6}",
+            "{:24} {:>7.0} {:>7} {:>7} {:>6.2} ms {:>6.2} ms {:>7.2} {:>7.2} {:>9.1} {:>5.1} {:>+6.1} {:>+5}",
             scene.name,
+            scene.rate_per_s,
             scene.asked,
             scene.failed,
             scene.took_ms[0],
             scene.took_ms[1],
-            scene.took_ms[0] / quiet.took_ms[0],
-            scene.took_ms[1] / quiet.took_ms[1],
+            scene.ratio[0],
+            scene.ratio[1],
             scene.closed_per_s,
             scene.memory_mib,
             scene.memory_more_mib,

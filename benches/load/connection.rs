@@ -1,4 +1,4 @@
-//! One HTTP/2 connection of the generator: what is under way on it, and its two buffers.
+//! One HTTP/2 connection of the generator: its calls in flight and its two buffers.
 
 use super::frames::{self, ACK, END_STREAM, HEAD, Head, kind};
 use super::{Outcome, Sample};
@@ -9,13 +9,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Calls under way at once that every server allows: what is due beyond that waits here.
+/// Calls in flight that every server allows: what is due beyond that waits here.
 const STREAMS_MAX: usize = 100;
 /// Received bytes after which the connection's window is widened again.
 const WIDEN_AT: u32 = 1 << 30;
 const READ_BYTES: usize = 256 << 10;
 
-/// A call under way.
+/// A call in flight.
 #[derive(Clone, Copy)]
 struct Call {
     due: Duration,
@@ -27,15 +27,11 @@ struct Call {
 pub(super) struct Connection {
     socket: TcpStream,
     block: Vec<u8>,
-    /// Every call adds a header to the table, until the server asks for headers that none remembers.
-    adds: bool,
-    /// It did, and no block has said so yet.
-    closes_table: bool,
     /// Calls by stream, the first of them on `first_stream`.
     calls: VecDeque<Call>,
     first_stream: u32,
-    under_way: usize,
-    /// What waits for a stream or for window.
+    in_flight: usize,
+    /// Calls that wait for a stream or for window.
     queue: VecDeque<(Vec<u8>, Duration)>,
     window: i64,
     unsent: Vec<u8>,
@@ -54,15 +50,13 @@ impl Connection {
         Ok(Self {
             socket,
             block: if adds {
-                frames::adding_header_block(true)
+                frames::adding_header_block()
             } else {
                 frames::header_block()
             },
-            adds,
-            closes_table: false,
             calls: VecDeque::new(),
             first_stream: 1,
-            under_way: 0,
+            in_flight: 0,
             queue: VecDeque::new(),
             window: i64::from(frames::WINDOW_AT_FIRST),
             unsent: frames::greeting(),
@@ -79,7 +73,7 @@ impl Connection {
 
     /// Calls that were asked for and are not answered.
     pub(super) fn waiting(&self) -> usize {
-        self.under_way + self.queue.len()
+        self.in_flight + self.queue.len()
     }
 
     pub(super) fn has_unsent(&self) -> bool {
@@ -96,21 +90,14 @@ impl Connection {
     }
 
     fn has_room(&self, message: usize) -> bool {
-        self.under_way < STREAMS_MAX && self.window >= (message + 5) as i64
+        self.in_flight < STREAMS_MAX && self.window >= (message + 5) as i64
     }
 
     fn begin(&mut self, message: &[u8], (due, sent): (Duration, Duration)) {
         let stream = self.first_stream + 2 * self.calls.len() as u32;
-        if std::mem::take(&mut self.closes_table) {
-            let mut block = vec![frames::TABLE_OF_NOTHING];
-            self.block = frames::adding_header_block(false);
-            block.extend_from_slice(&self.block);
-            frames::call(&mut self.unsent, stream, &block, message);
-        } else {
-            frames::call(&mut self.unsent, stream, &self.block, message);
-        }
+        frames::call(&mut self.unsent, stream, &self.block, message);
         self.window -= (message.len() + 5) as i64;
-        self.under_way += 1;
+        self.in_flight += 1;
         self.calls.push_back(Call {
             due,
             sent,
@@ -178,15 +165,13 @@ impl Connection {
                     self.window += by.map_or(0, |by| i64::from(u32::from_be_bytes(*by)));
                 }
                 kind::SETTINGS if head.flags & ACK == 0 => {
-                    let size = frames::table_size(&self.unread[payload]);
-                    self.closes_table |= self.adds && size == Some(0);
                     frames::put(&mut self.unsent, kind::SETTINGS, ACK, 0, &[]);
                 }
                 kind::PING if head.flags & ACK == 0 => {
                     let payload = self.unread[payload].to_vec();
                     frames::put(&mut self.unsent, kind::PING, ACK, 0, &payload);
                 }
-                kind::GOAWAY => bail!("the server says goodbye"),
+                kind::GOAWAY => bail!("the server sent GOAWAY"),
                 _ => {}
             }
         }
@@ -211,7 +196,7 @@ impl Connection {
             return;
         }
         call.is_over = true;
-        self.under_way -= 1;
+        self.in_flight -= 1;
         let outcome = match (is_reset, call.has_message) {
             (true, _) => Outcome::Lost,
             (false, true) => Outcome::Answered,
@@ -229,11 +214,11 @@ impl Connection {
         }
     }
 
-    /// Whatever has no answer by now will have none.
+    /// Everything without an answer by now is lost.
     pub(super) fn lose_all(&mut self, now: Duration, samples: &mut Vec<Sample>) {
-        let under_way = self.calls.drain(..).filter(|call| !call.is_over);
+        let in_flight = self.calls.drain(..).filter(|call| !call.is_over);
         let waiting = self.queue.drain(..).map(|(_, due)| (due, now));
-        for (due, sent) in under_way.map(|call| (call.due, call.sent)).chain(waiting) {
+        for (due, sent) in in_flight.map(|call| (call.due, call.sent)).chain(waiting) {
             samples.push(Sample {
                 due,
                 took: now.saturating_sub(due),

@@ -1,15 +1,15 @@
-//! The few HTTP/2 frames that a gRPC call needs (RFC 9113), written and told apart.
+//! The few HTTP/2 frames that a gRPC call needs (RFC 9113), written and parsed.
 
 /// The method that is called.
 const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
 
 /// Bytes of a frame's head.
 pub(super) const HEAD: usize = 9;
-/// What a client says before its first frame.
+/// What a client sends before its first frame.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What this client says first: the preface, settings without pushes and with the widest
-/// windows, so that nothing of the client's holds an answer up.
+/// What this client sends first: the preface, and settings without pushes and with the widest windows, so that
+/// the client delays no answer.
 pub(super) fn greeting() -> Vec<u8> {
     let mut bytes = PREFACE.to_vec();
     let mut settings = Vec::new();
@@ -109,25 +109,13 @@ pub(super) fn call(to: &mut Vec<u8>, stream: u32, block: &[u8], message: &[u8]) 
     put(to, kind::DATA, END_STREAM, stream, &body);
 }
 
-/// The same with one more header, which enters the table anew with each call (section 6.2.1), where there
-/// is one.
-pub(super) fn adding_header_block(has_table: bool) -> Vec<u8> {
+/// The same with one more header, which enters the HPACK table with each call (section 6.2.1), as deadlines and
+/// traces do.
+pub(super) fn adding_header_block() -> Vec<u8> {
     let mut block = header_block();
-    block.extend_from_slice(&[if has_table { 0x40 } else { 0 }, 6]);
+    block.extend_from_slice(&[0x40, 6]);
     block.extend_from_slice(b"x-turn");
     block.extend_from_slice(&[3]);
     block.extend_from_slice(b"new");
     block
-}
-
-/// What stands before the first block after the table was made so small that nothing enters it
-/// (section 6.3).
-pub(super) const TABLE_OF_NOTHING: u8 = 0x20;
-
-/// The size of the table that these settings allow, where they name one.
-pub(super) fn table_size(settings: &[u8]) -> Option<u32> {
-    let (entries, _) = settings.as_chunks::<6>();
-    let mut sizes = entries.iter().filter(|entry| entry[..2] == [0, 1]);
-    let [_, _, size @ ..] = sizes.next_back()?;
-    Some(u32::from_be_bytes(*size))
 }

@@ -1,10 +1,10 @@
 //! A load generator that costs next to nothing beside what it measures: one thread, frames encoded
 //! beforehand, no client library.
 //!
-//! In an open loop requests are due on a schedule whether or not earlier ones were answered, and a
-//! latency counts from the moment when its request was due: a server that stalls is measured with
-//! all those that it kept waiting. In a closed loop so many calls are under way at any time, which
-//! finds the capacity.
+//! In an open loop requests are due on a schedule whether or not earlier ones were answered, and a latency counts
+//! from the moment when its request was due: a server that stalls cannot hide it. In a closed loop a fixed number
+//! of calls is in flight, which finds the capacity. (`hotshelf::demo::open_loop` paces tasks of a runtime; here
+//! one thread alternates between the schedule and its sockets.)
 
 #![allow(
     dead_code,
@@ -28,19 +28,19 @@ const LINGER: Duration = Duration::from_secs(10);
 /// When requests are sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// So many a second, come what may.
+    /// A fixed rate, whatever the server does.
     Open {
         /// Requests per second over all connections.
         rate: f64,
     },
-    /// The same, and each call adds a header to what the connection remembers of headers.
+    /// The same, and each call adds a header to the HPACK table of its connection.
     OpenAdding {
         /// Requests per second over all connections.
         rate: f64,
     },
-    /// As many under way on each connection.
+    /// A fixed number in flight on each connection.
     Closed {
-        /// Calls under way at once on one connection.
+        /// Calls in flight on one connection.
         in_flight: usize,
     },
 }
@@ -55,7 +55,7 @@ pub(crate) struct Plan {
     pub(crate) messages: Arc<Vec<Vec<u8>>>,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A message came back.
@@ -71,15 +71,15 @@ pub(crate) enum Outcome {
 pub(crate) struct Sample {
     /// When it was due, since the load began.
     pub(crate) due: Duration,
-    /// From then to the end of its answer.
+    /// Latency from then to the end of its answer.
     pub(crate) took: Duration,
-    /// The part of that after it was given to its connection: before, it waited here for a stream.
+    /// The part of it after the request was sent: before, it waited here for a stream.
     pub(crate) took_sent: Duration,
     pub(crate) outcome: Outcome,
 }
 
-/// Sends until it `is_over`, then waits for what is still under way; returns everything that was sent. Runs
-/// on the calling thread.
+/// Sends until it `is_over`, then waits for what is still in flight; returns everything that was sent. Runs on
+/// the calling thread.
 pub(crate) fn run(plan: &Plan, is_over: impl Fn() -> bool) -> anyhow::Result<Vec<Sample>> {
     let mut connections = Vec::new();
     let adds = matches!(plan.pace, Pace::OpenAdding { .. });
@@ -125,7 +125,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Hands over whatever is due; returns the time until more will be.
+    /// Sends what is due; returns the time until more will be.
     fn send_due(&mut self, due: &mut Duration) -> Duration {
         match self.plan.pace {
             Pace::Open { rate } | Pace::OpenAdding { rate } => {
@@ -196,7 +196,7 @@ impl Run<'_> {
     }
 }
 
-/// The latency that this share of the samples stays below; zero of none. Sorts them.
+/// The quantile of the samples by this share; zero of none. Sorts them.
 pub(crate) fn quantile(took: &mut [Duration], share: f64) -> Duration {
     took.sort_unstable();
     let rank = (share * took.len() as f64).ceil() as usize;

@@ -10,15 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Connections and calls under way on each while the peak is measured.
-const PEAK: (usize, usize) = (8, 16);
-/// Connections of those who ask for too much.
-const GREEDY_CONNECTIONS: usize = 8;
-/// And of those who are many (chosen: as many as a server of a service with some hundred clients has). Their
-/// peak is their own: answers to one connection each leave in system calls of their own.
-const MANY_CONNECTIONS: usize = 400;
-/// Calls per second of the caller in good order (chosen: a hundredth of what a core answers).
-const HEALTHY_RATE: f64 = 200.0;
+/// Connections, and calls in flight on each, for the peak of a few clients.
+const FEW: (usize, usize) = (8, 16);
+/// And of many (chosen: as many as a server of a service with some hundred clients has). Their peak is their
+/// own: answers to one connection each leave in system calls of their own.
+const MANY: (usize, usize) = (400, 1);
+/// Highest rate of the well-behaved client, in calls per second (chosen: a hundredth of what a core answers).
+/// It never asks for more than its equal share of the peak.
+const RATE_MAX: f64 = 200.0;
 /// Between a scene and the look at what it left behind.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -31,14 +30,17 @@ pub(crate) struct Effort {
     pub(crate) times: u32,
 }
 
-/// A caller in good order in one scene. Quantiles are p50 and p99.
+/// The well-behaved client in one scene. Quantiles are p50 and p99.
 #[derive(serde::Serialize)]
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
+    pub(crate) rate_per_s: f64,
     pub(crate) asked: usize,
     pub(crate) failed: usize,
     pub(crate) took_ms: [f64; 2],
-    /// Connections that the server closed on those who flooded.
+    /// Over the same client alone at the same rate.
+    pub(crate) ratio: [f64; 2],
+    /// Connections that the server closed on the flooding peers.
     pub(crate) closed_per_s: f64,
     /// Anonymous memory after the scene, and how much more than before it.
     pub(crate) memory_mib: f64,
@@ -46,7 +48,7 @@ pub(crate) struct Scene {
     pub(crate) descriptors_more: i64,
 }
 
-/// Those who ask for too much, and the peak just before. Quantiles are p50 and p99.
+/// The clients that offer too much, and their peak just before. Quantiles are p50 and p99.
 #[derive(serde::Serialize)]
 pub(crate) struct Greedy {
     pub(crate) name: &'static str,
@@ -54,7 +56,7 @@ pub(crate) struct Greedy {
     pub(crate) goodput_per_s: f64,
     pub(crate) shed_per_s: f64,
     pub(crate) lost: usize,
-    pub(crate) refusal_ms: [f64; 2],
+    pub(crate) rejection_ms: [f64; 2],
     pub(crate) answer_ms: [f64; 2],
 }
 
@@ -64,31 +66,27 @@ pub(crate) struct Figures {
     pub(crate) scenes: Vec<Scene>,
 }
 
-/// What is asked for beyond the peak, at a rate in calls per second.
+/// A load beyond the peak, at a rate in calls per second.
 struct Offer {
     name: &'static str,
-    connections: usize,
-    peak: (usize, usize),
+    clients: (usize, usize),
     pace: fn(f64) -> Pace,
 }
 
 const OFFERS: [Offer; 3] = [
     Offer {
-        name: "too many calls",
-        connections: GREEDY_CONNECTIONS,
-        peak: PEAK,
+        name: "8 connections",
+        clients: FEW,
         pace: |rate| Pace::Open { rate },
     },
     Offer {
-        name: "adding headers",
-        connections: GREEDY_CONNECTIONS,
-        peak: PEAK,
+        name: "8, adding headers",
+        clients: FEW,
         pace: |rate| Pace::OpenAdding { rate },
     },
     Offer {
-        name: "on 400 connections",
-        connections: MANY_CONNECTIONS,
-        peak: (MANY_CONNECTIONS, 1),
+        name: "400 connections",
+        clients: MANY,
         pace: |rate| Pace::Open { rate },
     },
 ];
@@ -110,28 +108,32 @@ pub(crate) fn measure(folder: &Path, shop: Stock, effort: Effort) -> anyhow::Res
         messages: Arc::new(shop.requests()),
         time: Duration::from_secs(effort.seconds.into()),
     };
-    stage.peak(PEAK)?;
-    let mut scenes = vec![stage.scene("alone", |_| Ok(0))?];
-    let mut greedy = Vec::new();
-    for Offer {
-        name,
-        connections,
-        peak,
-        pace,
-    } in OFFERS
-    {
-        let peak = stage.peak(peak)?;
-        let plan = stage.plan(connections, pace(peak * f64::from(effort.times)));
+    stage.peak(FEW)?;
+    let quiet = stage.scene(("alone", RATE_MAX, None), |_| Ok(0))?;
+    let (mut scenes, mut greedy) = (vec![quiet], Vec::new());
+    for offer in OFFERS {
+        let peak = stage.peak(offer.clients)?;
+        let (connections, _) = offer.clients;
+        let rate = RATE_MAX.min(peak / (connections + 1) as f64);
+        let alone = if rate < RATE_MAX {
+            scenes.push(stage.scene(("alone, at that share", rate, None), |_| Ok(0))?);
+            scenes[scenes.len() - 1].took_ms
+        } else {
+            scenes[0].took_ms
+        };
+        let plan = stage.plan(connections, (offer.pace)(peak * f64::from(effort.times)));
         let mut samples = Vec::new();
-        scenes.push(stage.scene(name, |over| {
+        scenes.push(stage.scene((offer.name, rate, Some(alone)), |over| {
             samples = load::run(&plan, over)?;
             Ok(0)
         })?);
-        greedy.push(Greedy::of(name, peak, &samples, stage.time));
+        greedy.push(Greedy::of(offer.name, peak, &samples, stage.time));
     }
+    let alone = scenes[0].took_ms;
     for (flood, name) in Flood::ALL {
         let to = stage.server.data;
-        scenes.push(stage.scene(name, |over| flood::run(flood, to, over))?);
+        let scene = (name, RATE_MAX, Some(alone));
+        scenes.push(stage.scene(scene, |over| flood::run(flood, to, over))?);
     }
     Ok(Figures { greedy, scenes })
 }
@@ -147,7 +149,7 @@ impl Greedy {
             goodput_per_s: finished(samples, Outcome::Answered, time) / seconds,
             shed_per_s: finished(samples, Outcome::Refused, time) / seconds,
             lost: lost.count(),
-            refusal_ms: quantiles(samples, Outcome::Refused, |sample| sample.took_sent),
+            rejection_ms: quantiles(samples, Outcome::Refused, |sample| sample.took_sent),
             answer_ms: quantiles(samples, Outcome::Answered, |sample| sample.took_sent),
         }
     }
@@ -185,17 +187,18 @@ impl Stage {
         Ok(finished(&samples, Outcome::Answered, self.time) / self.time.as_secs_f64())
     }
 
-    /// The caller in good order beside what `other` does, which returns the connections it lost.
+    /// The well-behaved client at a rate beside what `other` does, which returns the connections it lost;
+    /// `alone` are the client's quantiles without it.
     fn scene(
         &self,
-        name: &'static str,
+        (name, rate, alone): (&'static str, f64, Option<[f64; 2]>),
         other: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> anyhow::Result<usize> + Send,
     ) -> anyhow::Result<Scene> {
         let memory = self.server.memory()?.anonymous;
         let descriptors = self.server.descriptors()?;
         let is_over = AtomicBool::new(false);
         let over = || is_over.load(Ordering::Relaxed);
-        let healthy = self.plan(1, Pace::Open { rate: HEALTHY_RATE });
+        let healthy = self.plan(1, Pace::Open { rate });
         let (samples, closed) = std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 let samples = load::run_for(&healthy, self.time);
@@ -213,11 +216,15 @@ impl Stage {
         std::thread::sleep(SETTLE);
         let after = self.server.memory()?.anonymous;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let took_ms = quantiles(&samples, Outcome::Answered, |sample| sample.took);
+        let alone = alone.unwrap_or(took_ms);
         Ok(Scene {
             name,
+            rate_per_s: rate,
             asked: samples.len(),
             failed: samples.len() - answered(&samples),
-            took_ms: quantiles(&samples, Outcome::Answered, |sample| sample.took),
+            took_ms,
+            ratio: [took_ms[0] / alone[0], took_ms[1] / alone[1]],
             closed_per_s: closed as f64 / self.time.as_secs_f64(),
             memory_mib: mib(after),
             memory_more_mib: mib(after) - mib(memory),
@@ -226,17 +233,17 @@ impl Stage {
     }
 }
 
-/// Lets the calling thread run only while no other of its core wants to: where the caller in good
-/// order shares a core with those who flood, it must not wait for them there. Without `chrt` it does,
-/// some milliseconds at a time.
+/// Lets the calling thread run only while no other of its core wants to: where the well-behaved client shares a
+/// core with the flooding ones, it must not wait for them there. Without `chrt` it does, some milliseconds at a
+/// time.
 fn give_way() {
     let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
     let done = std::process::Command::new("chrt")
         .args(["--idle", "--pid", "0", &thread])
         .status();
     if !done.is_ok_and(|status| status.success()) {
-        let said = "no chrt: the caller's latencies contain waits for its own neighbours";
-        // Who has closed standard error does without.
+        let said = "no chrt: the client's latencies include waits for the load generator";
+        // A closed standard error is no reason to fail.
         let _ = writeln!(std::io::stderr(), "{said}");
     }
 }

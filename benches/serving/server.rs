@@ -5,6 +5,7 @@
     reason = "each bench uses what it measures of this; the compiler sees one bench at a time"
 )]
 
+use super::arguments::Arguments;
 use anyhow::Context;
 use rustix::thread::CpuSet;
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ impl Server {
 
     /// Returns when the log says so.
     fn start_until(said: &str, folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hotshelf"));
+        let mut command = Command::new(program());
         command
             .arg("serve")
             .args([
@@ -109,7 +110,7 @@ impl Server {
         started
     }
 
-    /// Calls that its data listener has answered since it began, by the name of their code.
+    /// Calls that its data listener has answered, by the name of their code.
     pub(crate) fn calls_by_code(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut stream = TcpStream::connect(self.http)?;
         write!(
@@ -181,6 +182,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The measured server: this build's, or the program behind `--server`, such as one of an earlier commit.
+fn program() -> String {
+    let given = Arguments::given();
+    let given = given.after("--server").flatten();
+    given.unwrap_or(env!("CARGO_BIN_EXE_hotshelf")).to_owned()
 }
 
 /// Processor time of a process, user and system, in microseconds, over all threads that live, to the
