@@ -1,6 +1,6 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until told to stop.
 
-use crate::admission::LineLimits;
+use crate::admission::QueueLimits;
 use crate::config::{Config, memory_budget_bytes};
 use crate::fleet::{Fleet, FleetConfig, Identity, IdentityError, Telling};
 use crate::grpc::{Health, Limits, Operations, Plane as Services, Stack};
@@ -315,8 +315,8 @@ impl Starter<'_> {
                 age: config.connection_age,
                 grace: config.drain_timeout,
             },
-            line: LineLimits {
-                wait_max: config.wait_max,
+            queue: QueueLimits {
+                delay_max: config.wait_max,
             },
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
         };

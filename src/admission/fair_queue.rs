@@ -1,397 +1,379 @@
-//! The line of calls on one core: who may stand in it, and who is next.
+//! The calls that wait on one core, and which of them is next.
 //!
-//! Calls of one connection begin in the order in which they came; connections take turns, a few
-//! calls at a time. So one connection's many calls are no wait of another's few:
+//! Every poll of a call takes a turn. The turns of one connection (a flow) are granted in the order in which
+//! they were asked for; connections take turns by a quantum, a few calls at a time (deficit round robin, a call
+//! as the unit). So one connection's many calls do not delay another's few:
 //!
 //! ```text
-//! some of its turn left ──────────────────────────────────────────────────────────▶ begun
-//! all of its turn had   ─▶ backlog of the connection ─▶ its turn ─▶ the runtime's ─▶ ┘
-//!                                                (one at a time)     run queue
+//! some of the quantum left ───────────────────────────────────────────────────────────▶ started
+//! quantum used up ─▶ backlog of the connection ─▶ its turn ─▶ the runtime's run queue ─▶ ┘
+//!                                             (one connection at a time)
 //! ```
 //!
-//! A connection that has some of its turn left begins its calls where they are read, in its own task:
-//! they wait for nothing but the look at its socket. A turn is had anew whenever it is the connection's,
-//! and where nobody waits, with each look. All connections together begin no more than four turns so
-//! until everything that is ready has run: what comes on many connections at once stands in line as well.
+//! A connection that has some of its quantum left starts its calls where they are read, in its own task, and
+//! goes before those that have used theirs up (as new flows do in FQ-CoDel). The quantum refills when the
+//! connection's turn comes and, where no call waits, whenever its task runs. All connections together start no
+//! more than four quanta so until everything that is ready has run: what comes on many connections at once
+//! waits in the queue as well.
 //!
-//! How long the line is, in time, is known from the calls that began: [`Line::has_room`] says whether
-//! one more may wait. Everything here belongs to one thread; atomics are for the compiler.
+//! A call that awaits something has no turn meanwhile: it delays nobody, and its await counts neither as
+//! queueing nor as service time. Before it goes on it takes another turn.
+//!
+//! Everything here belongs to one thread; the lock is never contended.
 
-use super::queue_delay::Pace;
-use hyper::rt::Executor;
-use pin_project_lite::pin_project;
+use super::queue_delay::QueueDelay;
+use super::rejection_budget::RejectionBudget;
+use slab::Slab;
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// What it costs to turn away a call whose headers were read (estimated from a profile of
-/// `bench/overload`: reading, decoding, the answer and its part of two system calls).
-const REFUSAL_NANOS: u64 = 4_000;
-/// And each read that brought such calls, however many (measured, `bench/overload` with 400 connections: 38,000
-/// of them in a second filled a core).
-const REFUSING_READ_NANOS: u64 = 20_000;
-/// Turns that begin where they are read until everything that is ready has run (chosen: a caller with few calls
-/// is let in beside three connections that have just begun to ask for many; in time, at most 1.6 ms, as long as
-/// a turn is not one slow call).
-const AT_ONCE_TURNS: usize = 4;
+/// Quanta that start where they are read until everything that is ready has run (chosen: a caller with few
+/// calls gets in beside three connections that have just begun to ask for many; in time, at most 1.6 ms, as
+/// long as a quantum is not one slow call).
+const INLINE_QUANTA: usize = 4;
 
-/// Says of a call whether its answer is known before anything was computed. Such a call need not
-/// wait for its turn.
-pub trait Decided {
-    /// True where the first poll answers, at next to no cost.
-    fn is_decided(&self) -> bool;
-}
-
-/// Set by the call that was just made, taken by whoever runs it.
-#[derive(Clone, Debug, Default)]
-pub struct DecidedNow(Arc<AtomicBool>);
-
-impl DecidedNow {
-    pub(crate) fn set(&self, is_decided: bool) {
-        self.0.store(is_decided, Relaxed);
-    }
-
-    pub(crate) fn take(&self) -> bool {
-        self.0.swap(false, Relaxed)
-    }
-}
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Limits of a line.
+/// Limits of a queue.
 #[derive(Clone, Copy, Debug)]
-pub struct LineLimits {
-    /// How long a call may have to wait, once the line has been longer for a while.
-    pub wait_max: Duration,
+pub struct QueueLimits {
+    /// Longest sustained queueing delay.
+    pub delay_max: Duration,
 }
 
-/// One core's line.
+/// One core's queue.
 #[derive(Debug)]
-pub(crate) struct Core {
-    pace: Pace,
-    waiting: AtomicUsize,
-    /// Connections with a call that waits.
-    askers: AtomicUsize,
-    /// Calls in the run queue that have not begun.
-    in_queue: AtomicUsize,
-    /// Calls that began where they were read, since all that was ready then has run.
-    at_once: AtomicUsize,
-    order: Mutex<Order>,
+pub struct FairQueue(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    flows: Slab<FlowState>,
+    waiters: Slab<Waiter>,
+    /// Flows with a backlog and some of their quantum left.
+    unspent: VecDeque<usize>,
+    /// Flows that have started calls since their last turn, in the order of the next one.
+    ring: VecDeque<usize>,
+    /// Calls that wait: in a backlog, or granted a turn and not polled since.
+    queued: usize,
+    granted: usize,
+    /// Flows with a call that waits.
+    flows_queued: usize,
+    /// Calls that started without waiting since everything that was ready then has run.
+    inline: usize,
+    delay: QueueDelay,
+    rejections: RejectionBudget,
 }
 
-/// Connections with a backlog, in the order of their turns.
-#[derive(Debug, Default)]
-struct Order {
-    /// Those that have some of their last turn left.
-    first: VecDeque<Arc<Member>>,
-    /// All that had a turn since the last time that it was theirs.
-    ring: VecDeque<Arc<Member>>,
+#[derive(Debug)]
+struct FlowState {
+    /// Waiters without a turn.
+    backlog: VecDeque<usize>,
+    queued: usize,
+    /// Calls that may start before the flow's next turn.
+    quantum: usize,
+    is_unspent: bool,
+    is_in_ring: bool,
+    /// Calls rejected since the connection's last read.
+    rejected: u64,
 }
 
-/// A connection's part of it.
-struct Member {
-    waiting: AtomicUsize,
-    /// Calls of a turn that are left until it is its turn in the ring.
-    left: AtomicUsize,
-    is_first: AtomicBool,
-    is_in_ring: AtomicBool,
-    is_gone: AtomicBool,
-    backlog: Mutex<VecDeque<Task>>,
-    /// Nanoseconds that turning away its calls took.
-    turned_away: AtomicU64,
+#[derive(Debug)]
+struct Waiter {
+    waker: Waker,
+    is_granted: bool,
 }
 
-/// A connection's place in its core's line.
-#[derive(Clone, Debug)]
-pub struct Line {
-    core: Arc<Core>,
-    own: Arc<Member>,
-}
-
-impl std::fmt::Debug for Member {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member")
-            .field("waiting", &self.waiting)
-            .finish_non_exhaustive()
+impl FairQueue {
+    /// An empty queue.
+    pub fn new(limits: QueueLimits) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            flows: Slab::new(),
+            waiters: Slab::new(),
+            unspent: VecDeque::new(),
+            ring: VecDeque::new(),
+            queued: 0,
+            granted: 0,
+            flows_queued: 0,
+            inline: 0,
+            delay: QueueDelay::new(limits.delay_max),
+            rejections: RejectionBudget::new(),
+        })))
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl Order {
-    /// Whose turn it is, and how many of its calls may begin, in a turn of `calls`.
-    fn next(&mut self, calls: usize) -> Option<(Arc<Member>, usize)> {
-        if let Some(member) = self.first.pop_front() {
-            member.is_first.store(false, Relaxed);
-            let left = member.left.load(Relaxed);
-            if !member.is_in_ring.swap(true, Relaxed) {
-                self.ring.push_back(Arc::clone(&member));
-            }
-            return Some((member, left));
-        }
-        loop {
-            let member = self.ring.pop_front()?;
-            member.left.store(calls, Relaxed);
-            if lock(&member.backlog).is_empty() {
-                member.is_in_ring.store(false, Relaxed);
-                continue;
-            }
-            self.ring.push_back(Arc::clone(&member));
-            return Some((member, calls));
-        }
+    /// After everything that is ready now has run, calls may start without waiting again.
+    fn reset_inline(self: &Arc<Self>) {
+        let queue = Arc::clone(self);
+        tokio::spawn(async move { queue.lock().inline = 0 });
     }
 }
 
-impl Member {
-    /// What it has had of its turn comes back when it is its turn again.
-    fn enter_ring(self: &Arc<Self>, core: &Core) {
-        if !self.is_in_ring.swap(true, Relaxed) {
-            lock(&core.order).ring.push_back(Arc::clone(self));
-        }
-    }
-}
-
-impl Core {
-    pub(crate) fn new(limits: LineLimits) -> Arc<Self> {
-        Arc::new(Self {
-            pace: Pace::new(limits),
-            waiting: AtomicUsize::new(0),
-            askers: AtomicUsize::new(0),
-            in_queue: AtomicUsize::new(0),
-            at_once: AtomicUsize::new(0),
-            order: Mutex::default(),
-        })
-    }
-
-    /// Whether no more calls may begin where they are read, for now.
-    fn is_full(&self, at_once: usize) -> bool {
-        at_once >= AT_ONCE_TURNS * self.pace.turn_calls()
-    }
-
-    /// Nobody waits: all have their whole turn again, with their next look.
-    fn forget_turns(&self) {
-        for member in lock(&self.order).ring.drain(..) {
-            member.is_in_ring.store(false, Relaxed);
-        }
-    }
-
-    /// Puts the next turn into the run queue.
-    fn next_turn(&self) {
-        loop {
-            let next = lock(&self.order).next(self.pace.turn_calls());
-            let Some((member, calls_max)) = next else {
-                return;
-            };
-            let tasks: Vec<Task> = {
-                let mut backlog = lock(&member.backlog);
-                let count = backlog.len().min(calls_max);
-                backlog.drain(..count).collect()
-            };
-            if tasks.is_empty() {
-                continue;
-            }
-            member.left.fetch_sub(tasks.len(), Relaxed);
-            self.in_queue.store(tasks.len(), Relaxed);
-            tasks.into_iter().for_each(|task| drop(tokio::spawn(task)));
-            return;
-        }
-    }
-}
-
-impl Line {
-    /// A new connection's.
-    pub(crate) fn new(core: &Arc<Core>) -> Self {
-        Self {
-            core: Arc::clone(core),
-            own: Arc::new(Member {
-                waiting: AtomicUsize::new(0),
-                left: AtomicUsize::new(core.pace.turn_calls()),
-                is_first: AtomicBool::new(false),
-                is_in_ring: AtomicBool::new(false),
-                is_gone: AtomicBool::new(false),
-                backlog: Mutex::default(),
-                turned_away: AtomicU64::new(0),
-            }),
-        }
-    }
-
-    /// A line without a core, where there is always room.
-    #[cfg(test)]
-    pub(crate) fn alone() -> Self {
-        let wait_max = Duration::MAX;
-        Self::new(&Core::new(LineLimits { wait_max }))
-    }
-
-    /// Whether one more call of this connection may wait. Once the line has been too long for a
-    /// while it takes no more than can begin in time. Then a connection has its part of the places,
-    /// the same for all with a call that waits, and what others leave of theirs.
-    pub fn has_room(&self) -> bool {
-        let waiting = self.core.waiting.load(Relaxed);
-        let places = self.core.pace.places(waiting);
-        let own = self.own.waiting.load(Relaxed);
-        let askers = self.core.askers.load(Relaxed) + usize::from(own == 0);
-        own < places / askers.max(1) || own < places.saturating_sub(waiting)
-    }
-
-    /// One of its calls had no room.
-    pub fn turned_away(&self) {
-        self.own.turned_away.fetch_add(REFUSAL_NANOS, Relaxed);
-    }
-
-    /// How long not to read on, after calls were turned away; `None` where none were since the last
-    /// time. The longer, the more of the core's time that takes.
-    pub(crate) fn hold(&self) -> Option<Duration> {
-        match self.own.turned_away.load(Relaxed) {
-            0 => None,
-            nanos => {
-                self.own.turned_away.store(0, Relaxed);
-                Some(self.core.pace.hold(nanos + REFUSING_READ_NANOS))
-            }
-        }
-    }
-
-    /// The connection's task runs: where nobody waits, it has a whole turn for what it reads.
-    pub(crate) fn looks(&self) {
-        if self.core.waiting.load(Relaxed) == 0 {
-            self.own.left.store(self.core.pace.turn_calls(), Relaxed);
-        }
-    }
-
-    /// Whether a call of this connection begins here and now.
-    fn begins_at_once(&self) -> bool {
-        let Self { core, own } = self;
-        let left = own.left.load(Relaxed);
-        let at_once = core.at_once.load(Relaxed);
-        if left == 0 || own.waiting.load(Relaxed) > 0 || core.is_full(at_once) {
+impl State {
+    /// Whether a call of this flow starts without waiting; if so it is charged.
+    fn start_inline(&mut self, flow: usize) -> bool {
+        let is_full = self.inline >= INLINE_QUANTA * self.delay.quantum_calls();
+        let own = &mut self.flows[flow];
+        if own.quantum == 0 || own.queued > 0 || is_full {
             return false;
         }
-        if at_once == 0 {
-            // Runs behind everything that is ready now.
-            let core = Arc::clone(core);
-            tokio::spawn(async move { core.at_once.store(0, Relaxed) });
+        own.quantum -= 1;
+        self.inline += 1;
+        if self.queued > 0 {
+            self.enter_ring(flow);
         }
-        core.at_once.store(at_once + 1, Relaxed);
-        own.left.store(left - 1, Relaxed);
-        let waiting = core.waiting.load(Relaxed);
-        if waiting > 0 {
-            own.enter_ring(core);
-        }
-        core.pace.begun(waiting);
+        self.delay.started(self.queued);
         true
     }
 
-    /// The connection has ended: its calls that wait need not begin.
-    pub(crate) fn leave(&self) {
-        self.own.is_gone.store(true, Relaxed);
+    /// Returns the waiter's key. With no backlog before it, it is granted its turn at once and its task is
+    /// to be woken.
+    fn enqueue(&mut self, flow: usize, waker: Waker) -> usize {
+        self.queued += 1;
+        let own = &mut self.flows[flow];
+        own.queued += 1;
+        self.flows_queued += usize::from(own.queued == 1);
+        let has_backlog = self.queued > self.granted + 1;
+        let is_granted = !has_backlog && self.granted < self.delay.quantum_calls();
+        let key = self.waiters.insert(Waiter { waker, is_granted });
+        if is_granted {
+            self.granted += 1;
+            return key;
+        }
+        own.backlog.push_back(key);
+        if own.quantum == 0 {
+            self.enter_ring(flow);
+        } else if !own.is_unspent {
+            own.is_unspent = true;
+            self.unspent.push_back(flow);
+        }
+        key
     }
 
-    fn join(&self) -> Ticket {
-        self.core.waiting.fetch_add(1, Relaxed);
-        if self.own.waiting.fetch_add(1, Relaxed) == 0 {
-            self.core.askers.fetch_add(1, Relaxed);
-        }
-        Ticket { line: self.clone() }
-    }
-}
-
-/// A call that waits.
-#[derive(Debug)]
-struct Ticket {
-    line: Line,
-}
-
-impl Drop for Ticket {
-    /// It begins, or will not.
-    fn drop(&mut self) {
-        let Line { core, own } = &self.line;
-        if own.waiting.fetch_sub(1, Relaxed) == 1 {
-            core.askers.fetch_sub(1, Relaxed);
-        }
-        let waiting = core.waiting.fetch_sub(1, Relaxed) - 1;
-        core.pace.begun(waiting);
-        let in_queue = core.in_queue.load(Relaxed).saturating_sub(1);
-        core.in_queue.store(in_queue, Relaxed);
-        if waiting == 0 {
-            core.forget_turns();
-        } else if in_queue == 0 {
-            core.next_turn();
+    fn enter_ring(&mut self, flow: usize) {
+        let own = &mut self.flows[flow];
+        if !own.is_in_ring {
+            own.is_in_ring = true;
+            self.ring.push_back(flow);
         }
     }
-}
 
-pin_project! {
-    /// A call on its way to its beginning, and then the call.
-    struct Waiting<F> {
-        ticket: Option<Ticket>,
-        #[pin]
-        call: F,
-    }
-}
-
-impl<F: Future<Output = ()>> Future for Waiting<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if let Some(ticket) = this.ticket.take()
-            && ticket.line.own.is_gone.load(Relaxed)
-        {
-            return Poll::Ready(());
+    /// A waiter is gone: it starts, or was dropped. Returns who is next.
+    fn leave(&mut self, flow: usize, key: usize) -> Vec<Waker> {
+        let waiter = self.waiters.remove(key);
+        let own = &mut self.flows[flow];
+        own.queued -= 1;
+        self.flows_queued -= usize::from(own.queued == 0);
+        self.queued -= 1;
+        if !waiter.is_granted {
+            own.backlog.retain(|waiting| *waiting != key);
+            return Vec::new();
         }
-        this.call.poll(cx)
+        self.granted -= 1;
+        self.delay.started(self.queued);
+        if self.queued == 0 {
+            self.forget_order();
+        }
+        if self.granted > 0 {
+            return Vec::new();
+        }
+        self.grant_next()
     }
-}
 
-/// Runs the calls of one connection in their turn: at once while some of that is left, and what is decided
-/// without computing in any case.
-#[derive(Clone, Debug)]
-pub(crate) struct Turns {
-    line: Line,
-    decided: DecidedNow,
-}
-
-impl Turns {
-    pub(crate) fn new(line: Line, decided: DecidedNow) -> Self {
-        Self { line, decided }
+    /// Nobody waits: every quantum refills with the next run of its connection's task.
+    fn forget_order(&mut self) {
+        for flow in self.ring.drain(..) {
+            self.flows[flow].is_in_ring = false;
+        }
+        for flow in self.unspent.drain(..) {
+            self.flows[flow].is_unspent = false;
+        }
     }
-}
 
-impl<F> Executor<F> for Turns
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, call: F) {
-        if self.decided.take() || self.line.begins_at_once() {
-            let mut call = Box::pin(call);
-            let mut idle = Context::from_waker(Waker::noop());
-            if call.as_mut().poll(&mut idle).is_pending() {
-                tokio::spawn(call);
+    /// Grants the next connection its turn.
+    fn grant_next(&mut self) -> Vec<Waker> {
+        while let Some(flow) = self.next_flow() {
+            let own = &mut self.flows[flow];
+            let count = own.backlog.len().min(own.quantum);
+            if count == 0 {
+                continue;
             }
-            return;
+            own.quantum -= count;
+            self.granted = count;
+            let keys = own.backlog.drain(..count);
+            let waiters = &mut self.waiters;
+            let grant = |key| {
+                let waiter: &mut Waiter = &mut waiters[key];
+                waiter.is_granted = true;
+                waiter.waker.clone()
+            };
+            return keys.map(grant).collect();
         }
-        let Line { core, own } = &self.line;
-        let ticket = Some(self.line.join());
-        let call = Waiting { ticket, call };
-        let waiting = core.waiting.load(Relaxed);
-        let in_queue = core.in_queue.load(Relaxed);
-        // All that wait are in the queue, and there are few of them.
-        if waiting == in_queue + 1 && in_queue < core.pace.turn_calls() {
-            core.in_queue.store(in_queue + 1, Relaxed);
-            tokio::spawn(call);
-            return;
+        Vec::new()
+    }
+
+    /// Whose turn it is; its quantum says for how many calls.
+    fn next_flow(&mut self) -> Option<usize> {
+        if let Some(flow) = self.unspent.pop_front() {
+            self.flows[flow].is_unspent = false;
+            self.enter_ring(flow);
+            return Some(flow);
         }
-        lock(&own.backlog).push_back(Box::pin(call));
-        if own.left.load(Relaxed) == 0 {
-            own.enter_ring(core);
-        } else if !own.is_first.swap(true, Relaxed) {
-            lock(&core.order).first.push_back(Arc::clone(own));
+        loop {
+            let flow = self.ring.pop_front()?;
+            let own = &mut self.flows[flow];
+            own.quantum = self.delay.quantum_calls();
+            if own.backlog.is_empty() {
+                own.is_in_ring = false;
+                continue;
+            }
+            self.ring.push_back(flow);
+            return Some(flow);
+        }
+    }
+
+    /// Whether one more call of this flow may wait. Once the delay has exceeded its limit for a while
+    /// the queue takes no more calls than can start in time. Then each connection that has calls
+    /// waiting may have an equal part of it, and what others leave of theirs.
+    fn has_room(&mut self, flow: usize) -> bool {
+        let len_max = self.delay.queue_len_max(self.queued);
+        let own = self.flows[flow].queued;
+        let flows = self.flows_queued + usize::from(own == 0);
+        own < len_max / flows.max(1) || own < len_max.saturating_sub(self.queued)
+    }
+}
+
+/// One connection's part of its core's queue; clones are the same.
+#[derive(Clone, Debug)]
+pub struct Flow(Arc<Registered>);
+
+#[derive(Debug)]
+struct Registered {
+    queue: Arc<FairQueue>,
+    key: usize,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        let flow = state.flows.remove(self.key);
+        // A key is used again.
+        if flow.is_in_ring {
+            state.ring.retain(|key| *key != self.key);
+        }
+        if flow.is_unspent {
+            state.unspent.retain(|key| *key != self.key);
+        }
+    }
+}
+
+impl Flow {
+    /// A new connection's.
+    pub fn new(queue: &Arc<FairQueue>) -> Self {
+        let mut state = queue.lock();
+        let quantum = state.delay.quantum_calls();
+        let key = state.flows.insert(FlowState {
+            backlog: VecDeque::new(),
+            queued: 0,
+            quantum,
+            is_unspent: false,
+            is_in_ring: false,
+            rejected: 0,
+        });
+        let queue = Arc::clone(queue);
+        Self(Arc::new(Registered { queue, key }))
+    }
+
+    /// The only one of a queue that always has room.
+    #[cfg(test)]
+    pub(crate) fn alone() -> Self {
+        let delay_max = Duration::MAX;
+        Self::new(&FairQueue::new(QueueLimits { delay_max }))
+    }
+
+    /// The connection's task runs: where no call waits, it gets a whole quantum for what it reads.
+    pub fn refill(&self) {
+        let mut state = self.0.queue.lock();
+        if state.queued == 0 {
+            let quantum = state.delay.quantum_calls();
+            state.flows[self.0.key].quantum = quantum;
+        }
+    }
+
+    /// How long to wait before the connection is read again; `None` where no call was rejected since
+    /// the last time.
+    pub fn read_backoff(&self) -> Option<Duration> {
+        let mut state = self.0.queue.lock();
+        match std::mem::take(&mut state.flows[self.0.key].rejected) {
+            0 => None,
+            rejected => Some(state.rejections.backoff(rejected)),
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.0.queue.lock().has_room(self.0.key)
+    }
+
+    pub(super) fn reject(&self) {
+        self.0.queue.lock().flows[self.0.key].rejected += 1;
+    }
+}
+
+/// A call's place in the queue; dropped, it leaves.
+#[derive(Debug)]
+pub(super) struct Turn {
+    flow: Flow,
+    waiter: Option<usize>,
+}
+
+impl Turn {
+    pub(super) fn new(flow: Flow) -> Self {
+        Self { flow, waiter: None }
+    }
+
+    /// Ready once for every turn.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Registered { queue, key: flow } = &*self.flow.0;
+        let mut state = queue.lock();
+        let Some(key) = self.waiter else {
+            if state.start_inline(*flow) {
+                if state.inline == 1 {
+                    queue.reset_inline();
+                }
+                return Poll::Ready(());
+            }
+            let key = state.enqueue(*flow, cx.waker().clone());
+            self.waiter = Some(key);
+            let is_granted = state.waiters[key].is_granted;
+            drop(state);
+            if is_granted {
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Pending;
+        };
+        let waiter = &mut state.waiters[key];
+        if !waiter.is_granted {
+            waiter.waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        self.waiter = None;
+        let next = state.leave(*flow, key);
+        // A woken task may be dropped at once, and with it a place in this queue.
+        drop(state);
+        next.into_iter().for_each(Waker::wake);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(key) = self.waiter.take() {
+            let Registered { queue, key: flow } = &*self.flow.0;
+            let next = queue.lock().leave(*flow, key);
+            next.into_iter().for_each(Waker::wake);
         }
     }
 }

@@ -1,152 +1,195 @@
-//! How long a core's line of calls and each turn are, in time, and how much of that time turning calls away
-//! may take.
+//! How long calls wait on a core, and how long its queue may become.
 //!
-//! Everything here belongs to one thread; atomics are for the compiler.
+//! The delay is not measured call by call: it is the length of the queue times the mean interval between
+//! two calls that start while others wait. So it is known before a call has waited.
 
-use super::fair_queue::LineLimits;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// Calls that may always wait (chosen: a line this short says nothing, however slow its calls are).
-pub(super) const PLACES_MIN: usize = 32;
-/// Longest turn, in calls (chosen: enough that the answers of those that stood in line share a system call)
-/// and, by the time that calls took lately, in nanoseconds (chosen: others wait for one turn, and for two
-/// looks at the sockets).
-pub(super) const TURN_CALLS_MAX: usize = 8;
-const TURN_NANOS: u64 = 400_000;
-/// How long the line may be longer than allowed before calls are turned away. The idea is CoDel's:
-/// a burst passes by itself (chosen: what piled up while the processor was away for a fifth of a
-/// second is worked off by then at half of the capacity).
-const STANDING_AFTER: Duration = Duration::from_millis(500);
-/// What the time of a place is measured over, at least, and how many calls must have begun (chosen:
-/// refusals come in batches between two calls, some milliseconds of them in a row).
-const WINDOW_NANOS: u64 = 5_000_000;
-const WINDOW_CALLS: usize = 4;
+/// Calls that may always wait (chosen: a queue this short says nothing, however slow its calls are).
+pub(super) const QUEUE_LEN_MIN: usize = 32;
+/// Longest quantum, in calls (chosen: enough that the answers of one turn share a system call).
+pub(super) const QUANTUM_CALLS_MAX: usize = 8;
+/// Longest quantum, in time (chosen: others wait for one quantum, and for two looks at the sockets).
+const QUANTUM_NANOS: u64 = 400_000;
+/// How long the delay must exceed its limit before calls are shed. The idea is CoDel's: a burst passes by
+/// itself (chosen: what piled up while the processor was away for a fifth of a second is worked off by
+/// then at half of the capacity).
+pub(super) const SUSTAINED: Duration = Duration::from_millis(500);
+/// The interval is measured over at least this time and so many calls (chosen: rejections come in
+/// batches between two calls, some milliseconds of them in a row).
+const WINDOW: Duration = Duration::from_millis(5);
+const WINDOW_CALLS: u32 = 4;
 /// Weight of the newest window in the mean, as a shift (chosen: a quarter, so that four windows, some
 /// 20 ms, carry two thirds of a change, and no single one much).
 const MEAN_SHIFT: u32 = 2;
-/// No single window says more (chosen: a thread that was not running says nothing of calls).
-const PLACE_NANOS_MAX: u64 = 50_000_000;
+/// Longest interval that one window may report (chosen: a thread that was not running says nothing of calls).
+const INTERVAL_NANOS_MAX: u64 = 50_000_000;
 /// Until something was measured (chosen: the time of an answer).
-const PLACE_NANOS_FIRST: u64 = 50_000;
-/// Reads of a connection whose calls were turned away are held back for this long (chosen: the
-/// coarsest step of the timer; refusals then leave by the dozen, and well within 5 ms).
-const HOLD_MIN: Duration = Duration::from_millis(1);
-/// And no longer than this, however much was turned away (chosen: who is held is still read ten times
-/// a second). So each of them costs some time yet, and with many of them the part below is passed:
-/// with how many is reckoned in decision 0011.
-const HOLD_MAX: Duration = Duration::from_millis(100);
-/// Turning away may take one part in so many of a core's time (chosen: four fifths stay for answers).
-const TURNING_AWAY_PART: u64 = 5;
-/// What may be spent at once, in nanoseconds (chosen: the calls that eight connections send at once).
-const AT_ONCE_NANOS: u64 = 2_000_000;
+const INTERVAL_NANOS_FIRST: u64 = 50_000;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Pace {
-    limits: LineLimits,
-    pub(super) born: Instant,
-    /// Mean time between two calls that begin while others wait, and the window that is open: since
-    /// when, 0 for none, and the calls that began in it.
-    pub(super) place_nanos: AtomicU64,
-    pub(super) window_since: AtomicU64,
-    window_calls: AtomicUsize,
-    /// Since when the line is too long; 0 where it is not.
-    pub(super) long_since: AtomicU64,
-    /// Time that turning away took and was not made up for, and as of when.
-    spent_nanos: AtomicU64,
-    pub(super) spent_at: AtomicU64,
+pub(super) struct QueueDelay {
+    delay_max: Duration,
+    /// Mean interval between two starts while others wait.
+    pub(super) interval_nanos: u64,
+    window: Option<Window>,
+    /// Since when the delay exceeds its limit.
+    pub(super) exceeded_since: Option<Instant>,
 }
 
-impl Pace {
-    pub(super) fn new(limits: LineLimits) -> Self {
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    calls: u32,
+}
+
+impl QueueDelay {
+    pub(super) fn new(delay_max: Duration) -> Self {
         Self {
-            limits,
-            born: Instant::now(),
-            place_nanos: AtomicU64::new(PLACE_NANOS_FIRST),
-            window_since: AtomicU64::new(0),
-            window_calls: AtomicUsize::new(0),
-            long_since: AtomicU64::new(0),
-            spent_nanos: AtomicU64::new(0),
-            spent_at: AtomicU64::new(0),
+            delay_max,
+            interval_nanos: INTERVAL_NANOS_FIRST,
+            window: None,
+            exceeded_since: None,
         }
     }
 
-    /// Never 0.
-    pub(super) fn now(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_nanos()).map_or(u64::MAX, |nanos| nanos.max(1))
-    }
-
-    /// A call begins, `waiting` others still wait.
-    pub(super) fn begun(&self, waiting: usize) {
-        let since = self.window_since.load(Relaxed);
-        if waiting == 0 {
-            self.window_since.store(0, Relaxed);
+    /// A call starts; `queued` others wait.
+    pub(super) fn started(&mut self, queued: usize) {
+        if queued == 0 {
+            self.window = None;
             return;
         }
-        if since == 0 {
-            self.window_since.store(self.now(), Relaxed);
-            self.window_calls.store(0, Relaxed);
+        let Some(window) = &mut self.window else {
+            let since = Instant::now();
+            self.window = Some(Window { since, calls: 0 });
             return;
-        }
-        let calls = self.window_calls.load(Relaxed) + 1;
-        self.window_calls.store(calls, Relaxed);
+        };
+        window.calls += 1;
         // The clock is read for every fourth call.
-        if !calls.is_multiple_of(WINDOW_CALLS) {
+        if !window.calls.is_multiple_of(WINDOW_CALLS) {
             return;
         }
-        let now = self.now();
-        if now - since < WINDOW_NANOS {
+        let now = Instant::now();
+        let took = now.duration_since(window.since);
+        if took < WINDOW {
             return;
         }
-        let took = ((now - since) / calls as u64).min(PLACE_NANOS_MAX);
-        let mean = self.place_nanos.load(Relaxed);
-        let mean = mean - (mean >> MEAN_SHIFT) + (took >> MEAN_SHIFT);
-        self.place_nanos.store(mean.max(1), Relaxed);
-        self.window_since.store(now, Relaxed);
-        self.window_calls.store(0, Relaxed);
+        let interval = nanos(took / window.calls).min(INTERVAL_NANOS_MAX);
+        let mean = self.interval_nanos;
+        let mean = mean - (mean >> MEAN_SHIFT) + (interval >> MEAN_SHIFT);
+        self.interval_nanos = mean.max(1);
+        self.window = Some(Window {
+            since: now,
+            calls: 0,
+        });
     }
 
-    /// Calls of one turn.
-    pub(super) fn turn_calls(&self) -> usize {
-        let calls = TURN_NANOS / self.place_nanos.load(Relaxed).max(1);
-        usize::try_from(calls).map_or(TURN_CALLS_MAX, |calls| calls.clamp(1, TURN_CALLS_MAX))
+    /// Calls that a connection may start before others have their turn.
+    pub(super) fn quantum_calls(&self) -> usize {
+        let calls = QUANTUM_NANOS / self.interval_nanos;
+        usize::try_from(calls).map_or(QUANTUM_CALLS_MAX, |calls| calls.clamp(1, QUANTUM_CALLS_MAX))
     }
 
-    /// Calls that may wait on this core now.
-    pub(super) fn places(&self, waiting: usize) -> usize {
-        let place = u128::from(self.place_nanos.load(Relaxed));
-        let (length, max) = (waiting as u128 * place, self.limits.wait_max.as_nanos());
-        let since = self.long_since.load(Relaxed);
-        // Those who are turned away keep most of the places filled, give or take a turn.
-        if length <= max / 8 {
-            if since != 0 {
-                self.long_since.store(0, Relaxed);
-            }
+    /// How long the queue may be, given how long it is.
+    pub(super) fn queue_len_max(&mut self, queued: usize) -> usize {
+        let interval = u128::from(self.interval_nanos);
+        let (delay, max) = (queued as u128 * interval, self.delay_max.as_nanos());
+        // Peers whose calls are shed keep most of the queue filled, give or take a quantum.
+        if delay <= max / 8 {
+            self.exceeded_since = None;
             return usize::MAX;
         }
-        if since == 0 {
-            if length > max {
-                self.long_since.store(self.now(), Relaxed);
-            }
+        let Some(since) = self.exceeded_since else {
+            self.exceeded_since = (delay > max).then(Instant::now);
+            return usize::MAX;
+        };
+        if since.elapsed() < SUSTAINED {
             return usize::MAX;
         }
-        if u128::from(self.now().saturating_sub(since)) < STANDING_AFTER.as_nanos() {
-            return usize::MAX;
-        }
-        usize::try_from(max / place)
-            .unwrap_or(usize::MAX)
-            .max(PLACES_MIN)
+        let len = usize::try_from(max / interval).unwrap_or(usize::MAX);
+        len.max(QUEUE_LEN_MIN)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn delay() -> QueueDelay {
+        QueueDelay::new(Duration::from_millis(10))
     }
 
-    /// Calls were turned away, which took so many nanoseconds: how long to read no more from whoever
-    /// sent them.
-    pub(super) fn hold(&self, nanos: u64) -> Duration {
-        let now = self.now();
-        let made_up = (now - self.spent_at.swap(now, Relaxed).min(now)) / TURNING_AWAY_PART;
-        let spent = self.spent_nanos.load(Relaxed).saturating_sub(made_up) + nanos;
-        self.spent_nanos.store(spent, Relaxed);
-        let debt = spent.saturating_sub(AT_ONCE_NANOS);
-        Duration::from_nanos(debt.saturating_mul(TURNING_AWAY_PART)).clamp(HOLD_MIN, HOLD_MAX)
+    #[tokio::test(start_paused = true)]
+    async fn interval_follows_the_calls_that_start_while_others_wait() {
+        let mut delay = delay();
+        delay.started(1);
+        for _ in 0..50 {
+            (0..3).for_each(|_| delay.started(1));
+            tokio::time::advance(40 * MS).await;
+            delay.started(1);
+        }
+        let interval = delay.interval_nanos;
+        assert!((9_900_000..=10_000_000).contains(&interval), "{interval}");
+        delay.started(0);
+        assert!(delay.window.is_none(), "an idle core measures nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_gap_between_two_calls_changes_little() {
+        let mut delay = delay();
+        delay.started(1);
+        delay.interval_nanos = 100_000;
+        // A hundred calls in 8 ms, among them one that waited 3 ms for rejections.
+        (0..99).for_each(|_| delay.started(1));
+        tokio::time::advance(8 * MS).await;
+        delay.started(1);
+        assert_eq!(delay.interval_nanos, 95_000);
+    }
+
+    #[test]
+    fn quantum_is_as_long_as_calls_took_lately() {
+        let mut delay = delay();
+        for (interval, calls) in [
+            (1, 8),
+            (1_000, 8),
+            (50_000, 8),
+            (111_000, 3),
+            (300_000, 1),
+            (9_000_000, 1),
+        ] {
+            delay.interval_nanos = interval;
+            assert_eq!(delay.quantum_calls(), calls, "{interval} ns");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn burst_may_wait_and_a_sustained_delay_bounds_the_queue() {
+        let mut delay = delay();
+        delay.interval_nanos = 100_000;
+        assert_eq!(delay.queue_len_max(500), usize::MAX, "50 ms, as a burst");
+        tokio::time::advance(SUSTAINED - MS).await;
+        assert_eq!(delay.queue_len_max(500), usize::MAX);
+        tokio::time::advance(MS).await;
+        assert_eq!(delay.queue_len_max(500), 100, "10 ms of calls");
+        assert_eq!(delay.queue_len_max(60), 100, "until it is nearly empty");
+        assert_eq!(delay.queue_len_max(12), usize::MAX);
+        assert_eq!(delay.queue_len_max(500), usize::MAX, "a burst again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn short_queue_has_room_however_slow_its_calls_are() {
+        let mut delay = delay();
+        delay.interval_nanos = 10_000_000;
+        delay.queue_len_max(QUEUE_LEN_MIN);
+        tokio::time::advance(SUSTAINED).await;
+        assert_eq!(delay.queue_len_max(QUEUE_LEN_MIN), QUEUE_LEN_MIN);
     }
 }

@@ -4,8 +4,8 @@ use crate::error::CallError;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-/// One gRPC service, its type forgotten.
+/// One gRPC service, its type erased.
 pub(super) type Route = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
 /// Services by their full name; the busiest one first.
@@ -44,18 +44,31 @@ impl Service<Request<Incoming>> for Dispatch {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         if request.method() != Method::POST {
-            return Box::pin(std::future::ready(Ok(not_a_call())));
+            return Box::pin(after_first_frame(request.into_body(), not_a_call()));
         }
         let mut segments = request.uri().path().split('/');
         let service = segments.nth(1).unwrap_or_default();
         match self.routes.iter().find(|(name, _)| *name == service) {
             Some((_, route)) => Box::pin(route.clone().oneshot(request)),
-            None => Box::pin(std::future::ready(Ok(unknown()))),
+            None => Box::pin(after_first_frame(request.into_body(), unknown())),
         }
     }
 }
 
-/// For browsers and tools that speak HTTP alone. A CONNECT that went well would be a tunnel.
+/// Answers once the request has a message or an end. An answer at its headers would close the stream, and HTTP/2
+/// ignores errors of the peer on a closed stream.
+async fn after_first_frame(
+    mut body: Incoming,
+    answer: Response<Body>,
+) -> Result<Response<Body>, Infallible> {
+    if !body.is_end_stream() {
+        // An error of the stream is h2's to answer.
+        let _ = body.frame().await;
+    }
+    Ok(answer)
+}
+
+/// For browsers and tools that speak plain HTTP. A CONNECT that succeeded would be a tunnel.
 fn not_a_call() -> Response<Body> {
     let text = Bytes::from_static(b"gRPC calls are POST requests\n");
     let mut response = Response::new(Body::new(Full::new(text)));

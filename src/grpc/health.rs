@@ -1,15 +1,14 @@
 //! `grpc.health.v1`, per service.
 //!
-//! RecommendationService and the whole (the empty name) are NOT_SERVING until every model is live and
-//! again from the first moment of shutdown. ModelService serves throughout: it is how a model comes
-//! to be live.
+//! RecommendationService and the server as a whole (the empty name) are NOT_SERVING until every model is live,
+//! and again from the first moment of shutdown. ModelService is always SERVING: it makes models live.
 
 use super::proto::model_service_server::SERVICE_NAME as MODELS;
 use super::proto::recommendation_service_server::SERVICE_NAME as RECOMMENDATIONS;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, HealthService};
 
-/// The health of this server; clones tell the same.
+/// The health of this server; clones share it.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -29,7 +28,7 @@ impl Health {
         health
     }
 
-    /// Every model is live, or not.
+    /// Whether every model is live.
     pub async fn set_ready(&self, is_ready: bool) {
         let status = if is_ready {
             ServingStatus::Serving
@@ -41,8 +40,7 @@ impl Health {
         }
     }
 
-    /// The last word: NOT_SERVING, and every watcher's stream ends so that it cannot hold up the
-    /// drain.
+    /// Shuts down: NOT_SERVING, and the stream of every watcher ends, so that none delays the drain.
     pub async fn end(&self) {
         let mut reporter = self.reporter.clone();
         for name in ["", RECOMMENDATIONS, MODELS] {

@@ -5,6 +5,7 @@ pub mod client;
 mod dispatch;
 mod health;
 mod layers;
+mod methods;
 mod model_service;
 mod recommendation_service;
 mod stack;

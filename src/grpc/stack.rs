@@ -1,16 +1,16 @@
-//! Puts services and layers together, once per core.
+//! Assembles services and layers, once per core.
 
 use super::dispatch::{Dispatch, Route};
 use super::health::Health;
 use super::layers::{
     AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService, DeadlineLayer,
-    DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Places,
+    DeadlineService, DetailsLayer, DetailsService, PanicLayer, PanicService, Rejection,
 };
 use super::model_service::Operations;
 use super::proto::DESCRIPTORS;
 use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommendation_service::RecommendationServer;
-use crate::admission::Line;
+use crate::admission::{Admission, ConcurrencyLimit, Flow};
 use crate::metrics::Metrics;
 use crate::net::Services;
 use crate::serving::DataPath;
@@ -22,25 +22,23 @@ use std::time::Duration;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::{self, HealthServer};
+use tonic_reflection::pb::v1::server_reflection_server as reflection_v1;
+use tonic_reflection::pb::v1alpha::server_reflection_server as reflection_v1alpha;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
-/// Full names of the two reflection services, as they list themselves.
-const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
-const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
-
-/// Limits of what a call may bring and how many there may be.
+/// Limits of calls: their size, time and number.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of one request message.
     pub message_bytes_max: usize,
-    /// Longest wait for the answer of a call whose caller set no deadline.
+    /// Deadline of a call whose caller set none.
     pub call_timeout: Duration,
-    /// Calls under way at once on one listener; health and reflection do not count.
+    /// Calls in flight on one listener; health and reflection do not count.
     pub calls_max: usize,
 }
 
-/// Which services a listener has beside health and reflection.
+/// A listener's own service, beside health and reflection.
 #[derive(Clone)]
 pub enum Plane {
     /// RecommendationService.
@@ -59,28 +57,31 @@ impl Plane {
     }
 }
 
-/// All that one listener's services are made of; [`Stack::build`] is called once per core.
+/// What the services of one listener are built from; [`Stack::build`] is called once per core.
 pub struct Stack {
     plane: Plane,
     health: Health,
     limits: Limits,
     metrics: Arc<Metrics>,
     calls: Arc<CallMetrics>,
-    places: Arc<Places>,
+    limit: Arc<ConcurrencyLimit>,
+    rejection: Arc<Rejection>,
 }
 
 impl Stack {
     /// The parts of one listener.
     pub fn new(plane: Plane, health: Health, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let calls = CallMetrics::new(&metrics, plane.name());
-        let places = Places::new(limits.calls_max, Arc::clone(&metrics));
+        let limit = ConcurrencyLimit::new(limits.calls_max);
+        let rejection = Rejection::new(Arc::clone(&metrics));
         Self {
             plane,
             health,
             limits,
             metrics,
             calls,
-            places,
+            limit,
+            rejection,
         }
     }
 
@@ -101,9 +102,9 @@ impl Stack {
             (health_server::SERVICE_NAME, route(health)),
         ];
         let decodes = "the descriptors are compiled in, and a test decodes them";
-        let v1 = reflection(&[name, REFLECTION_V1]).build_v1();
+        let v1 = reflection(&[name, reflection_v1::SERVICE_NAME]).build_v1();
         routes.push(named(v1.expect(decodes)));
-        let v1alpha = reflection(&[name, REFLECTION_V1ALPHA]).build_v1alpha();
+        let v1alpha = reflection(&[name, reflection_v1alpha::SERVICE_NAME]).build_v1alpha();
         routes.push(named(v1alpha.expect(decodes)));
         CoreServices {
             services: Dispatch::new(routes),
@@ -112,7 +113,8 @@ impl Stack {
             },
             panics: PanicLayer::new(Arc::clone(&self.metrics)),
             calls: Arc::clone(&self.calls),
-            places: Arc::clone(&self.places),
+            limit: Arc::clone(&self.limit),
+            rejection: Arc::clone(&self.rejection),
         }
     }
 }
@@ -123,7 +125,8 @@ struct CoreServices {
     deadlines: DeadlineLayer,
     panics: PanicLayer,
     calls: Arc<CallMetrics>,
-    places: Arc<Places>,
+    limit: Arc<ConcurrencyLimit>,
+    rejection: Arc<Rejection>,
 }
 
 /// The layers of `super::layers`, from the outside in.
@@ -132,10 +135,11 @@ type Layered<S> = CallService<AdmissionService<DetailsService<PanicService<Deadl
 impl Services for CoreServices {
     type Service = Layered<Dispatch>;
 
-    fn connect(&self, line: Line) -> Self::Service {
+    fn connect(&self, flow: Flow) -> Self::Service {
+        let admission = Admission::new(Arc::clone(&self.limit), flow);
         ServiceBuilder::new()
             .layer(CallLayer::new(Arc::clone(&self.calls)))
-            .layer(AdmissionLayer::new(Arc::clone(&self.places), line))
+            .layer(AdmissionLayer::new(admission, Arc::clone(&self.rejection)))
             .layer(DetailsLayer)
             .layer(self.panics.clone())
             .layer(self.deadlines)
@@ -168,7 +172,7 @@ where
     (S::NAME, route(service))
 }
 
-/// Reflection that lists what this listener has, and itself, and knows what refusals carry.
+/// Reflection that lists this listener's services and itself, and describes the details of errors.
 fn reflection<'a>(services: &[&'a str]) -> tonic_reflection::server::Builder<'a> {
     let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)

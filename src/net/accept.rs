@@ -1,83 +1,93 @@
 //! The accept loop of a listener: which core gets a connection, and how many come in a second.
 //!
-//! Connections beyond the rate wait in the system's queue, and once that is full their peers hear
-//! nothing and try again: a storm of them costs the connections that are open no more than the rate.
+//! Connections beyond the rate wait in the kernel's queue, and once that is full the kernel drops them and
+//! their peers try again: a storm of connections costs those that are open no more than the rate.
 
-use super::connection::Stages;
-use super::plane::{Core, PlaneConfig};
+use super::core::Core;
+use super::stages::Stages;
 use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
 
-/// Pause after an accept that failed, for want of descriptors as a rule.
+/// Pause after a failed accept, whose usual cause is a lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Connections that may come at once are those of this part of a second (chosen: every caller of a
-/// server that has just started comes at the same moment; a tenth of a core is theirs either way).
-const AT_ONCE_PART: u32 = 10;
+/// Burst size, as a fraction of the rate (chosen: every client of a server that has just started connects at
+/// the same moment; they take a tenth of a core either way).
+const BURST_PART: u32 = 10;
 
-pub(super) async fn accept(
-    config: PlaneConfig,
-    cores: Vec<Core>,
-    stages: Stages,
-    metrics: Arc<Metrics>,
-) {
-    let refused = |reason| {
-        metrics
-            .traffic
-            .connections_refused
-            .with_label_values(&[config.name, reason])
-            .inc();
-    };
-    let held = &metrics.traffic.accepts_held;
-    let held = held.with_label_values(&[config.name]);
-    let mut rate = Rate::new(config.accepts_per_s_max, Instant::now());
-    loop {
-        if let Some(wait) = rate.take(Instant::now()) {
-            held.inc();
-            tokio::select! {
-                () = stages.drain.cancelled() => return,
-                () = stages.kill.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
+/// The accept loop.
+pub(super) struct Acceptor {
+    /// Label of metrics.
+    pub(super) name: &'static str,
+    pub(super) listener: TcpListener,
+    pub(super) connections_max: usize,
+    pub(super) accepts_per_s_max: u32,
+    pub(super) cores: Vec<Core>,
+    pub(super) stages: Stages,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Acceptor {
+    /// Accepts until the drain begins.
+    pub(super) async fn run(self) {
+        let held = &self.metrics.traffic.accepts_held;
+        let held = held.with_label_values(&[self.name]);
+        let mut rate = Rate::new(self.accepts_per_s_max, Instant::now());
+        loop {
+            if let Some(wait) = rate.take(Instant::now()) {
+                held.inc();
+                tokio::select! {
+                    () = self.stages.drain.cancelled() => return,
+                    () = self.stages.kill.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+            let accepted = tokio::select! {
+                () = self.stages.drain.cancelled() => return,
+                () = self.stages.kill.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _peer)) => self.hand_over(stream),
+                Err(error) => {
+                    tracing::warn!(listener = self.name, %error, "accept failed");
+                    self.refused("accept");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
-        let accepted = tokio::select! {
-            () = stages.drain.cancelled() => return,
-            () = stages.kill.cancelled() => return,
-            accepted = config.listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
-            Err(error) => {
-                tracing::warn!(listener = config.name, %error, "accept failed");
-                refused("accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let loads = cores
-            .iter()
-            .map(|core| core.connections.load(Ordering::Relaxed));
-        if loads.clone().sum::<usize>() >= config.connections_max {
-            refused("connections_max");
-            continue;
+    }
+
+    /// Gives a connection to the core that has the fewest.
+    fn hand_over(&self, stream: TcpStream) {
+        let load = |core: &Core| core.connections.load(Ordering::Relaxed);
+        if self.cores.iter().map(load).sum::<usize>() >= self.connections_max {
+            self.refused("connections_max");
+            return;
         }
-        let Some((core, _)) = cores.iter().zip(loads).min_by_key(|(_, load)| *load) else {
+        let Some(core) = self.cores.iter().min_by_key(|core| load(core)) else {
             return;
         };
         core.connections.fetch_add(1, Ordering::Relaxed);
         if core.inbox.try_send(stream).is_err() {
             core.connections.fetch_sub(1, Ordering::Relaxed);
-            refused("handover");
+            self.refused("handover");
         }
+    }
+
+    fn refused(&self, reason: &str) {
+        let refused = &self.metrics.traffic.connections_refused;
+        refused.with_label_values(&[self.name, reason]).inc();
     }
 }
 
-/// So many a second, and a few at once after a pause.
+/// A token bucket.
 struct Rate {
     period: Duration,
-    at_once: Duration,
-    /// When the next one is due; in the past where some may come at once.
+    burst: Duration,
+    /// When the next one is due; in the past where a burst may follow.
     due: Instant,
 }
 
@@ -86,14 +96,14 @@ impl Rate {
         let period = Duration::from_secs(1) / per_s;
         Self {
             period,
-            at_once: period * (per_s / AT_ONCE_PART),
+            burst: period * (per_s / BURST_PART),
             due: now.checked_sub(Duration::from_secs(1)).unwrap_or(now),
         }
     }
 
-    /// Counts one more, and says how long that has to wait.
+    /// Takes one token, and returns how long to wait for it.
     fn take(&mut self, now: Instant) -> Option<Duration> {
-        let earliest = now.checked_sub(self.at_once).unwrap_or(now);
+        let earliest = now.checked_sub(self.burst).unwrap_or(now);
         self.due = self.due.max(earliest);
         let wait = self.due.saturating_duration_since(now);
         self.due += self.period;
@@ -105,7 +115,7 @@ impl Rate {
 mod tests {
     use super::*;
 
-    /// How many come within `time` if each comes as soon as it may.
+    /// How many are accepted within `time` if each comes as early as it may.
     fn within(rate: &mut Rate, mut now: Instant, time: Duration) -> u32 {
         let end = now + time;
         let mut count = 0;
@@ -119,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_lets_so_many_through_and_a_tenth_of_them_at_once() {
+    fn rate_is_kept_and_a_tenth_of_it_may_come_at_once() {
         for per_s in [1, 7, 10, 1000] {
             let born = Instant::now();
             let mut rate = Rate::new(per_s, born);

@@ -1,8 +1,8 @@
-//! The calls of one connection between hyper and a service: counted, and known to the guard for as
-//! long as their answers wait to be sent.
+//! Counts the calls of one connection between hyper and the service, and the bytes of their answers for as
+//! long as those wait to be sent.
 
-use super::abuse_guard::Notes;
-use crate::admission::{Decided, DecidedNow};
+use super::connection_stats::ConnectionStats;
+use super::service::HttpService;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -13,58 +13,26 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use tower::Service;
-
-/// Error of a body that ends early.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A service as a connection needs it; it is always ready.
-pub trait HttpService:
-    Service<
-        Request<Incoming>,
-        Response = Response<Self::Body>,
-        Error = Infallible,
-        Future: Decided + Send + 'static,
-    > + Send
-    + 'static
-{
-    /// Body of every answer.
-    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
-}
-
-impl<S, B> HttpService for S
-where
-    S: Service<
-            Request<Incoming>,
-            Response = Response<B>,
-            Error = Infallible,
-            Future: Decided + Send + 'static,
-        > + Send
-        + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    type Body = B;
-}
 
 /// How many calls of a connection are not done.
 #[derive(Clone, Debug, Default)]
-pub(super) struct UnderWay(Arc<AtomicUsize>);
+pub(super) struct InFlight(Arc<AtomicUsize>);
 
-impl UnderWay {
+impl InFlight {
     pub(super) fn count(&self) -> usize {
         self.0.load(Relaxed)
     }
 
-    fn one_more(&self) -> CallUnderWay {
+    fn one_more(&self) -> InFlightCall {
         self.0.fetch_add(1, Relaxed);
-        CallUnderWay(Arc::clone(&self.0))
+        InFlightCall(Arc::clone(&self.0))
     }
 }
 
 #[derive(Debug)]
-struct CallUnderWay(Arc<AtomicUsize>);
+struct InFlightCall(Arc<AtomicUsize>);
 
-impl Drop for CallUnderWay {
+impl Drop for InFlightCall {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -72,88 +40,81 @@ impl Drop for CallUnderWay {
 
 /// The service of one connection. hyper calls it from the connection's own task alone, and the lock
 /// is the compiler's.
-pub(super) struct Calls<S> {
+pub(super) struct TrackedService<S> {
     service: Mutex<S>,
-    notes: Notes,
-    under_way: UnderWay,
-    decided: DecidedNow,
+    stats: ConnectionStats,
+    in_flight: InFlight,
 }
 
-impl<S> Calls<S> {
-    pub(super) fn new(service: S, notes: Notes) -> Self {
+impl<S> TrackedService<S> {
+    pub(super) fn new(service: S, stats: ConnectionStats) -> Self {
         Self {
             service: Mutex::new(service),
-            notes,
-            under_way: UnderWay::default(),
-            decided: DecidedNow::default(),
+            stats,
+            in_flight: InFlight::default(),
         }
     }
 
-    pub(super) fn under_way(&self) -> UnderWay {
-        self.under_way.clone()
-    }
-
-    pub(super) fn decided(&self) -> DecidedNow {
-        self.decided.clone()
+    pub(super) fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 }
 
-impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Calls<S> {
-    type Response = Response<Answer<S::Body>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedService<S> {
+    type Response = Response<TrackedBody<S::Body>>;
     type Error = Infallible;
-    type Future = CallFuture<S::Future>;
+    type Future = TrackedCall<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
         let call = service.call(request);
-        self.decided.set(call.is_decided());
-        CallFuture {
+        TrackedCall {
             call,
-            notes: self.notes.clone(),
-            under_way: Some(self.under_way.one_more()),
+            stats: self.stats.clone(),
+            in_flight: Some(self.in_flight.one_more()),
         }
     }
 }
 
 pin_project! {
-    /// A call under way.
-    pub(super) struct CallFuture<F> {
+    /// A call in flight.
+    pub(super) struct TrackedCall<F> {
         #[pin]
         call: F,
-        notes: Notes,
-        under_way: Option<CallUnderWay>,
+        stats: ConnectionStats,
+        in_flight: Option<InFlightCall>,
     }
 }
 
-impl<F, B> Future for CallFuture<F>
+impl<F, B> Future for TrackedCall<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {
-    type Output = Result<Response<Answer<B>>, Infallible>;
+    type Output = Result<Response<TrackedBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(response) = ready!(this.call.poll(cx));
-        let (notes, under_way) = (this.notes.clone(), this.under_way.take());
-        Poll::Ready(Ok(response.map(|body| Answer {
+        let (stats, in_flight) = (this.stats.clone(), this.in_flight.take());
+        Poll::Ready(Ok(response.map(|body| TrackedBody {
             body,
-            notes,
-            _under_way: under_way,
+            stats,
+            _in_flight: in_flight,
         })))
     }
 }
 
 pin_project! {
-    /// The body of an answer, until it was handed on or given up.
-    pub(super) struct Answer<B> {
+    /// The body of an answer, until it was handed on or dropped.
+    pub(super) struct TrackedBody<B> {
         #[pin]
         body: B,
-        notes: Notes,
-        _under_way: Option<CallUnderWay>,
+        stats: ConnectionStats,
+        _in_flight: Option<InFlightCall>,
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for Answer<B> {
+impl<B: Body<Data = Bytes>> Body for TrackedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -166,7 +127,7 @@ impl<B: Body<Data = Bytes>> Body for Answer<B> {
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            this.notes.answered(data.len());
+            this.stats.answered(data.len());
         }
         Poll::Ready(frame)
     }

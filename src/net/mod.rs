@@ -1,19 +1,41 @@
 //! Sockets, connections and the threads that serve them. Knows HTTP/2 but neither gRPC nor models:
 //! the services come in as arguments.
+//!
+//! ```text
+//! plane ─▶ accept ─▶ core ─▶ connection ─▶ hyper and h2 ─▶ executor ─▶ call_tracking ─▶ the service
+//!                                 │            ▲
+//!                                 │       write_coalescing: abuse_guard ─▶ frame_budget, connection_stats
+//!                                 │                         read_backoff
+//!                                 └─▶ connection_watch: judges by connection_stats
+//! ```
+//!
+//! Whether a call is served, and when, is `crate::admission`'s to decide.
 
 mod abuse_guard;
 mod accept;
 mod call_tracking;
 mod connection;
+mod connection_stats;
+mod connection_watch;
+mod core;
+mod end;
+mod executor;
+mod frame_budget;
 mod frames;
 pub mod http_plane;
+mod limits;
 mod plane;
 mod read_backoff;
+mod service;
+mod stages;
 mod write_coalescing;
 
-pub use call_tracking::{BoxError, HttpService};
-pub use connection::ConnectionLimits;
-pub use plane::{Plane, PlaneConfig, Services};
+#[cfg(test)]
+pub(crate) use executor::InlineExecutor;
+pub use limits::ConnectionLimits;
+pub use plane::{Plane, PlaneConfig};
+pub use service::{BoxError, HttpService, Services};
+pub use stages::Stages;
 
 use std::io;
 use std::net::SocketAddr;

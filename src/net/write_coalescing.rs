@@ -1,23 +1,22 @@
-//! Gathers the small writes of an HTTP/2 connection into one system call.
+//! Coalesces the small writes of an HTTP/2 connection into one system call.
 //!
 //! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer. A flush sends it
 //! where every request that was read has its answer; otherwise it only wakes the connection's task once
-//! more, which comes up again behind every other task that is ready, among them the handlers whose answers
-//! are missing, and begins with a read. The read sends what has been gathered, all answers at once. (Calls
-//! that begin where they are read are few, and HTTP/2 reads between them: their answers leave one by one.)
+//! more, which comes up again behind every other task that is ready, among them the calls whose answers
+//! are missing, and begins with a read. The read sends the buffer, all answers at once. (Calls that start
+//! where they are read are few, and HTTP/2 reads between them: their answers leave one by one.)
 //!
 //! ```text
-//! poll 1: read ─ first handlers run ─ write ─ flush: the others' answers are missing
-//!                                                    the others run, wake the connection
+//! poll 1: read ─ first calls run ─ write ─ flush: the others' answers are missing
+//!                                                  the others run, wake the connection
 //! poll 2: read = send the buffer ─ write ─ flush: none is missing, send
 //! ```
 //!
-//! Reads are long, and where calls were rejected the next one waits a little: so rejections leave together
-//! as well, and a peer that sends more than can be answered is stopped by its own window.
+//! Reads are long, and after a rejection the next one waits a little (`super::read_backoff`): so rejections
+//! leave together as well, and a peer that sends more than can be answered is stopped by its own window.
 
-use super::abuse_guard::Guard;
-use super::read_backoff::Hold;
-use crate::admission::Line;
+use super::abuse_guard::AbuseGuard;
+use super::read_backoff::ReadBackoff;
 use bytes::{Buf, BytesMut};
 use pin_project_lite::pin_project;
 use std::cell::RefCell;
@@ -29,58 +28,63 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Above this many bytes a flush sends at once (chosen: one TLS record, some hundred answers).
 const SEND_AT_BYTES: usize = 16 * 1024;
 /// Above this many bytes a write waits for the socket (chosen: four times that).
-const HOLD_BYTES_MAX: usize = 64 * 1024;
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one read (chosen: more calls than a connection sends in a millisecond).
 const READ_BYTES: usize = 32 * 1024;
 
 thread_local! {
-    /// What is read into: one for all connections of a core, as none keeps anything there.
+    /// What is read into: one for all connections of a core, as none leaves anything in it.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
 pin_project! {
-    /// A stream with gathered writes, bytes that were read ahead of it, a guard that sees both ways,
-    /// and what holds it back.
-    pub struct GatherIo<T> {
+    /// A stream with coalesced writes, bytes that were read ahead of it, a guard that sees both ways, and
+    /// the backoff of its reads.
+    pub(super) struct CoalescingIo<T> {
         #[pin]
         inner: T,
         read_ahead: BytesMut,
-        gathered: BytesMut,
+        buffered: BytesMut,
         // The socket took less than it was given.
         is_full: bool,
-        guard: Guard,
-        hold: Hold,
+        guard: AbuseGuard,
+        backoff: ReadBackoff,
     }
 }
 
-impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
-    /// Wraps `inner`, from which `read_ahead` was read already; the guard is not shown that.
-    pub(super) fn new(inner: T, read_ahead: &[u8], guard: Guard, line: Line) -> Self {
+impl<T: AsyncRead + AsyncWrite> CoalescingIo<T> {
+    /// Wraps `inner`, from which `read_ahead` was read already; the guard does not see that.
+    pub(super) fn new(
+        inner: T,
+        read_ahead: &[u8],
+        guard: AbuseGuard,
+        backoff: ReadBackoff,
+    ) -> Self {
         Self {
             inner,
             read_ahead: BytesMut::from(read_ahead),
-            gathered: BytesMut::new(),
+            buffered: BytesMut::new(),
             is_full: false,
             guard,
-            hold: Hold::new(line),
+            backoff,
         }
     }
 
-    /// Sends all that is gathered.
+    /// Sends the buffer.
     fn poll_send(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
         *this.is_full = false;
-        while !this.gathered.is_empty() {
-            let Poll::Ready(sent) = this.inner.as_mut().poll_write(cx, this.gathered)? else {
+        while !this.buffered.is_empty() {
+            let Poll::Ready(sent) = this.inner.as_mut().poll_write(cx, this.buffered)? else {
                 *this.is_full = true;
-                this.guard.sent(0, this.gathered.len());
+                this.guard.sent(0, this.buffered.len());
                 return Poll::Pending;
             };
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            this.gathered.advance(sent);
-            this.guard.sent(sent, this.gathered.len());
+            this.buffered.advance(sent);
+            this.guard.sent(sent, this.buffered.len());
         }
         Poll::Ready(Ok(()))
     }
@@ -106,7 +110,7 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
 
     /// Makes room for one more write.
     fn poll_room(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.gathered.len() < HOLD_BYTES_MAX {
+        if self.buffered.len() < BUFFER_BYTES_MAX {
             Poll::Ready(Ok(()))
         } else {
             self.poll_send(cx)
@@ -114,7 +118,7 @@ impl<T: AsyncRead + AsyncWrite> GatherIo<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
+impl<T: AsyncRead + AsyncWrite> AsyncRead for CoalescingIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -130,12 +134,12 @@ impl<T: AsyncRead + AsyncWrite> AsyncRead for GatherIo<T> {
             this.read_ahead.advance(len);
             return Poll::Ready(Ok(()));
         }
-        ready!(this.hold.poll(cx));
+        ready!(this.backoff.poll(cx));
         self.poll_fill(cx, buf)
     }
 }
 
-impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
+impl<T: AsyncRead + AsyncWrite> AsyncWrite for CoalescingIo<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -144,7 +148,7 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
         ready!(self.as_mut().poll_room(cx))?;
         let this = self.project();
         this.guard.write(data);
-        this.gathered.extend_from_slice(data);
+        this.buffered.extend_from_slice(data);
         Poll::Ready(Ok(data.len()))
     }
 
@@ -157,7 +161,7 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
         let this = self.project();
         for slice in slices {
             this.guard.write(slice);
-            this.gathered.extend_from_slice(slice);
+            this.buffered.extend_from_slice(slice);
         }
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }
@@ -168,11 +172,11 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // A full socket wakes the task itself, once it takes more.
-        let has_to = self.is_full || self.gathered.len() >= SEND_AT_BYTES;
+        let has_to = self.is_full || self.buffered.len() >= SEND_AT_BYTES;
         if has_to || self.guard.is_all_answered() {
             return self.poll_send(cx);
         }
-        if !self.gathered.is_empty() {
+        if !self.buffered.is_empty() {
             cx.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))
@@ -186,15 +190,16 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for GatherIo<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::abuse_guard::Notes;
+    use super::super::connection_stats::ConnectionStats;
     use super::super::frames::{HEAD_LEN, Head, kind};
     use super::*;
+    use crate::admission::Flow;
     use futures::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    fn gathering<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> GatherIo<T> {
-        let guard = Guard::new(Notes::default());
-        GatherIo::new(inner, read_ahead, guard, Line::alone())
+    fn coalescing<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> CoalescingIo<T> {
+        let guard = AbuseGuard::new(ConnectionStats::default());
+        CoalescingIo::new(inner, read_ahead, guard, ReadBackoff::new(Flow::alone()))
     }
 
     /// HEADERS without any, which end the stream: a request, or an answer to it.
@@ -204,9 +209,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_go_out_together_with_the_last_one_or_the_next_read() {
+    async fn answers_leave_together_with_the_last_one_or_the_next_read() {
         let (near, mut far) = duplex(1 << 20);
-        let mut io = gathering(near, b"");
+        let mut io = coalescing(near, b"");
         for stream in [1, 3, 5] {
             far.write_all(&headers(stream)).await.unwrap();
             io.read_exact(&mut [0; HEAD_LEN]).await.unwrap();
@@ -215,14 +220,14 @@ mod tests {
             io.write_all(&headers(stream)).await.unwrap();
             io.flush().await.unwrap();
         }
-        assert_eq!(io.gathered.len(), 2 * HEAD_LEN, "one is missing");
+        assert_eq!(io.buffered.len(), 2 * HEAD_LEN, "one is missing");
         far.write_all(b"?").await.unwrap();
         io.read_exact(&mut [0]).await.unwrap();
         let mut got = [0; 2 * HEAD_LEN];
         far.read_exact(&mut got).await.unwrap();
         assert_eq!(got[..], [headers(3), headers(1)].concat());
         io.write_all(&headers(5)).await.unwrap();
-        assert_eq!(io.gathered.len(), HEAD_LEN);
+        assert_eq!(io.buffered.len(), HEAD_LEN);
         io.flush().await.unwrap();
         let mut got = [0; HEAD_LEN];
         far.read_exact(&mut got).await.unwrap();
@@ -230,15 +235,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_socket_is_waited_for_and_does_not_wake_its_connection_over_and_over() {
+    async fn full_socket_does_not_wake_its_connection_over_and_over() {
         let (near, mut far) = duplex(64);
-        let mut io = gathering(near, b"");
+        let mut io = coalescing(near, b"");
         far.write_all(&headers(1)).await.unwrap();
         io.read_exact(&mut [0; HEAD_LEN]).await.unwrap();
         io.write_all(&[0; 90]).await.unwrap();
         assert!(io.flush().now_or_never().is_some(), "an answer is missing");
         assert!(io.read_u8().now_or_never().is_none());
-        assert_eq!(io.gathered.len(), 90 - 64);
+        assert_eq!(io.buffered.len(), 90 - 64);
         assert!(io.flush().now_or_never().is_none(), "the socket is full");
         far.read_exact(&mut [0; 64]).await.unwrap();
         io.flush().await.unwrap();
@@ -249,16 +254,16 @@ mod tests {
     async fn bytes_read_ahead_come_first() {
         let (near, mut far) = duplex(64);
         far.write_all(b"tail").await.unwrap();
-        let mut io = gathering(near, b"head ");
+        let mut io = coalescing(near, b"head ");
         let mut got = [0; 9];
         io.read_exact(&mut got).await.unwrap();
         assert_eq!(&got, b"head tail");
     }
 
     #[tokio::test]
-    async fn shutdown_sends_what_was_gathered() {
+    async fn shutdown_sends_the_buffer() {
         let (near, mut far) = duplex(64);
-        let mut io = gathering(near, b"");
+        let mut io = coalescing(near, b"");
         io.write_all(b"bye").await.unwrap();
         io.shutdown().await.unwrap();
         let mut got = Vec::new();
@@ -267,16 +272,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_stalls_stops_the_writer_and_loses_nothing() {
+    async fn stalled_reader_stops_the_writer_and_loses_nothing() {
         let (near, mut far) = duplex(1024);
-        let mut io = gathering(near, b"");
+        let mut io = coalescing(near, b"");
         let sent: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
         let copy = sent.clone();
         let writer = tokio::spawn(async move {
             for chunk in copy.chunks(1000) {
                 io.write_all(chunk).await.unwrap();
                 io.flush().await.unwrap();
-                assert!(io.gathered.len() <= HOLD_BYTES_MAX + 1000);
+                assert!(io.buffered.len() <= BUFFER_BYTES_MAX + 1000);
             }
             io.shutdown().await.unwrap();
         });

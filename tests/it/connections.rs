@@ -1,4 +1,4 @@
-//! Peers that do not keep to the protocol or its limits.
+//! Peers that violate the protocol or its limits.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ async fn server(shop: &Shop, settings: &[(&str, &str)]) -> Server {
     Server::serving(shop, version, settings).await
 }
 
-/// Connects, says this, and waits until the server has closed.
+/// Connects, sends these bytes, and waits until the server has closed.
 async fn is_closed_after(to: SocketAddr, said: &[u8]) {
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(said).await.unwrap();
@@ -130,7 +130,7 @@ async fn message_above_the_limit_is_refused_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn connection_of_age_is_told_to_leave_and_its_calls_are_finished() {
+async fn connection_of_age_gets_goaway_and_its_calls_are_finished() {
     let shop = Shop::new();
     let server = server(&shop, &[("connection-age-ms", "2000")]).await;
     let mut connection = RawConnection::open(server.data).await;
@@ -151,12 +151,12 @@ async fn connection_of_age_is_told_to_leave_and_its_calls_are_finished() {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_limit_are_turned_away_at_once_and_told_when_to_come_back() {
+async fn calls_beyond_the_limit_are_rejected_at_once_with_a_pushback() {
     let shop = Shop::new();
     let server = server(&shop, &[("calls-max", "1")]).await;
     let mut connection = RawConnection::open(server.data).await;
     let path = "/hotshelf.v1.RecommendationService/Recommend";
-    // Its message is still to come: the only place is taken for as long as that lasts.
+    // Its message is still to come: until then it holds the only slot.
     let call = connection.begin(path, None).await;
     let request = RecommendRequest {
         user_id: "u0001".to_owned(),
@@ -174,7 +174,7 @@ async fn calls_beyond_the_limit_are_turned_away_at_once_and_told_when_to_come_ba
     );
     assert!(
         Server::is_serving(server.data, "").await.unwrap(),
-        "health needs no place"
+        "health needs no slot"
     );
     assert!(
         server
@@ -186,7 +186,7 @@ async fn calls_beyond_the_limit_are_turned_away_at_once_and_told_when_to_come_ba
     );
     let answer: RecommendResponse = call.finish(&request).await.unwrap();
     assert_eq!(answer.version, 1);
-    until("the place again", async || {
+    until("the slot again", async || {
         server.recommend("u0001").await.ok()
     })
     .await;
@@ -194,7 +194,7 @@ async fn calls_beyond_the_limit_are_turned_away_at_once_and_told_when_to_come_ba
 }
 
 #[tokio::test]
-async fn what_a_listener_does_not_have_is_refused_in_the_same_words_on_both() {
+async fn unknown_methods_are_answered_alike_on_both_listeners() {
     let shop = Shop::new();
     let server = server(&shop, &[]).await;
     let paths = [
@@ -244,7 +244,7 @@ async fn streams_beyond_the_limit_are_refused_and_the_connection_serves_on() {
     server.stop().await;
 }
 
-/// While the request is open; what comes for one that was answered before its end is passed over.
+/// While the request is open; frames for one that was answered before its end are ignored.
 #[tokio::test]
 async fn a_second_header_block_that_ends_nothing_resets_its_request_and_no_other() {
     let shop = Shop::new();

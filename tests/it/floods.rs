@@ -1,5 +1,5 @@
-//! Peers that flood. While one does, another caller is served; afterwards the server holds what it
-//! held before, and the metric says why the connection was closed.
+//! Peers that flood. Meanwhile another client is served; afterwards the server holds no more than before, and
+//! the metric gives the reason why the connection was closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,18 +21,18 @@ const FLOODERS: usize = 4;
 /// object for each frame would pass it).
 const SLACK: u64 = 24 << 20;
 
-/// Our budget of frames.
+/// Our frame budget.
 const FLOOD: &[&str] = &["frame_flood"];
 /// A limit of HTTP/2's own.
 const CALMED: &[&str] = &["calmed"];
-/// Whichever is reached first.
+/// Whichever limit is reached first.
 const EITHER: &[&str] = &["frame_flood", "calmed"];
 
 async fn server() -> Server {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
-    // What is made once for every thread and the first connections is there before it is measured.
+    // Memory that every thread and the first connections allocate once is not measured.
     for user in Shop::users().iter().take(50) {
         server.recommend(user).await.unwrap();
     }
@@ -47,7 +47,7 @@ fn refused(scrape: &Scrape, reasons: &[&str]) -> f64 {
     reasons.iter().map(count).sum()
 }
 
-/// A caller in good order, asking for as long as the others flood.
+/// A well-behaved client, asking for as long as the others flood.
 struct Healthy {
     stop: Arc<AtomicBool>,
     asking: tokio::task::JoinHandle<u32>,
@@ -64,7 +64,10 @@ impl Healthy {
                     user_id: format!("u{:04}", answers % 200),
                     ..RecommendRequest::default()
                 };
-                client.recommend(request).await.expect("a healthy caller");
+                client
+                    .recommend(request)
+                    .await
+                    .expect("a well-behaved client");
                 answers += 1;
             }
             answers
@@ -141,13 +144,13 @@ async fn a_body_or_header_block_in_empty_frames_ends_its_connection_and_no_other
 }
 
 #[tokio::test]
-async fn requests_that_are_taken_back_end_their_connection_and_no_other() {
+async fn requests_cancelled_at_once_end_their_connection_and_no_other() {
     let server = server().await;
     let stream = |turn: u32| 2 * turn + 1;
     let request = RecommendRequest::default();
     let reset = move |turn: u32| {
-        let taken_back = frame(RST_STREAM, 0, stream(turn), &[0, 0, 0, 8]);
-        [call(stream(turn), RECOMMEND, &request), taken_back].concat()
+        let cancelled = frame(RST_STREAM, 0, stream(turn), &[0, 0, 0, 8]);
+        [call(stream(turn), RECOMMEND, &request), cancelled].concat()
     };
     withstands(&server, ("rapid reset", CALMED), (Vec::new(), reset)).await;
     // The peer makes the server reset: a window beyond all bounds.
@@ -164,14 +167,14 @@ async fn requests_that_are_taken_back_end_their_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn requests_taken_back_one_after_the_other_spend_the_budget() {
+async fn requests_cancelled_one_after_the_other_spend_the_budget() {
     let server = server().await;
     let before = server.held();
     let healthy = Healthy::start(&server).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     let ping = frame(PING, 0, 0, &[1; 8]);
     let mut stream = 1;
-    // Each has been seen by the server before it is taken back: the pong says so.
+    // The server has read each request before it is cancelled: the pong shows it.
     loop {
         let open = frame(HEADERS, END_HEADERS, stream, &call_headers(RECOMMEND));
         if peer.send(&[open, ping.clone()].concat()).await.is_err() {
@@ -199,7 +202,7 @@ async fn requests_taken_back_one_after_the_other_spend_the_budget() {
 }
 
 #[tokio::test]
-async fn calls_of_a_greedy_caller_do_not_push_out_those_of_another() {
+async fn calls_of_a_greedy_client_do_not_push_out_those_of_another() {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;
     let settings = [
@@ -236,7 +239,7 @@ async fn calls_of_a_greedy_caller_do_not_push_out_those_of_another() {
 }
 
 #[tokio::test]
-async fn a_storm_of_connections_comes_in_at_its_rate_and_others_are_served() {
+async fn storm_of_connections_is_accepted_at_its_rate_and_others_are_served() {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;
     let settings = [("accepts-per-s-max", "200")];

@@ -22,6 +22,7 @@ mod https;
 mod kubernetes;
 mod lifecycle;
 mod memory_budget;
+mod methods;
 mod metrics;
 mod operations;
 mod pinned;

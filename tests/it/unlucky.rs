@@ -1,4 +1,4 @@
-//! Peers that are slow, silent or impatient, of bad will or by bad luck.
+//! Peers that are slow, silent or impatient, on purpose or by bad luck.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn server(settings: &[(&str, &str)]) -> Server {
     Server::serving(&shop, version, settings).await
 }
 
-/// Soon tired of those who do not read, and what it holds once it has answered.
+/// A server with a short timeout for unread answers, and what it holds after its first answer.
 async fn server_for_the_unread() -> (Server, Held) {
     let settings = [("unread-timeout-ms", "1000"), ("streams-max", "100")];
     let server = server(&settings).await;
@@ -76,7 +76,7 @@ async fn headers_that_drip_end_their_connection_in_time() {
 }
 
 #[tokio::test]
-async fn a_message_that_drips_ends_with_its_call_and_not_with_its_connection() {
+async fn message_that_drips_ends_its_call_and_not_its_connection() {
     let server = server(&[("call-timeout-ms", "1000"), ("calls-max", "1")]).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     let open = frame(HEADERS, END_HEADERS, 1, &call_headers(RECOMMEND));
@@ -88,7 +88,7 @@ async fn a_message_that_drips_ends_with_its_call_and_not_with_its_connection() {
     peer.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]))
         .await
         .unwrap();
-    // The only place is free again, on this connection too.
+    // The only slot is free again, on this connection too.
     peer.send(&call(3, RECOMMEND, &somebody())).await.unwrap();
     let answer = peer.read.find(|frame| frame.stream == 3).await;
     assert_eq!((answer.kind, answer.flags), (HEADERS, END_HEADERS));
@@ -103,13 +103,13 @@ async fn a_message_that_drips_ends_with_its_call_and_not_with_its_connection() {
 }
 
 #[tokio::test]
-async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not() {
+async fn idle_peer_gets_goaway_and_a_watching_one_does_not() {
     let server = server(&[("idle-timeout-ms", "1000")]).await;
     let mut watcher = FramePeer::open(server.data, &[]).await;
     let watch = call(1, WATCH, &HealthCheckRequest::default());
     watcher.send(&watch).await.unwrap();
     watcher.read.find(|frame| frame.kind == DATA).await;
-    // Nothing was ever asked on this one.
+    // This one never sends a request.
     let mut silent = FramePeer::open(server.data, &[]).await;
     let goodbye = silent.read.find(|frame| frame.kind == GOAWAY).await;
     assert_eq!(goodbye.payload[4..8], [0; 4], "NO_ERROR");
@@ -129,7 +129,7 @@ async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not()
     let open = server.scrape().await;
     let open = open.value("hotshelf_net_connections", &[("listener", "data")]);
     assert_eq!(open, Some(1.0), "the watcher's");
-    // It came before both, and has not been told to leave: the answer to its ping is all that it reads.
+    // It came before both, and got no GOAWAY: the answer to its ping is all that it reads.
     let own = [1; 8];
     watcher.send(&frame(PING, 0, 0, &own)).await.unwrap();
     let is_it = |frame: &Received| frame.kind == GOAWAY || frame.payload == own;
@@ -139,7 +139,7 @@ async fn a_peer_that_asks_nothing_is_told_to_leave_and_one_that_watches_is_not()
 }
 
 #[tokio::test]
-async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
+async fn unread_answers_are_bounded_and_end_their_connection() {
     let (server, before) = server_for_the_unread().await;
     for (closed, window, refused) in [(1.0, 0, Some(50)), (2.0, 1, Some(50)), (3.0, 65_535, None)] {
         let mut peer = FramePeer::open(server.data, &[(INITIAL_WINDOW_SIZE, window)]).await;
@@ -158,7 +158,7 @@ async fn answers_that_nobody_reads_are_bounded_and_end_their_connection() {
     server.stop().await;
 }
 
-/// As much as a message may say that is answered at length.
+/// Calls with long answers.
 fn long_calls(numbers: std::ops::Range<u32>) -> Vec<u8> {
     let many = RecommendRequest {
         n: Some(100),
@@ -168,9 +168,9 @@ fn long_calls(numbers: std::ops::Range<u32>) -> Vec<u8> {
     ids.flat_map(|id| call(id, RECOMMEND, &many)).collect()
 }
 
-/// Its windows are as wide as can be, and what fills is the socket.
+/// Its windows are as wide as can be: the socket fills.
 #[tokio::test]
-async fn a_socket_that_nobody_reads_ends_its_connection() {
+async fn unread_socket_ends_its_connection() {
     let (server, before) = server_for_the_unread().await;
     let widest = (1 << 31) - 1;
     let wide = [(INITIAL_WINDOW_SIZE, widest)];
@@ -235,7 +235,7 @@ async fn impatient_calls_are_answered_once_each_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_over_is_said_and_nothing_is_computed() {
+async fn deadline_that_has_passed_is_answered_and_nothing_is_computed() {
     let server = server(&[]).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     let computed = async || {
@@ -245,7 +245,7 @@ async fn a_deadline_that_is_over_is_said_and_nothing_is_computed() {
     let before = computed().await;
     let timeouts = ["0n", "1n", "0H"];
     for (stream, timeout) in [1, 3, 5].into_iter().zip(timeouts) {
-        // The message is there with the headers: nothing but the deadline keeps it from an answer.
+        // The message is there with the headers: only the deadline prevents an answer.
         let headers = [call_headers(RECOMMEND), header("grpc-timeout", timeout)].concat();
         let open = frame(HEADERS, END_HEADERS, stream, &headers);
         let body = frame(DATA, END_STREAM, stream, &message(&somebody()));
@@ -288,7 +288,7 @@ async fn compressed_and_overlong_messages_are_refused_before_they_are_unpacked()
     server.stop().await;
 }
 
-/// What a peer hears of its call; codes are those of HTTP/2 (RFC 9113, section 7).
+/// How a call ends for its peer; codes are those of HTTP/2 (RFC 9113, section 7).
 #[derive(Debug, PartialEq)]
 enum Said {
     Answer,

@@ -1,12 +1,11 @@
-//! Turns calls away at once when too many are under way or wait: a caller that is told so within
-//! microseconds can go elsewhere, one that queues cannot.
+//! The admission layer: decides once per call, when its headers are there and before its message is read.
 //!
-//! Calls under way are counted per listener, and of their places (`calls_max`) no connection takes
-//! more than are left to others. Those that wait are counted per core (`crate::admission::Line`), and of
-//! the line every connection has the same part, and what others leave of theirs. The decision falls
-//! when the headers are there, before the message is read; the refusal is made once and copied.
+//! A call is rejected at once when too many are in flight or wait (`crate::admission` says when): a client
+//! that knows so within microseconds can go elsewhere, one that queues cannot. The rejection is one header
+//! map, built once and cloned. An admitted call owns its permit, takes a turn in the fair queue for every
+//! poll, and gives the permit back when it is dropped.
 
-use crate::admission::{Decided, Line};
+use crate::admission::{Admission, Permit};
 use crate::error::CallError;
 use crate::metrics::Metrics;
 use http::{HeaderMap, Request, Response};
@@ -14,45 +13,39 @@ use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-/// When a caller that was turned away should come back (chosen: some hundred answers later).
+/// When a rejected caller should come back (chosen: some hundred answers later).
 const PUSHBACK_MS: u32 = 50;
 
-/// Services that answer under overload too: health, for whoever decides where traffic goes, and
-/// reflection.
-const ALWAYS: &str = "/grpc.";
+/// Services that are never rejected: health, on which load balancers decide, and reflection.
+const EXEMPT: &str = "/grpc.";
 
-/// The places of one listener.
-pub(crate) struct Places {
-    max: usize,
-    taken: AtomicUsize,
-    refusal: HeaderMap,
+/// The answer to a rejected call.
+pub(crate) struct Rejection {
+    headers: HeaderMap,
     metrics: Arc<Metrics>,
 }
 
-impl Places {
-    /// So many calls may be under way.
-    pub(crate) fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        let refused = CallError::Overloaded {
+impl Rejection {
+    /// Counts what is rejected in `metrics`.
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Self> {
+        let overloaded = CallError::Overloaded {
             pushback_ms: PUSHBACK_MS,
         };
-        let refusal: Response<Body> = Status::from(refused).into_http();
+        let response: Response<Body> = Status::from(overloaded).into_http();
         Arc::new(Self {
-            max,
-            taken: AtomicUsize::new(0),
-            refusal: refusal.into_parts().0.headers,
+            headers: response.into_parts().0.headers,
             metrics,
         })
     }
 
-    fn refusal(&self) -> Response<Body> {
+    fn response(&self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
-        *response.headers_mut() = self.refusal.clone();
+        *response.headers_mut() = self.headers.clone();
         response
     }
 }
@@ -60,39 +53,17 @@ impl Places {
 /// Wraps the services of one connection in [`AdmissionService`].
 #[derive(Clone)]
 pub(crate) struct AdmissionLayer {
-    places: Arc<Places>,
-    line: Line,
-    own: Arc<AtomicUsize>,
+    admission: Admission,
+    rejection: Arc<Rejection>,
 }
 
 impl AdmissionLayer {
     /// A new connection's.
-    pub(crate) fn new(places: Arc<Places>, line: Line) -> Self {
+    pub(crate) fn new(admission: Admission, rejection: Arc<Rejection>) -> Self {
         Self {
-            places,
-            line,
-            own: Arc::default(),
+            admission,
+            rejection,
         }
-    }
-
-    /// Whether one more call finds a place.
-    fn has_room(&self) -> bool {
-        let taken = self.places.taken.load(Relaxed);
-        let left = self.places.max.saturating_sub(taken);
-        self.own.load(Relaxed) < left && self.line.has_room()
-    }
-
-    fn take(&self) -> Option<Place> {
-        // Other cores may take the last places at the same moment: then a few more are taken.
-        if !self.has_room() {
-            return None;
-        }
-        self.places.taken.fetch_add(1, Relaxed);
-        self.own.fetch_add(1, Relaxed);
-        Some(Place {
-            places: Arc::clone(&self.places),
-            own: Arc::clone(&self.own),
-        })
     }
 }
 
@@ -127,54 +98,38 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if request.uri().path().starts_with(ALWAYS) {
-            return AdmissionFuture::Admitted {
+        let AdmissionLayer {
+            admission,
+            rejection,
+        } = &self.layer;
+        let permit = if request.uri().path().starts_with(EXEMPT) {
+            Some(admission.exempt())
+        } else {
+            admission.admit()
+        };
+        match permit {
+            Some(permit) => AdmissionFuture::Admitted {
                 call: self.inner.call(request),
-                place: None,
-            };
-        }
-        match self.layer.take() {
+                permit,
+            },
             None => {
-                self.layer.line.turned_away();
-                AdmissionFuture::TurnedAway {
-                    places: Arc::clone(&self.layer.places),
+                rejection.metrics.traffic.shed.inc();
+                AdmissionFuture::Rejected {
+                    rejection: Arc::clone(rejection),
                 }
             }
-            place => AdmissionFuture::Admitted {
-                call: self.inner.call(request),
-                place,
-            },
         }
-    }
-}
-
-/// A call's place, given back when it is dropped.
-pub(crate) struct Place {
-    places: Arc<Places>,
-    own: Arc<AtomicUsize>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.places.taken.fetch_sub(1, Relaxed);
-        self.own.fetch_sub(1, Relaxed);
     }
 }
 
 pin_project! {
-    /// A call that has a place or needs none, or the refusal.
+    /// An admitted call with its permit, or the rejection.
     #[project = Projected]
     pub(crate) enum AdmissionFuture<F> {
-        /// The place is given back with the future.
-        Admitted { #[pin] call: F, place: Option<Place> },
-        /// No place.
-        TurnedAway { places: Arc<Places> },
-    }
-}
-
-impl<F> Decided for AdmissionFuture<F> {
-    fn is_decided(&self) -> bool {
-        matches!(self, Self::TurnedAway { .. })
+        /// The permit is given back with the future.
+        Admitted { #[pin] call: F, permit: Permit },
+        /// Answered by the first poll.
+        Rejected { rejection: Arc<Rejection> },
     }
 }
 
@@ -186,11 +141,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            Projected::Admitted { call, .. } => call.poll(cx),
-            Projected::TurnedAway { places } => {
-                places.metrics.traffic.shed.inc();
-                Poll::Ready(Ok(places.refusal()))
+            Projected::Admitted { call, permit } => {
+                ready!(permit.poll_turn(cx));
+                call.poll(cx)
             }
+            Projected::Rejected { rejection } => Poll::Ready(Ok(rejection.response())),
         }
     }
 }
@@ -198,6 +153,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::{ConcurrencyLimit, Flow};
     use std::convert::Infallible;
     use tonic_types::StatusExt;
 
@@ -211,48 +167,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_call_beyond_the_limit_is_turned_away_and_places_come_back() {
+    async fn call_beyond_the_limit_is_rejected_and_permits_come_back() {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let places = Places::new(1, Arc::clone(&metrics));
-        let connection = || AdmissionLayer::new(Arc::clone(&places), Line::alone());
+        let limit = ConcurrencyLimit::new(1);
+        let rejection = Rejection::new(Arc::clone(&metrics));
+        let connection = || {
+            let admission = Admission::new(Arc::clone(&limit), Flow::alone());
+            AdmissionLayer::new(admission, Arc::clone(&rejection))
+        };
         let mut one = connection().layer(tower::service_fn(answer));
         let mut other = connection().layer(tower::service_fn(answer));
-        let under_way = one.call(asking("/a.B/C"));
-        let turned_away = other.call(asking("/a.B/C"));
-        assert!(turned_away.is_decided() && !under_way.is_decided());
-        let refused = turned_away.await.unwrap();
-        assert_eq!(refused.headers()["grpc-status"], "14");
-        assert_eq!(refused.headers()["grpc-retry-pushback-ms"], "50");
-        let status = Status::from_header_map(refused.headers()).unwrap();
+        let in_flight = one.call(asking("/a.B/C"));
+        let rejected = other.call(asking("/a.B/C"));
+        let rejected = rejected.await.unwrap();
+        assert_eq!(rejected.headers()["grpc-status"], "14");
+        assert_eq!(rejected.headers()["grpc-retry-pushback-ms"], "50");
+        let status = Status::from_header_map(rejected.headers()).unwrap();
         assert_eq!(
             status.get_details_error_info().unwrap().reason,
             "OVERLOADED"
         );
         assert_eq!(metrics.traffic.shed.get(), 1);
         let health = other.call(asking("/grpc.health.v1.Health/Check"));
-        assert!(!health.is_decided());
-        under_way.await.unwrap();
+        assert!(!health.await.unwrap().headers().contains_key("grpc-status"));
+        in_flight.await.unwrap();
         let admitted = other.call(asking("/a.B/C")).await.unwrap();
         assert!(!admitted.headers().contains_key("grpc-status"));
-    }
-
-    #[test]
-    fn nobody_takes_more_places_than_are_left_to_others() {
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let places = Places::new(100, metrics);
-        let connections: Vec<_> = (0..4)
-            .map(|_| AdmissionLayer::new(Arc::clone(&places), Line::alone()))
-            .collect();
-        let mut taken: Vec<_> = std::iter::from_fn(|| connections[0].take()).collect();
-        assert_eq!(taken.len(), 50);
-        taken.extend(std::iter::from_fn(|| connections[1].take()));
-        taken.extend(std::iter::from_fn(|| connections[2].take()));
-        assert!(connections[0].take().is_none());
-        assert!(
-            connections[3].take().is_some(),
-            "there is room for one more"
-        );
-        drop(taken);
-        assert_eq!(places.taken.load(Relaxed), 0);
     }
 }

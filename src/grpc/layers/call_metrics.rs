@@ -1,8 +1,7 @@
-//! Counts, times and, at debug level, logs every call, whatever became of it.
-//!
-//! Methods come from a fixed list; everything else a caller may name is one series, `other`.
+//! Counts, times and, at debug level, logs every call, whatever its outcome. A method that no descriptor has
+//! counts as `other`.
 
-use crate::admission::Decided;
+use super::super::methods::MethodId;
 use crate::error::code_name;
 use crate::metrics::Metrics;
 use http::{Request, Response};
@@ -18,27 +17,6 @@ use tower::{Layer, Service};
 /// Codes of the protocol, 0 to 16.
 const CODES: usize = 17;
 
-/// Every method that has a series of its own.
-const METHODS: [&str; 9] = [
-    "/hotshelf.v1.RecommendationService/Recommend",
-    "/hotshelf.v1.RecommendationService/SimilarProducts",
-    "/hotshelf.v1.ModelService/ReloadModel",
-    "/hotshelf.v1.ModelService/ProposeRollout",
-    "/hotshelf.v1.ModelService/GetModelStatus",
-    "/hotshelf.v1.ModelService/ListModelVersions",
-    "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
-    "other",
-];
-
-/// The place of what is not in the list.
-const OTHER: usize = METHODS.len() - 1;
-
-fn place_of(path: &str) -> usize {
-    let known = METHODS[..OTHER].iter().position(|known| *known == path);
-    known.unwrap_or(OTHER)
-}
-
 /// Handles of one listener, looked up once.
 pub(crate) struct CallMetrics {
     methods: Vec<MethodMetrics>,
@@ -52,22 +30,18 @@ struct MethodMetrics {
 impl CallMetrics {
     /// Makes the series of one listener.
     pub(crate) fn new(metrics: &Metrics, listener: &str) -> Arc<Self> {
-        let method = |method: &&str| MethodMetrics {
-            latency: metrics
-                .traffic
-                .call_latency
-                .with_label_values(&[listener, method]),
-            codes: (0..CODES)
-                .map(|code| {
-                    metrics
-                        .traffic
-                        .calls
-                        .with_label_values(&[listener, method, code_name(code)])
-                })
-                .collect(),
+        let method = |method: MethodId| {
+            let labels = [listener, method.label()];
+            let calls = &metrics.traffic.calls;
+            MethodMetrics {
+                latency: metrics.traffic.call_latency.with_label_values(&labels),
+                codes: (0..CODES)
+                    .map(|code| calls.with_label_values(&[labels[0], labels[1], code_name(code)]))
+                    .collect(),
+            }
         };
         Arc::new(Self {
-            methods: METHODS.iter().map(method).collect(),
+            methods: MethodId::all().map(method).collect(),
         })
     }
 }
@@ -117,10 +91,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        let method = place_of(path);
+        let method = MethodId::of(path);
         let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
-        let is_told = method == OTHER && tracing::enabled!(tracing::Level::DEBUG);
-        let path = is_told.then(|| path.into());
+        let is_logged = method.is_unknown() && tracing::enabled!(tracing::Level::DEBUG);
+        let path = is_logged.then(|| path.into());
         CallFuture {
             call: self.inner.call(request),
             metrics,
@@ -132,21 +106,15 @@ where
 }
 
 pin_project! {
-    /// A call under way.
+    /// A call in flight.
     pub(crate) struct CallFuture<F> {
         #[pin]
         call: F,
         metrics: Arc<CallMetrics>,
-        method: usize,
-        // Of a method that is none, where that is logged.
+        method: MethodId,
+        // Of an unknown method, where that is logged.
         path: Option<Box<str>>,
         began: Instant,
-    }
-}
-
-impl<F: Decided> Decided for CallFuture<F> {
-    fn is_decided(&self) -> bool {
-        self.call.is_decided()
     }
 }
 
@@ -161,11 +129,11 @@ where
         let outcome = ready!(this.call.poll(cx));
         let took = this.began.elapsed();
         let code = outcome.as_ref().map_or(2, status_of);
-        let series = &this.metrics.methods[*this.method];
+        let series = &this.metrics.methods[this.method.index()];
         series.latency.observe(took.as_secs_f64());
         series.codes[code].inc();
         tracing::debug!(
-            method = METHODS[*this.method],
+            method = this.method.label(),
             path = this.path.as_deref(),
             code = code_name(code),
             ?took,
@@ -175,10 +143,10 @@ where
     }
 }
 
-/// The code of an answer. A refusal has it in its headers; an answer that begins with a message ends
-/// with OK in its trailers unless a stream breaks later.
+/// The code of an answer. An error has it in its headers; an answer that begins with a message ends with OK
+/// in its trailers unless a stream breaks later.
 fn status_of<C>(response: &Response<C>) -> usize {
-    // What was asked was no call.
+    // The request was no gRPC call.
     if !response.status().is_success() {
         return tonic::Code::Unimplemented as usize;
     }

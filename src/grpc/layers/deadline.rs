@@ -1,6 +1,6 @@
-//! Keeps the caller's deadline: `grpc-timeout` is read, passed on as an extension, and answered
-//! DEADLINE_EXCEEDED when it is over, whatever the handler is doing. A caller without one gets the
-//! listener's, so that a request whose body never comes does not hold its place for ever.
+//! Enforces the caller's deadline: `grpc-timeout` is parsed, passed on as an extension, and answered
+//! DEADLINE_EXCEEDED when it has passed, whatever the handler is doing. A call without one gets the
+//! listener's, so that a request whose body never comes does not hold its permit for ever.
 
 use crate::error::CallError;
 use http::{HeaderMap, Request, Response};
@@ -20,7 +20,7 @@ pub(crate) struct Deadline(pub Instant);
 /// Wraps services in [`DeadlineService`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeadlineLayer {
-    /// For callers that set none. They are not told of it as an extension.
+    /// For callers that set none; it is not passed on as an extension.
     pub(crate) default: Duration,
 }
 
@@ -61,7 +61,7 @@ where
             return DeadlineFuture::Limited { call, begin_by };
         };
         if left.is_zero() {
-            return DeadlineFuture::Over;
+            return DeadlineFuture::Exceeded;
         }
         let deadline = Instant::now() + left;
         request.extensions_mut().insert(Deadline(deadline));
@@ -72,13 +72,13 @@ where
 }
 
 pin_project! {
-    /// The call, or the deadline, whichever comes first.
+    /// The call or its deadline, whichever comes first.
     #[project = Projected]
     pub(crate) enum DeadlineFuture<F> {
-        /// The caller waits so long. What has not begun by then is not computed for nobody.
+        /// A call that has not started by `begin_by` is not started.
         Limited { #[pin] call: tokio::time::Timeout<F>, begin_by: Option<Instant> },
-        /// It was too late when the call came.
-        Over,
+        /// The deadline had passed when the call came.
+        Exceeded,
     }
 }
 
@@ -93,16 +93,16 @@ where
             Projected::Limited { call, begin_by } => {
                 let is_late = |by| Instant::now() >= by;
                 if begin_by.take().is_some_and(is_late) {
-                    return Poll::Ready(Ok(over()));
+                    return Poll::Ready(Ok(exceeded()));
                 }
-                ready!(call.poll(cx)).unwrap_or_else(|_| Ok(over()))
+                ready!(call.poll(cx)).unwrap_or_else(|_| Ok(exceeded()))
             }
-            Projected::Over => Ok(over()),
+            Projected::Exceeded => Ok(exceeded()),
         })
     }
 }
 
-fn over() -> Response<Body> {
+fn exceeded() -> Response<Body> {
     Status::from(CallError::DeadlineExceeded).into_http()
 }
 
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_whose_deadline_passed_before_its_turn_is_not_begun() {
+    async fn call_whose_deadline_passed_before_its_turn_is_not_started() {
         let begun = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&begun);
         let service = tower::service_fn(move |_: Request<()>| {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_past_its_deadline_is_answered_deadline_exceeded() {
+    async fn call_past_its_deadline_is_answered_deadline_exceeded() {
         let never = tower::service_fn(|_: Request<()>| async {
             std::future::pending::<()>().await;
             Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))

@@ -1,5 +1,5 @@
-//! Gives refusals that come from below our services, such as an over-long message or an unknown method,
-//! the one ErrorInfo that every other refusal has.
+//! Adds the ErrorInfo that every error carries to those that tonic makes itself, such as an over-long message
+//! or an unknown method.
 
 use crate::error::{CallError, explained};
 use futures::future::{FutureExt, Map};
@@ -47,14 +47,14 @@ where
     }
 }
 
-/// The answer as it is, unless it is a refusal without details.
+/// The answer as it is, unless it is an error without details.
 fn detailed(response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
     if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
         return response;
     }
     match Status::from_header_map(headers) {
-        // So the generated services say that they have no such method.
+        // The generated services answer so where they have no such method.
         Some(status) if status.code() == Code::Unimplemented && status.message().is_empty() => {
             Status::from(CallError::NotServed("this call")).into_http()
         }
@@ -69,7 +69,7 @@ mod tests {
     use tonic_types::StatusExt;
 
     #[test]
-    fn a_bare_refusal_gets_an_error_info_and_keeps_its_words() {
+    fn error_without_details_gets_an_error_info_and_keeps_its_message() {
         let bare = Status::out_of_range("message too long").into_http();
         let status = Status::from_header_map(detailed(bare).headers()).unwrap();
         assert_eq!(status.message(), "message too long");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explained_refusal_stays_as_it_is() {
+    fn error_with_details_stays_as_it_is() {
         let ours: Status = crate::error::CallError::DeadlineExceeded.into();
         let before = ours.clone().into_http::<Body>();
         assert_eq!(detailed(ours.into_http()).headers(), before.headers());

@@ -1,10 +1,10 @@
 //! Tower layers that both gRPC listeners share, from the outside in:
 //!
 //! ```text
-//! calls (count, time, log) ─▶ admission ─▶ details ─▶ catch panics ─▶ deadline ─▶ dispatch ─▶ service
+//! call_metrics (count, time, log) ─▶ admission ─▶ details ─▶ panics ─▶ deadline ─▶ dispatch ─▶ service
 //! ```
 //!
-//! Admission decides as soon as a request's headers are read, so that a refusal costs little more
+//! Admission decides as soon as a request's headers are read, so that a rejection costs little more
 //! than they do.
 
 mod admission;
@@ -13,7 +13,7 @@ mod deadline;
 mod details;
 mod panics;
 
-pub(crate) use admission::{AdmissionLayer, AdmissionService, Places};
+pub(crate) use admission::{AdmissionLayer, AdmissionService, Rejection};
 pub(crate) use call_metrics::{CallLayer, CallMetrics, CallService};
 pub(crate) use deadline::{Deadline, DeadlineLayer, DeadlineService};
 pub(crate) use details::{DetailsLayer, DetailsService};

@@ -1,4 +1,4 @@
-//! Turns a handler's panic into INTERNAL and a count, so that one bad request costs one request.
+//! Turns a handler's panic into INTERNAL and counts it, so that one bad request costs one request.
 
 use crate::error::CallError;
 use crate::metrics::Metrics;
@@ -68,7 +68,7 @@ where
 }
 
 pin_project! {
-    /// A call whose panic is caught.
+    /// A call whose panics are caught.
     pub(crate) struct PanicFuture<F> {
         #[pin]
         call: CatchUnwind<AssertUnwindSafe<F>>,
@@ -98,7 +98,7 @@ mod tests {
     use std::convert::Infallible;
 
     #[tokio::test]
-    async fn a_panic_is_internal_and_counted() {
+    async fn panic_is_internal_and_counted() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let inner = tower::service_fn(|request: Request<bool>| async move {
             assert!(*request.body(), "the handler's mistake");

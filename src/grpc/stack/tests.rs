@@ -1,7 +1,7 @@
 //! The layers as a listener has them, around a service that panics, over a socket.
 
 use super::*;
-use crate::admission::LineLimits;
+use crate::admission::QueueLimits;
 use crate::net::{ConnectionLimits, Plane as NetPlane, PlaneConfig, listen};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
@@ -51,7 +51,8 @@ fn services(metrics: &Arc<Metrics>) -> CoreServices {
         },
         panics: PanicLayer::new(Arc::clone(metrics)),
         calls: CallMetrics::new(metrics, "data"),
-        places: Places::new(100, Arc::clone(metrics)),
+        limit: ConcurrencyLimit::new(100),
+        rejection: Rejection::new(Arc::clone(metrics)),
     }
 }
 
@@ -63,8 +64,8 @@ fn config() -> PlaneConfig {
         connections_max: 10,
         accepts_per_s_max: 1_000,
         limits: ConnectionLimits::patient(),
-        line: LineLimits {
-            wait_max: Duration::from_secs(3600),
+        queue: QueueLimits {
+            delay_max: Duration::from_secs(3600),
         },
         jitter: ChaCha8Rng::seed_from_u64(1),
     }

@@ -1,11 +1,10 @@
+use super::super::connection_watch::ConnectionWatch;
+use super::super::frames::Head;
+use super::super::limits::ConnectionLimits;
 use super::*;
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-const PATIENCE: Patience = Patience {
-    frame: SECOND,
-    unread: SECOND,
-    idle: Duration::from_secs(10),
-};
 
 fn frame(kind: u8, flags: u8, stream: u32, len: usize) -> Vec<u8> {
     let mut bytes = u32::try_from(len).unwrap().to_be_bytes()[1..].to_vec();
@@ -15,13 +14,19 @@ fn frame(kind: u8, flags: u8, stream: u32, len: usize) -> Vec<u8> {
     bytes
 }
 
-fn guarded() -> (Guard, Watch, Instant) {
-    let (notes, now) = (Notes::default(), Instant::now());
-    let watch = Watch::new(notes.clone(), PATIENCE, now);
-    (Guard::new(notes), watch, now)
+fn guarded() -> (AbuseGuard, ConnectionWatch, Instant) {
+    let (stats, now) = (ConnectionStats::default(), Instant::now());
+    let limits = ConnectionLimits {
+        frame_timeout: SECOND,
+        unread_timeout: SECOND,
+        idle_timeout: 10 * SECOND,
+        ..ConnectionLimits::patient()
+    };
+    let watch = ConnectionWatch::new(stats.clone(), &limits, now);
+    (AbuseGuard::new(stats), watch, now)
 }
 
-/// Reads so many times what `round` makes, and says how many were read before the budget was spent.
+/// Reads `rounds` rounds, and returns the first one after which the budget was spent.
 fn survived(rounds: u32, mut round: impl FnMut(u32) -> Vec<u8>) -> Option<u32> {
     let (mut guard, _, _) = guarded();
     (0..rounds).find(|turn| guard.read(&round(*turn)).is_err())
@@ -44,15 +49,15 @@ fn frames_without_requests_spend_the_budget() {
 }
 
 #[test]
-fn requests_that_are_taken_back_spend_the_budget_and_others_never_do() {
+fn cancelled_requests_spend_the_budget_and_others_never_do() {
     let request = |turn: u32| frame(1, 0x5, 2 * turn + 1, 20);
-    let taken_back = |turn: u32| [request(turn), frame(3, 0, 2 * turn + 1, 4)].concat();
-    assert!(survived(400_000, taken_back).is_some());
-    let half_taken_back = |turn: u32| match turn % 2 {
-        0 => taken_back(turn),
+    let cancelled = |turn: u32| [request(turn), frame(3, 0, 2 * turn + 1, 4)].concat();
+    assert!(survived(400_000, cancelled).is_some());
+    let half_cancelled = |turn: u32| match turn % 2 {
+        0 => cancelled(turn),
         _ => request(turn),
     };
-    assert_eq!(survived(100_000, half_taken_back), None);
+    assert_eq!(survived(100_000, half_cancelled), None);
     let busy = |turn: u32| {
         let ping = frame(6, 0, 0, 8);
         let update = frame(8, 0, 0, 4);
@@ -69,13 +74,13 @@ fn the_budget_comes_back_with_time() {
     let ping = frame(6, 0, 0, 8);
     let spent = (0..200_000).find(|_| guard.read(&ping).is_err());
     assert!(spent.is_some());
-    assert_eq!(guard.notes.end(), Some(End::FrameFlood));
-    guard.refilled -= 2 * SECOND;
+    assert_eq!(guard.stats.end(), Some(End::FrameFlood));
+    guard.budget.refilled -= 2 * SECOND;
     assert!((0..500).all(|_| guard.read(&ping).is_ok()));
 }
 
 #[test]
-fn a_frame_that_drips_ends_the_connection_and_one_that_flows_does_not() {
+fn frame_that_drips_ends_the_connection_and_one_that_flows_does_not() {
     let (mut guard, mut watch, now) = guarded();
     guard.read(&frame(1, 0x4, 1, 40)[..20]).unwrap();
     assert_eq!(watch.judge(now + SECOND / 2, 0), None);
@@ -97,15 +102,15 @@ fn a_frame_that_drips_ends_the_connection_and_one_that_flows_does_not() {
 }
 
 #[test]
-fn answers_that_nobody_takes_end_the_connection() {
+fn unread_answers_end_the_connection() {
     let (mut guard, mut watch, now) = guarded();
-    watch.notes.answered(1000);
+    guard.stats.answered(1000);
     assert_eq!(watch.judge(now, 1), None);
     guard.write(&frame(0, 0, 1, 400));
     assert_eq!(watch.judge(now + SECOND, 1), Some(End::UnreadAnswers));
 
     let (mut guard, mut watch, now) = guarded();
-    watch.notes.answered(1000);
+    guard.stats.answered(1000);
     assert_eq!(watch.judge(now, 1), None);
     guard.write(&frame(0, 0, 1, 1000));
     guard.sent(0, 1009);
@@ -120,16 +125,16 @@ fn answers_that_nobody_takes_end_the_connection() {
 }
 
 #[test]
-fn a_slow_reader_is_one_and_a_call_taken_back_owes_nothing() {
+fn slow_reader_is_served_and_a_cancelled_call_owes_nothing() {
     let (mut guard, mut watch, now) = guarded();
-    watch.notes.answered(1_000_000);
+    guard.stats.answered(1_000_000);
     for turn in 0..10 {
         assert_eq!(watch.judge(now + SECOND * turn, 1), None);
         guard.write(&frame(0, 0, 1, 16_000));
         guard.write(&frame(0, 0, 1, 64_000));
     }
     let (mut guard, mut watch, now) = guarded();
-    watch.notes.answered(1000);
+    guard.stats.answered(1000);
     assert_eq!(watch.judge(now, 1), None);
     guard.read(&frame(3, 0, 1, 4)).unwrap();
     assert_eq!(watch.judge(now + SECOND * 2, 1), None);
@@ -156,7 +161,7 @@ fn all_is_answered_once_every_request_has_an_end_of_some_kind() {
         guard.read(&frame(kind::DATA, 0x1, stream, 7)).unwrap();
         assert!(!guard.is_all_answered());
     }
-    // An answer in three frames, one in one, one reset by us, one taken back, one in one again.
+    // An answer in three frames, one in one, one reset by us, one cancelled, one in one frame again.
     guard.write(&frame(kind::HEADERS, 0x4, 1, 10));
     guard.write(&frame(kind::DATA, 0, 1, 10));
     guard.write(&frame(kind::HEADERS, END, 1, 10));
@@ -173,9 +178,9 @@ fn all_is_answered_once_every_request_has_an_end_of_some_kind() {
 }
 
 #[test]
-fn an_answer_that_has_begun_and_does_not_end_keeps_no_other_back() {
+fn streaming_answer_delays_no_other() {
     let (mut guard, _, _) = guarded();
-    let ask = |guard: &mut Guard, stream| {
+    let ask = |guard: &mut AbuseGuard, stream| {
         guard.read(&frame(kind::HEADERS, 0x5, stream, 20)).unwrap();
         assert!(!guard.is_all_answered());
     };

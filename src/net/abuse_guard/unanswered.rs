@@ -1,14 +1,14 @@
-//! Which requests of a connection wait for their answer, by the frames that pass. Only for deciding when to
-//! send: a request that is ended by both sides hides another one until none is open.
+//! Which requests of a connection wait for their answer, by the frames that pass. It only decides when to send:
+//! a request that both sides end hides another one until none is open.
 
 use super::super::frames::{Head, kind};
 
-/// See the module. A request is answered once its answer has begun: that of a watch never ends.
+/// See the module. A request counts as answered once its answer has begun: that of a watch never ends.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
     open: u64,
-    /// Streams whose answer has begun and not ended: more than a few only where answers wait for window
-    /// or, as those of a watch, for something to say.
+    /// Streams whose answer has begun and not ended: more than a few only where answers wait for window or
+    /// stream.
     begun: Vec<u32>,
 }
 
@@ -21,7 +21,7 @@ impl Unanswered {
         self.open += 1;
     }
 
-    /// One has its answer, or will have none.
+    /// One request has its answer, or will have none.
     fn answered(&mut self) {
         self.open = self.open.saturating_sub(1);
     }
@@ -36,7 +36,7 @@ impl Unanswered {
         }
     }
 
-    /// No more is to be said on this stream.
+    /// No more is sent on this stream.
     pub(super) fn end(&mut self, stream: u32) {
         match self.begun.iter().position(|begun| *begun == stream) {
             Some(at) => drop(self.begun.swap_remove(at)),

@@ -1,23 +1,18 @@
 use super::*;
-use crate::admission::Decided;
+use crate::admission::Flow;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use rand_core::SeedableRng;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// Panics in the connection's own task, where it is asked to.
 #[derive(Clone, Copy)]
 struct Fragile;
-
-impl<T> Decided for Ready<T> {
-    fn is_decided(&self) -> bool {
-        false
-    }
-}
 
 impl tower::Service<Request<Incoming>> for Fragile {
     type Response = Response<Empty<Bytes>>;
@@ -37,7 +32,7 @@ impl tower::Service<Request<Incoming>> for Fragile {
 impl Services for Fragile {
     type Service = Self;
 
-    fn connect(&self, _line: Line) -> Self {
+    fn connect(&self, _flow: Flow) -> Self {
         *self
     }
 }
@@ -50,8 +45,8 @@ fn config(listener: TcpListener) -> PlaneConfig {
         connections_max: 2,
         accepts_per_s_max: 1_000,
         limits: ConnectionLimits::patient(),
-        line: LineLimits {
-            wait_max: Duration::from_secs(3600),
+        queue: QueueLimits {
+            delay_max: Duration::from_secs(3600),
         },
         jitter: ChaCha8Rng::seed_from_u64(1),
     }
@@ -66,17 +61,17 @@ async fn get(to: SocketAddr, path: &str) -> Option<http::StatusCode> {
     let (answer, _) = requests.send_request(request.unwrap(), true).ok()?;
     let answer = answer.await.ok().map(|response| response.status());
     drop(requests);
-    // However it ended, it has: nothing of it is left to be counted.
+    // Once it has ended, nothing of it is left to be counted.
     let _ = driver.await;
     answer
 }
 
 #[tokio::test]
-async fn a_panic_in_a_connections_task_ends_that_connection_and_frees_its_place() {
+async fn panic_in_a_connections_task_ends_that_connection_and_frees_its_slot() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let plane = Plane::start(config(listener), &metrics, || Fragile).unwrap();
-    // More often than there are places for connections.
+    // More often than there may be connections.
     for _ in 0..5 {
         assert_eq!(get(plane.address, "/panic").await, None);
     }
