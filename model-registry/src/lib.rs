@@ -25,7 +25,7 @@
 
 mod cache;
 mod clock;
-mod create_only;
+mod conditional_writes;
 mod error;
 mod fetch;
 mod gc;

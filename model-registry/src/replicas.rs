@@ -4,10 +4,10 @@
 //! tells people what holds a rollout back, and tells whoever cleans up what is still in use. How old a file
 //! is, is said by the store's clock and never by the replica's; see `seen`.
 
-mod seen;
+mod files;
 
-pub(crate) use seen::{OwnFiles, since};
-pub use seen::{REPLICA_GONE_AFTER, SeenReplica, Told};
+pub(crate) use files::{OwnFiles, since};
+pub use files::{REPLICA_GONE_AFTER, SeenReplica, Told};
 
 use crate::limits::{
     ADDRESS_BYTES_MAX, ARMS_MAX, BUILD_BYTES_MAX, REASON_BYTES_MAX, REPLICA_BYTES_MAX,

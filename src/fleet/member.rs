@@ -1,8 +1,8 @@
 //! This server as a member of the fleet: one [`Member`] a model, which tells of itself and looks at the
 //! others.
 
+use super::heartbeat::{LAST_WORD_TIMEOUT, Teller};
 use super::identity::Identity;
-use super::teller::{LAST_WORD_TIMEOUT, Teller};
 use super::view::{FleetView, History, Judge, ReplicaView, own_state};
 use crate::error::with_causes;
 use crate::lifecycle::{ModelHandle, ModelStatus};

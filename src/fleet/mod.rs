@@ -9,9 +9,9 @@
 //! Nothing here decides what is served: every replica follows the rollouts by itself, and one that tells
 //! nothing serves all the same. Knows neither gRPC nor sockets.
 
+mod heartbeat;
 mod identity;
 mod member;
-mod teller;
 mod view;
 mod wait;
 

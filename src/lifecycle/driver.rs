@@ -13,7 +13,7 @@ use super::pacing::Pacer;
 use super::state::{LoadError, Phase, VersionState};
 use super::status::ModelStatus;
 use super::watch::{RecordRequest, WatchReport};
-use super::writing::Writing;
+use super::write_access::Writing;
 use crate::guardrails::Guardrails;
 use crate::metrics::{Metrics, VersionMetrics};
 use arc_swap::ArcSwap;

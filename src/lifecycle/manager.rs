@@ -18,10 +18,10 @@
 //! rollout of the registry is known, the one they look at is the one remembered on disk.
 
 mod goals;
+mod live_set;
 mod loads;
 mod proposals;
 mod ramp;
-mod recall;
 mod retries;
 #[cfg(test)]
 mod tests;
@@ -32,8 +32,8 @@ use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionS
 use super::status::ManagerStatus;
 use hotshelf_registry::{RolloutRecord, Version};
 use jiff::Timestamp;
+use live_set::Memory;
 use proposals::Waiting;
-use recall::Memory;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 

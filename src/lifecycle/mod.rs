@@ -18,7 +18,7 @@ mod budget;
 mod change;
 mod driver;
 mod event;
-mod guarding;
+mod guardrail_task;
 mod live;
 mod loader;
 mod manager;
@@ -29,7 +29,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
-mod writing;
+mod write_access;
 
 pub use budget::{MemoryBudget, Reservation};
 pub use change::Change;
@@ -43,4 +43,4 @@ pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, Phase, VersionEntry, VersionState};
 pub use status::{ManagerStatus, ModelStatus};
 pub(crate) use watch::around;
-pub use writing::Writing;
+pub use write_access::Writing;

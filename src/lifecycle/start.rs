@@ -1,13 +1,13 @@
 //! Starts the watch and the driver of every model, and ends them.
 
 use super::driver::{Connections, Driver, ModelHandle};
-use super::guarding::Guarding;
+use super::guardrail_task::Guarding;
 use super::live::Models;
 use super::loader::Source;
 use super::manager::{ModelManager, Policy};
 use super::status::ModelStatus;
 use super::watch::Watch;
-use super::writing::{Proof, Writing};
+use super::write_access::{Proof, Writing};
 use crate::guardrails::Guardrails;
 use arc_swap::ArcSwap;
 use futures::FutureExt;

@@ -7,5 +7,5 @@ mod full_disk;
 mod listing;
 mod racing;
 mod reloading;
-mod remembered;
+mod restored;
 mod starting;

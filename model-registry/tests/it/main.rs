@@ -6,9 +6,9 @@
 mod authority;
 mod backends;
 mod cache;
+mod conditional_writes;
 mod contract;
 mod crash;
-mod create_only;
 mod fault_store;
 mod faulty_s3;
 mod gc;

@@ -1,6 +1,6 @@
+mod live_set;
 mod proposals;
 mod ramps;
-mod recall;
 mod sequences;
 
 use super::*;
