@@ -2,7 +2,7 @@
 
 use crate::admission::QueueLimits;
 use crate::config::{Config, memory_budget_bytes};
-use crate::fleet::{Fleet, FleetConfig, Identity, IdentityError, Telling};
+use crate::fleet::{Fleet, FleetConfig, Heartbeats, Identity, IdentityError};
 use crate::grpc::{Health, Limits, Operations, Plane as Services, Stack};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
@@ -220,7 +220,7 @@ impl App {
         }
     }
 
-    fn fleet(&mut self, lifecycle: &Lifecycle) -> (Fleet, Telling) {
+    fn fleet(&mut self, lifecycle: &Lifecycle) -> (Fleet, Heartbeats) {
         Fleet::start(FleetConfig {
             handles: Arc::clone(&lifecycle.handles),
             registry: self.source.registry.clone(),

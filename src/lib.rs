@@ -22,6 +22,7 @@ pub mod error;
 pub mod fleet;
 pub mod grpc;
 pub mod guardrails;
+mod jitter;
 pub mod lifecycle;
 pub mod metrics;
 pub mod net;

@@ -1,10 +1,9 @@
 //! The private folder that parts are downloaded into: `<dir>/<model>/<upload>/<part>`. Beside the
-//! uploads of a model stands what was live last, `<dir>/<model>/live-set`.
+//! uploads of a model lies its live set, `<dir>/<model>/live-set`.
 //!
-//! Uploads never change, so that a complete file is good for ever; whether its bytes are right is
-//! found out when it is sealed. Files under way are named apart and carry a lock that dies with
-//! their writer, so that after `kill -9` the next one to open the folder clears them away.
-//! All functions here block.
+//! Uploads never change, so that a complete file stays valid; sealing verifies its bytes. Partial files
+//! have names of their own and a lock that ends with their writer, so that after `kill -9` the next process
+//! to open the folder removes them. All functions here block.
 
 use crate::random::Random;
 use crate::{Error, Manifest, ModelName, UploadId};
@@ -27,7 +26,7 @@ pub struct CacheDir {
     path: PathBuf,
 }
 
-/// What [`CacheDir::keep_only`] removed.
+/// What [`CacheDir::evict_except`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evicted {
     /// Uploads removed.
@@ -37,15 +36,14 @@ pub struct Evicted {
 }
 
 impl CacheDir {
-    /// Creates the folder, readable by this user alone, proves that files can be made in it, and
-    /// removes what dead writers left half done. Files of writers that live, in this or another
-    /// process, stay.
+    /// Creates the folder, readable by this user alone, verifies that it is writable, and removes partial
+    /// files of dead writers. Files of live writers, in this or another process, stay.
     ///
     /// # Errors
     /// [`Error::Cache`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_owned();
-        create_private(&path).map_err(|source| failed("creating", &path, source))?;
+        create_private(&path).map_err(|source| Error::cache("creating", &path, source))?;
         let cache = Self { path };
         let probe = Partial::create(&cache.path.join("probe"), Random::new(None).nonce()?)?;
         drop(probe);
@@ -53,40 +51,39 @@ impl CacheDir {
         Ok(cache)
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes every upload of `model` but those named and those that are remembered as live. For
-    /// callers who have sealed what they serve: a fetch that is under way in a removed folder fails
-    /// and can be retried.
+    /// Evicts every upload of `model` but those named and those of the live set. For callers who have
+    /// sealed what they serve: a fetch in flight into a removed folder fails and can be retried.
     ///
     /// # Errors
     /// [`Error::Cache`]; what was removed before stays removed.
-    pub fn keep_only(
+    pub fn evict_except(
         &self,
         model: &ModelName,
         uploads: &BTreeSet<UploadId>,
     ) -> Result<Evicted, Error> {
         let mut evicted = Evicted::default();
-        let remembered = self.remembered_uploads(model);
+        let persisted = self.persisted_uploads(model);
         for folder in entries(&self.path.join(model.as_str()))? {
             let name = folder.file_name().to_string_lossy().into_owned();
             match name.parse::<UploadId>() {
-                Ok(upload) if !uploads.contains(&upload) && !remembered.contains(&upload) => {
+                Ok(upload) if !uploads.contains(&upload) && !persisted.contains(&upload) => {
                     evicted.bytes += remove_upload(&folder.path())?;
                     evicted.uploads += 1;
                 }
-                // Kept, or nothing that this cache ever made.
+                // Retained, or not an upload of this cache.
                 Ok(_) | Err(_) => {}
             }
         }
         Ok(evicted)
     }
 
-    /// Where a version's parts are kept.
+    /// The folder of a version's parts.
     pub(crate) fn upload_folder(&self, manifest: &Manifest) -> PathBuf {
         self.path
             .join(manifest.model.as_str())
@@ -121,14 +118,6 @@ impl CacheDir {
     }
 }
 
-/// An error about a path of the cache.
-pub(crate) fn failed(doing: &str, path: &Path, source: io::Error) -> Error {
-    Error::Cache {
-        what: format!("{doing} {}", path.display()),
-        source,
-    }
-}
-
 fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -137,14 +126,14 @@ fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// What stands in a folder; nothing if there is no such folder.
+/// The entries of a folder; none if there is no such folder.
 fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, Error> {
     let listing = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listing => listing.map_err(|source| failed("listing", folder, source))?,
+        listing => listing.map_err(|source| Error::cache("listing", folder, source))?,
     };
     let listed: io::Result<Vec<_>> = listing.collect();
-    listed.map_err(|source| failed("listing", folder, source))
+    listed.map_err(|source| Error::cache("listing", folder, source))
 }
 
 fn remove_upload(folder: &Path) -> Result<u64, Error> {
@@ -152,7 +141,7 @@ fn remove_upload(folder: &Path) -> Result<u64, Error> {
         .into_iter()
         .filter_map(|entry| entry.metadata().ok());
     let bytes = sizes.map(|meta| meta.len()).sum();
-    fs::remove_dir_all(folder).map_err(|source| failed("removing", folder, source))?;
+    fs::remove_dir_all(folder).map_err(|source| Error::cache("removing", folder, source))?;
     Ok(bytes)
 }
 

@@ -1,10 +1,11 @@
-//! Time as the registry writes it into records: passed in, so that tests and golden files choose it.
+//! Time as the registry writes it into records: injected, so that tests and golden files choose it.
 
 use jiff::Timestamp;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Tells the time.
+/// A source of the present time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -15,7 +16,7 @@ impl Clock {
         Self(Arc::new(Timestamp::now))
     }
 
-    /// Whatever `now` says.
+    /// A given function.
     #[must_use]
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
@@ -29,6 +30,11 @@ impl Clock {
     pub(crate) fn now_text(&self) -> String {
         format!("{:.3}", self.now())
     }
+}
+
+/// How long ago; zero for what lies ahead.
+pub(crate) fn since(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
 impl fmt::Debug for Clock {

@@ -1,8 +1,8 @@
-//! The self-test before the first write: does this store keep create-only writes?
+//! The test before the first write: does this store honour conditional writes?
 //!
-//! All that keeps two publishers or two operators apart is that of many creates of one object
-//! exactly one succeeds. Some servers accept the condition and ignore it, others check and then
-//! write. So each process tries it out once, in a corner of the root that no model can have.
+//! Two publishers or two operators are kept apart by one property alone: of many creates of one object
+//! exactly one succeeds. Some servers accept the condition and ignore it, others check and then write.
+//! So each process tests it once, under a prefix that no model can have.
 
 use crate::store::Created;
 use crate::{Error, Registry};
@@ -16,28 +16,30 @@ const RACERS: usize = 16;
 /// Largest test object, in bytes.
 const PROBE_BYTES_MAX: u64 = 1_024;
 
-/// How the test ended, other than by a failing store.
+/// The outcome of a test that ran to its end.
 type Verdict = Result<(), String>;
 
 impl Registry {
-    /// Proves that the store keeps create-only writes: once per registry handle and its clones;
+    /// Verifies that the store honours conditional writes: once per registry handle and its clones;
     /// every write calls it. Leaves nothing behind where deleting is allowed.
     ///
     /// Costs 5 small calls and 18 for each round of [`crate::Limits::race_rounds`] the first time,
-    /// nothing afterwards. A store that failed the test is not asked again; one that could not be
+    /// nothing afterwards. A store that failed the test is not tested again; one that could not be
     /// reached is.
     ///
     /// # Errors
-    /// [`Error::NoCreateOnly`], [`Error::ReadOnly`], [`Error::Unavailable`].
-    pub async fn prove_create_only(&self) -> Result<(), Error> {
+    /// [`Error::NoConditionalWrites`], [`Error::ReadOnly`], [`Error::Unavailable`].
+    pub async fn verify_conditional_writes(&self) -> Result<(), Error> {
         let verdict = self
-            .create_only()
-            .get_or_try_init(|| self.test_create_only())
+            .conditional_writes()
+            .get_or_try_init(|| self.test_conditional_writes())
             .await?;
-        verdict.clone().map_err(|why| Error::NoCreateOnly { why })
+        verdict
+            .clone()
+            .map_err(|why| Error::NoConditionalWrites { why })
     }
 
-    async fn test_create_only(&self) -> Result<Verdict, Error> {
+    async fn test_conditional_writes(&self) -> Result<Verdict, Error> {
         let path = self.probe_path()?;
         let mut verdict = self.create_twice(&path).await;
         self.clear(&path, &verdict).await;
@@ -54,17 +56,17 @@ impl Registry {
 
     fn probe_path(&self) -> Result<Path, Error> {
         let nonce = self.store().random.nonce()?;
-        Ok(self.layout().create_only_probe(nonce))
+        Ok(self.layout().write_probe(nonce))
     }
 
-    /// A store that failed or refused is not asked for more.
+    /// A store that failed or refused receives no further call.
     async fn clear(&self, path: &Path, verdict: &Result<Verdict, Error>) {
         if verdict.is_err() {
             return;
         }
-        if let Err(error) = self.store().delete("the self-test's object", path).await {
-            // Writing may be allowed where deleting is not; the object harms nobody.
-            tracing::warn!(error = error.in_full(), %path, "the self-test's object stays");
+        if let Err(error) = self.store().delete("the test object", path).await {
+            // Writing may be allowed where deleting is not; the object does no harm.
+            tracing::warn!(error = error.with_causes(), %path, "cannot delete the test object");
         }
     }
 
@@ -72,17 +74,15 @@ impl Registry {
     async fn create_twice(&self, path: &Path) -> Result<Verdict, Error> {
         let first = Bytes::from_static(b"first");
         // A conflict here is the answer to our own create, lost and tried again; the bytes tell.
-        self.store()
-            .create("the self-test's object", path, &first)
-            .await?;
+        self.store().create("the test object", path, &first).await?;
         let second = Bytes::from_static(b"second");
         let again = self
             .store()
-            .create("the self-test's object", path, &second)
+            .create("the test object", path, &second)
             .await?;
         let stored = self
             .store()
-            .read("the self-test's object", path, PROBE_BYTES_MAX)
+            .read("the test object", path, PROBE_BYTES_MAX)
             .await?;
         Ok(match (again, stored) {
             (Created::Yes, _) => Err("an object that existed was created again".to_owned()),
@@ -99,7 +99,7 @@ impl Registry {
             .collect();
         let creates = bytes
             .iter()
-            .map(|bytes| self.store().create("the self-test's object", path, bytes));
+            .map(|bytes| self.store().create("the test object", path, bytes));
         let outcomes = join_all(creates)
             .await
             .into_iter()
@@ -109,7 +109,7 @@ impl Registry {
             .collect();
         let stored = self
             .store()
-            .read("the self-test's object", path, PROBE_BYTES_MAX)
+            .read("the test object", path, PROBE_BYTES_MAX)
             .await?;
         let Some(stored) = stored else {
             return Ok(Err("a created object could not be read back".to_owned()));

@@ -1,6 +1,7 @@
-//! What can go wrong, by what a caller can do about it. Causes are sources, not text.
+//! Errors by what a caller can do about them. Causes are sources, not text.
 
 use std::io;
+use std::path::Path;
 
 /// The cause below an [`Error`]: of the store, the file system or a parser.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -13,7 +14,7 @@ const EXCERPT_CHARS: usize = 64;
 /// A message names the thing (model, version, part, record); the cause stands in `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such object. Asking again helps only once somebody has written it.
+    /// There is no such object. A retry helps only once it is written.
     #[error("{what} does not exist")]
     NotFound {
         /// What was asked for.
@@ -29,16 +30,16 @@ pub enum Error {
         /// The reason given.
         why: String,
     },
-    /// Stored or fetched bytes are not what they have to be.
+    /// Stored or fetched bytes are not those expected.
     #[error("{what} is corrupt: {why}")]
     Corrupt {
         /// The object or part.
         what: String,
         /// What was expected and what was found.
         why: String,
-        /// The damaged copy is deleted by now and was no second one: fetching again can help.
+        /// The damaged copy is deleted and was not the second one: another fetch can help.
         is_refetchable: bool,
-        /// The parser's own words.
+        /// The parser's message.
         #[source]
         source: Option<Cause>,
     },
@@ -62,7 +63,7 @@ pub enum Error {
         /// The newest format known here.
         supported: u32,
     },
-    /// Over a limit of size or count; nothing beyond the limit was read or kept.
+    /// Over a limit of size or count; nothing beyond the limit was read or stored.
     #[error("{what} is {found}, the limit is {limit}")]
     TooLarge {
         /// The object and the measure.
@@ -72,8 +73,8 @@ pub enum Error {
         /// The greatest one allowed.
         limit: u64,
     },
-    /// The store did not do it within the tries and time allowed. Retrying can help. A write that
-    /// failed so may have been applied all the same.
+    /// The store failed within the tries and time allowed. A retry can help. A write that failed so may
+    /// have been applied all the same.
     #[error("the store failed: {what}")]
     Unavailable {
         /// The operation and the object.
@@ -90,7 +91,7 @@ pub enum Error {
         /// How many numbers were tried.
         tries: u32,
     },
-    /// The store, or these credentials, do not allow writing. Reading goes on.
+    /// The store, or these credentials, do not allow writing. Reading continues.
     #[error("the registry is read-only here: {what}")]
     ReadOnly {
         /// The write that was refused.
@@ -99,10 +100,12 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// The store does not honour create-only writes, so that none are made. Reading goes on.
-    #[error("the store does not keep create-only writes, so nothing is written to it: {why}")]
-    NoCreateOnly {
-        /// What the self-test saw.
+    /// The store does not honour conditional writes, so that nothing is written. Reading continues.
+    #[error(
+        "the store does not honour conditional writes (If-None-Match: *), so nothing is written to it: {why}"
+    )]
+    NoConditionalWrites {
+        /// What the test found.
         why: String,
     },
     /// The private cache folder failed: full, read-only, gone.
@@ -129,7 +132,7 @@ impl Error {
             | Self::UnsupportedFormat { .. }
             | Self::TooLarge { .. }
             | Self::ReadOnly { .. }
-            | Self::NoCreateOnly { .. } => false,
+            | Self::NoConditionalWrites { .. } => false,
         }
     }
 
@@ -146,7 +149,7 @@ impl Error {
             Self::Unavailable { .. } => "unavailable",
             Self::Contended { .. } => "contended",
             Self::ReadOnly { .. } => "read_only",
-            Self::NoCreateOnly { .. } => "no_create_only",
+            Self::NoConditionalWrites { .. } => "no_create_only",
             Self::Cache { .. } => "cache",
         }
     }
@@ -162,6 +165,12 @@ impl Error {
             value: excerpt,
             limit: limit.into(),
         }
+    }
+
+    /// A failure at a path of the cache folder.
+    pub(crate) fn cache(doing: &str, path: &Path, source: io::Error) -> Self {
+        let what = format!("{doing} {}", path.display());
+        Self::Cache { what, source }
     }
 
     /// Stored bytes that break the format.
@@ -187,9 +196,9 @@ impl Error {
         }
     }
 
-    /// Whether the object itself is at fault, as opposed to the way to it: what a rollout record
-    /// with this error is passed over for.
-    pub(crate) fn is_of_the_object(&self) -> bool {
+    /// Whether the object itself is at fault, as opposed to the store: a rollout record with this error
+    /// is skipped.
+    pub(crate) fn is_object_fault(&self) -> bool {
         match self {
             Self::NotFound { .. }
             | Self::Removed { .. }
@@ -200,13 +209,13 @@ impl Error {
             Self::Unavailable { .. }
             | Self::Contended { .. }
             | Self::ReadOnly { .. }
-            | Self::NoCreateOnly { .. }
+            | Self::NoConditionalWrites { .. }
             | Self::Cache { .. } => false,
         }
     }
 
-    /// The message followed by those of all causes, for places that keep text only.
-    pub(crate) fn in_full(&self) -> String {
+    /// The message followed by those of all causes, for places that store text only.
+    pub(crate) fn with_causes(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

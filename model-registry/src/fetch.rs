@@ -1,9 +1,9 @@
 //! From the store into the cache folder: every part by ranges, all parts' ranges in parallel.
 //!
-//! Each range has tries and a time budget of its own: a store that stalls on one connection costs
-//! one range again and not the download.
+//! Each range has tries and a timeout of its own: a store that stalls on one connection costs a retry of
+//! one range and not the download.
 
-use crate::cache::{Partial, failed, space};
+use crate::cache::{Partial, space};
 use crate::manifest::described;
 use crate::seal::{FETCHES_MAX, LocalPart, LocalParts};
 use crate::{CacheDir, Error, FetchLimits, Manifest, PartEntry, Registry};
@@ -21,16 +21,16 @@ struct Download<'a> {
 }
 
 impl Registry {
-    /// Downloads what the cache does not hold of a version. Parts that are there with the right
-    /// size are taken as they are; sealing proves their bytes.
+    /// Downloads the parts of a version that the cache lacks. Cached parts of the right size are reused;
+    /// sealing verifies their bytes.
     ///
     /// Interrupted at any moment it leaves only complete files and partial ones that the next
     /// [`CacheDir::open`] removes. At most `range_bytes × parallel_max` bytes are in memory.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if a part is missing or its size is not the manifest's;
-    /// [`Error::Unavailable`], [`Error::Cache`] (a file system without room among them, told before the
-    /// first byte where that can be seen): can be retried, complete parts are kept.
+    /// [`Error::Unavailable`], [`Error::Cache`] (a full file system among them, detected before the first
+    /// byte where possible): can be retried, complete parts are retained.
     pub async fn fetch(&self, manifest: &Manifest, cache: &CacheDir) -> Result<LocalParts, Error> {
         manifest.check(self.limits().part_bytes_max)?;
         let folder = cache.upload_folder(manifest);
@@ -51,12 +51,12 @@ impl Registry {
         Ok(local)
     }
 
-    /// Downloads once more, from their first byte, the parts that [`LocalParts::seal`] refused; nothing
-    /// is left of what was refused. Sealing has to follow, of all parts.
+    /// Downloads the parts that [`LocalParts::seal`] refused once more, from their first byte. All parts
+    /// have to be sealed afterwards.
     ///
     /// # Errors
     /// As of [`Registry::fetch`].
-    pub async fn fetch_again(
+    pub async fn refetch(
         &self,
         manifest: &Manifest,
         cache: &CacheDir,
@@ -77,7 +77,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let folder = cache.upload_folder(manifest);
         let created = tokio::fs::create_dir_all(&folder).await;
-        created.map_err(|source| failed("creating", &folder, source))?;
+        created.map_err(|source| Error::cache("creating", &folder, source))?;
         let sizes = missing.iter().map(|at| local.parts[*at].entry.size_bytes);
         let need_bytes = sizes.fold(0, u64::saturating_add);
         space::check(&folder, need_bytes, &local.version)?;
@@ -180,7 +180,7 @@ async fn has_size(path: &Path, size: u64) -> Result<bool, Error> {
     match tokio::fs::metadata(path).await {
         Ok(meta) => Ok(meta.is_file() && meta.len() == size),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("reading", path, error)),
+        Err(error) => Err(Error::cache("reading", path, error)),
     }
 }
 

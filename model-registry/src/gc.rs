@@ -1,16 +1,15 @@
-//! Removing what nobody needs any more: parts of versions, uploads that nothing names, files of replicas
-//! that are gone.
+//! Garbage collection: parts of unneeded versions, unnamed uploads, files of replicas that are gone.
 //!
 //! ```text
 //! read rollouts, replicas, versions, parts ─▶ plan: a fate for each        (dry run: that is all)
 //!   ─▶ tombstones, each with the manifest that it replaces
-//!   ─▶ read rollouts and replicas again ─▶ needed after all? the manifest goes back
+//!   ─▶ read rollouts and replicas again ─▶ needed after all? restore the manifest
 //!   ─▶ delete parts ─▶ delete unnamed uploads ─▶ delete gone replicas' files
 //! ```
 //!
-//! A rollout that names an old version while this is under way is therefore seen before a byte is lost. A
-//! run that is stopped between any two steps leaves tombstones whose parts are still there; the next run
-//! ends what was begun, or takes it back. What cannot be read is never taken for what nobody needs.
+//! A rollout that names an old version during a run is therefore seen before a byte is lost. A run that is
+//! stopped between two steps leaves tombstones whose parts still exist; the next run completes the removal
+//! or takes it back. What cannot be read never counts as unneeded.
 
 mod apply;
 mod plan;
@@ -21,11 +20,11 @@ use crate::{Manifest, ReplicaId, RolloutNumber, UploadId, Version};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Age from which an upload that no manifest names counts as left behind (fixed by format 1: publishers
+/// Age from which an upload that no manifest names counts as abandoned (fixed by format 1: publishers
 /// end within half of it).
 pub const UPLOAD_ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is kept.
+/// What is retained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcRules {
     /// Versions that any of so many of the newest rollouts names; at least 1 counts.
@@ -55,7 +54,7 @@ pub struct GcPlan {
     pub versions: Vec<GcVersion>,
     /// Uploads that no record names.
     pub uploads: Vec<GcUpload>,
-    /// Replicas of which nothing has been heard for a day.
+    /// Replicas without a heartbeat for a day.
     pub replicas: Vec<ReplicaId>,
 }
 
@@ -68,7 +67,7 @@ pub struct GcVersion {
     pub size_bytes: u64,
     /// Since its record was written, by the store's clock.
     pub age: Duration,
-    /// What becomes of it.
+    /// Its fate.
     pub fate: Fate,
     /// Where its parts are.
     pub(crate) manifest: Option<Box<Manifest>>,
@@ -90,24 +89,24 @@ pub struct GcUpload {
     pub is_removed: bool,
 }
 
-/// What becomes of a version, and why.
+/// Whether a version stays, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Kept: this rollout, one of the last, names it.
     Named(RolloutNumber),
     /// Kept: this replica has it in memory, or is about to.
     InUse(ReplicaId),
-    /// Kept: newer than every version that the last rollouts name, so that its turn may come.
+    /// Kept: newer than every version that the last rollouts name; it may be rolled out later.
     NotRolledOut,
-    /// Kept: published a short while ago.
+    /// Kept: published recently.
     Young,
     /// Kept: its record cannot be read.
     Unreadable(String),
     /// Removed.
     Unneeded,
-    /// Its removal was begun, and is ended.
+    /// Its removal was started, and is completed.
     HalfRemoved,
-    /// Its removal was begun, and is taken back: it is needed.
+    /// Its removal was started, and is taken back: it is needed.
     TakenBack,
 }
 
@@ -133,7 +132,7 @@ impl Needs {
         named.or_else(|| self.in_use.get(&version).cloned().map(Fate::InUse))
     }
 
-    /// What becomes of a version that is published. Without any rollout every version awaits its first.
+    /// The fate of a published version. Without any rollout every version may still be rolled out.
     fn fate(&self, (version, age): (Version, Duration), rules: &GcRules) -> Fate {
         if let Some(needed) = self.of(version) {
             return needed;

@@ -1,4 +1,4 @@
-//! What was desired when: the chain of rollouts, read backwards beyond what a log keeps.
+//! What was desired when: the chain of rollouts, read backwards beyond what a log retains.
 
 use crate::{Error, ModelName, Registry, RolloutRecord};
 use jiff::Timestamp;
@@ -35,14 +35,6 @@ impl History {
     }
 }
 
-impl RolloutRecord {
-    /// `created_at`, parsed.
-    #[must_use]
-    pub fn created(&self) -> Option<Timestamp> {
-        self.created_at.parse().ok()
-    }
-}
-
 impl Registry {
     /// The rollouts of a model from the desired state backwards, at most `limit`. Costs one listing
     /// and one small read a record.
@@ -62,7 +54,7 @@ impl Registry {
             }
             match log.read_parent(parent).await? {
                 Ok(record) => records.push(record),
-                Err(why) => break End::Broken(format!("its forebear {} {why}", parent.number)),
+                Err(why) => break End::Broken(format!("its ancestor {} {why}", parent.number)),
             }
         };
         Ok(History { records, end })

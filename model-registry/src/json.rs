@@ -6,10 +6,10 @@ use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-/// Longest text of a parser's complaint, in bytes; it may repeat a whole value (chosen: three lines).
-const COMPLAINT_BYTES_MAX: usize = 256;
+/// Longest excerpt of a parser's message, in bytes; it may repeat a whole value (chosen: three lines).
+const MESSAGE_BYTES_MAX: usize = 256;
 
-/// What every record begins its parse with.
+/// What is parsed first of every record.
 #[derive(Deserialize)]
 struct Envelope {
     format: u64,
@@ -19,7 +19,7 @@ struct Envelope {
 /// Whether the record is a tombstone. Errs on what is not JSON, has no format or a newer one: a
 /// newer format may mean anything by its other fields, so that they are not looked at.
 pub(crate) fn is_tombstone(what: &str, bytes: &[u8]) -> Result<bool, Error> {
-    check_values(what, bytes)?;
+    check_value_count(what, bytes)?;
     let envelope: Envelope = typed(what, bytes)?;
     match u32::try_from(envelope.format).unwrap_or(u32::MAX) {
         0 => Err(Error::corrupt(what, "format 0 does not exist")),
@@ -32,9 +32,9 @@ pub(crate) fn is_tombstone(what: &str, bytes: &[u8]) -> Result<bool, Error> {
     }
 }
 
-/// Counts what begins a value. A parsed tree takes up to 640 bytes for each, so that 16 MiB of
-/// `{"":0}` would come to 1.5 GiB. Those inside texts count too: an honest record has few.
-fn check_values(what: &str, bytes: &[u8]) -> Result<(), Error> {
+/// Counts the characters that start a value. A parsed tree takes up to 640 bytes for each, so that 16 MiB
+/// of `{"":0}` would take 1.5 GiB. Those inside texts count too: a real record has few.
+fn check_value_count(what: &str, bytes: &[u8]) -> Result<(), Error> {
     let is_start = |byte: &&u8| matches!(**byte, b',' | b'[' | b'{');
     let found = bytes.iter().filter(is_start).count();
     if found <= JSON_VALUES_MAX {
@@ -53,23 +53,23 @@ pub(crate) fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, 
     typed(what, bytes)
 }
 
-/// What is of this type, whatever its format.
+/// A value of this type, whatever its format.
 pub(crate) fn typed<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|source| Error::Corrupt {
         what: what.to_owned(),
         why: "it is not a record of this kind".to_owned(),
         is_refetchable: false,
-        source: Some(complaint(source)),
+        source: Some(parser_message(source)),
     })
 }
 
-/// The parser's words, cut where they repeat a value of a megabyte.
-fn complaint(error: serde_json::Error) -> Cause {
+/// The parser's message, truncated where it repeats a value of a megabyte.
+fn parser_message(error: serde_json::Error) -> Cause {
     let text = error.to_string();
-    if text.len() <= COMPLAINT_BYTES_MAX {
+    if text.len() <= MESSAGE_BYTES_MAX {
         return error.into();
     }
-    let end = text.floor_char_boundary(COMPLAINT_BYTES_MAX);
+    let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
     let place = format!("line {} column {}", error.line(), error.column());
     format!("{}… at {place}", &text[..end]).into()
 }
@@ -82,8 +82,8 @@ pub(crate) fn write<T: Serialize>(record: &T) -> Bytes {
     bytes.into()
 }
 
-/// Free text that people wrote: something visible, not over `bytes_max`, and no control characters
-/// but line feed and tab.
+/// Free text written by people: not blank, at most `bytes_max`, and no control characters but line feed
+/// and tab.
 pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), Error> {
     let is_control = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(is_control) {
@@ -93,8 +93,8 @@ pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
     Ok(())
 }
 
-/// The beginning of a text that nobody checked, its control characters replaced.
-pub(crate) fn presentable(text: &str, bytes_max: usize) -> String {
+/// The beginning of an unchecked text, its control characters replaced.
+pub(crate) fn printable(text: &str, bytes_max: usize) -> String {
     let plain = |c: char| match c.is_control() && c != '\n' && c != '\t' {
         true => char::REPLACEMENT_CHARACTER,
         false => c,

@@ -1,5 +1,5 @@
-//! Where everything stands in the store. The only file that builds object paths; it takes parsed
-//! names only, so that no path leaves the root.
+//! The object paths of a registry. The only file that builds them; it takes parsed names only, so that
+//! no path leaves the root.
 
 use crate::numbers::object_name;
 use crate::{ModelName, PartName, ReplicaId, RolloutNumber, UploadId, Version};
@@ -16,7 +16,7 @@ impl Layout {
         Self { root }
     }
 
-    /// Below it stand the models' folders.
+    /// It holds the models' folders.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -70,8 +70,8 @@ impl Layout {
         self.replicas(model).join(format!("{replica}.json"))
     }
 
-    /// `<root>/.create-only/<nonce>`: the self-test's objects. No model's name begins with a dot.
-    pub(crate) fn create_only_probe(&self, nonce: crate::Nonce) -> Path {
+    /// `<root>/.create-only/<nonce>`: objects of the test of conditional writes. No model's name begins with a dot.
+    pub(crate) fn write_probe(&self, nonce: crate::Nonce) -> Path {
         self.root
             .clone()
             .join(".create-only")

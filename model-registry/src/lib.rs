@@ -1,28 +1,29 @@
 //! Hotshelf's registry: model versions and rollouts over an object store.
 //!
-//! It knows names, bytes and checksums, and no algorithm: what stands inside a part is the business
-//! of `hotshelf-model`. The stored format is specified in this package's `README.md`; a process that
-//! holds to that page can share a registry with this one.
+//! It knows names, bytes and checksums, and no algorithm: the content of a part belongs to
+//! `hotshelf-model`. This package's `README.md` specifies the stored format; any process that follows
+//! that page can share a registry with this one.
 //!
 //! ```text
-//! publish   parts/<upload>/<part> ... ─▶ versions/000012.json     create-only: its presence is the commit
-//! propose   rollouts/000031.json                                  create-only: names its parent and that one's sha256
+//! publish   parts/<upload>/<part> ... ─▶ versions/000012.json     conditional write: its presence is the commit
+//! propose   rollouts/000031.json                                  conditional write: names its parent and that one's sha256
 //! replicas  replicas/<replica>.json                               what each serves; overwritten by it alone
 //! fetch     manifest ─▶ ranges in parallel ─▶ private cache folder ─▶ seal: read, hash, own
 //! ```
 //!
-//! Where to begin reading:
-//! - `names`, `ids`, `numbers`: identifiers. Parsing is the validation, and nothing that passed it
-//!   can lead a path astray.
+//! Where to start reading:
+//! - `names`, `ids`, `numbers`: identifiers. Parsing is the validation; a parsed one cannot leave its
+//!   path.
 //! - `layout`: the only file that builds object paths.
 //! - [`Registry`]: every operation, with its laws.
 //! - [`Manifest`] and [`RolloutRecord`]: what is stored.
 //! - [`RolloutLog`]: which record is the desired state.
-//! - [`ReplicaState`]: what every server of a model tells of itself.
-//! - [`GcPlan`]: what nobody needs any more.
-//! - [`CacheDir`] and [`LocalParts`]: from the store into this process's own memory.
-//! - [`LiveSet`]: what was live last, for a start without the store.
+//! - [`ReplicaState`]: what every server of a model reports.
+//! - [`GcPlan`]: what can be removed.
+//! - [`CacheDir`] and [`LocalParts`]: from the store into this process's memory.
+//! - [`LiveSet`]: what was live, persisted for a start without the store.
 
+mod arm;
 mod cache;
 mod clock;
 mod conditional_writes;
@@ -38,6 +39,7 @@ mod manifest;
 mod names;
 mod numbers;
 mod open;
+mod own_writes;
 mod propose;
 mod publish;
 mod ramp;
@@ -52,6 +54,7 @@ mod split;
 mod store;
 mod versions;
 
+pub use arm::{Arm, BASE, CANDIDATE, SHARES_BP, candidate_and_base};
 pub use cache::{CacheDir, Evicted, LiveSet};
 pub use clock::Clock;
 pub use error::{Cause, Error};
@@ -64,11 +67,11 @@ pub use names::{ModelName, PartName, ReplicaId};
 pub use numbers::{RolloutNumber, Version};
 pub use propose::Proposed;
 pub use publish::{NewPart, NewVersion};
-pub use ramp::{BASE, CANDIDATE, Ramp, RampStep, candidate_and_base};
+pub use ramp::{Ramp, RampStep};
 pub use registry::{Options, Registry};
-pub use replicas::{REPLICA_GONE_AFTER, ReplicaState, ReplicaVersion, SeenReplica, Told};
-pub use rollout::{Arm, Parent, RolloutDraft, RolloutRecord, SHARES_BP};
-pub use rollout_log::{RolloutLog, Seen};
+pub use replicas::{REPLICA_GONE_AFTER, ReplicaFile, ReplicaState, ReplicaVersion, Reported};
+pub use rollout::{Parent, RolloutDraft, RolloutRecord};
+pub use rollout_log::{LogEntry, RolloutLog};
 pub use s3::{
     PathStyle, S3Authorities, S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo,
 };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// How often and how long a store is asked.
+/// Tries and timeouts of store calls.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryLimits {
-    /// Tries of one call in all; the S3 client below makes one of each. Default 4 (chosen).
+    /// Tries of one call in all; the S3 client below makes one try each. Default 4 (chosen).
     pub tries: u32,
     /// Mean wait before the second try; doubles with each further one, jittered by a half either
     /// way. Default 100 ms (chosen).
@@ -28,14 +28,14 @@ impl Default for RetryLimits {
     }
 }
 
-/// How parts are downloaded. At most `range_bytes × parallel_max` bytes are under way, 32 MiB by
+/// How parts are downloaded. At most `range_bytes × parallel_max` bytes are in flight, 32 MiB by
 /// default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchLimits {
     /// Bytes of one range. Default 4 MiB (chosen: at 50 ms to the first byte, eight in parallel
     /// still carry 600 MB/s).
     pub range_bytes: u64,
-    /// Ranges under way at once, over all parts. Default 8 (chosen).
+    /// Ranges in flight at once, over all parts. Default 8 (chosen).
     pub parallel_max: usize,
     /// Time for one try of one range. Default 20 s (chosen: 4 MiB at 200 KiB/s).
     pub range_timeout: Duration,
@@ -51,16 +51,16 @@ impl Default for FetchLimits {
     }
 }
 
-/// What a registry accepts and spends.
+/// What a registry accepts, and its tries and times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Largest part, in bytes. Default 8 GiB (chosen: half of a large machine).
     pub part_bytes_max: u64,
-    /// How the store is asked.
+    /// Tries and timeouts.
     pub retry: RetryLimits,
     /// How parts are downloaded.
     pub fetch: FetchLimits,
-    /// Races of the self-test of create-only, see [`crate::Registry::prove_create_only`]. Default 8
+    /// Races in [`crate::Registry::verify_conditional_writes`]. Default 8
     /// (measured over loopback: a server that writes 100 µs after it checked is found out in 50 of
     /// 50 self-tests, one that writes a turn of its scheduler later in 46; one race of eight found
     /// that in 3).
@@ -107,25 +107,25 @@ pub(crate) const REPLICA_BYTES_MAX: u64 = 256 << 10;
 pub(crate) const REPLICA_VERSIONS_MAX: usize = 64;
 /// Longest note of a replica, in bytes (fixed by format 1).
 pub(crate) const REPLICA_NOTE_BYTES_MAX: usize = 4_096;
-/// Longest address that a replica tells of itself, in bytes (fixed by format 1: a DNS name and a port).
+/// Longest address that a replica reports, in bytes (fixed by format 1: a DNS name and a port).
 pub const ADDRESS_BYTES_MAX: usize = 256;
 /// Longest name of a build, in bytes (fixed by format 1).
 pub(crate) const BUILD_BYTES_MAX: usize = 128;
-/// Most files of replicas, gone ones included (chosen: a hundred rolling updates of a hundred pods that
-/// nobody cleaned up after).
+/// Most replica files, gone ones included (chosen: a hundred rolling updates of a hundred pods without a
+/// clean-up).
 pub(crate) const REPLICAS_MAX: usize = 10_000;
 /// Longest other text of a lineage, in bytes (fixed by format 1).
 pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
-/// Records of a rollout chain that are verified and kept (chosen: a month of daily rollouts).
+/// Records of a rollout chain that are verified and retained (chosen: a month of daily rollouts).
 pub(crate) const CHAIN_MAX: usize = 32;
 /// Records read by one poll (chosen); the rest is read by the next.
 pub(crate) const POLL_MAX: usize = 64;
-/// Skipped rollouts remembered from opening a log (chosen).
+/// Skipped rollouts listed by an opened log (chosen).
 pub(crate) const SKIPPED_MAX: usize = 64;
-/// Numbers tried by one publish or propose before it gives up (chosen: twice the racing writers
-/// that anybody has).
+/// Numbers tried by one publish or propose before it gives up (chosen: more than any number of
+/// concurrent writers).
 pub(crate) const NUMBER_TRIES_MAX: u32 = 256;
-/// Objects of one listing that are looked at (chosen: 27 years of a version every quarter hour).
+/// Objects of one listing that are considered (chosen: 27 years of a version every quarter hour).
 pub(crate) const LISTED_MAX: usize = 1_000_000;
-/// Store calls of one list of versions under way at once (chosen).
+/// Store calls of one list of versions in flight at once (chosen).
 pub(crate) const READS_PARALLEL: usize = 8;

@@ -1,4 +1,4 @@
-//! The manifest: what a version is, and the proof that it was published whole.
+//! The manifest: what a version consists of, and the commit of its publication.
 
 use crate::limits::{
     AUTHOR_BYTES_MAX, INPUTS_MAX, MANIFEST_BYTES_MAX, PARTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX,
@@ -28,7 +28,7 @@ pub struct Manifest {
     pub created_at: String,
     /// Who published it, at most 256 bytes.
     pub author: String,
-    /// What it was made of.
+    /// What it was made from.
     pub lineage: Lineage,
     /// Its parts, in the publisher's order.
     pub parts: Vec<PartEntry>,
@@ -47,7 +47,7 @@ pub struct PartEntry {
     pub sha256: Sha256Digest,
 }
 
-/// What a version was made of.
+/// What a version was made from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lineage {
     /// Files or tables, at most 256.
@@ -77,7 +77,7 @@ pub struct Input {
     pub rows: u64,
 }
 
-/// What stands in a removed version's place for ever.
+/// What replaces the manifest of a removed version for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// RFC 3339.
@@ -89,14 +89,14 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
-    /// The same with its texts cut and without control characters: a removal holds whatever is wrong
-    /// with its words, and these go into messages.
-    fn presentable(self) -> Self {
+    /// The same with its texts truncated and without control characters: they go into messages, and a
+    /// removal is valid whatever its texts.
+    fn printable(self) -> Self {
         let Self { at, by, why } = self;
         Self {
-            at: json::presentable(&at, AUTHOR_BYTES_MAX),
-            by: json::presentable(&by, AUTHOR_BYTES_MAX),
-            why: json::presentable(&why, REASON_BYTES_MAX),
+            at: json::printable(&at, AUTHOR_BYTES_MAX),
+            by: json::printable(&by, AUTHOR_BYTES_MAX),
+            why: json::printable(&why, REASON_BYTES_MAX),
         }
     }
 }
@@ -109,14 +109,14 @@ struct TombstoneRecord {
     removed: Tombstone,
 }
 
-/// What can stand under a version's number.
+/// The record under a version's number.
 pub(crate) enum VersionRecord {
     Published(Manifest),
     Removed(Tombstone),
 }
 
-/// The bytes of a tombstone in the place of a manifest with these. It carries the manifest along where
-/// that leaves it within the limit of a record.
+/// The bytes of a tombstone that replaces a manifest. It carries the manifest where that leaves it within
+/// the size limit of a record.
 pub(crate) fn tombstone(
     (model, version): (&ModelName, Version),
     removed: &Tombstone,
@@ -146,7 +146,7 @@ pub(crate) fn tombstone(
     Ok(json::write(&stone))
 }
 
-/// What a tombstone carries along, as it was before; `None` where it carries nothing.
+/// The manifest that a tombstone carries; `None` where it carries none.
 pub(crate) fn carried(stone: &[u8]) -> Option<Bytes> {
     #[derive(Deserialize)]
     struct Stone {
@@ -156,7 +156,7 @@ pub(crate) fn carried(stone: &[u8]) -> Option<Bytes> {
     Some(json::write(&stone.manifest))
 }
 
-/// The manifest that a tombstone replaced; `None` where it carries none that holds.
+/// The manifest that a tombstone replaced; `None` where it carries no valid one.
 pub(crate) fn replaced(
     (model, version): (&ModelName, Version),
     stone: &[u8],
@@ -178,7 +178,7 @@ pub(crate) fn parse(
     if json::is_tombstone(&what, bytes)? {
         let record: TombstoneRecord = json::parse(&what, bytes)?;
         check_identity(&what, (&record.model, record.version), (model, version))?;
-        return Ok(VersionRecord::Removed(record.removed.presentable()));
+        return Ok(VersionRecord::Removed(record.removed.printable()));
     }
     let manifest: Manifest = json::parse(&what, bytes)?;
     check_identity(&what, (&manifest.model, manifest.version), (model, version))?;
@@ -241,7 +241,7 @@ impl Manifest {
                     limit: part_bytes_max,
                 });
             }
-            // Whoever adds sizes up later need not fear for the sum.
+            // Later sums of these sizes cannot overflow.
             sum = sum
                 .checked_add(part.size_bytes)
                 .ok_or_else(|| Error::TooLarge {

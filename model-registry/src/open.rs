@@ -1,5 +1,8 @@
-//! From a registry's URL to a store and a root. No file, folder or server is touched here: the root
-//! folder of `file://` appears with the first write, and a bucket is first asked by the first call.
+//! From a registry's URL to a store and a root. Touches no file, folder or server: the first write creates
+//! the root folder of `file://`, and the first call contacts a bucket.
+//!
+//! Parsed by hand: the `url` crate repairs what has to be refused here (dot segments, empty segments,
+//! schemes in upper case), and two spellings would then name one registry.
 
 use crate::s3::{S3Options, bucket_of_url, without_userinfo};
 use crate::store::Backend;
@@ -11,8 +14,8 @@ use std::sync::Arc;
 
 const SUPPORTED: &str = "file:///absolute/path, s3://bucket/prefix or memory:///";
 
-/// What a URL says, found well-formed.
-enum Place<'a> {
+/// A well-formed registry URL.
+enum Location<'a> {
     Disk(Path),
     Memory(Path),
     Bucket(&'a str, Path),
@@ -20,40 +23,40 @@ enum Place<'a> {
 
 /// The store behind `url`, and the root within it.
 pub(crate) fn open(url: &str, s3: &S3Options) -> Result<(Backend, Path), Error> {
-    Ok(match place(url)? {
+    Ok(match location(url)? {
         // Rooted at `/` and not at the folder, which need not exist yet.
-        Place::Disk(root) => (Backend::disk(LocalFileSystem::new()), root),
-        Place::Memory(root) => (Backend::other(Arc::new(InMemory::new())), root),
-        Place::Bucket(bucket, root) => (Backend::bucket(bucket, s3)?, root),
+        Location::Disk(root) => (Backend::disk(LocalFileSystem::new()), root),
+        Location::Memory(root) => (Backend::other(Arc::new(InMemory::new())), root),
+        Location::Bucket(bucket, root) => (Backend::bucket(bucket, s3)?, root),
     })
 }
 
 /// Whether `url` is well-formed.
 pub(crate) fn check(url: &str) -> Result<(), Error> {
-    place(url).map(drop)
+    location(url).map(drop)
 }
 
-fn place(url: &str) -> Result<Place<'_>, Error> {
+fn location(url: &str) -> Result<Location<'_>, Error> {
     let refused = |limit: String| Error::invalid("registry URL", without_userinfo(url), limit);
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(refused(format!("supported are {SUPPORTED}")));
     };
     match scheme {
         "file" => match layout::root_of_url(rest).filter(|root| !root.is_root()) {
-            Some(root) => Ok(Place::Disk(root)),
+            Some(root) => Ok(Location::Disk(root)),
             None => Err(refused(
                 "an absolute path without dot segments: file:///a/folder".into(),
             )),
         },
         "memory" => match layout::root_of_url(rest) {
-            Some(root) => Ok(Place::Memory(root)),
+            Some(root) => Ok(Location::Memory(root)),
             None => Err(refused("memory:///, a path may follow".into())),
         },
         "s3" => {
             let (bucket, path) = bucket_of_url(rest)?;
             let path = if path.is_empty() { "/" } else { path };
             match layout::root_of_url(path) {
-                Some(root) => Ok(Place::Bucket(bucket, root)),
+                Some(root) => Ok(Location::Bucket(bucket, root)),
                 None => Err(refused(
                     "a prefix without dot segments: s3://bucket/prefix".into(),
                 )),
@@ -102,7 +105,7 @@ mod tests {
             ("s3://my.bucket-1/", ""),
             ("s3://bucket/a/b/", "a/b"),
         ] {
-            let Place::Bucket(_, found) = place(url).unwrap() else {
+            let Location::Bucket(_, found) = location(url).unwrap() else {
                 panic!("{url}")
             };
             assert_eq!(found.as_ref(), root, "{url}");

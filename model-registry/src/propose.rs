@@ -8,7 +8,7 @@ use crate::{
     json,
 };
 
-/// How a proposal ended.
+/// The outcome of a proposal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Proposed {
     /// It is the desired state.
@@ -20,17 +20,17 @@ pub enum Proposed {
 impl Registry {
     /// Writes `draft` over the log's head, under the next free number.
     ///
-    /// A number that turns out to be taken by a record that chains ends the proposal: the decision
-    /// was made over a head that is none any more. One taken by junk is passed over. The log is
-    /// not changed; its next poll sees the new record.
+    /// A number taken by a record that chains ends the proposal: the decision was made over a head that
+    /// is outdated. A number taken by junk is skipped. The log does not change; its next poll reads the
+    /// new record.
     ///
     /// # Errors
-    /// [`Error::Invalid`] before anything is written; those of [`Registry::prove_create_only`];
-    /// [`Error::Unavailable`]: then the record may have been written all the same, and a poll
-    /// tells; [`Error::Contended`].
+    /// [`Error::Invalid`] before anything is written; those of [`Registry::verify_conditional_writes`];
+    /// [`Error::Unavailable`]: the record may have been written all the same, and a poll shows it;
+    /// [`Error::Contended`].
     pub async fn propose(&self, log: &RolloutLog, draft: RolloutDraft) -> Result<Proposed, Error> {
         draft.check()?;
-        self.prove_create_only().await?;
+        self.verify_conditional_writes().await?;
         let RolloutDraft {
             arms,
             ramp,
@@ -91,7 +91,7 @@ impl Registry {
         let what = described(&record.model, number);
         match self.store().create(&what, &path, &bytes).await? {
             Created::Yes => Ok(Some(Proposed::Created(record.clone()))),
-            Created::Conflict => match self.refused_by(log, number).await? {
+            Created::Conflict => match self.conflicting_record(log, number).await? {
                 Some(Ok(chain)) => Ok(chain.into_iter().next().map(|stored| {
                     let is_ours = stored.nonce == record.nonce;
                     if is_ours {
@@ -101,10 +101,10 @@ impl Registry {
                     }
                 })),
                 Some(Err(why)) => {
-                    tracing::warn!(%number, why, "rollout record passed over");
+                    tracing::warn!(%number, why, "rollout record skipped");
                     Ok(None)
                 }
-                // Refused because it exists, and yet it does not: no ground to write elsewhere.
+                // Refused because it exists, and yet it cannot be read: no reason to write elsewhere.
                 None => Err(Error::Unavailable {
                     what: format!("creating {what}"),
                     source: "the create was refused and yet there is no record".into(),
@@ -113,9 +113,9 @@ impl Registry {
         }
     }
 
-    /// What stands under a number whose create was refused. Looked for as often as any call is tried: a
-    /// store may refuse a create because another one is just being made, and show that one a moment later.
-    async fn refused_by(
+    /// The record under a number whose create was refused. Read as often as any call is tried: a store may
+    /// refuse a create because another one is in flight, and show that one a moment later.
+    async fn conflicting_record(
         &self,
         log: &RolloutLog,
         number: RolloutNumber,

@@ -1,15 +1,16 @@
-//! Publishing: parts first, under an upload id that nobody else has; the manifest last, create-only.
+//! Publishing: parts first, under an upload id that no other writer has; the manifest last, by a
+//! conditional write.
 //!
 //! ```text
-//! check ─▶ prove create-only ─▶ hash ─▶ write and measure every part ─▶ create versions/<n>.json
+//! check ─▶ verify conditional writes ─▶ hash ─▶ write and measure every part ─▶ create versions/<n>.json
 //!                                                                          │ taken? read it back:
 //!                                                                          │ ours: done; else n + 1
 //! ```
-//! Whatever stops this leaves a parts folder that nothing names.
+//! An interruption leaves at most a parts folder that no record names.
 
+use crate::clock::since;
 use crate::limits::{MANIFEST_BYTES_MAX, NUMBER_TRIES_MAX};
 use crate::manifest::{VersionRecord, described, parse};
-use crate::replicas::since;
 use crate::store::Created;
 use crate::{
     Error, FORMAT, Lineage, Manifest, ModelName, PartEntry, PartName, Registry, Sha256Digest,
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Bytes hashed between two offers to let other tasks run: below half a millisecond.
+/// Bytes hashed between two yields to other tasks: below half a millisecond.
 const HASH_SLICE_BYTES: usize = 256 << 10;
 
 /// Longest time for writing all parts: half of [`crate::UPLOAD_ABANDONED_AFTER`].
@@ -33,7 +34,7 @@ pub struct NewVersion {
     pub parts: Vec<NewPart>,
     /// The model's own description.
     pub card: serde_json::Value,
-    /// What it was made of.
+    /// What it was made from.
     pub lineage: Lineage,
     /// Who publishes it, at most 256 bytes.
     pub author: String,
@@ -51,13 +52,13 @@ pub struct NewPart {
 impl Registry {
     /// Publishes a version under the next free number. Moves no traffic.
     ///
-    /// A race for a number that is lost costs one more small write; parts are uploaded once. The
-    /// number is taken at the end, so that numbers follow the order in which publishing ended.
+    /// A lost race for a number costs one more small write; parts are uploaded once. The number is taken
+    /// at the end, so that numbers follow the order in which publishing ended.
     ///
     /// # Errors
     /// [`Error::Invalid`] and [`Error::TooLarge`] before anything is written; those of
-    /// [`Registry::prove_create_only`]; [`Error::Unavailable`]: then the version may have been
-    /// published all the same, if only the last answer was lost; [`Error::Contended`].
+    /// [`Registry::verify_conditional_writes`]; [`Error::Unavailable`]: the version may have been
+    /// published all the same, if only the last response was lost; [`Error::Contended`].
     pub async fn publish(&self, model: &ModelName, new: NewVersion) -> Result<Manifest, Error> {
         let mut manifest = self.draft(model, &new).await?;
         let draft_bytes = json::write(&manifest).len() as u64;
@@ -69,18 +70,19 @@ impl Registry {
                 limit: MANIFEST_BYTES_MAX,
             });
         }
-        self.prove_create_only().await?;
+        self.verify_conditional_writes().await?;
         let began = (Instant::now(), self.clock().now());
         for part in &new.parts {
             self.upload(&manifest, part).await?;
         }
-        // What was left behind is swept after twice this; parts that may be gone make no version.
-        // By both clocks: one stands still while a machine sleeps, the other can be set.
+        // Garbage collection removes unnamed uploads after twice this time; a version must not name parts
+        // that may be gone. By both clocks: one stops while a machine sleeps, the other can be set.
         let by_wall = since(self.clock().now(), began.1);
         if began.0.elapsed().max(by_wall) > PUBLISH_MAX {
             return Err(Error::Unavailable {
                 what: format!("publishing a version of {model}"),
-                source: "writing its parts took longer than they are safe".into(),
+                source: "writing its parts took longer than garbage collection leaves them alone"
+                    .into(),
             });
         }
         manifest.created_at = self.clock().now_text();
@@ -125,7 +127,7 @@ impl Registry {
         match self.store().size(&what, &path).await? {
             Some(size) if size == expected => Ok(()),
             found => Err(Error::Unavailable {
-                what: format!("{what}, which was written, reads back wrong"),
+                what: format!("{what}, which was written, has another size"),
                 source: match found {
                     Some(size) => format!("{expected} bytes were written, {size} are there").into(),
                     None => "it is not there".into(),
@@ -160,14 +162,14 @@ impl Registry {
         })
     }
 
-    /// Whether the object under this number is this very manifest, from a create whose answer was
+    /// Whether the object under this number is this very manifest, from a create whose response was
     /// lost. What cannot be parsed is not: its number is spent.
     async fn is_ours(&self, manifest: &Manifest) -> Result<bool, Error> {
         let (model, version) = (&manifest.model, manifest.version);
         let bytes = match self.version_bytes(model, version).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(false),
-            Err(error) if error.is_of_the_object() => return Ok(false),
+            Err(error) if error.is_object_fault() => return Ok(false),
             Err(error) => return Err(error),
         };
         Ok(

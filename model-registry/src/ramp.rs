@@ -1,24 +1,18 @@
-//! A candidate's way from its first users to all of them, as data in a rollout record: the share at any
-//! moment is computed from record and clock alone, so that replicas agree without talking.
+//! How a candidate's share grows, as data in a rollout record: the share at any moment is computed from
+//! record and clock alone, so that replicas agree without talking to each other.
 //!
 //! ```text
 //! share      ┌──────── 10,000
 //!      2,500 ├──┘
 //!        100 └──── elapsed ─▶    0 … hold of step 0 … hold of step 1 …
 //! ```
-//! Elapsed is what earlier records of the ramp have used up, and, unless paused, the time since the
-//! record was made, by the reader's clock. A clock that is a minute off reaches each step a minute off.
+//! Elapsed is the time used by earlier records of the ramp plus, unless paused, the time since the record
+//! was made, by the reader's clock. A clock that is a minute off reaches each step a minute off.
 
 use crate::limits::{RAMP_HOLD_S_MAX, RAMP_STEPS_MAX};
-use crate::{Arm, Error, RolloutRecord, SHARES_BP, Version};
-use jiff::Timestamp;
+use crate::{Arm, BASE, CANDIDATE, Error, SHARES_BP};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// The arm that grows, first in its record: it owns the buckets from 0 upwards.
-pub const CANDIDATE: &str = "candidate";
-/// The arm that has the rest.
-pub const BASE: &str = "base";
 
 /// How a candidate grows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,68 +150,13 @@ impl Ramp {
     }
 
     /// When this share is reached, in seconds from the first step; the end of all where it never is.
-    fn reached_s(&self, share_bp: u16) -> u64 {
+    pub(crate) fn reached_s(&self, share_bp: u16) -> u64 {
         let before = self
             .steps
             .iter()
             .take_while(|step| step.share_bp < share_bp);
         before.map(|step| step.hold_s).sum()
     }
-}
-
-impl RolloutRecord {
-    /// Time used up of its ramp at `now`; nothing where there is no ramp.
-    #[must_use]
-    pub fn ramp_elapsed(&self, now: Timestamp) -> Duration {
-        let Some(ramp) = &self.ramp else {
-            return Duration::ZERO;
-        };
-        let carried = Duration::from_secs(ramp.elapsed_s);
-        if ramp.is_paused {
-            return carried;
-        }
-        let since = self.created().map(|created| now.duration_since(created));
-        // A clock behind the writer's sees the ramp at its beginning.
-        let since = since.and_then(|since| Duration::try_from(since).ok());
-        carried.saturating_add(since.unwrap_or_default())
-    }
-
-    /// The share of the first arm at `now`, in basis points: the candidate's by its ramp, else what the
-    /// record says. Costs one parse of its time.
-    #[must_use]
-    pub fn first_share_at(&self, now: Timestamp) -> u16 {
-        match &self.ramp {
-            Some(ramp) => ramp.share_after(self.ramp_elapsed(now)),
-            None => self.arms.first().map_or(0, |arm| arm.share_bp),
-        }
-    }
-
-    /// Its ramp, to be gone on with by a record made at `now` by somebody who serves `share_bp` already.
-    #[must_use]
-    pub fn carried_ramp(&self, now: Timestamp, share_bp: u16) -> Option<Ramp> {
-        let ramp = self.ramp.clone()?;
-        let elapsed_s = self.ramp_elapsed(now).as_secs();
-        let elapsed_s = elapsed_s.max(ramp.reached_s(share_bp));
-        let whole: u64 = ramp.steps.iter().map(|step| step.hold_s).sum();
-        Some(Ramp {
-            elapsed_s: elapsed_s.min(whole),
-            ..ramp
-        })
-    }
-}
-
-/// The two arms of a ramp that begins, or goes on, with this share.
-#[must_use]
-pub fn candidate_and_base(candidate: Version, base: Version, share_bp: u16) -> Vec<Arm> {
-    let arm = |name: &str, version, share_bp| Arm {
-        name: name.to_owned(),
-        version,
-        share_bp,
-    };
-    vec![
-        arm(CANDIDATE, candidate, share_bp),
-        arm(BASE, base, SHARES_BP.saturating_sub(share_bp)),
-    ]
 }
 
 /// Whether arms and ramp of one record belong together.

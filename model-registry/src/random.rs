@@ -1,12 +1,13 @@
 //! Randomness for upload ids, nonces, salts and jitter: from the system unless a seed is given.
 
 use crate::{Error, Nonce, UploadId};
+use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A generator behind a lock that is held for one draw. Seeded at the first draw, so that making a
+/// A generator behind a lock that is held for one draw. Seeded at the first draw, so that opening a
 /// registry reads nothing from the system.
 #[derive(Debug)]
 pub(crate) struct Random {
@@ -22,19 +23,20 @@ impl Random {
     }
 
     fn draw(&self) -> Result<[u8; 16], Error> {
+        self.with(|random| random.random())
+    }
+
+    fn with<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> Result<T, Error> {
         // A panic cannot leave the generator half drawn, so that a poisoned lock is as good.
         let mut generator = self
             .generator
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if generator.is_none() {
-            *generator = Some(ChaCha20Rng::from_seed(system_seed()?));
-        }
-        let mut bytes = [0; 16];
-        if let Some(generator) = generator.as_mut() {
-            generator.fill_bytes(&mut bytes);
-        }
-        Ok(bytes)
+        let random = match &mut *generator {
+            Some(random) => random,
+            none => none.insert(ChaCha20Rng::from_seed(system_seed()?)),
+        };
+        Ok(draw(random))
     }
 
     pub(crate) fn upload_id(&self) -> Result<UploadId, Error> {
@@ -52,9 +54,9 @@ impl Random {
 
     /// Between half of `mean` and one and a half.
     pub(crate) fn around(&self, mean: Duration) -> Duration {
-        // Without randomness the jitter is lost and nothing else.
-        let bytes = self.draw().unwrap_or([0x80; 16]);
-        mean.mul_f64(0.5 + f64::from(bytes[0]) / 256.0)
+        // Without randomness only the jitter is lost.
+        let factor = self.with(|random| random.random_range(0.5..1.5));
+        mean.mul_f64(factor.unwrap_or(1.0))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The registry's handle: a store, a root, limits, randomness and a clock.
 
 use crate::layout::Layout;
+use crate::own_writes::OwnWrites;
 use crate::random::Random;
-use crate::replicas::OwnFiles;
 use crate::store::{Backend, Store};
 use crate::{Clock, Error, Limits, ModelName, S3Options, open};
 use object_store::ObjectStore;
@@ -12,14 +12,14 @@ use tokio::sync::OnceCell;
 
 /// A registry of models: published versions and rollouts over one object store.
 ///
-/// Cheap to clone; clones share the store's connections and the proof of create-only. Every call
-/// needs a tokio runtime with its timer on, and ends within the tries and times of [`Limits`].
+/// Cheap to clone; clones share the store's connections and the verdict on conditional writes. Every
+/// call needs a tokio runtime with its timer enabled, and ends within the tries and times of [`Limits`].
 ///
 /// Laws, whatever the store does:
 /// - A version that can be read has all its parts.
 /// - Numbers are never used twice, and of many writers of one number exactly one wins.
 /// - Publishing changes no rollout; only [`Registry::propose`] does.
-/// - Nothing is written before the store has been proved to keep create-only writes.
+/// - Nothing is written before conditional writes of the store were verified.
 /// - A failed or empty answer of the store is an error or nothing new, never an older state.
 #[derive(Clone, Debug)]
 pub struct Registry {
@@ -29,7 +29,7 @@ pub struct Registry {
 /// What a registry can be given beside its store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What it accepts and spends.
+    /// Sizes, tries and times.
     pub limits: Limits,
     /// Seed of upload ids, nonces and salts; from the system's randomness if `None`. Two writers
     /// with one seed would write into each other's uploads: for tests and golden files.
@@ -54,15 +54,15 @@ struct Inner {
     layout: Layout,
     limits: Limits,
     clock: Clock,
-    /// What the self-test of create-only found; see `create_only.rs`.
-    create_only: OnceCell<Result<(), String>>,
-    own_files: OwnFiles,
+    /// What the self-test of create-only found; see `conditional_writes.rs`.
+    conditional_writes: OnceCell<Result<(), String>>,
+    own_writes: OwnWrites,
 }
 
 impl Registry {
     /// Opens `file:///absolute/path`, `s3://bucket/prefix` or `memory:///`; touches nothing yet. A
-    /// folder that does not exist is an empty registry and appears with the first write; a bucket
-    /// has to exist. The options are those of `s3://` and say nothing to the others.
+    /// folder that does not exist is an empty registry and is created by the first write; a bucket
+    /// has to exist. The options apply to `s3://` alone.
     ///
     /// # Errors
     /// [`Error::Invalid`] for any other URL, and for `s3://` without credentials;
@@ -82,7 +82,7 @@ impl Registry {
 
     /// The same registry over connections of its own. A connection is driven by the runtime that
     /// opened it, so whoever calls from a runtime that others outlive takes such a handle: no
-    /// call of theirs then ends with that runtime. The proof of create-only is made anew.
+    /// call of theirs then ends with that runtime. Conditional writes are verified again.
     ///
     /// # Errors
     /// As [`Registry::open`].
@@ -100,13 +100,13 @@ impl Registry {
         ))
     }
 
-    /// Over a store that the caller made, below `root` in it.
+    /// Over a store of the caller's, below `root` in it.
     #[must_use]
     pub fn with_store(store: Arc<dyn ObjectStore>, root: Path) -> Self {
         Self::assemble(Backend::other(store), root, Options::default())
     }
 
-    /// The same store with other options; create-only is proved anew.
+    /// The same store with other options; conditional writes are verified again.
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
         let backend = self.inner.store.backend.clone();
@@ -130,8 +130,8 @@ impl Registry {
             layout,
             limits,
             clock,
-            create_only: OnceCell::new(),
-            own_files: OwnFiles::default(),
+            conditional_writes: OnceCell::new(),
+            own_writes: OwnWrites::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -171,11 +171,11 @@ impl Registry {
         &self.inner.clock
     }
 
-    pub(crate) fn own_files(&self) -> &OwnFiles {
-        &self.inner.own_files
+    pub(crate) fn own_writes(&self) -> &OwnWrites {
+        &self.inner.own_writes
     }
 
-    pub(crate) fn create_only(&self) -> &OnceCell<Result<(), String>> {
-        &self.inner.create_only
+    pub(crate) fn conditional_writes(&self) -> &OnceCell<Result<(), String>> {
+        &self.inner.conditional_writes
     }
 }

@@ -1,13 +1,12 @@
-//! What each replica serves, told by itself: `replicas/<replica>.json`, overwritten by it alone.
+//! What each replica reports: `replicas/<replica>.json`, written by that replica alone.
 //!
-//! Such a file orders nothing: no replica loads, serves or drops anything by what another one says. It
-//! tells people what holds a rollout back, and tells whoever cleans up what is still in use. How old a file
-//! is, is said by the store's clock and never by the replica's; see `seen`.
+//! A report is no command: no replica loads, serves or drops anything because of another's report. It shows
+//! people what holds a rollout back, and garbage collection what is in use. The age of a file is counted by
+//! the store's clock and never by the replica's; see `files`.
 
 mod files;
 
-pub(crate) use files::{OwnFiles, since};
-pub use files::{REPLICA_GONE_AFTER, SeenReplica, Told};
+pub use files::{REPLICA_GONE_AFTER, ReplicaFile, Reported};
 
 use crate::limits::{
     ADDRESS_BYTES_MAX, ARMS_MAX, BUILD_BYTES_MAX, REASON_BYTES_MAX, REPLICA_BYTES_MAX,
@@ -18,10 +17,10 @@ use crate::{Arm, Error, FORMAT, ModelName, Parent, Registry, ReplicaId, SHARES_B
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// Longest word for a version's state, in bytes (chosen: the longest of this release has ten).
+/// Longest name of a version's state, in bytes (chosen: the longest of this release has ten).
 const STATE_BYTES_MAX: usize = 32;
 
-/// What one replica serves of one model, as stored in `replicas/pod-7.json`.
+/// What one replica reports of one model, as stored in `replicas/pod-7.json`.
 ///
 /// What was read from a registry has been checked: format known, model and replica those asked for, counts
 /// and texts within their limits.
@@ -31,7 +30,7 @@ pub struct ReplicaState {
     pub format: u32,
     /// Of which model.
     pub model: ModelName,
-    /// Who tells.
+    /// The replica.
     pub replica: ReplicaId,
     /// Where others reach its data listener, `host:port`; at most 256 bytes.
     pub address: String,
@@ -39,23 +38,24 @@ pub struct ReplicaState {
     pub build: String,
     /// RFC 3339, by the replica's clock.
     pub started_at: String,
-    /// RFC 3339, by the replica's clock; for people, see [`SeenReplica::age`]. Set by
+    /// RFC 3339, by the replica's clock; for people, see [`ReplicaFile::age`]. Set by
     /// [`Registry::write_replica`].
     pub written_at: String,
-    /// It ended in good order and serves no more.
+    /// It was shut down and serves no more.
     #[serde(default)]
     pub is_stopped: bool,
-    /// The newest rollout that it has heard of, named as its child would name it.
-    pub heard: Option<Parent>,
+    /// The newest rollout that it has observed, named as its child would name it; `heard` in the file.
+    #[serde(rename = "heard")]
+    pub observed: Option<Parent>,
     /// The rollout that answers requests there.
     pub live: Option<Parent>,
     /// The live rollout's arms with the shares they have now; at most 8.
     #[serde(default)]
     pub arms: Vec<Arm>,
-    /// Versions that it deals with, newest first; at most 64.
+    /// Versions on it, newest first; at most 64.
     #[serde(default)]
     pub versions: Vec<ReplicaVersion>,
-    /// Not empty: what keeps it from serving what it heard, or what it does without; at most 4,096 bytes.
+    /// Not empty: what keeps it from serving the newest rollout, or its fallbacks; at most 4,096 bytes.
     #[serde(default)]
     pub degraded: String,
     /// Not empty: why it could not read the registry last time; at most 4,096 bytes.
@@ -68,17 +68,17 @@ pub struct ReplicaState {
 pub struct ReplicaVersion {
     /// Its number.
     pub version: Version,
-    /// A word of `a-z` and `_`, such as `loading` or `live`.
+    /// A name of `a-z` and `_`, such as `loading` or `live`.
     pub state: String,
     /// Since when it is in this state; RFC 3339, by the replica's clock.
     pub since: String,
-    /// Not empty: why it failed, or what it serves without; at most 1,024 bytes.
+    /// Not empty: why it failed, or its fallbacks; at most 1,024 bytes.
     #[serde(default)]
     pub reason: String,
 }
 
 impl ReplicaVersion {
-    /// Whether its parts may still be needed there: all but what has left memory or never came into it.
+    /// Whether its parts may still be needed there: not where it was retired or never loaded.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         !matches!(self.state.as_str(), "retired" | "failed")
@@ -107,9 +107,9 @@ impl ReplicaState {
         }
     }
 
-    /// The same with its notes cut and without control characters, and with no more versions than a file
-    /// may have: a replica in trouble must not fail to say so for the length of its words.
-    fn fitted(&self) -> Self {
+    /// The same with texts truncated and without control characters, and with no more versions than a file
+    /// may have: a replica in trouble must not fail to report because its texts are long.
+    fn truncated(&self) -> Self {
         let mut state = self.clone();
         state.versions.truncate(REPLICA_VERSIONS_MAX);
         for version in &mut state.versions {
@@ -180,11 +180,11 @@ fn check_note(field: &'static str, text: &str, bytes_max: usize) -> Result<(), E
     json::check_text(field, text, bytes_max)
 }
 
-/// Within the limit, the mark of a cut included.
+/// Within the limit, the ellipsis included.
 fn cut(text: &str, bytes_max: usize) -> String {
     let text = text.trim();
     // A control character of one byte becomes one of three.
-    let mut shown = json::presentable(text, bytes_max);
+    let mut shown = json::printable(text, bytes_max);
     if shown.len() > bytes_max {
         let end = shown.floor_char_boundary(bytes_max - '…'.len_utf8());
         shown.truncate(end);
@@ -194,18 +194,18 @@ fn cut(text: &str, bytes_max: usize) -> String {
 }
 
 impl Registry {
-    /// Writes what a replica serves over what it wrote before, with `written_at` as of now; notes that are
-    /// too long are cut. Nobody else may write under this replica's name.
+    /// Replaces the file of a replica, with `written_at` as of now; texts that are too long are truncated.
+    /// No other process may write under this replica's name.
     ///
-    /// Writes nothing where the model has nothing: a folder that is away for the moment must not be made
-    /// anew by a replica that tells of itself. Costs one look, and one small write.
+    /// Writes nothing where the model has nothing: a heartbeat must not recreate a folder that is unmounted
+    /// for the moment. Costs one HEAD, and one small write.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the rollout that it heard of, or with none any version, is not in the
-    /// registry; [`Error::Invalid`]; [`Error::TooLarge`]; those of [`Registry::prove_create_only`];
+    /// [`Error::NotFound`] where the rollout that it has observed, or with none any version, is not in the
+    /// registry; [`Error::Invalid`]; [`Error::TooLarge`]; those of [`Registry::verify_conditional_writes`];
     /// [`Error::Unavailable`], [`Error::ReadOnly`].
     pub async fn write_replica(&self, state: &ReplicaState) -> Result<(), Error> {
-        let mut state = state.fitted();
+        let mut state = state.truncated();
         state.format = FORMAT;
         state.written_at = self.clock().now_text();
         state.check()?;
@@ -218,22 +218,22 @@ impl Registry {
                 limit: REPLICA_BYTES_MAX,
             });
         }
-        self.see_model(&state).await?;
-        self.prove_create_only().await?;
+        self.check_model_exists(&state).await?;
+        self.verify_conditional_writes().await?;
         let path = self.layout().replica(&state.model, &state.replica);
-        // Whatever a failed write left is newer than what is remembered, and tells no time any more.
-        self.own_files().forget(&path);
+        // What a failed write left has a time of its own; the remembered one no longer belongs to it.
+        self.own_writes().forget(&path);
         self.store().overwrite(&what, &path, &bytes).await?;
-        self.own_files().remember(path, Instant::now());
+        self.own_writes().remember(path, Instant::now());
         Ok(())
     }
 
-    async fn see_model(&self, state: &ReplicaState) -> Result<(), Error> {
-        let (model, heard) = (&state.model, state.heard);
-        let is_there = match heard {
-            Some(heard) => {
-                let path = self.layout().rollout(model, heard.number);
-                let what = crate::rollout::described(model, heard.number);
+    async fn check_model_exists(&self, state: &ReplicaState) -> Result<(), Error> {
+        let (model, observed) = (&state.model, state.observed);
+        let is_there = match observed {
+            Some(observed) => {
+                let path = self.layout().rollout(model, observed.number);
+                let what = crate::rollout::described(model, observed.number);
                 self.store().size(&what, &path).await?.is_some()
             }
             None => !self.version_numbers(model).await?.is_empty(),
@@ -241,9 +241,9 @@ impl Registry {
         if is_there {
             return Ok(());
         }
-        let what = match heard {
-            Some(heard) => crate::rollout::described(model, heard.number),
-            None => format!("any version of {model}"),
+        let what = match observed {
+            Some(observed) => crate::rollout::described(model, observed.number),
+            None => format!("a version of {model}"),
         };
         Err(Error::NotFound { what })
     }

@@ -1,14 +1,15 @@
 //! One rollout record: which versions are to serve, with which shares, by whose decision.
 
-use crate::limits::{ARMS_MAX, AUTHOR_BYTES_MAX, REASON_BYTES_MAX, SALT_BYTES_MAX};
-use crate::names::is_arm_name;
-use crate::ramp::check_arms_of;
-use crate::{Error, ModelName, Nonce, Ramp, RolloutNumber, Sha256Digest, Version, json};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+mod shares;
 
-/// The shares of a rollout's arms add up to this: 100 %.
-pub const SHARES_BP: u16 = 10_000;
+use crate::arm::check_arms;
+use crate::limits::{AUTHOR_BYTES_MAX, REASON_BYTES_MAX, SALT_BYTES_MAX};
+use crate::ramp::check_arms_of;
+use crate::{
+    Arm, Error, ModelName, Nonce, Ramp, RolloutNumber, SHARES_BP, Sha256Digest, Version, json,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Desired state, as stored in `rollouts/000031.json`.
 ///
@@ -22,11 +23,11 @@ pub struct RolloutRecord {
     pub model: ModelName,
     /// Its number.
     pub number: RolloutNumber,
-    /// The record it was decided over; none for the first.
+    /// The record it replaced; none for the first.
     pub parent: Option<Parent>,
     /// By which the writer recognises its own record.
     pub nonce: Nonce,
-    /// Who serves how much.
+    /// The versions and their shares.
     pub arms: Vec<Arm>,
     /// How the first arm grows; then the arms are a candidate and its base, and the shares beside them
     /// are those of the moment at which the record was made.
@@ -45,24 +46,13 @@ pub struct RolloutRecord {
     pub sha256: Sha256Digest,
 }
 
-/// What a record follows.
+/// A record's number and digest, by which its child names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
     /// Its number, below the child's.
     pub number: RolloutNumber,
     /// Of its stored bytes.
     pub sha256: Sha256Digest,
-}
-
-/// One share of the traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arm {
-    /// `[a-z0-9][a-z0-9_-]{0,31}`.
-    pub name: String,
-    /// The version that serves it.
-    pub version: Version,
-    /// Basis points, 0 to 10,000.
-    pub share_bp: u16,
 }
 
 /// A rollout to be proposed.
@@ -140,7 +130,7 @@ impl RolloutDraft {
 }
 
 impl RolloutRecord {
-    /// What a child has to name.
+    /// How a child names this record.
     #[must_use]
     pub fn as_parent(&self) -> Parent {
         Parent {
@@ -149,7 +139,13 @@ impl RolloutRecord {
         }
     }
 
-    /// The version that everybody gets; `None` where there are several arms.
+    /// `created_at`, parsed.
+    #[must_use]
+    pub fn created(&self) -> Option<Timestamp> {
+        self.created_at.parse().ok()
+    }
+
+    /// The version that has all traffic; `None` where there are several arms.
     #[must_use]
     pub fn all_to(&self) -> Option<Version> {
         match self.arms.as_slice() {
@@ -171,7 +167,7 @@ impl RolloutRecord {
         )
     }
 
-    /// Reads stored bytes. Whether its parents hold is the log's business.
+    /// Reads stored bytes. The log checks its parents.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::UnsupportedFormat`].
@@ -236,41 +232,6 @@ pub(crate) fn described(model: &ModelName, number: RolloutNumber) -> String {
 
 pub(crate) fn no_digest() -> Sha256Digest {
     Sha256Digest::from_bytes([0; 32])
-}
-
-fn check_arms(arms: &[Arm]) -> Result<(), Error> {
-    if arms.is_empty() || arms.len() > ARMS_MAX {
-        let count = arms.len().to_string();
-        return Err(Error::invalid(
-            "number of arms",
-            &count,
-            format!("1 to {ARMS_MAX}"),
-        ));
-    }
-    let (mut names, mut versions) = (BTreeSet::new(), BTreeSet::new());
-    for arm in arms {
-        if !is_arm_name(&arm.name) {
-            let limit = "1 to 32 of a-z, 0-9, '-' and '_', the first a letter or digit";
-            return Err(Error::invalid("arm", &arm.name, limit));
-        }
-        if !names.insert(&arm.name) {
-            return Err(Error::invalid("arm", &arm.name, "a name once only"));
-        }
-        if !versions.insert(arm.version) {
-            let version = arm.version.to_string();
-            return Err(Error::invalid(
-                "version of an arm",
-                &version,
-                "a version once only",
-            ));
-        }
-    }
-    let sum: u64 = arms.iter().map(|arm| u64::from(arm.share_bp)).sum();
-    if sum != u64::from(SHARES_BP) {
-        let limit = "10,000 basis points in all";
-        return Err(Error::invalid("sum of shares", &sum.to_string(), limit));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

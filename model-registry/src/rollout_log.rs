@@ -1,8 +1,8 @@
-//! Which rollout is the desired state: the newest record whose chain of parents holds.
+//! Which rollout is the desired state: the newest record with a valid chain of parents.
 //!
 //! ```text
-//! 28 ◀─ 29 ◀─ 31 ◀─ 33      30: not JSON.  32: names 29 but another sha256.  Both are passed over
-//!                   head    and reported; their numbers stay spent.
+//! 28 ◀─ 29 ◀─ 31 ◀─ 33      30: not JSON.  32: names 29 but another sha256.  Both are skipped and
+//!                   head    reported; their numbers stay spent.
 //! ```
 //! A log is opened by one listing and afterwards only asks for the next number. What it knows is
 //! never taken back: a store that fails or shows nothing leaves the head where it is.
@@ -11,7 +11,7 @@ use crate::limits::{CHAIN_MAX, POLL_MAX, ROLLOUT_BYTES_MAX, SKIPPED_MAX};
 use crate::rollout::{Parent, described};
 use crate::{Error, ModelName, Registry, RolloutNumber, RolloutRecord};
 
-/// The rollouts of one model, as far as they have been read.
+/// The rollouts of one model, as far as they were read.
 #[derive(Clone, Debug)]
 pub struct RolloutLog {
     registry: Registry,
@@ -20,16 +20,16 @@ pub struct RolloutLog {
     chain: Vec<RolloutRecord>,
     /// The greatest number spent.
     spent: u64,
-    skipped: Vec<Seen>,
+    skipped: Vec<LogEntry>,
 }
 
-/// What a new number turned out to be.
+/// The record under one number.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "a handful at a time, and mostly the large one"
 )]
-pub enum Seen {
+pub enum LogEntry {
     /// A record that chains; the head from now on.
     Rollout(RolloutRecord),
     /// A record that does not parse or does not chain. Its number is spent, it changes nothing.
@@ -77,7 +77,7 @@ impl Registry {
                     break;
                 }
                 Some(Err(why)) if log.skipped.len() < SKIPPED_MAX => {
-                    log.skipped.push(Seen::Skipped { number, why });
+                    log.skipped.push(LogEntry::Skipped { number, why });
                 }
                 Some(Err(_)) => {}
                 // It was seen a moment ago, and rollouts are never removed.
@@ -107,13 +107,13 @@ impl RolloutLog {
         &self.chain
     }
 
-    /// What was passed over when the log was opened, newest first, at most 64.
+    /// Records skipped when the log was opened, newest first, at most 64.
     #[must_use]
-    pub fn skipped(&self) -> &[Seen] {
+    pub fn skipped(&self) -> &[LogEntry] {
         &self.skipped
     }
 
-    /// Whose rollouts.
+    /// The model.
     #[must_use]
     pub fn model(&self) -> &ModelName {
         &self.model
@@ -125,22 +125,22 @@ impl RolloutLog {
         RolloutNumber::new(self.spent + 1)
     }
 
-    /// Asks for the next number, and goes on until there is none, at most 64. Costs one small read
+    /// Reads the next number, and continues until there is none, at most 64. Costs one small read
     /// where nothing is new.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if nothing could be read; the log is as before. What was read before
     /// a failure is returned, and the failure comes with the next call if it lasts.
-    pub async fn poll(&mut self) -> Result<Vec<Seen>, Error> {
+    pub async fn poll(&mut self) -> Result<Vec<LogEntry>, Error> {
         let mut seen = Vec::new();
         while let Some(number) = self.next_number().filter(|_| seen.len() < POLL_MAX) {
             match self.read_chain(number).await {
                 Ok(None) => break,
                 Ok(Some(Ok(chain))) => {
-                    seen.extend(chain.first().cloned().map(Seen::Rollout));
+                    seen.extend(chain.first().cloned().map(LogEntry::Rollout));
                     self.chain = chain;
                 }
-                Ok(Some(Err(why))) => seen.push(Seen::Skipped { number, why }),
+                Ok(Some(Err(why))) => seen.push(LogEntry::Skipped { number, why }),
                 Err(_) if !seen.is_empty() => break,
                 Err(error) => return Err(error),
             }
@@ -158,7 +158,7 @@ impl RolloutLog {
         let mut chain = match self.read(number).await {
             Ok(Some(record)) => vec![record],
             Ok(None) => return Ok(None),
-            Err(error) if error.is_of_the_object() => return Ok(Some(Err(error.in_full()))),
+            Err(error) if error.is_object_fault() => return Ok(Some(Err(error.with_causes()))),
             Err(error) => return Err(error),
         };
         while let Some(parent) = chain.last().and_then(|last| last.parent) {
@@ -183,7 +183,7 @@ impl RolloutLog {
             };
             let what = described(&self.model, number);
             let why = format!(
-                "{what} does not chain: its forebear {} {broken}",
+                "{what} does not chain: its ancestor {} {broken}",
                 parent.number
             );
             return Ok(Some(Err(why)));
@@ -203,7 +203,7 @@ impl RolloutLog {
                 record.sha256, parent.sha256
             ))),
             Ok(None) => Ok(Err("does not exist".to_owned())),
-            Err(error) if error.is_of_the_object() => Ok(Err(error.in_full())),
+            Err(error) if error.is_object_fault() => Ok(Err(error.with_causes())),
             Err(error) => Err(error),
         }
     }

@@ -1,10 +1,11 @@
-//! What an `s3://` registry is reached with: plain data, parsed from texts that others found. The
-//! environment is read by nobody here.
+//! Options of an `s3://` registry: plain data, parsed from texts that the caller passes. The environment is
+//! not read here.
 
 use crate::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use url::Url;
 
 mod authorities;
 mod client;
@@ -13,19 +14,19 @@ mod variables;
 pub use authorities::S3Authorities;
 pub(crate) use client::{bucket_of_url, client};
 
-/// Where the service is and who asks. A default one says nothing: Amazon's own service, in
-/// `us-east-1`, without credentials, with which no bucket can be opened.
+/// Endpoint and credentials. The default is Amazon's own service, in `us-east-1`, without credentials, with
+/// which no bucket can be opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct S3Options {
     /// The service, where it is not Amazon's own.
     pub endpoint: Option<S3Endpoint>,
-    /// Where the bucket is; `us-east-1` if `None`.
+    /// The bucket's region; `us-east-1` if `None`.
     pub region: Option<S3Region>,
-    /// Where the bucket's name stands.
+    /// Path style or virtual-hosted style.
     pub path_style: PathStyle,
-    /// Who is trusted to say which server is the service, beside those whom the system trusts.
+    /// Certificate authorities trusted beside those of the system.
     pub authorities: Option<S3Authorities>,
-    /// Who asks.
+    /// Credentials.
     pub credentials: Option<S3Credentials>,
 }
 
@@ -49,11 +50,10 @@ impl S3Options {
 }
 
 /// `http://host:port` or `https://host:port`, without a path. Traffic to an `http://` one can be
-/// read and altered on the way; no other service is ever spoken to without TLS.
+/// read and altered in transit; every other service is called by TLS alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Endpoint {
-    is_http: bool,
-    host: String,
+    url: Url,
 }
 
 impl FromStr for S3Endpoint {
@@ -73,40 +73,49 @@ impl S3Endpoint {
                 "http://host or https://host, a port may follow",
             )
         };
-        let (scheme, rest) = text.split_once("://").ok_or_else(refused)?;
-        let host = rest.strip_suffix('/').unwrap_or(rest);
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
-        let is_host = host.chars().all(is_plain)
-            && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        match scheme {
-            "http" | "https" if is_host => Ok(Self {
-                is_http: scheme == "http",
-                host: host.to_owned(),
-            }),
+        // `Url` repairs what it can: blanks are dropped, slashes added. What needs repair is refused.
+        let (_, rest) = text.split_once("://").ok_or_else(refused)?;
+        let is_plain = !rest.starts_with(['/', '\\']) && !text.contains(char::is_whitespace);
+        let url = Url::parse(text).ok().filter(|_| is_plain);
+        let url = url.ok_or_else(refused)?;
+        let has_more = url.path() != "/"
+            || !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some();
+        match url.scheme() {
+            "http" | "https" if !has_more => Ok(Self { url }),
             _ => Err(refused()),
         }
     }
 
-    /// For what carries a secret that no signature hides.
+    /// For requests that carry a secret in plain.
     fn parse_https(field: &'static str, text: &str) -> Result<Self, Error> {
         match Self::parse(field, text)? {
-            endpoint if endpoint.is_http => Err(Error::invalid(
+            endpoint if endpoint.is_http() => Err(Error::invalid(
                 field,
                 without_userinfo(text),
-                "https://host, a port may follow: a token is shown there",
+                "https://host, a port may follow: a token is sent there",
             )),
             endpoint => Ok(endpoint),
         }
     }
 
-    const fn scheme(&self) -> &'static str {
-        if self.is_http { "http" } else { "https" }
+    fn is_http(&self) -> bool {
+        self.url.scheme() == "http"
+    }
+
+    /// The endpoint of one bucket, where its name stands in the host's.
+    fn of_bucket(&self, bucket: &str) -> String {
+        let Self { url } = self;
+        let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        format!("{}://{bucket}.{host}", url.scheme())
     }
 }
 
 impl fmt::Display for S3Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme(), self.host)
+        f.write_str(&self.url[..url::Position::BeforePath])
     }
 }
 
@@ -174,21 +183,21 @@ impl FromStr for PathStyle {
     }
 }
 
-/// Where credentials come from. The metadata service of a machine is none of them: it is reached by
-/// every process of the machine, and where there is none, asking hangs.
+/// Where credentials come from. The metadata service of a machine is not used: every process of the machine
+/// can reach it, and where there is none, a request hangs.
 #[derive(Clone, PartialEq, Eq)]
 pub enum S3Credentials {
-    /// Given as they are.
+    /// Static keys.
     Keys {
-        /// Who.
+        /// The access key's id.
         access_key_id: String,
-        /// Its proof.
+        /// The secret key.
         secret_access_key: String,
         /// Of temporary keys.
         session_token: Option<String>,
     },
-    /// A role is taken by a token that lies in a file and is read again before it runs out: EKS
-    /// service accounts.
+    /// A role assumed by a token from a file, which is read again before it expires: EKS service
+    /// accounts.
     WebIdentity {
         /// The role.
         role_arn: String,
@@ -196,19 +205,19 @@ pub enum S3Credentials {
         token_file: PathBuf,
         /// The session's name in audit logs.
         session_name: Option<String>,
-        /// The service that gives the role, spoken to by TLS alone; Amazon's in the region if `None`.
+        /// The STS endpoint, called by TLS alone; Amazon's in the region if `None`.
         sts_endpoint: Option<S3Endpoint>,
     },
-    /// Asked of the container's agent: a path on ECS.
+    /// From the container's agent: a path on ECS.
     ContainerRelative {
         /// The path.
         uri: String,
     },
-    /// Asked of the container's agent: EKS pod identities.
+    /// From the container's agent: EKS pod identities.
     ContainerFull {
-        /// Where.
+        /// The URL.
         uri: String,
-        /// The file with the token that is shown.
+        /// The file with the token that is sent.
         token_file: PathBuf,
     },
 }
@@ -244,7 +253,7 @@ impl fmt::Debug for S3Credentials {
     }
 }
 
-/// A URL as a message may show it: what stands before `@` may be a password.
+/// A URL as a message may show it: what precedes `@` may be a password.
 #[must_use]
 pub fn without_userinfo(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, rest)| rest)

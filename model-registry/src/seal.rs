@@ -1,10 +1,9 @@
 //! From the cache folder into memory that this process owns: one pass that reads and hashes.
 //!
-//! Afterwards the file is never looked at again, so that nobody who truncates or alters it can hurt
-//! a reader. Memory begins at a multiple of 64 bytes: arrays of any number type can be read in
-//! place, and rows start on cache lines.
+//! The file is not read again afterwards, so that truncating or altering it does no harm. Memory starts
+//! at a multiple of 64 bytes: arrays of any number type can be read in place, and rows start on cache
+//! lines.
 
-use crate::cache::failed;
 use crate::{Error, PartEntry, Sha256Digest};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -16,11 +15,11 @@ use std::path::PathBuf;
 /// Bytes between two calls of `breathe`.
 const SLICE_BYTES: usize = 128 << 10;
 
-/// Times that one part is fetched before its bytes count as the store's own (chosen: what a proxy, a
-/// network card or a memory bit spoils comes right the second time; what is wrong twice stays wrong).
+/// Fetches of one part before its bytes count as those of the store (chosen: what a proxy, a network card
+/// or a memory bit corrupts is right the second time; what is wrong twice stays wrong).
 pub(crate) const FETCHES_MAX: u32 = 2;
 
-/// A version's parts as complete files of the cache, their bytes not yet proved.
+/// A version's parts as complete files of the cache, their bytes not yet verified.
 #[derive(Debug)]
 pub struct LocalParts {
     /// How messages name the version.
@@ -37,17 +36,17 @@ pub(crate) struct LocalPart {
     pub(crate) path: PathBuf,
     /// How often it was fetched for this load; 0: it was in the cache before.
     pub(crate) fetches: u32,
-    /// Sealing refused it, and its file is gone.
+    /// Sealing refused it, and its file was deleted.
     pub(crate) is_refused: bool,
 }
 
-/// Where the bytes that sealing refused came from.
+/// Where the refused bytes came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damaged {
-    /// A file of the cache that was there before.
+    /// A file that was in the cache before.
     InCache,
-    /// Freshly fetched.
-    OnTheWay,
+    /// Just fetched.
+    InTransit,
 }
 
 impl LocalPart {
@@ -85,13 +84,13 @@ impl LocalParts {
         self.parts.iter().map(|part| part.entry.size_bytes).sum()
     }
 
-    /// Reads, hashes and owns every part, by name. BLOCKS: some 1 ms a MiB. `breathe` hears of
-    /// each piece of at most 128 KiB and may sleep.
+    /// Reads and hashes every part into owned memory, by name. BLOCKS: some 1 ms a MiB. `breathe` is
+    /// called after each piece of at most 128 KiB and may sleep.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] naming the part, what was expected and what was found; the file is
-    /// deleted by then, and the error can be retried unless these were the bytes of a second fetch. All
-    /// other damaged files are deleted with it, so that [`crate::Registry::fetch_again`] gets all of them.
+    /// [`Error::Corrupt`] naming the part, the expected and the found value; the file is deleted by then,
+    /// and the error can be retried unless these were the bytes of a second fetch. All other damaged files
+    /// are deleted too, so that [`crate::Registry::refetch`] fetches all of them.
     /// [`Error::Cache`] if the file cannot be read or there is no memory for it.
     pub fn seal(
         &mut self,
@@ -116,15 +115,15 @@ impl LocalParts {
         Ok(sealed)
     }
 
-    /// Where what [`LocalParts::seal`] refused was damaged, if fetching it once more can help: none of it
-    /// has been fetched twice, or once where one try is all there is.
+    /// Where the parts that [`LocalParts::seal`] refused were damaged, if another fetch can help: none was
+    /// fetched twice, or once where the limit is one try.
     #[must_use]
     pub fn damaged(&self) -> Option<Damaged> {
         let refused = || self.parts.iter().filter(|part| part.is_refused);
         match refused().next()?.fetches {
             _ if refused().any(|part| part.fetches >= self.fetches_max) => None,
             0 => Some(Damaged::InCache),
-            _ => Some(Damaged::OnTheWay),
+            _ => Some(Damaged::InTransit),
         }
     }
 }
@@ -136,7 +135,7 @@ impl LocalPart {
         breathe: &mut dyn FnMut(usize),
     ) -> Result<Bytes, Error> {
         let expected = &self.entry;
-        let cannot = |source| failed("reading", &self.path, source);
+        let cannot = |source| Error::cache("reading", &self.path, source);
         let mut file = File::open(&self.path).map_err(cannot)?;
         let found_bytes = file.metadata().map_err(cannot)?.len();
         if found_bytes != expected.size_bytes {
@@ -166,7 +165,7 @@ impl LocalPart {
 
     fn refuse(&mut self, version: &str, why: String, is_refetchable: bool) -> Error {
         let removed = fs::remove_file(&self.path);
-        // A file that stays would be reused and refused again, without end.
+        // A file that stays would be reused and refused again and again.
         let is_gone = match removed {
             Ok(()) => true,
             Err(error) => error.kind() == io::ErrorKind::NotFound,

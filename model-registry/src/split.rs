@@ -1,6 +1,6 @@
 //! Which arm a key belongs to: the same on every replica, in every language, at any time.
 
-use crate::{Arm, RolloutRecord, SHARES_BP, candidate_and_base};
+use crate::{Arm, RolloutRecord, SHARES_BP};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -31,21 +31,10 @@ impl RolloutRecord {
         self.arm_of(bucket(&self.salt, key), candidate_bp)
     }
 
-    /// The arm of this key at `now`, by the clock that tells it.
+    /// The arm of this key at `now`.
     #[must_use]
     pub fn arm_at(&self, key: &str, now: Timestamp) -> Option<&Arm> {
         self.arm_for(key, self.first_share_at(now))
-    }
-
-    /// The arms with their shares while a candidate has `candidate_bp`.
-    #[must_use]
-    pub fn arms_with(&self, candidate_bp: u16) -> Vec<Arm> {
-        match (&self.ramp, self.arms.as_slice()) {
-            (Some(_), [candidate, base]) => {
-                candidate_and_base(candidate.version, base.version, candidate_bp)
-            }
-            _ => self.arms.clone(),
-        }
     }
 
     fn arm_of(&self, bucket: u16, candidate_bp: u16) -> Option<&Arm> {

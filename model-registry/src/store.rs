@@ -1,5 +1,5 @@
-//! The store as the registry uses it: every call has a deadline and bounded tries with jittered
-//! backoff, every answer a bound, and every failure a meaning. It knows no layout and no format.
+//! The object store as the registry uses it: every call has a deadline and bounded retries with jittered
+//! backoff, every response a size limit, and every failure a meaning. It knows no layout and no format.
 
 use crate::limits::{LISTED_MAX, RetryLimits};
 use crate::random::Random;
@@ -24,12 +24,12 @@ pub(crate) use backend::Backend;
 pub(crate) use listing::Listed;
 use meaning::{Failure, is_final, read_error, write_error};
 
-/// How a create-only write ended.
+/// The outcome of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Created {
     /// The object is ours.
     Yes,
-    /// There is an object already: another writer's, or our own from a try whose answer was lost.
+    /// An object exists already: another writer's, or our own from a try whose response was lost.
     Conflict,
 }
 
@@ -59,7 +59,7 @@ impl Store {
                 Ok(Ok(body(found, size).await?))
             }
         };
-        match self.tried(self.retry.call_timeout, call).await {
+        match self.with_retries(self.retry.call_timeout, call).await {
             Ok(Ok(bytes)) => Ok(Some(bytes)),
             Ok(Err(found)) => {
                 let what = format!("size of {what}");
@@ -74,8 +74,8 @@ impl Store {
         }
     }
 
-    /// One range of an object that has to be `size` bytes long; `Ok(Err(size))` tells another
-    /// length, `Ok(None)` that there is no object.
+    /// One range of an object that has to be `size` bytes long; `Ok(Err(size))` means another
+    /// length, `Ok(None)` no object.
     pub(crate) async fn read_range(
         &self,
         (what, path): (&str, &Path),
@@ -92,7 +92,7 @@ impl Store {
             };
             let found = match objects.get_opts(path, options).await {
                 Ok(found) => found,
-                // Of an object that ends before the range begins, its size explains more.
+                // For an object that ends before the range begins, its size is the better explanation.
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => match objects.head(path).await {
                     Ok(meta) if meta.size != size => return Ok(Err(meta.size)),
@@ -106,7 +106,7 @@ impl Store {
                 Ok(Ok(body(found, len).await?))
             }
         };
-        match self.tried(timeout, call).await {
+        match self.with_retries(timeout, call).await {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(read_error(format!("reading {what}"), failure)),
@@ -128,15 +128,14 @@ impl Store {
             };
             objects.put_opts(path, bytes.clone().into(), options)
         };
-        match self.tried(self.retry.call_timeout, call).await {
+        match self.with_retries(self.retry.call_timeout, call).await {
             Ok(_) => self.sync(what, path).await.map(|()| Created::Yes),
             Err(failure) if failure.is_conflict() => Ok(Created::Conflict),
             Err(failure) => Err(write_error(format!("creating {what}"), failure)),
         }
     }
 
-    /// Writes an object over what is there, as one step. Not made to outlive a power cut: for what is
-    /// written again soon.
+    /// Replaces an object atomically. Not synced to disk: for what is written again soon.
     pub(crate) async fn overwrite(
         &self,
         what: &str,
@@ -144,7 +143,7 @@ impl Store {
         bytes: &Bytes,
     ) -> Result<(), Error> {
         let call = || self.backend.objects.put(path, bytes.clone().into());
-        match self.tried(self.retry.call_timeout, call).await {
+        match self.with_retries(self.retry.call_timeout, call).await {
             Ok(_) => Ok(()),
             Err(failure) => Err(write_error(format!("writing {what}"), failure)),
         }
@@ -158,7 +157,7 @@ impl Store {
     /// What the store says of an object; `None` where there is none.
     async fn head(&self, what: &str, path: &Path) -> Result<Option<ObjectMeta>, Error> {
         let call = || self.backend.objects.head(path);
-        match self.tried(self.retry.call_timeout, call).await {
+        match self.with_retries(self.retry.call_timeout, call).await {
             Ok(meta) => Ok(Some(meta)),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(read_error(format!("looking for {what}"), failure)),
@@ -168,14 +167,14 @@ impl Store {
     /// Deletes an object; one that is not there is deleted.
     pub(crate) async fn delete(&self, what: &str, path: &Path) -> Result<(), Error> {
         let call = || self.backend.objects.delete(path);
-        match self.tried(self.retry.call_timeout, call).await {
+        match self.with_retries(self.retry.call_timeout, call).await {
             Ok(()) => Ok(()),
             Err(failure) if failure.is_not_found() => Ok(()),
             Err(failure) => Err(write_error(format!("deleting {what}"), failure)),
         }
     }
 
-    /// The numbers of the numbered objects in a folder, ascending. Other objects are none of ours.
+    /// The numbers of the numbered objects in a folder, ascending. Other objects are ignored.
     pub(crate) async fn numbers(&self, what: &str, folder: &Path) -> Result<Vec<u64>, Error> {
         let call = || async {
             let mut listing = self.backend.objects.list(Some(folder)).take(LISTED_MAX);
@@ -192,14 +191,14 @@ impl Store {
             numbers.sort_unstable();
             Ok(numbers)
         };
-        let listed = self.tried(self.retry.call_timeout, call).await;
+        let listed = self.with_retries(self.retry.call_timeout, call).await;
         listed.map_err(|failure| read_error(format!("listing {what}"), failure))
     }
 
     /// The names of the folders right below one, ascending.
     pub(crate) async fn folders(&self, what: &str, folder: &Path) -> Result<Vec<String>, Error> {
         let call = || self.backend.objects.list_with_delimiter(Some(folder));
-        let listed = self.tried(self.retry.call_timeout, call).await;
+        let listed = self.with_retries(self.retry.call_timeout, call).await;
         let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
         let mut names: Vec<String> = listed
             .common_prefixes
@@ -212,8 +211,8 @@ impl Store {
     }
 
     /// The greatest number spent: the last one listed, and then whatever follows it without a gap
-    /// (writers leave none). A listing that is empty, cut short or old therefore misleads nobody.
-    /// Costs one more call where the listing was right, some 2 log₂ of what it left out else.
+    /// (writers leave none). A listing that is empty, truncated or stale therefore does no harm. Costs
+    /// one more call where the listing was complete, else some 2 log₂ of what it left out.
     pub(crate) async fn newest_number(
         &self,
         what: &str,
@@ -239,8 +238,12 @@ impl Store {
         Ok(newest)
     }
 
-    /// Tries a call until it succeeds, fails for good or the tries are used up.
-    async fn tried<T, F>(&self, timeout: Duration, call: impl Fn() -> F) -> Result<T, Failure>
+    /// Retries a call until it succeeds, fails for good or the tries are used up.
+    async fn with_retries<T, F>(
+        &self,
+        timeout: Duration,
+        call: impl Fn() -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -262,7 +265,7 @@ impl Store {
     }
 }
 
-/// The body, which has to be exactly `len` bytes. Never holds more than that.
+/// The body, which has to be exactly `len` bytes. Never buffers more.
 async fn body(found: GetResult, len: u64) -> Result<Bytes, StoreError> {
     let wrong = |said: &str| StoreError::Generic {
         store: "registry",
@@ -273,14 +276,14 @@ async fn body(found: GetResult, len: u64) -> Result<Bytes, StoreError> {
         found.bytes().await?
     } else {
         let mut stream = found.into_stream();
-        let mut gathered = BytesMut::new();
+        let mut buffer = BytesMut::new();
         while let Some(chunk) = stream.try_next().await? {
-            if (gathered.len() + chunk.len()) as u64 > len {
+            if (buffer.len() + chunk.len()) as u64 > len {
                 return Err(wrong("is longer than"));
             }
-            gathered.extend_from_slice(&chunk);
+            buffer.extend_from_slice(&chunk);
         }
-        gathered.freeze()
+        buffer.freeze()
     };
     if bytes.len() as u64 == len {
         Ok(bytes)

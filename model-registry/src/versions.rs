@@ -11,11 +11,11 @@ use futures::{StreamExt, TryStreamExt};
 pub struct VersionEntry {
     /// The number.
     pub version: Version,
-    /// What stands there.
+    /// Its record.
     pub state: VersionState,
 }
 
-/// What stands under a version's number.
+/// The record under a version's number.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VersionState {
     /// A version that can be fetched.
@@ -27,7 +27,7 @@ pub enum VersionState {
         /// Of all parts.
         size_bytes: u64,
     },
-    /// It was removed; its number stays spent.
+    /// Removed; its number stays spent.
     Removed(Tombstone),
     /// A record that this release cannot read; its number is spent.
     Unreadable {
@@ -61,7 +61,7 @@ impl Registry {
         let numbers = listed.into_iter().filter_map(Version::new);
         let entries = numbers.map(|version| self.entry(model, version));
         let entries = futures::stream::iter(entries).buffered(READS_PARALLEL);
-        // A record that vanished since it was listed is no entry.
+        // A record that vanished since the listing is no entry.
         entries
             .try_filter_map(async |entry| Ok(entry))
             .try_collect()
@@ -84,7 +84,7 @@ impl Registry {
             match self.record(model, version).await {
                 Ok(VersionRecord::Published(_)) => return Ok(Some(version)),
                 Ok(VersionRecord::Removed(_)) | Err(Error::NotFound { .. }) => {}
-                Err(error) if error.is_of_the_object() => return Ok(Some(version)),
+                Err(error) if error.is_object_fault() => return Ok(Some(version)),
                 Err(error) => return Err(error),
             }
         }
@@ -146,7 +146,7 @@ impl Registry {
         }
     }
 
-    /// What stands under a version's number, a manifest or a tombstone; `None` where nothing does.
+    /// The stored bytes under a version's number, of a manifest or a tombstone; `None` where there are none.
     pub(crate) async fn version_bytes(
         &self,
         model: &ModelName,
@@ -170,9 +170,9 @@ impl Registry {
             },
             Ok(VersionRecord::Removed(stone)) => VersionState::Removed(stone),
             Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) if error.is_of_the_object() => VersionState::Unreadable {
+            Err(error) if error.is_object_fault() => VersionState::Unreadable {
                 kind: error.kind(),
-                why: error.in_full(),
+                why: error.with_causes(),
             },
             Err(error) => return Err(error),
         };

@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::{block_on, gc, write_json};
-use crate::lifecycle::{LoadError, card, probe, unpack};
+use crate::lifecycle::{LoadError, LoadErrorKind, card, probe, unpack};
 use anyhow::Context;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
@@ -294,13 +294,13 @@ fn verify(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
     let mut sealed = local.seal(&mut |_| {});
     while sealed.is_err() && local.damaged().is_some() {
-        block_on(async { Ok(registry.fetch_again(&manifest, &cache, &mut local).await?) })?;
+        block_on(async { Ok(registry.refetch(&manifest, &cache, &mut local).await?) })?;
         sealed = local.seal(&mut |_| {});
     }
     let checked = check(&manifest, sealed);
     let (kind, message) = match &checked {
         Ok(()) => ("ok", String::new()),
-        Err(error) => (error.kind, error.message.clone()),
+        Err(error) => (error.kind.as_str(), error.message.clone()),
     };
     let (model, version) = (manifest.model.to_string(), manifest.version.get());
     let verdict = Verdict {
@@ -327,15 +327,14 @@ fn check(
     manifest: &Manifest,
     sealed: Result<BTreeMap<String, Bytes>, hotshelf_registry::Error>,
 ) -> Result<(), LoadError> {
-    let refused = |kind, message| LoadError {
-        kind,
-        message,
-        is_retryable: false,
-    };
-    let parts = sealed.map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
+    let parts = sealed.map_err(|error| LoadError::from(&error))?;
     let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
     match probe(&card, &model, &mut Scratch::default(), &mut |_| {}) {
-        Some(message) => Err(refused("probes", message)),
+        Some(message) => Err(LoadError {
+            kind: LoadErrorKind::GoldenQueries,
+            message,
+            is_retryable: false,
+        }),
         None => Ok(()),
     }
 }

@@ -12,10 +12,12 @@
 mod heartbeat;
 mod identity;
 mod member;
+mod start;
 mod view;
 mod wait;
 
 pub use identity::{Identity, IdentityError};
-pub use member::{Fleet, FleetConfig, Member, Telling};
+pub use member::Member;
+pub use start::{Fleet, FleetConfig, Heartbeats};
 pub use view::{Counts, FleetView, ReplicaView, Standing};
 pub use wait::{Quorum, Waited};

@@ -4,8 +4,8 @@
 use super::identity::Identity;
 use crate::lifecycle::{ModelStatus, VersionState};
 use hotshelf_registry::{
-    FORMAT, ModelName, Parent, ReplicaId, ReplicaState, ReplicaVersion, RolloutRecord, SeenReplica,
-    Told, Version,
+    FORMAT, ModelName, Parent, ReplicaFile, ReplicaId, ReplicaState, ReplicaVersion, Reported,
+    RolloutRecord, Version,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub struct FleetView {
     /// Not empty: why the files of the other replicas could not be read.
     pub trouble: String,
     /// Not empty: why the replica asked writes no file, and so is silent or lost to the others.
-    pub silent: String,
+    pub not_reporting: String,
 }
 
 /// How many stand how.
@@ -137,7 +137,7 @@ pub(super) fn own_state(
             state: entry.state.as_str().to_owned(),
             since: since.get(version).cloned().unwrap_or_default(),
             reason: reason.unwrap_or_else(|| match entry.degraded.as_str() {
-                "" => entry.mended.clone(),
+                "" => entry.refetched.clone(),
                 degraded => degraded.to_owned(),
             }),
         }
@@ -153,7 +153,7 @@ pub(super) fn own_state(
         // The registry sets it when it writes.
         written_at: text(identity.started_at),
         is_stopped: false,
-        heard: manager.desired.as_ref().map(RolloutRecord::as_parent),
+        observed: manager.desired.as_ref().map(RolloutRecord::as_parent),
         live: live.map(RolloutRecord::as_parent),
         arms: live
             .map(|live| live.arms_with(manager.candidate_bp))
@@ -165,28 +165,32 @@ pub(super) fn own_state(
 }
 
 /// What the standings are judged by.
-pub(super) struct Judge<'a> {
+pub(super) struct Assessor<'a> {
     pub(super) desired: Option<&'a RolloutRecord>,
     pub(super) lost_after: Duration,
     pub(super) now: Timestamp,
 }
 
-impl Judge<'_> {
+impl Assessor<'_> {
     /// The replica that was asked, by what it knows.
     pub(super) fn own(&self, state: ReplicaState) -> ReplicaView {
         let replica = state.replica.clone();
-        let mut view = self.judged(replica, state, Duration::ZERO);
+        let mut view = self.assess(replica, state, Duration::ZERO);
         view.is_own = true;
         view
     }
 
     /// Another one, by its file; `None` where it is gone.
-    pub(super) fn other(&self, seen: SeenReplica) -> Option<ReplicaView> {
-        let SeenReplica { replica, age, told } = seen;
-        match told {
-            Told::Gone => None,
-            Told::State(state) => Some(self.judged(replica, *state, age)),
-            Told::Problem { why, .. } => Some(ReplicaView {
+    pub(super) fn other(&self, seen: ReplicaFile) -> Option<ReplicaView> {
+        let ReplicaFile {
+            replica,
+            age,
+            reported,
+        } = seen;
+        match reported {
+            Reported::Gone => None,
+            Reported::State(state) => Some(self.assess(replica, *state, age)),
+            Reported::Unreadable { why, .. } => Some(ReplicaView {
                 replica,
                 standing: match age > self.lost_after {
                     true => Standing::Lost,
@@ -201,7 +205,7 @@ impl Judge<'_> {
         }
     }
 
-    fn judged(&self, replica: ReplicaId, state: ReplicaState, age: Duration) -> ReplicaView {
+    fn assess(&self, replica: ReplicaId, state: ReplicaState, age: Duration) -> ReplicaView {
         let standing = self.standing(&state, age);
         let held_back_by = self.held_back_by(&state, standing, age);
         ReplicaView {
@@ -259,22 +263,24 @@ impl Judge<'_> {
     }
 
     fn held_back_by(&self, state: &ReplicaState, standing: Standing, age: Duration) -> String {
-        let unheard = self.desired.filter(|desired| {
+        let unobserved = self.desired.filter(|desired| {
             state
-                .heard
-                .is_none_or(|heard| heard.number < desired.number)
+                .observed
+                .is_none_or(|observed| observed.number < desired.number)
         });
         let said = match standing {
             Standing::Stopped | Standing::Unreadable => String::new(),
-            Standing::Lost => format!("nothing heard of it for {} s", age.as_secs()),
-            Standing::Serving => self.does_without(state),
+            Standing::Lost => format!("no heartbeat for {} s", age.as_secs()),
+            Standing::Serving => self.fallbacks(state),
             Standing::Failed => match self.failure(state) {
                 Some(failed) => format!("version {}: {}", failed.version, failed.reason),
                 None => String::new(),
             },
-            Standing::Loading => match (unheard, state.heard) {
-                (Some(_), Some(heard)) => format!("has heard of rollout {} only", heard.number),
-                (Some(_), None) => "has heard of no rollout".to_owned(),
+            Standing::Loading => match (unobserved, state.observed) {
+                (Some(_), Some(observed)) => {
+                    format!("newest rollout it has observed is {}", observed.number)
+                }
+                (Some(_), None) => "has observed no rollout".to_owned(),
                 (None, _) => self.under_way(state),
             },
         };
@@ -287,7 +293,7 @@ impl Judge<'_> {
     }
 
     /// What a replica that serves does without, or had to mend.
-    fn does_without(&self, state: &ReplicaState) -> String {
+    fn fallbacks(&self, state: &ReplicaState) -> String {
         if !state.degraded.is_empty() {
             return state.degraded.clone();
         }

@@ -2,7 +2,7 @@
 
 use super::member::Member;
 use super::view::{FleetView, ReplicaView, serves};
-use crate::lifecycle::around;
+use crate::jitter::jittered;
 use hotshelf_registry::Parent;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -95,7 +95,7 @@ impl Member {
                 Quorum::Own => OWN_LOOK,
                 Quorum::Count(_) | Quorum::All => LOOK,
             };
-            let next = Instant::now() + around(mean, &mut jitter);
+            let next = Instant::now() + jittered(mean, &mut jitter);
             last = Some(waited);
             tokio::time::sleep_until(next.min(until)).await;
         }
@@ -105,7 +105,7 @@ impl Member {
         FleetView {
             replicas: vec![self.own()],
             trouble: String::new(),
-            silent: self.silent(),
+            not_reporting: self.not_reporting(),
         }
     }
 }

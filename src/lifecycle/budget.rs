@@ -4,14 +4,11 @@
 //! reservation back when its memory is free: draining versions count. Response cache, connections and
 //! the program itself stand beside the budget; see `memory_bytes_max`.
 
-use super::state::LoadError;
+use super::state::{LoadError, LoadErrorKind};
 use prometheus::IntGauge;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
-
-/// The label of a refusal.
-pub(super) const KIND: &str = "memory_budget";
 
 /// The budget of the process.
 pub struct MemoryBudget {
@@ -138,7 +135,7 @@ impl MemoryBudget {
             in_words(self.limit_bytes),
         );
         LoadError {
-            kind: KIND,
+            kind: LoadErrorKind::MemoryBudget,
             message,
             is_retryable: fits_alone,
         }
@@ -223,7 +220,10 @@ mod tests {
             .reserve(v(7), need(700_000_000, 112_000_000))
             .map(drop)
             .unwrap_err();
-        assert_eq!((error.kind, error.is_retryable), ("memory_budget", true));
+        assert_eq!(
+            (error.kind.as_str(), error.is_retryable),
+            ("memory_budget", true)
+        );
         assert_eq!(
             error.message,
             "version 7 needs 812 MB (700 MB parts + 112 MB working memory); 300 MB of \

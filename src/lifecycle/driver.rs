@@ -5,18 +5,17 @@
 
 mod disk;
 
-use super::event::{Action, Event, Proposal, Reply, Supply, Ticket};
-use super::live::{Live, LoadedVersion, ModelSlot};
+use super::event::{Action, Event, Reply, Supply, Ticket};
+use super::handle::{Input, ModelHandle, WatchReport};
+use super::live::{Live, LoadedVersion};
 use super::loader::{Load, LoadResult, Source};
 use super::manager::{ModelManager, Now};
 use super::pacing::Pacer;
-use super::state::{LoadError, Phase, VersionState};
+use super::state::{LoadError, LoadErrorKind, Phase, VersionState};
 use super::status::ModelStatus;
-use super::watch::{RecordRequest, WatchReport};
-use super::write_access::Writing;
+use super::watch::RecordRequest;
 use crate::guardrails::Guardrails;
 use crate::metrics::{Metrics, VersionMetrics};
-use arc_swap::ArcSwap;
 use hotshelf_model::UNKNOWN_SEGMENT;
 use hotshelf_registry::Version;
 use std::collections::BTreeMap;
@@ -32,33 +31,6 @@ const DRAIN_LOOK: Duration = Duration::from_millis(5);
 /// Longest sleep; the loop wakes for events anyway.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
-/// What reaches the driver.
-pub enum Input {
-    /// For the manager as it is.
-    Event(Event),
-    /// A loader is done.
-    Loaded(Version, LoadResult),
-    /// What the watch tells beside events.
-    Report(WatchReport),
-    /// A caller of `ReloadModel`; the ticket is given here.
-    Propose(Proposal, oneshot::Sender<Reply>),
-}
-
-/// What others need to follow one model.
-#[derive(Clone)]
-pub struct ModelHandle {
-    /// Its snapshot.
-    pub slot: Arc<ModelSlot>,
-    /// To the driver.
-    pub inputs: mpsc::Sender<Input>,
-    /// The newest status, replaced as a whole.
-    pub status: Arc<ArcSwap<ModelStatus>>,
-    /// What its guardrails have found of the arms that are live, in words, oldest first.
-    pub found: Arc<ArcSwap<Vec<String>>>,
-    /// Whether rollouts can be recorded; the same for all models.
-    pub writing: watch::Receiver<Writing>,
-}
-
 /// One model's driver.
 pub(super) struct Driver {
     manager: ModelManager,
@@ -73,7 +45,7 @@ pub(super) struct Driver {
     tickets: BTreeMap<Ticket, oneshot::Sender<Reply>>,
     next_ticket: Ticket,
     resident: BTreeMap<Version, Arc<LoadedVersion>>,
-    past_lives: Vec<Arc<Live>>,
+    retired_snapshots: Vec<Arc<Live>>,
     draining: Vec<(Version, Arc<LoadedVersion>)>,
     /// Versions that a thread is giving back; they are in memory until it says that it is done.
     freeing: usize,
@@ -110,7 +82,7 @@ impl Driver {
             tickets: BTreeMap::new(),
             next_ticket: 0,
             resident: BTreeMap::new(),
-            past_lives: Vec::new(),
+            retired_snapshots: Vec::new(),
             draining: Vec::new(),
             freeing: 0,
             workers: Vec::new(),
@@ -156,7 +128,7 @@ impl Driver {
                 due.saturating_sub(self.began.elapsed())
                     .max(Duration::from_millis(1))
             });
-        let is_draining = !self.past_lives.is_empty() || !self.draining.is_empty();
+        let is_draining = !self.retired_snapshots.is_empty() || !self.draining.is_empty();
         if is_draining {
             retry.min(DRAIN_LOOK)
         } else {
@@ -196,11 +168,12 @@ impl Driver {
                     now,
                 );
             }
-            Input::Propose(mut proposal, reply) => {
-                proposal.ticket = self.next_ticket;
-                self.tickets.insert(self.next_ticket, reply);
+            Input::Propose(proposal, reply) => {
+                let ticket = self.next_ticket;
                 self.next_ticket += 1;
-                self.manager.handle(Event::Propose(proposal), now);
+                self.tickets.insert(ticket, reply);
+                let event = Event::Propose { ticket, proposal };
+                self.manager.handle(event, now);
             }
         }
     }
@@ -212,8 +185,8 @@ impl Driver {
                 is_paced,
                 supply,
             } => self.load(version, is_paced, supply),
-            Action::Recall => self.recall(),
-            Action::Keep { record } => self.keep(record),
+            Action::Restore => self.restore(),
+            Action::Persist { record } => self.persist(record),
             Action::Activate {
                 record,
                 candidate_bp,
@@ -272,7 +245,7 @@ impl Driver {
             "rollout is live");
         let versions: Vec<Version> = live.arms().iter().map(|arm| arm.loaded.version).collect();
         let past = self.handle.slot.live.swap(Some(live));
-        self.past_lives.extend(past);
+        self.retired_snapshots.extend(past);
         for version in versions {
             self.manager.note(
                 version,
@@ -319,7 +292,7 @@ impl Driver {
         });
         if let Err(error) = started {
             let outcome = Err(LoadError {
-                kind: "resources",
+                kind: LoadErrorKind::Resources,
                 message: format!("version {version}: cannot start a loader thread: {error}"),
                 is_retryable: true,
             });
@@ -336,8 +309,9 @@ impl Driver {
             }
         }
         // Guards of arc-swap count as references once the snapshot was swapped out.
-        self.past_lives.retain(|live| Arc::strong_count(live) > 1);
-        if !self.past_lives.is_empty() {
+        self.retired_snapshots
+            .retain(|live| Arc::strong_count(live) > 1);
+        if !self.retired_snapshots.is_empty() {
             return;
         }
         for (version, loaded) in std::mem::take(&mut self.draining) {
@@ -385,15 +359,15 @@ impl Driver {
         let (outcome, reason) = match &result.outcome {
             Ok((_, info)) if info.probe_failure.is_some() => ("failed", "probes"),
             Ok(_) => ("ok", ""),
-            Err(error) if self.manager.is_slip(version, error) => return,
+            Err(error) if self.manager.is_unknown_version(version, error) => return,
             Err(error) => {
                 tracing::warn!(
                     model,
-                    kind = error.kind,
+                    kind = error.kind.as_str(),
                     error = error.message,
                     "load failed"
                 );
-                ("failed", error.kind)
+                ("failed", error.kind.as_str())
             }
         };
         self.metrics

@@ -1,21 +1,19 @@
-//! What the manager is told, and what it asks to be done.
+//! The manager's inputs and outputs: events, actions, replies.
 
 use super::change::Change;
 use super::state::{LoadError, LoadedInfo, Phase, VersionState};
 use hotshelf_registry::{RolloutDraft, RolloutNumber, RolloutRecord, Version};
 use std::time::Duration;
 
-/// Identifies one caller who wants a rollout until it is answered.
+/// Identifies the caller of one proposal until it is answered; drawn by the driver.
 pub(super) type Ticket = u64;
 
-/// A caller's wish, signed.
+/// A change that a caller proposes, signed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
-    /// Whom to answer.
-    pub ticket: Ticket,
-    /// What is wanted.
+    /// What is proposed.
     pub change: Change,
-    /// What the caller believes the newest rollout to be; 0 = none. `None`: whatever is newest.
+    /// The newest rollout as the caller knows it; 0 = none. `None`: any.
     pub expected_rollout: Option<u64>,
     /// Written into the record.
     pub author: String,
@@ -28,13 +26,13 @@ pub struct Proposal {
 pub enum Supply {
     /// The registry; parts that are in the cache are not fetched again.
     Registry,
-    /// The cache alone, by the manifests that are remembered there. The store is not asked.
+    /// The cache alone, by the manifests that are persisted there. The store is not asked.
     Cache,
 }
 
-/// What was live here before, as it is remembered on disk.
+/// What was live here before, as persisted on disk.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Remembered {
+pub struct PersistedRollout {
     /// The record.
     pub record: RolloutRecord,
     /// Since when, RFC 3339.
@@ -48,9 +46,9 @@ pub enum RecordOutcome {
     Created(RolloutRecord),
     /// Another record came first.
     Lost(RolloutRecord),
-    /// A version of it cannot be had any more; nothing was written.
+    /// A version of it is not available any more; nothing was written.
     Refused(LoadError),
-    /// The store did not take it; the caller's arguments were fine.
+    /// The store failed; the caller's arguments were fine.
     Failed {
         /// Can the same call succeed later?
         is_retryable: bool,
@@ -72,13 +70,13 @@ pub enum Event {
         /// For people.
         why: String,
     },
-    /// The disk was asked what was live here before.
-    Recalled {
+    /// The live set was read from disk.
+    Restored {
         /// `None`: nothing. An error says why what is there cannot be used.
-        outcome: Result<Option<Remembered>, String>,
+        outcome: Result<Option<PersistedRollout>, String>,
     },
-    /// The attempt to write down what is live is over.
-    Kept {
+    /// The attempt to persist what is live has ended.
+    Persisted {
         /// The rollout.
         rollout: RolloutNumber,
         /// How it ended.
@@ -100,20 +98,25 @@ pub enum Event {
         /// How long each step took, also where it failed.
         phases: Vec<Phase>,
     },
-    /// Someone wants a rollout.
-    Propose(Proposal),
-    /// The attempt to write a record is over.
+    /// A caller proposes a change.
+    Propose {
+        /// Whom to answer.
+        ticket: Ticket,
+        /// The change.
+        proposal: Proposal,
+    },
+    /// The attempt to write a record has ended.
     Recorded {
         /// How it ended.
         outcome: RecordOutcome,
         /// How long it took.
         took: Duration,
     },
-    /// Some version of this process gave memory back.
+    /// A version of this process released memory.
     MemoryFreed,
-    /// Whether some version of this process does not fit into what is left of the memory budget.
+    /// Whether a version of this process does not fit into the rest of the memory budget.
     Shortage {
-        /// False: one has found room since.
+        /// False: one was reserved since.
         is_short: bool,
     },
     /// The memory of a retired version is free.
@@ -126,19 +129,19 @@ pub enum Event {
 /// What the manager asks its driver to do, one at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
-    /// Bring a version up; answer with `Progress` and `Loaded`.
+    /// Load a version; answer with `Progress` and `Loaded`.
     Load {
         /// Which version.
         version: Version,
-        /// Something is live, so go gently.
+        /// Something is live, so the load is paced.
         is_paced: bool,
         /// From where.
         supply: Supply,
     },
-    /// Ask the disk what was live here before; answer with `Recalled`.
-    Recall,
-    /// Write down that this record is live; answer with `Kept`.
-    Keep {
+    /// Read from disk what was live here before; answer with `Restored`.
+    Restore,
+    /// Persist this record as live; answer with `Persisted`.
+    Persist {
         /// The live record.
         record: RolloutRecord,
     },
@@ -156,12 +159,12 @@ pub(super) enum Action {
         /// The share of its first arm at this moment, in basis points.
         candidate_bp: u16,
     },
-    /// Give the live candidate this share, in basis points.
+    /// Set the live candidate's share, in basis points.
     Grow {
         /// More than before.
         candidate_bp: u16,
     },
-    /// Free a version that no request may begin with any more; answer with `Freed`.
+    /// Free a version that no new request may use; answer with `Freed`.
     Retire {
         /// Which version.
         version: Version,
@@ -178,29 +181,29 @@ pub(super) enum Action {
 /// The answer to a proposal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// What is wanted is live already.
+    /// What is proposed is live already.
     Unchanged,
-    /// What is wanted is live.
+    /// What is proposed is live.
     Changed {
-        /// What was live when the proposal came.
+        /// What was live when the proposal was received.
         previous: Option<Version>,
         /// The version that the caller waited for.
         version: Version,
         /// The record that made it live.
         rollout: RolloutNumber,
-        /// What was done for it.
+        /// The steps taken for it.
         phases: Vec<Phase>,
     },
-    /// The target cannot serve; what was live still is.
+    /// The target cannot serve; the live rollout stays.
     Refused(LoadError),
-    /// The change makes no sense over the newest rollout; for people, naming it.
+    /// The change does not apply to the newest rollout; for people, naming it.
     Impossible(String),
-    /// A rollout that the caller did not name is under way or is the newest.
+    /// The newest rollout is not the one that the caller expected.
     NotExpected {
         /// The newest record; `None`: there is none yet.
         newest: Option<Box<RolloutRecord>>,
     },
-    /// Someone else's record came first.
+    /// Another writer's record came first.
     Aborted {
         /// Theirs.
         winner: Box<RolloutRecord>,
@@ -212,7 +215,7 @@ pub enum Reply {
         /// For people.
         message: String,
     },
-    /// Too many proposals wait already.
+    /// Too many proposals are waiting.
     TooMany {
         /// The limit.
         limit: usize,

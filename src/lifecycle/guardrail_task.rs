@@ -5,8 +5,8 @@
 //! manager's. Between two looks it holds the tallies and no version.
 
 use super::change::Change;
-use super::driver::{Input, ModelHandle};
 use super::event::{Proposal, Reply};
+use super::handle::{Input, ModelHandle};
 use crate::guardrails::{Breach, Guardrails, Judge, Look, Mode, Tallies};
 use crate::metrics::Metrics;
 use hotshelf_registry::{ReplicaId, Version};
@@ -22,7 +22,7 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 16;
 
 /// Watches one model.
-pub(super) struct Guarding {
+pub(super) struct GuardrailTask {
     /// Its arms, and the way to its manager.
     pub handle: ModelHandle,
     /// What is watched.
@@ -49,9 +49,9 @@ struct Watched {
     /// `None`: there is no base to compare with.
     judge: Option<Judge>,
     /// Breaches that have been told.
-    told: usize,
+    reported: usize,
     /// The answer to a proposal under way.
-    asked: Option<oneshot::Receiver<Reply>>,
+    pending: Option<oneshot::Receiver<Reply>>,
     attempts: Attempts,
 }
 
@@ -63,7 +63,7 @@ struct Attempts {
     next: Duration,
 }
 
-impl Guarding {
+impl GuardrailTask {
     /// Runs until `stop`, or not at all where all guardrails are off.
     pub(super) async fn run(self, stop: CancellationToken) {
         if self.settings.on().next().is_none() {
@@ -154,14 +154,14 @@ impl Guarding {
             tallies: sight.tallies,
             versions: sight.versions,
             judge,
-            told: 0,
-            asked: None,
+            reported: 0,
+            pending: None,
             attempts: Attempts::default(),
         }
     }
 
     fn end(&self, past: &Watched) {
-        self.handle.found.store(Arc::default());
+        self.handle.breaches.store(Arc::default());
         let model = self.handle.slot.name.as_str();
         for version in &past.versions {
             self.metrics.guardrails.forget(model, version.get());
@@ -179,28 +179,28 @@ impl Guarding {
 
     /// Says each breach once.
     fn tell(&self, watched: &mut Watched, breaches: &[Breach]) {
-        for breach in &breaches[watched.told..] {
+        for breach in &breaches[watched.reported..] {
             let model = self.handle.slot.name.as_str();
             let version = watched.versions[breach.arm];
             tracing::warn!(model, %version, arm = breach.arm_name, action = breach.mode.as_str(),
                 why = %breach, "guardrail breached");
             self.metrics.guardrails.breached(model, breach);
         }
-        if watched.told < breaches.len() {
-            watched.told = breaches.len();
+        if watched.reported < breaches.len() {
+            watched.reported = breaches.len();
             let words = breaches.iter().map(Breach::to_string).collect();
-            self.handle.found.store(Arc::new(words));
+            self.handle.breaches.store(Arc::new(words));
         }
     }
 
     /// Proposes what a breach asks for, over the rollout that is live, until one like it is.
     fn abort(&self, watched: &mut Watched, breach: &Breach, (rollout, now): (u64, Duration)) {
-        match watched.asked.as_mut().map(oneshot::Receiver::try_recv) {
+        match watched.pending.as_mut().map(oneshot::Receiver::try_recv) {
             Some(Err(TryRecvError::Empty)) => return,
-            Some(Ok(reply)) => self.heed(&mut watched.attempts, &reply, now),
+            Some(Ok(reply)) => self.on_reply(&mut watched.attempts, &reply, now),
             None | Some(Err(TryRecvError::Closed)) => {}
         }
-        watched.asked = None;
+        watched.pending = None;
         if watched.attempts.rollout != rollout {
             watched.attempts = Attempts {
                 rollout,
@@ -212,7 +212,6 @@ impl Guarding {
         }
         let (reply, asked) = oneshot::channel();
         let proposal = Proposal {
-            ticket: 0,
             change: Change::Abort,
             expected_rollout: Some(rollout),
             author: format!("hotshelf guardrail on {}", self.replica),
@@ -220,11 +219,11 @@ impl Guarding {
         };
         // A full channel is emptied by the next look.
         let sent = self.handle.inputs.try_send(Input::Propose(proposal, reply));
-        watched.asked = sent.is_ok().then_some(asked);
+        watched.pending = sent.is_ok().then_some(asked);
     }
 
     /// Waits longer after every attempt that came to nothing, and says so once.
-    fn heed(&self, attempts: &mut Attempts, reply: &Reply, now: Duration) {
+    fn on_reply(&self, attempts: &mut Attempts, reply: &Reply, now: Duration) {
         let why = refusal(reply);
         if why.is_empty() {
             return;

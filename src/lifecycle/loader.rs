@@ -12,7 +12,7 @@ use super::budget::MemoryBudget;
 use super::event::Supply;
 use super::live::LoadedVersion;
 use super::pacing::Pacer;
-use super::state::{LoadError, LoadedInfo, Phase, VersionState};
+use super::state::{LoadError, LoadErrorKind, LoadedInfo, Phase, VersionState};
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
@@ -47,12 +47,12 @@ pub struct Source {
 
 impl Source {
     /// What was live here before, if it came from this registry. BLOCKS for one read.
-    pub(super) fn recall(&self, model: &ModelName) -> Result<Option<LiveSet>, String> {
-        let recalled = self.cache.recall(model);
+    pub(super) fn restore(&self, model: &ModelName) -> Result<Option<LiveSet>, String> {
+        let recalled = self.cache.restore(model);
         let recalled = recalled.map_err(|error| crate::error::with_causes(&error))?;
         match recalled {
             Some(set) if *set.origin != *self.origin => Err(format!(
-                "rollout {} is remembered of registry {}, not of {}",
+                "rollout {} was persisted of registry {}, not of {}",
                 set.record.number, set.origin, self.origin
             )),
             recalled => Ok(recalled),
@@ -60,14 +60,14 @@ impl Source {
     }
 
     /// Writes down what is live. BLOCKS for one small write and its sync.
-    pub(super) fn keep(
+    pub(super) fn persist(
         &self,
         record: RolloutRecord,
         manifests: Vec<Manifest>,
     ) -> Result<(), String> {
         let saved_at = jiff::Timestamp::now().to_string();
         let set = LiveSet::new((self.origin.to_string(), saved_at), record, manifests);
-        set.and_then(|set| self.cache.remember(&set))
+        set.and_then(|set| self.cache.persist(&set))
             .map_err(|error| crate::error::with_causes(&error))
     }
 }
@@ -108,7 +108,7 @@ impl Load {
         let run = || self.steps(source, &mut steps, progress);
         let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
             Err(LoadError {
-                kind: "panic",
+                kind: LoadErrorKind::Panic,
                 message: format!("version {}: the decoder panicked", self.version),
                 is_retryable: false,
             })
@@ -131,7 +131,7 @@ impl Load {
             manifest,
             parts,
             mut reservation,
-            mended,
+            refetched,
         } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
@@ -150,7 +150,7 @@ impl Load {
         let info = LoadedInfo {
             resident_bytes,
             probe_failure,
-            mended,
+            refetched,
         };
         let metrics = OnceLock::new();
         let loaded = LoadedVersion {
@@ -196,7 +196,7 @@ pub fn card(manifest: &Manifest) -> Result<ModelCard, LoadError> {
         // The parser repeats a whole value, and the message goes into logs and answers.
         let said = error.to_string();
         LoadError {
-            kind: "card",
+            kind: LoadErrorKind::Card,
             message: format!("version {}: card: {said:.256}", manifest.version),
             is_retryable: false,
         }
@@ -211,7 +211,7 @@ pub fn unpack(
 ) -> Result<(ModelCard, Model), LoadError> {
     let card = card(manifest)?;
     let model = Model::unpack(&card, parts, breathe).map_err(|error| LoadError {
-        kind: error.kind(),
+        kind: LoadErrorKind::Model(error.kind()),
         message: format!("version {}: {error}", manifest.version),
         is_retryable: false,
     })?;
@@ -261,14 +261,6 @@ fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize))
         // The answer is of no interest, and a refusal would be the same for every caller.
         let _answer = model.recommend(&query, scratch);
         breathe(0);
-    }
-}
-
-pub(super) fn registry_error(error: &hotshelf_registry::Error) -> LoadError {
-    LoadError {
-        kind: error.kind(),
-        is_retryable: error.is_retryable(),
-        message: crate::error::with_causes(error),
     }
 }
 

@@ -2,21 +2,24 @@
 //! action out, until there is none.
 //!
 //! It knows no store, no thread and no clock, so that every policy can be tested as a table and every
-//! race as a sequence. The rules, in the order in which [`ModelManager::next_action`] tries them:
+//! race as a sequence. Its state has three parts: [`Desired`], what the registry wants; [`Versions`], what
+//! is in memory; [`Proposals`], who wants a change. The rules, in the order in which
+//! [`ModelManager::next_action`] tries them:
 //!
 //! 1. answer the callers whose outcome is known;
-//! 2. free what nobody may begin with any more;
-//! 3. activate the newest rollout whose versions are all in memory, and let its candidate grow;
+//! 2. retire versions that no new request may use;
+//! 3. activate the newest rollout whose versions are all in memory, and increase its candidate's share;
 //! 4. write the record of a proposal whose versions are in memory;
-//! 5. let a version in memory make way that neither what is live, nor what is wanted, nor going back needs
+//! 5. retire an idle version that neither the live rollout, nor the desired one, nor a rollback needs
 //!    (see `loads`);
 //! 6. load one version: a proposal's first, then the newest rollout's;
-//! 7. write down what is live, or ask the disk what was (see `recall`).
+//! 7. persist what is live, or restore what was (see `live_set`).
 //!
-//! With nothing live, rules 3 and 6 walk back to the newest rollout that can be served. With something
-//! live they look at the newest rollout only: a replica that cannot follow stays where it is. While no
-//! rollout of the registry is known, the one they look at is the one remembered on disk.
+//! With nothing live, rules 3 and 6 fall back to the newest rollout that can be served. With something
+//! live they consider the newest rollout only: a replica that cannot follow stays where it is. While no
+//! rollout of the registry is known, the one they consider is the one persisted on disk.
 
+mod desired;
 mod goals;
 mod live_set;
 mod loads;
@@ -25,22 +28,17 @@ mod ramp;
 mod retries;
 #[cfg(test)]
 mod tests;
+mod versions;
 
-use super::change::Goal;
-use super::event::{Action, Event, Proposal, Reply, Ticket};
-use super::state::{Failure, LoadError, LoadedInfo, Phase, VersionEntry, VersionState};
+use super::event::{Action, Event, Reply};
+use super::state::{LoadError, LoadErrorKind, LoadedInfo, Phase, VersionState};
 use super::status::ManagerStatus;
+use desired::{CHAIN_MAX, Desired, Observed};
 use hotshelf_registry::{RolloutRecord, Version};
 use jiff::Timestamp;
-use live_set::Memory;
-use proposals::Waiting;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use proposals::Proposals;
 use std::time::{Duration, SystemTime};
-
-/// Records remembered for walking back at a cold start.
-const CHAIN_MAX: usize = 32;
-/// Retired and failed versions remembered for status.
-const PAST_VERSIONS_MAX: usize = 16;
+use versions::Versions;
 
 /// Both clocks, read once by the driver.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +49,10 @@ pub(super) struct Now {
     pub wall: SystemTime,
 }
 
-/// What to do with a version whose probes alone failed while nothing is live.
+/// What to do with a version that fails its golden queries alone while nothing is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// Serve it and say so.
+    /// Serve it, and report it as degraded.
     Serve,
     /// Serve nothing.
     Refuse,
@@ -71,8 +69,8 @@ pub struct Policy {
     pub retry_max: Duration,
     /// Callers that may wait for a rollout at once.
     pub proposals_max: usize,
-    /// Does the version that everybody had before stay in memory, to be gone back to at once? It makes
-    /// way before another version is loaded.
+    /// Does the version that had all traffic before stay in memory, for a rollback at once? It is retired
+    /// before another version is loaded.
     pub keeps_previous: bool,
     /// Wait before a version is fetched that every replica fetches; each draws its own.
     pub follow_delay: Duration,
@@ -81,28 +79,9 @@ pub struct Policy {
 /// The state of one model on this server.
 pub(super) struct ModelManager {
     policy: Policy,
-    /// Desired state, newest first; empty until the registry was read or while it has no rollout.
-    chain: Vec<RolloutRecord>,
-    has_heard: bool,
-    /// When what was heard last may be fetched; a proposal's versions wait for nothing.
-    follow_from: Duration,
-    memory: Memory,
-    live: Option<RolloutRecord>,
-    /// The share of the live record's first arm, where it has a ramp.
-    candidate_bp: u16,
-    versions: BTreeMap<Version, VersionEntry>,
-    waiting: Vec<Waiting>,
-    /// Proposals that came before the registry was read.
-    unheard: Vec<Proposal>,
-    /// Versions given to be freed and not free yet.
-    freeing: BTreeSet<Version>,
-    recording: Option<Goal>,
-    /// Some version wants memory, so nothing stays that does not serve.
-    is_short: bool,
-    /// Memory was freed since the load under way began: what that is refused may be there by now.
-    was_freed: bool,
-    replies: VecDeque<(Ticket, Reply)>,
-    unwanted: VecDeque<Version>,
+    desired: Desired,
+    versions: Versions,
+    proposals: Proposals,
 }
 
 impl Now {
@@ -118,313 +97,246 @@ impl ModelManager {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
             policy,
-            chain: Vec::new(),
-            has_heard: false,
-            follow_from: Duration::ZERO,
-            memory: Memory::default(),
-            live: None,
-            candidate_bp: 0,
-            is_short: false,
-            was_freed: false,
-            versions: BTreeMap::new(),
-            waiting: Vec::new(),
-            unheard: Vec::new(),
-            freeing: BTreeSet::new(),
-            recording: None,
-            replies: VecDeque::new(),
-            unwanted: VecDeque::new(),
+            desired: Desired::default(),
+            versions: Versions::default(),
+            proposals: Proposals::default(),
         }
     }
 
     /// Takes note of what happened. Decides nothing but what a load's outcome means.
     pub(super) fn handle(&mut self, event: Event, now: Now) {
         match event {
-            Event::Desired { chain } => self.hear(chain, now),
-            Event::Unreadable { why } => self.memory.unreadable = why,
-            Event::Recalled { outcome } => self.recalled(outcome, now),
-            Event::Kept { rollout, outcome } => self.kept(rollout, outcome, now),
-            Event::Progress { version, state } => self.progress(version, state),
+            Event::Desired { chain } => self.observe(chain, now),
+            Event::Unreadable { why } => self.desired.live_set.registry_error = why,
+            Event::Restored { outcome } => {
+                let live_set = &mut self.desired.live_set;
+                live_set.restored(outcome, (&self.policy, now));
+            }
+            Event::Persisted { rollout, outcome } => {
+                let live_set = &mut self.desired.live_set;
+                live_set.persisted(rollout, outcome, (&self.policy, now));
+            }
+            Event::Progress { version, state } => self.versions.progress(version, state),
             Event::Loaded {
                 version,
                 outcome,
                 phases,
             } => {
-                self.entry(version).phases = phases;
+                self.versions.entry(version).phases = phases;
                 match outcome {
                     Ok(info) => self.loaded(version, info, now),
                     // What the cache lacks says nothing of what the registry has.
                     Err(_) if self.is_overtaken(version) => {
-                        self.entry(version).state = VersionState::Discovered;
+                        self.versions.entry(version).state = VersionState::Discovered;
                     }
                     Err(error) => self.failed(version, error, now),
                 }
             }
-            Event::Propose(proposal) => self.propose(proposal, now),
+            Event::Propose { ticket, proposal } => self.propose(ticket, proposal, now),
             Event::Recorded { outcome, took } => self.recorded(outcome, took, now),
             Event::MemoryFreed => self.memory_freed(now),
-            Event::Shortage { is_short } => self.is_short = is_short,
-            Event::Freed { version } => self.freed(version),
+            Event::Shortage { is_short } => self.versions.is_short = is_short,
+            Event::Freed { version } => {
+                self.versions.freed(version);
+                self.forget_past();
+            }
         }
     }
 
     /// The one thing to do next, or `None` until another event or [`Self::next_wakeup`].
     pub(super) fn next_action(&mut self, now: Now) -> Option<Action> {
-        if let Some((ticket, mut reply)) = self.replies.pop_front() {
-            if let Reply::Changed {
-                version, phases, ..
-            } = &mut reply
-            {
-                phases.clone_from(&self.entry(*version).phases);
-            }
-            return Some(Action::Reply { ticket, reply });
+        if let Some(reply) = self.next_reply() {
+            return Some(reply);
         }
-        if let Some(version) = self.unwanted.pop_front() {
-            return Some(self.retire(version));
+        if let Some(version) = self.versions.unwanted.pop_front() {
+            return Some(self.versions.retire(version));
         }
         if let Some(record) = self.activatable().cloned() {
-            self.activate(&record, now);
-            let candidate_bp = self.candidate_bp;
-            return Some(Action::Activate {
-                record,
-                candidate_bp,
-            });
+            return Some(self.activate(record, now));
         }
-        if let Some(growth) = self.next_growth(now) {
-            return Some(growth);
+        if let Some(increase) = self.versions.next_increase(now) {
+            return Some(increase);
         }
-        if let Some(action) = self.next_record() {
-            return Some(action);
+        if let Some(record) = self.next_record() {
+            return Some(record);
         }
-        if !self.replies.is_empty() {
-            return self.next_action(now);
+        // Rule 4 may have refused a proposal instead.
+        if let Some(reply) = self.next_reply() {
+            return Some(reply);
         }
         if let Some(version) = self.superseded(now) {
-            self.entry(version).state = VersionState::Draining;
-            return Some(self.retire(version));
+            self.versions.entry(version).state = VersionState::Draining;
+            return Some(self.versions.retire(version));
         }
         if let Some(version) = self.next_load(now) {
             return Some(self.load(version));
         }
-        self.next_memory(now)
-    }
-
-    fn load(&mut self, version: Version) -> Action {
-        let is_paced = self.live.is_some();
-        let supply = self.supply(version);
-        self.was_freed = false;
-        let entry = self.entry(version);
-        entry.state = VersionState::Loading;
-        entry.phases.clear();
-        Action::Load {
-            version,
-            is_paced,
-            supply,
-        }
+        self.next_disk_action(now)
     }
 
     /// Adds a step that the driver took for this version.
     pub(super) fn note(&mut self, version: Version, phase: Phase) {
-        self.entry(version).add(phase);
+        self.versions.entry(version).add(phase);
     }
 
     /// What `GetModelStatus` shows.
     pub(super) fn status(&self) -> ManagerStatus {
-        let mut status =
-            ManagerStatus::describe(self.live.as_ref(), self.chain.first(), &self.versions);
-        status.candidate_bp = self.candidate_bp;
-        status.without(self.said_of_memory());
+        let Versions { live, entries, .. } = &self.versions;
+        let mut status = ManagerStatus::describe(live.as_ref(), self.desired.newest(), entries);
+        status.candidate_bp = self.versions.candidate_bp;
+        status.add_degradations(self.disk_degradations());
         status
     }
 
-    fn hear(&mut self, chain: Vec<RolloutRecord>, now: Now) {
-        self.has_heard = true;
-        let is_newer = match (chain.first(), self.chain.first()) {
-            (Some(heard), Some(known)) => heard.number >= known.number,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if is_newer {
-            if self.chain.is_empty() {
-                self.try_again_from_the_registry();
+    fn observe(&mut self, chain: Vec<RolloutRecord>, now: Now) {
+        let is_first = self.desired.chain.is_empty();
+        let observed = self.desired.observe(chain);
+        if observed == Observed::New && self.versions.live.is_some() {
+            self.desired.follow_from = now.monotonic + self.policy.follow_delay;
+        }
+        if observed != Observed::Stale {
+            if is_first {
+                self.retry_restored();
             }
-            let is_news = chain.first().map(RolloutRecord::as_parent)
-                != self.chain.first().map(RolloutRecord::as_parent);
-            if is_news && self.live.is_some() {
-                self.follow_from = now.monotonic + self.policy.follow_delay;
-            }
-            self.chain = chain;
-            self.chain.truncate(CHAIN_MAX);
             self.reconsider(now);
         }
-        for proposal in std::mem::take(&mut self.unheard) {
-            self.propose(proposal, now);
-        }
-    }
-
-    fn retire(&mut self, version: Version) -> Action {
-        self.freeing.insert(version);
-        Action::Retire { version }
-    }
-
-    fn progress(&mut self, version: Version, state: VersionState) {
-        let entry = self.entry(version);
-        if entry.state.is_loading() && state.is_loading() {
-            entry.state = state;
+        for (ticket, proposal) in self.proposals.take_early() {
+            self.propose(ticket, proposal, now);
         }
     }
 
     fn loaded(&mut self, version: Version, info: LoadedInfo, now: Now) {
-        let may_serve_degraded = self.live.is_none()
+        let may_serve_degraded = self.versions.live.is_none()
             && self.policy.gate_at_start == Gate::Serve
             && self.is_desired(version);
         match info.probe_failure {
             Some(message) if !may_serve_degraded => {
-                self.failed(
-                    version,
-                    LoadError {
-                        kind: "probes",
-                        message,
-                        is_retryable: false,
-                    },
-                    now,
-                );
-                self.unwanted.push_back(version);
+                let error = LoadError {
+                    kind: LoadErrorKind::GoldenQueries,
+                    message,
+                    is_retryable: false,
+                };
+                self.failed(version, error, now);
+                self.versions.unwanted.push_back(version);
             }
             probe_failure => {
-                let entry = self.entry(version);
+                let entry = self.versions.entry(version);
                 entry.state = VersionState::Ready;
                 entry.resident_bytes = info.resident_bytes;
                 entry.degraded = probe_failure.unwrap_or_default();
-                entry.mended = info.mended;
+                entry.refetched = info.refetched;
                 entry.failure = None;
             }
         }
     }
 
-    fn freed(&mut self, version: Version) {
-        self.freeing.remove(&version);
-        let entry = self.entry(version);
-        entry.resident_bytes = 0;
-        if entry.state == VersionState::Draining {
-            entry.state = VersionState::Retired;
+    fn next_reply(&mut self) -> Option<Action> {
+        let (ticket, mut reply) = self.proposals.replies.pop_front()?;
+        if let Reply::Changed {
+            version, phases, ..
+        } = &mut reply
+        {
+            phases.clone_from(&self.versions.entry(*version).phases);
         }
-        self.forget_past();
+        Some(Action::Reply { ticket, reply })
     }
 
-    /// The newest rollout that is not live and could be; with nothing live, behind those that were tried
-    /// and failed. One that is on its way is waited for.
+    /// The newest rollout that is not live and could be; with nothing live, the next older one where it
+    /// failed. A rollout that is loading is waited for.
     fn activatable(&self) -> Option<&RolloutRecord> {
-        let states = |record: &RolloutRecord| {
-            let arms = record.arms.iter();
-            arms.map(|arm| self.state(arm.version)).collect::<Vec<_>>()
+        let versions = &self.versions;
+        let has_failed = |record: &&RolloutRecord| {
+            let mut arms = record.arms.iter();
+            arms.any(|arm| versions.failed(arm.version).is_some())
         };
-        let has_failed =
-            |record: &&RolloutRecord| states(record).contains(&Some(VersionState::Failed));
-        let is_loaded = |state: &Option<VersionState>| state.is_some_and(VersionState::is_servable);
         let first = self.candidates().find(|record| !has_failed(record))?;
-        states(first).iter().all(is_loaded).then_some(first)
+        let mut arms = first.arms.iter();
+        arms.all(|arm| versions.is_servable(arm.version))
+            .then_some(first)
     }
 
     /// The newest rollout that is not live and worth loading for.
     fn target(&self, now: Now) -> Option<&RolloutRecord> {
         self.candidates().find(|record| {
-            record
-                .arms
-                .iter()
-                .all(|arm| !self.is_blocked(arm.version, now))
+            let mut arms = record.arms.iter();
+            arms.all(|arm| !self.versions.is_blocked(arm.version, now))
         })
     }
 
-    /// Rollouts that could be live instead of the one that is, the most wanted first.
+    /// Rollouts that could be live instead of the one that is, the most desired first.
     fn candidates(&self) -> impl Iterator<Item = &RolloutRecord> {
-        let depth = if self.live.is_some() { 1 } else { CHAIN_MAX };
-        // A number alone does not tell a record of this registry from one remembered of another.
-        let live = self.live.as_ref().map(RolloutRecord::as_parent);
-        self.chain
-            .iter()
-            .chain(self.stand_in())
-            .take(depth)
-            .take_while(move |record| Some(record.as_parent()) != live)
+        let depth = match self.versions.live {
+            Some(_) => 1,
+            None => CHAIN_MAX,
+        };
+        // A number alone does not tell a record of this registry from one persisted of another.
+        let live = self.versions.live.as_ref().map(RolloutRecord::as_parent);
+        let records = self.desired.records().take(depth);
+        records.take_while(move |record| Some(record.as_parent()) != live)
     }
 
-    fn activate(&mut self, record: &RolloutRecord, now: Now) {
-        self.note_live(record);
-        let past = self.live.replace(record.clone());
-        self.candidate_bp = record.first_share_at(now.timestamp());
+    fn activate(&mut self, record: RolloutRecord, now: Now) -> Action {
+        if self.desired.chain.is_empty() {
+            self.desired.live_set.is_on_disk(&record);
+        }
+        let candidate_bp = record.first_share_at(now.timestamp());
         let previous = self.previous();
-        for arm in past.iter().flat_map(|past| &past.arms) {
-            if record.arms.iter().any(|new| new.version == arm.version) {
-                continue;
-            }
-            if Some(arm.version) == previous {
-                self.entry(arm.version).state = VersionState::Ready;
-                continue;
-            }
-            self.entry(arm.version).state = VersionState::Draining;
-            self.unwanted.push_back(arm.version);
+        self.versions.activate(&record, candidate_bp, previous);
+        // A fallback is not what was proposed, and so no answer to a proposal.
+        if self.desired.newest_number() == record.number.get() {
+            self.proposals.answer_changed(&record);
         }
-        for arm in &record.arms {
-            self.entry(arm.version).state = VersionState::Live;
+        Action::Activate {
+            record,
+            candidate_bp,
         }
-        // What was walked back to is not what everybody wants, and so no answer to a proposal.
-        let is_newest = self.newest_number() == record.number.get();
-        let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|waiting| is_newest && waiting.goal.is_met_by(record));
-        self.waiting = waiting;
-        for waiting in done {
-            let reply = Reply::Changed {
-                previous: waiting.previous,
-                version: waiting.goal.version,
-                rollout: record.number,
-                phases: Vec::new(),
-            };
-            self.replies.push_back((waiting.proposal.ticket, reply));
+    }
+
+    fn next_disk_action(&mut self, now: Now) -> Option<Action> {
+        let Desired {
+            chain,
+            is_read,
+            live_set,
+            ..
+        } = &mut self.desired;
+        if let Some(live) = &self.versions.live {
+            return live_set.next_persist(live, now);
         }
+        let is_unread = !*is_read && live_set.registry_error.is_empty();
+        if is_unread || !chain.is_empty() {
+            return None;
+        }
+        live_set.next_restore(now)
+    }
+
+    fn live_set_wakeup(&self) -> Option<Duration> {
+        let live = self.versions.live.as_ref();
+        if live.is_none() && !self.desired.chain.is_empty() {
+            return None;
+        }
+        self.desired.live_set.wakeup(live)
+    }
+
+    fn disk_degradations(&self) -> Vec<String> {
+        let Desired {
+            chain,
+            is_read,
+            live_set,
+            ..
+        } = &self.desired;
+        let versions = &self.versions;
+        let registry = match (is_read, chain.is_empty()) {
+            (true, true) => live_set.empty_registry_degradation(versions),
+            (true, false) => None,
+            (false, _) => live_set.unreadable_degradation(versions),
+        };
+        let live = versions.live.as_ref();
+        let disk = live.and_then(|live| live_set.persist_degradation(live));
+        registry.into_iter().chain(disk).collect()
     }
 
     fn forget_past(&mut self) {
-        let is_past =
-            |e: &VersionEntry| matches!(e.state, VersionState::Retired | VersionState::Failed);
-        let past: Vec<Version> = self
-            .versions
-            .iter()
-            .filter(|(_, e)| is_past(e))
-            .map(|(v, _)| *v)
-            .collect();
-        let surplus = past.len().saturating_sub(PAST_VERSIONS_MAX);
-        for version in past
-            .iter()
-            .filter(|v| !self.is_desired(**v))
-            .take(surplus)
-            .copied()
-            .collect::<Vec<_>>()
-        {
-            self.versions.remove(&version);
-        }
+        let desired = self.candidate_versions().collect();
+        self.versions.forget_past(&desired);
     }
-
-    fn newest_number(&self) -> u64 {
-        self.chain.first().map_or(0, |record| record.number.get())
-    }
-
-    fn state(&self, version: Version) -> Option<VersionState> {
-        self.versions.get(&version).map(|entry| entry.state)
-    }
-
-    fn failure(&self, version: Version) -> Option<&Failure> {
-        self.versions.get(&version)?.failure.as_ref()
-    }
-
-    fn entry(&mut self, version: Version) -> &mut VersionEntry {
-        self.versions
-            .entry(version)
-            .or_insert_with(VersionEntry::discovered)
-    }
-}
-
-/// The version with the largest share while a candidate has `candidate_bp`, the first among equals.
-pub(crate) fn main_version(record: &RolloutRecord, candidate_bp: u16) -> Option<Version> {
-    let arms = record.arms_with(candidate_bp).into_iter().rev();
-    arms.max_by_key(|arm| arm.share_bp).map(|arm| arm.version)
 }

@@ -1,13 +1,14 @@
 //! Starts the watch and the driver of every model, and ends them.
 
-use super::driver::{Connections, Driver, ModelHandle};
-use super::guardrail_task::Guarding;
+use super::driver::{Connections, Driver};
+use super::guardrail_task::GuardrailTask;
+use super::handle::ModelHandle;
 use super::live::Models;
 use super::loader::Source;
 use super::manager::{ModelManager, Policy};
 use super::status::ModelStatus;
 use super::watch::Watch;
-use super::write_access::{Proof, Writing};
+use super::write_access::{WriteAccess, WriteProbe};
 use crate::guardrails::Guardrails;
 use arc_swap::ArcSwap;
 use futures::FutureExt;
@@ -71,14 +72,14 @@ impl Lifecycle {
         let (mut handles, mut lives, mut tasks) = (BTreeMap::new(), Vec::new(), JoinSet::new());
         let stop = CancellationToken::new();
         let metrics = Arc::clone(&config.source.metrics);
-        let (told, writing) = watch::channel(Writing::default());
-        let proof = Proof {
+        let (access, write_access) = watch::channel(WriteAccess::default());
+        let probe = WriteProbe {
             registry: config.source.registry.clone(),
             metrics: Arc::clone(&metrics),
-            told,
+            access,
             jitter: ChaCha8Rng::seed_from_u64(config.jitter.next_u64()),
         };
-        tasks.spawn(proof.run(stop.clone()));
+        tasks.spawn(probe.run(stop.clone()));
         for slot in config.models.iter() {
             let (inputs, outputs) = mpsc::channel(INPUTS_MAX);
             let (records, requests) = mpsc::channel(1);
@@ -88,8 +89,8 @@ impl Lifecycle {
                 slot: Arc::clone(slot),
                 inputs: inputs.clone(),
                 status,
-                found: Arc::default(),
-                writing: writing.clone(),
+                breaches: Arc::default(),
+                write_access: write_access.clone(),
             };
             let watch = Watch {
                 model: slot.name.clone(),
@@ -117,7 +118,7 @@ impl Lifecycle {
                 watch.run(stop.clone()),
             ));
             tasks.spawn(supervised(slot.name.clone(), degraded.clone(), driver));
-            let guarding = Guarding {
+            let guardrails = GuardrailTask {
                 handle: handle.clone(),
                 settings: config.guardrails.clone(),
                 replica: config.replica.clone(),
@@ -126,7 +127,7 @@ impl Lifecycle {
             tasks.spawn(supervised(
                 slot.name.clone(),
                 degraded,
-                guarding.run(stop.clone()),
+                guardrails.run(stop.clone()),
             ));
             handles.insert(slot.name.to_string(), handle);
             lives.push(live);

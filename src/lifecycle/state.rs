@@ -1,5 +1,6 @@
-//! What the manager knows of one version, in the vocabulary of prose, proto and metrics alike.
+//! The state of one version, in the vocabulary of prose, proto and metrics alike.
 
+use crate::error::with_causes;
 use std::time::{Duration, SystemTime};
 
 /// Where a version is in its life on this server.
@@ -10,13 +11,13 @@ use std::time::{Duration, SystemTime};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VersionState {
-    /// Wanted, not begun.
+    /// Desired, not started.
     Discovered,
     /// Parts are being fetched.
     Loading,
-    /// Parts are being checked: checksums, bounds, probes.
+    /// Parts are being checked: checksums, bounds, golden queries.
     Verifying,
-    /// Queries run against it before anyone asks.
+    /// Queries run against it before it receives traffic.
     Warming,
     /// In memory and able to serve.
     Ready,
@@ -26,7 +27,7 @@ pub enum VersionState {
     Draining,
     /// Gone from memory.
     Retired,
-    /// Could not be brought up.
+    /// Could not be loaded.
     Failed,
 }
 
@@ -57,7 +58,7 @@ impl VersionState {
     }
 }
 
-/// One step of bringing a version up, and how long it took.
+/// One step of a load, and how long it took.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
     /// One of `fetch`, `verify`, `unpack`, `probe`, `warm_up`, `rollout`, `activate`.
@@ -66,21 +67,75 @@ pub struct Phase {
     pub duration: Duration,
 }
 
-/// Why a load did not succeed, as the loader tells it.
+/// Why a load failed, by what the manager's policy depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadErrorKind {
+    /// The registry has no such version.
+    NotFound,
+    /// The memory budget has no room for it.
+    MemoryBudget,
+    /// It answers golden queries otherwise than its publisher recorded.
+    GoldenQueries,
+    /// Its model card is not one that this release reads.
+    Card,
+    /// The cache folder does not hold what the load needs.
+    Cache,
+    /// The system has no thread or runtime to give.
+    Resources,
+    /// The decoder panicked.
+    Panic,
+    /// Another failure of the registry, by its label.
+    Registry(&'static str),
+    /// The model refused its parts, by its label.
+    Model(&'static str),
+}
+
+impl LoadErrorKind {
+    /// The stable, bounded label of metrics and status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MemoryBudget => "memory_budget",
+            Self::GoldenQueries => "probes",
+            Self::Card => "card",
+            Self::Cache => "cache",
+            Self::Resources => "resources",
+            Self::Panic => "panic",
+            Self::Registry(label) | Self::Model(label) => label,
+        }
+    }
+}
+
+/// Why a load failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadError {
-    /// Stable, bounded label.
-    pub kind: &'static str,
+    /// What it depends on.
+    pub kind: LoadErrorKind,
     /// For people; names part, row and value.
     pub message: String,
     /// Can a later attempt succeed without anyone changing anything?
     pub is_retryable: bool,
 }
 
+impl From<&hotshelf_registry::Error> for LoadError {
+    fn from(error: &hotshelf_registry::Error) -> Self {
+        let kind = match error {
+            hotshelf_registry::Error::NotFound { .. } => LoadErrorKind::NotFound,
+            hotshelf_registry::Error::Cache { .. } => LoadErrorKind::Cache,
+            other => LoadErrorKind::Registry(other.kind()),
+        };
+        Self {
+            kind,
+            is_retryable: error.is_retryable(),
+            message: with_causes(error),
+        }
+    }
+}
+
 /// A failed load as status shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// What the loader said.
+    /// Why.
     pub error: LoadError,
     /// When.
     pub failed_at: SystemTime,
@@ -99,11 +154,11 @@ pub struct LoadedInfo {
     pub resident_bytes: usize,
     /// The one check that failed although everything else holds.
     pub probe_failure: Option<String>,
-    /// Not empty: what was damaged, in the cache or on the way, and was fetched again.
-    pub mended: String,
+    /// Not empty: what was damaged, in the cache or in transit, and was refetched.
+    pub refetched: String,
 }
 
-/// All that is known of one version.
+/// One version on this server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VersionEntry {
     /// Where it is in its life.
@@ -116,8 +171,8 @@ pub struct VersionEntry {
     pub resident_bytes: usize,
     /// Not empty: it may serve although this check failed.
     pub degraded: String,
-    /// Not empty: what was damaged when it was loaded, in the cache or on the way, and was fetched again.
-    pub mended: String,
+    /// Not empty: what was damaged when it was loaded, in the cache or in transit, and was refetched.
+    pub refetched: String,
 }
 
 impl VersionEntry {
@@ -127,7 +182,7 @@ impl VersionEntry {
         self.phases.push(phase);
     }
 
-    /// A version that was just heard of.
+    /// A version that was just discovered.
     pub fn discovered() -> Self {
         Self {
             state: VersionState::Discovered,
@@ -135,7 +190,7 @@ impl VersionEntry {
             failure: None,
             resident_bytes: 0,
             degraded: String::new(),
-            mended: String::new(),
+            refetched: String::new(),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What a server tells about one model: the manager's view, and what the watch adds.
 
-use super::manager::main_version;
 use super::state::{VersionEntry, VersionState};
 use crate::metrics::LifecycleMetrics;
 use hotshelf_registry::{RolloutRecord, Version};
@@ -53,7 +52,7 @@ impl ManagerStatus {
     }
 
     /// Adds sentences on what the server does without.
-    pub(super) fn without(&mut self, said: Vec<String>) {
+    pub(super) fn add_degradations(&mut self, said: Vec<String>) {
         let known = std::mem::take(&mut self.degraded);
         let all = std::iter::once(known).chain(said);
         let all: Vec<String> = all.filter(|sentence| !sentence.is_empty()).collect();
@@ -66,7 +65,7 @@ impl ManagerStatus {
         let main = self
             .live
             .as_ref()
-            .and_then(|live| main_version(live, self.candidate_bp));
+            .and_then(|live| live.main_version(self.candidate_bp));
         let entries = self.versions.iter().map(|(_, entry)| entry);
         let bytes = entries.map(|entry| entry.resident_bytes as u64).sum();
         metrics.set(|m| &m.resident_versions, model, held);

@@ -4,16 +4,15 @@
 //! has read. It asks for the next record every interval with jitter and lists only once. A registry
 //! that cannot be read changes nothing; it is reported and asked again.
 
-use super::driver::Input;
 use super::event::{Event, RecordOutcome};
-use super::loader::registry_error;
+use super::handle::{Input, WatchReport};
 use super::state::LoadError;
+use crate::jitter::jittered;
 use crate::metrics::Metrics;
 use hotshelf_registry::{
-    ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber, Seen,
+    LogEntry, ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber,
 };
 use rand_chacha::ChaCha8Rng;
-use rand_core::Rng;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,15 +33,6 @@ pub(super) struct RecordRequest {
     pub draft: RolloutDraft,
     /// The newest record that the decision was made over.
     pub over: Option<RolloutNumber>,
-}
-
-/// What the watch tells beside events.
-#[derive(Clone, Debug, Default)]
-pub struct WatchReport {
-    /// Why the registry could not be read; empty where it could.
-    pub registry_error: String,
-    /// Records passed over, newest first.
-    pub skipped: Vec<String>,
 }
 
 /// The task's parts.
@@ -75,7 +65,7 @@ impl Watch {
             if looked.await.is_none() {
                 return;
             }
-            let pause = around(self.interval, &mut self.jitter);
+            let pause = jittered(self.interval, &mut self.jitter);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
@@ -104,7 +94,7 @@ impl Watch {
                 report.registry_error.clear();
                 for one in seen {
                     is_new = true;
-                    if let Seen::Skipped { number, why } = one {
+                    if let LogEntry::Skipped { number, why } = one {
                         self.metrics
                             .lifecycle
                             .rollouts_skipped
@@ -144,7 +134,7 @@ impl Watch {
         &self,
         log: &mut Option<RolloutLog>,
         report: &WatchReport,
-    ) -> Result<Vec<Seen>, hotshelf_registry::Error> {
+    ) -> Result<Vec<LogEntry>, hotshelf_registry::Error> {
         let mut read = pin!(self.read(log));
         if let Ok(news) = tokio::time::timeout(FIRST_ANSWER, read.as_mut()).await {
             return news;
@@ -162,7 +152,7 @@ impl Watch {
     async fn read(
         &self,
         log: &mut Option<RolloutLog>,
-    ) -> Result<Vec<Seen>, hotshelf_registry::Error> {
+    ) -> Result<Vec<LogEntry>, hotshelf_registry::Error> {
         match log {
             Some(log) => log.poll().await,
             None => {
@@ -219,7 +209,7 @@ impl Watch {
             let read = self.registry.manifest(&self.model, arm.version).await;
             let gone = read.err().filter(|error| !error.is_retryable());
             if let Some(error) = gone {
-                return Some(registry_error(&error));
+                return Some(LoadError::from(&error));
             }
         }
         None
@@ -229,10 +219,4 @@ impl Watch {
     async fn send(&self, input: Input) {
         let _ = self.inputs.send(input).await;
     }
-}
-
-/// Between half and one and a half of a mean wait, so that replicas that began together spread.
-pub(crate) fn around(mean: Duration, jitter: &mut ChaCha8Rng) -> Duration {
-    let spread = f64::from(jitter.next_u32()) / f64::from(u32::MAX);
-    mean.mul_f64(0.5 + spread)
 }

@@ -1,8 +1,8 @@
 //! Whether this server may record rollouts: its store keeps create-only writes, and its credentials
 //! allow them. Found out in the background, so that serving and following wait for neither.
 
-use super::watch::around;
 use crate::error::with_causes;
+use crate::jitter::jittered;
 use crate::metrics::Metrics;
 use hotshelf_registry::Registry;
 use rand_chacha::ChaCha8Rng;
@@ -19,21 +19,21 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// What is known of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Writing {
+pub enum WriteAccess {
     /// The store has not been reached yet, or has no model in it.
     #[default]
-    Unproven,
+    Unverified,
     /// Rollouts can be recorded.
-    Proven,
+    Verified,
     /// They are refused, and why. Serving and following go on.
     Refused(String),
 }
 
-impl fmt::Display for Writing {
+impl fmt::Display for WriteAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unproven => f.write_str("unproven"),
-            Self::Proven => f.write_str("proven"),
+            Self::Unverified => f.write_str("unproven"),
+            Self::Verified => f.write_str("proven"),
             Self::Refused(why) => write!(f, "refused: {why}"),
         }
     }
@@ -41,14 +41,14 @@ impl fmt::Display for Writing {
 
 /// Asks until the answer cannot change any more: while the store is down and while the credentials
 /// may only read. A store that keeps no condition is not asked again.
-pub(super) struct Proof {
+pub(super) struct WriteProbe {
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
-    pub told: watch::Sender<Writing>,
+    pub access: watch::Sender<WriteAccess>,
     pub jitter: ChaCha8Rng,
 }
 
-impl Proof {
+impl WriteProbe {
     /// Runs until then or until `stop`.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut pause = PAUSE_FIRST;
@@ -57,19 +57,20 @@ impl Proof {
                 return;
             };
             let (now, is_settled) = match outcome {
-                Ok(true) => (Writing::Proven, true),
-                Ok(false) => (Writing::Unproven, false),
-                Err(error) if error.is_retryable() => (Writing::Unproven, false),
+                Ok(true) => (WriteAccess::Verified, true),
+                Ok(false) => (WriteAccess::Unverified, false),
+                Err(error) if error.is_retryable() => (WriteAccess::Unverified, false),
                 Err(error) => {
-                    let is_settled = matches!(error, hotshelf_registry::Error::NoCreateOnly { .. });
-                    (Writing::Refused(with_causes(&error)), is_settled)
+                    let is_settled =
+                        matches!(error, hotshelf_registry::Error::NoConditionalWrites { .. });
+                    (WriteAccess::Refused(with_causes(&error)), is_settled)
                 }
             };
             self.tell(now);
             if is_settled {
                 return;
             }
-            let waited = tokio::time::sleep(around(pause, &mut self.jitter));
+            let waited = tokio::time::sleep(jittered(pause, &mut self.jitter));
             if stop.run_until_cancelled(waited).await.is_none() {
                 return;
             }
@@ -83,13 +84,13 @@ impl Proof {
         if self.registry.models().await?.is_empty() {
             return Ok(false);
         }
-        self.registry.prove_create_only().await?;
+        self.registry.verify_conditional_writes().await?;
         Ok(true)
     }
 
     /// Once for each change; the words of a refusal differ from try to try.
-    fn tell(&self, now: Writing) {
-        let before = self.told.borrow().clone();
+    fn tell(&self, now: WriteAccess) {
+        let before = self.access.borrow().clone();
         if std::mem::discriminant(&before) == std::mem::discriminant(&now) {
             return;
         }
@@ -97,15 +98,15 @@ impl Proof {
         let no_labels: [&str; 0] = [];
         family
             .with_label_values(&no_labels)
-            .set(i64::from(now == Writing::Proven));
+            .set(i64::from(now == WriteAccess::Verified));
         match &now {
-            Writing::Refused(why) => tracing::warn!(
+            WriteAccess::Refused(why) => tracing::warn!(
                 why,
                 "the registry is only read: rollouts cannot be recorded by this server"
             ),
-            Writing::Proven => tracing::info!("the registry keeps create-only writes"),
-            Writing::Unproven => tracing::warn!("the registry cannot be reached for writing"),
+            WriteAccess::Verified => tracing::info!("the registry keeps create-only writes"),
+            WriteAccess::Unverified => tracing::warn!("the registry cannot be reached for writing"),
         }
-        self.told.send_replace(now);
+        self.access.send_replace(now);
     }
 }

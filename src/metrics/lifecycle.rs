@@ -30,7 +30,7 @@ pub struct LifecycleMetrics {
     /// 1 if conditional writes to the registry are verified; without labels.
     pub registry_writable: IntGaugeVec,
     /// Failed attempts to persist the live set.
-    pub keep_errors: IntCounterVec,
+    pub persist_errors: IntCounterVec,
     /// Rollout records that were skipped.
     pub rollouts_skipped: IntCounterVec,
     /// Failed heartbeats.
@@ -93,7 +93,7 @@ impl LifecycleMetrics {
                 "1 if conditional writes are verified; 0 or absent = not yet, or refused.",
                 &[],
             )?,
-            keep_errors: counter(
+            persist_errors: counter(
                 "hotshelf_remember_errors_total",
                 "Failed attempts to persist the live set in the cache folder.",
             )?,

@@ -87,7 +87,7 @@ async fn killed_and_cut_off_servers_are_lost_to_the_others() {
     one.reload(autumn).await.unwrap();
     for replica in ["killed", "cut"] {
         let seen = until_seen(&one, replica, ReplicaStanding::Lost).await;
-        assert!(seen.held_back_by.starts_with("nothing heard of it for "));
+        assert!(seen.held_back_by.starts_with("no heartbeat for "));
         assert_eq!((seen.live_rollout, seen.lag.is_some()), (Some(1), true));
     }
     let counts = one.fleet().await.counts.unwrap();

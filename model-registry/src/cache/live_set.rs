@@ -1,15 +1,15 @@
-//! What a process has live, kept beside its parts for a start without the store:
+//! The live set: what a process has live, persisted beside the parts for a start without the store, in
 //! `<dir>/<model>/live-set`.
 //!
 //! ```text
 //! hotshelf-live-set 1 <sha256 of every byte after this line>
 //! {"origin": …, "saved_at": …, "record": …, "record_sha256": …, "manifests": […]}
 //! ```
-//! The file is written beside and renamed, so that it is a whole one or the one before; its own
-//! checksum finds out whatever else happened to it. It says which parts belong together and no more:
-//! their bytes are proved by sealing them, as ever.
+//! The file is written under another name and renamed, so that it is complete or the one before; its
+//! checksum detects any other damage. It says only which parts belong together: sealing verifies their
+//! bytes, as always.
 
-use super::{CacheDir, Partial, failed};
+use super::{CacheDir, Partial};
 use crate::manifest::described;
 use crate::random::Random;
 use crate::seal::{FETCHES_MAX, LocalPart, LocalParts};
@@ -32,9 +32,9 @@ const BYTES_MAX: u64 = 136 << 20;
 /// A rollout record with the manifests of its arms, and where both came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LiveSet {
-    /// Of which registry, in the words of whoever remembers: its URL, and its endpoint where it has one.
+    /// The registry it came from, as its writer names it: the URL, and the endpoint where there is one.
     pub origin: String,
-    /// Since when it is remembered, RFC 3339.
+    /// When it was persisted, RFC 3339.
     pub saved_at: String,
     /// What was live.
     pub record: RolloutRecord,
@@ -90,14 +90,15 @@ impl LiveSet {
 }
 
 impl CacheDir {
-    /// Writes down what is live, in place of what was. BLOCKS for one small write and its sync.
+    /// Replaces the live set. BLOCKS for one small write and its sync.
     ///
     /// # Errors
-    /// [`Error::Cache`]; what was remembered before still is.
-    pub fn remember(&self, set: &LiveSet) -> Result<(), Error> {
+    /// [`Error::Cache`]; the live set before stays.
+    pub fn persist(&self, set: &LiveSet) -> Result<(), Error> {
         let path = self.live_set(&set.record.model);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| failed("creating", folder, source))?;
+            fs::create_dir_all(folder)
+                .map_err(|source| Error::cache("creating", folder, source))?;
         }
         let body = json::write(set);
         let digest = Sha256Digest::of(&body);
@@ -109,18 +110,18 @@ impl CacheDir {
         Partial::create(&path, Random::new(None).nonce()?)?.finish_with(&bytes)
     }
 
-    /// What was remembered last of this model; `None` where nothing ever was. BLOCKS for one read.
+    /// The live set of this model; `None` where there never was one. BLOCKS for one read.
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a file that was altered, cut short or written by hand;
     /// [`Error::UnsupportedFormat`], [`Error::TooLarge`], [`Error::Cache`].
-    pub fn recall(&self, model: &ModelName) -> Result<Option<LiveSet>, Error> {
+    pub fn restore(&self, model: &ModelName) -> Result<Option<LiveSet>, Error> {
         let path = self.live_set(model);
-        let what = format!("what is remembered in {}", path.display());
+        let what = format!("the live set {}", path.display());
         let size = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found
-                .map_err(|source| failed("reading", &path, source))?
+                .map_err(|source| Error::cache("reading", &path, source))?
                 .len(),
         };
         if size > BYTES_MAX {
@@ -131,7 +132,7 @@ impl CacheDir {
                 limit: BYTES_MAX,
             });
         }
-        let bytes = fs::read(&path).map_err(|source| failed("reading", &path, source))?;
+        let bytes = fs::read(&path).map_err(|source| Error::cache("reading", &path, source))?;
         let set = parse(&what, &bytes)?;
         if set.record.model != *model {
             return Err(Error::corrupt(
@@ -142,11 +143,11 @@ impl CacheDir {
         Ok(Some(set))
     }
 
-    /// The parts of a version that are in this folder already, for a load that may ask no store.
+    /// The parts of a version that are in this folder already, for a load without the store.
     ///
     /// # Errors
     /// [`Error::Corrupt`] naming the first part that is missing or has another size;
-    /// [`Error::Cache`]. Both can be retried: the parts may come back with the store.
+    /// [`Error::Cache`]. Both can be retried: the store may be reachable again.
     pub fn held(&self, manifest: &Manifest) -> Result<LocalParts, Error> {
         let version = described(&manifest.model, manifest.version);
         let folder = self.upload_folder(manifest);
@@ -166,7 +167,7 @@ impl CacheDir {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     "it is not in the cache folder".to_owned()
                 }
-                Err(source) => return Err(failed("reading", &path, source)),
+                Err(source) => return Err(Error::cache("reading", &path, source)),
             };
             return Err(Error::Corrupt {
                 what: format!("part {} of {version}", entry.name),
@@ -182,9 +183,9 @@ impl CacheDir {
         })
     }
 
-    /// The uploads that a start without the store would need. A file that cannot be used needs none.
-    pub(super) fn remembered_uploads(&self, model: &ModelName) -> BTreeSet<UploadId> {
-        match self.recall(model) {
+    /// The uploads that a start without the store needs. A file that cannot be used needs none.
+    pub(super) fn persisted_uploads(&self, model: &ModelName) -> BTreeSet<UploadId> {
+        match self.restore(model) {
             Ok(Some(set)) => set
                 .manifests
                 .iter()

@@ -1,9 +1,8 @@
-//! A file under way: `<part>.partial-<nonce>`, locked by its writer, renamed when it is whole.
+//! A partial file: `<part>.partial-<nonce>`, locked by its writer, renamed when it is complete.
 //!
-//! The lock is the system's own on the open file, so that it ends with the writer however that
-//! ends. A sweeper that gets it knows that nobody writes any more.
+//! The lock is the system's own on the open file, so that it ends with the writer, even by SIGKILL. A
+//! sweeper that acquires it knows that the writer is gone.
 
-use super::failed;
 use crate::{Error, Nonce};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, SeekFrom, Write};
@@ -11,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 const MARK: &str = ".partial-";
-/// Attempts to get a file past sweepers that open the folder in the same moment (chosen).
+/// Attempts to create a file while sweepers open the folder at the same moment (chosen).
 const CREATE_TRIES: usize = 8;
 
 /// A file being written; removed when dropped unfinished.
@@ -31,14 +30,14 @@ impl Partial {
             name.push(format!("{MARK}{nonce}-{attempt}"));
             let path = PathBuf::from(name);
             let file = OpenOptions::new().write(true).create_new(true).open(&path);
-            let file = file.map_err(|source| failed("creating", &path, source))?;
+            let file = file.map_err(|source| Error::cache("creating", &path, source))?;
             match file.try_lock() {
                 // A sweeper holds it between our two calls, and will remove it.
                 Err(TryLockError::WouldBlock) => continue,
                 // Without locks on this file system sweepers leave every partial file alone.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
-            if is_linked(&file).map_err(|source| failed("reading", &path, source))? {
+            if is_linked(&file).map_err(|source| Error::cache("reading", &path, source))? {
                 let file = tokio::fs::File::from_std(file);
                 let target = target.to_owned();
                 return Ok(Self {
@@ -50,7 +49,7 @@ impl Partial {
             }
         }
         let source = io::Error::other("other processes kept removing it");
-        Err(failed("creating a file beside", target, source))
+        Err(Error::cache("creating a file beside", target, source))
     }
 
     /// Writes `bytes` at `start`.
@@ -62,11 +61,11 @@ impl Partial {
         };
         written.await.map_err(|source| {
             let doing = format!("writing {} bytes at {start} of", bytes.len());
-            failed(&doing, &self.path, source)
+            Error::cache(&doing, &self.path, source)
         })
     }
 
-    /// Makes the bytes durable, then gives the file its name.
+    /// Syncs the bytes, then renames the file.
     pub(crate) async fn finish(mut self) -> Result<(), Error> {
         let finished = async {
             self.file.sync_all().await?;
@@ -74,12 +73,12 @@ impl Partial {
         };
         finished
             .await
-            .map_err(|source| failed("finishing", &self.path, source))?;
+            .map_err(|source| Error::cache("finishing", &self.path, source))?;
         self.is_finished = true;
         Ok(())
     }
 
-    /// The whole file at once: written, durable, named, and the name durable too. BLOCKS.
+    /// The whole file at once: written, synced, renamed, and the name synced too. BLOCKS.
     pub(crate) fn finish_with(mut self, bytes: &[u8]) -> Result<(), Error> {
         let finish = || {
             // The lock is held by the first handle all the while.
@@ -89,7 +88,7 @@ impl Partial {
             fs::rename(&self.path, &self.target)?;
             self.target.parent().map_or(Ok(()), sync_folder)
         };
-        finish().map_err(|source| failed("writing", &self.target, source))?;
+        finish().map_err(|source| Error::cache("writing", &self.target, source))?;
         self.is_finished = true;
         Ok(())
     }
@@ -98,13 +97,13 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_finished {
-            // What cannot be removed now is swept when the folder is opened next.
+            // What cannot be removed now is removed when the folder is opened next.
             let _removed = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether `path` is named like a file under way.
+/// Whether `path` is named like a partial file.
 pub(super) fn is_partial(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().contains(MARK))
@@ -114,14 +113,14 @@ pub(super) fn is_partial(path: &Path) -> bool {
 pub(super) fn remove_if_dead(path: &Path) -> Result<(), Error> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file.map_err(|source| failed("opening", path, source))?,
+        file => file.map_err(|source| Error::cache("opening", path, source))?,
     };
     if file.try_lock().is_err() {
         return Ok(());
     }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failed("removing", path, error))
+            Err(Error::cache("removing", path, error))
         }
         _ => Ok(()),
     }

@@ -1,21 +1,24 @@
-//! Room for a download, looked at before its first byte: a full disk is told by need and by what is free,
-//! and not by the write that happened to hit it.
+//! Free space for a download, checked before its first byte: a full disk is reported with the bytes needed
+//! and free, not as the write that happened to fail.
 
-use super::failed;
 use crate::Error;
 use std::io;
 use std::path::Path;
 
 /// Whether the file system of `folder` has room for this many more bytes. Others write there too, so that
-/// a download may still meet a full disk.
+/// a download may still run out of space.
 pub(crate) fn check(folder: &Path, need_bytes: u64, version: &str) -> Result<(), Error> {
     let free_bytes =
-        free(folder).map_err(|source| failed("looking for room in", folder, source))?;
+        free(folder).map_err(|source| Error::cache("looking for room in", folder, source))?;
     if need_bytes <= free_bytes {
         return Ok(());
     }
     let doing = format!("fetching {version} needs {need_bytes} bytes and {free_bytes} are free in");
-    Err(failed(&doing, folder, io::ErrorKind::StorageFull.into()))
+    Err(Error::cache(
+        &doing,
+        folder,
+        io::ErrorKind::StorageFull.into(),
+    ))
 }
 
 #[cfg(unix)]
@@ -24,7 +27,7 @@ fn free(folder: &Path) -> io::Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Elsewhere the write that fails tells.
+/// Elsewhere the failing write reports it.
 #[cfg(not(unix))]
 fn free(_folder: &Path) -> io::Result<u64> {
     Ok(u64::MAX)

@@ -45,7 +45,7 @@ fn keeping_some_uploads_removes_the_other_ones_and_nothing_else() {
         )
         .unwrap();
     }
-    let evicted = cache.keep_only(&model, &BTreeSet::from([kept])).unwrap();
+    let evicted = cache.evict_except(&model, &BTreeSet::from([kept])).unwrap();
     assert_eq!(
         evicted,
         Evicted {
@@ -57,7 +57,7 @@ fn keeping_some_uploads_removes_the_other_ones_and_nothing_else() {
     assert!(!dir.path().join("shop").join(gone.to_string()).exists());
     assert!(dir.path().join("shop").join("not-ours").exists());
     let none = cache
-        .keep_only(&"other".parse().unwrap(), &BTreeSet::new())
+        .evict_except(&"other".parse().unwrap(), &BTreeSet::new())
         .unwrap();
     assert_eq!(none, Evicted::default());
 }

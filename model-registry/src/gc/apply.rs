@@ -1,4 +1,4 @@
-//! Carries a plan out, in an order in which every beginning of it leaves a sound registry.
+//! Applies a plan, in an order in which an interruption at any step leaves a valid registry.
 
 use super::plan::Uploads;
 use super::{Fate, GcPlan, GcRules, GcVersion};
@@ -15,22 +15,22 @@ pub struct GcDone {
     pub plan: GcPlan,
     /// Versions whose parts are gone.
     pub removed: Vec<Version>,
-    /// Versions whose removal was taken back, since somebody came to need them meanwhile.
+    /// Versions whose removal was taken back, since they became needed meanwhile.
     pub taken_back: Vec<Version>,
     /// Bytes that were freed.
     pub freed_bytes: u64,
 }
 
 impl Registry {
-    /// Removes what nobody needs. Removed versions leave tombstones, by this author and for this reason, and
-    /// their numbers stay spent. Ages are by the store's clock, for which one small object is written.
+    /// Removes what is unneeded. Removed versions leave tombstones, with this author and reason, and their
+    /// numbers stay spent. Ages are by the store's clock, for which one small object is written.
     ///
     /// Costs what [`Registry::plan_gc`] does and half of it again, a write for each version removed and a
     /// call for each object deleted.
     ///
     /// # Errors
-    /// Those of [`Registry::plan_gc`]; [`Error::Invalid`]; those of [`Registry::prove_create_only`];
-    /// [`Error::ReadOnly`]. Whatever was begun, the next run ends.
+    /// Those of [`Registry::plan_gc`]; [`Error::Invalid`]; those of [`Registry::verify_conditional_writes`];
+    /// [`Error::ReadOnly`]. The next run completes what was started.
     pub async fn apply_gc(
         &self,
         model: &ModelName,
@@ -44,7 +44,7 @@ impl Registry {
             // Where there is nothing, nothing is written either.
             return Ok(GcDone::default());
         }
-        self.prove_create_only().await?;
+        self.verify_conditional_writes().await?;
         let now = self.store_time().await?;
         let (mut plan, uploads) = self.plan((model, found), rules, Some(now)).await?;
         let stone = Tombstone {
@@ -54,18 +54,18 @@ impl Registry {
         };
         for entry in &plan.versions {
             if entry.fate == Fate::Unneeded {
-                self.bury(model, entry.version, &stone).await?;
+                self.write_tombstone(model, entry.version, &stone).await?;
             }
         }
         let mut done = GcDone::default();
         let (needs, gone) = self.needs(model, rules).await?;
-        // One that came back meanwhile keeps its file.
+        // A replica that is back meanwhile keeps its file.
         plan.replicas.retain(|replica| gone.contains(replica));
         let mut kept = BTreeSet::new();
         for entry in &plan.versions {
             let is_needed = needs.of(entry.version).is_some();
-            let is_buried = entry.fate.is_removed() || entry.fate == Fate::TakenBack;
-            let is_back = is_buried && is_needed && self.unbury(model, entry).await?;
+            let has_tombstone = entry.fate.is_removed() || entry.fate == Fate::TakenBack;
+            let is_back = has_tombstone && is_needed && self.restore_manifest(model, entry).await?;
             if is_back {
                 done.taken_back.push(entry.version);
             }
@@ -99,7 +99,7 @@ impl Registry {
         let unnamed = plan.uploads.iter().filter(|upload| upload.is_removed);
         let unnamed = unnamed.map(|upload| (upload.upload, None));
         let gone = versions.chain(unnamed);
-        // A record that somebody copied may name the parts of another.
+        // A copied record may name the parts of another version.
         for (upload, version) in gone.filter(|(upload, _)| !kept.contains(upload)) {
             for file in uploads.get(&upload).into_iter().flatten() {
                 let what = format!("a part of upload {upload}");
@@ -113,8 +113,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts a tombstone in the place of a manifest, which it carries along so that it can be put back.
-    async fn bury(
+    /// Replaces a manifest by a tombstone that carries it, so that it can be restored.
+    async fn write_tombstone(
         &self,
         model: &ModelName,
         version: Version,
@@ -132,8 +132,8 @@ impl Registry {
         self.store().write_own(&what, &path, &bytes).await
     }
 
-    /// Puts the manifest back that a tombstone replaced; false where it is not there any more.
-    async fn unbury(&self, model: &ModelName, entry: &GcVersion) -> Result<bool, Error> {
+    /// Restores the manifest that a tombstone replaced; false where that is not possible.
+    async fn restore_manifest(&self, model: &ModelName, entry: &GcVersion) -> Result<bool, Error> {
         let what = described(model, entry.version);
         let path = self.layout().version(model, entry.version);
         let stored = self.version_bytes(model, entry.version).await?;
@@ -143,7 +143,7 @@ impl Registry {
         }
         let carried: Option<Bytes> = manifest::carried(&stored);
         match carried {
-            // Of one whose removal had gone further there is nothing to come back to.
+            // Where parts are deleted already there is nothing to restore.
             Some(bytes) if entry.is_whole => {
                 self.store().write_own(&what, &path, &bytes).await?;
                 Ok(true)
@@ -152,12 +152,10 @@ impl Registry {
         }
     }
 
-    /// The time by the store's clock, seen by an object that is written for it and deleted.
+    /// The present time by the store's clock, from an object that is written for it and deleted.
     async fn store_time(&self) -> Result<jiff::Timestamp, Error> {
-        let what = "an object that tells the store's time";
-        let path = self
-            .layout()
-            .create_only_probe(self.store().random.nonce()?);
+        let what = "the object that shows the store's time";
+        let path = self.layout().write_probe(self.store().random.nonce()?);
         self.store()
             .overwrite(what, &path, &Bytes::from_static(b"now"))
             .await?;

@@ -1,11 +1,11 @@
-//! Reads everything that a plan depends on, and gives each thing its fate. Writes nothing.
+//! Reads everything that a plan depends on, and decides. Writes nothing.
 
 use super::{Fate, GcPlan, GcRules, GcUpload, GcVersion, Needs};
+use crate::clock::since;
 use crate::limits::{LISTED_MAX, READS_PARALLEL};
 use crate::manifest::{self, VersionRecord, described};
-use crate::replicas::since;
 use crate::store::Listed;
-use crate::{End, Error, Manifest, ModelName, Registry, Told, UploadId, Version};
+use crate::{End, Error, Manifest, ModelName, Registry, Reported, UploadId, Version};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,15 +14,15 @@ use std::time::Duration;
 /// Parts in the store by their upload.
 pub(super) type Uploads = BTreeMap<UploadId, Vec<Listed>>;
 
-/// What stands under a version's number.
+/// The record under a version's number.
 enum Record {
     Published(Manifest),
-    /// With the manifest that the tombstone replaced, where it tells.
+    /// With the manifest that the tombstone carries.
     Removed(Option<Manifest>),
     Unreadable(String),
 }
 
-/// What stands below a model's folder.
+/// The objects below a model's folder.
 pub(super) struct Found {
     parts: Vec<Listed>,
     records: Vec<Listed>,
@@ -35,13 +35,13 @@ impl Found {
 }
 
 impl Registry {
-    /// What a removal would do now; touches nothing. Ages are by this machine's clock here, and by the
-    /// store's where it is carried out. Costs three listings, and a read for each version, rollout kept and
-    /// replica.
+    /// What a run would remove now; writes nothing. Ages are by this machine's clock here, and by the
+    /// store's where the plan is applied. Costs three listings, and a read for each version, rollout kept
+    /// and replica.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::Corrupt`] where a replica's file or the chain of rollouts cannot be
-    /// read, as nobody then knows what is needed.
+    /// read: what is needed is then unknown.
     pub async fn plan_gc(&self, model: &ModelName, rules: &GcRules) -> Result<GcPlan, Error> {
         let found = self.found(model).await?;
         Ok(self.plan((model, found), rules, None).await?.0)
@@ -49,7 +49,7 @@ impl Registry {
 
     /// The objects that a plan is about.
     pub(super) async fn found(&self, model: &ModelName) -> Result<Found, Error> {
-        // Parts first: one that is written after this belongs to nothing that goes.
+        // Parts first: one that is written after this belongs to nothing that is removed.
         let parts = self.layout().parts(model);
         let what = format!("the parts of {model}");
         let parts = self.store().listed(&what, &parts, LISTED_MAX).await?;
@@ -135,20 +135,20 @@ impl Registry {
             }
         }
         for seen in self.replicas(model).await? {
-            match seen.told {
-                Told::Gone => gone.push(seen.replica),
-                Told::State(state) => {
+            match seen.reported {
+                Reported::Gone => gone.push(seen.replica),
+                Reported::State(state) => {
                     let versions = state.versions.iter().filter(|one| one.is_in_use());
                     let versions = versions.map(|one| one.version);
                     for version in versions.chain(state.arms.iter().map(|arm| arm.version)) {
                         needs.in_use.insert(version, seen.replica.clone());
                     }
                 }
-                Told::Problem { why, .. } => {
+                Reported::Unreadable { why, .. } => {
                     let what = crate::replicas::described(model, &seen.replica);
                     return Err(Error::corrupt(
                         what,
-                        format!("so that nobody knows what it needs: {why}"),
+                        format!("what it needs is unknown: {why}"),
                     ));
                 }
             }
@@ -160,10 +160,10 @@ impl Registry {
         let what = described(model, version);
         let bytes = match self.version_bytes(model, version).await {
             Ok(Some(bytes)) => bytes,
-            // Listed a moment ago: not to be had, and so not to be judged.
+            // Listed a moment ago and not readable now: no ground for a decision.
             Ok(None) => return Ok(Record::Unreadable(format!("{what} has vanished"))),
-            Err(error) if error.is_of_the_object() => {
-                return Ok(Record::Unreadable(error.in_full()));
+            Err(error) if error.is_object_fault() => {
+                return Ok(Record::Unreadable(error.with_causes()));
             }
             Err(error) => return Err(error),
         };
@@ -174,7 +174,7 @@ impl Registry {
                 Ok(VersionRecord::Removed(_)) => {
                     Record::Removed(manifest::replaced((model, version), &bytes, part_bytes_max))
                 }
-                Err(error) => Record::Unreadable(error.in_full()),
+                Err(error) => Record::Unreadable(error.with_causes()),
             },
         )
     }
@@ -218,7 +218,7 @@ fn judge(
 fn by_upload(parts: Vec<Listed>) -> Uploads {
     let mut uploads = Uploads::new();
     for file in parts {
-        // What lies elsewhere, or under a name that is no upload's, is none of ours.
+        // Other objects are ignored.
         let upload = match file.below.as_slice() {
             [upload, _] => upload.parse::<UploadId>().ok(),
             _ => None,

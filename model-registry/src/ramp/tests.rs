@@ -1,5 +1,7 @@
 use super::*;
 use crate::bucket;
+use crate::{RolloutRecord, Version, candidate_and_base};
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 fn steps(of: &[(u16, u64)]) -> Vec<RampStep> {

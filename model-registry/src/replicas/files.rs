@@ -1,84 +1,58 @@
-//! Reading what the replicas of a model tell, and how old it is.
+//! Reading the files of a model's replicas, and their ages.
 //!
-//! Whose clock? Each file has the time at which the store took it (`last_modified`), one clock for all
-//! replicas; what a replica's own clock says is not looked at. What time it is *now* by that clock is told
-//! by this process's own file, where it has written one: the store's time of that write, and how long ago
-//! it was. Without one, this machine's clock stands in, moved up to the newest file where it is behind. So
-//! a replica whose clock is wrong neither looks lost nor finds everybody lost.
+//! Each file has the time at which the store accepted it (`last_modified`): one clock for all replicas,
+//! whatever their own say. The present time by that clock comes from this process's own file, where it has
+//! written one: the store's time of that write plus the time since. Without one, this machine's clock is
+//! used, moved up to the newest file where it is behind. So a replica with a wrong clock neither appears
+//! lost nor sees all others as lost.
 
 use super::{ReplicaState, described};
+use crate::clock::since;
 use crate::limits::{READS_PARALLEL, REPLICA_BYTES_MAX, REPLICAS_MAX};
 use crate::store::Listed;
 use crate::{Error, ModelName, Registry, ReplicaId};
 use futures::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
-use object_store::path::Path;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
-/// Age beyond which a file says nothing any more and is not read: its replica is gone (fixed by format 1).
+/// Age beyond which a file is not read: its replica is gone (fixed by format 1).
 pub const REPLICA_GONE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One replica's file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SeenReplica {
+pub struct ReplicaFile {
     /// Whose, by the file's name.
     pub replica: ReplicaId,
-    /// Since the store took it, by the store's clock.
+    /// Since the store accepted it, by the store's clock.
     pub age: Duration,
-    /// What it says.
-    pub told: Told,
+    /// Its content.
+    pub reported: Reported,
 }
 
-/// What a replica's file says.
+/// The content of a replica's file.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
-    /// This.
+pub enum Reported {
+    /// A report.
     State(Box<ReplicaState>),
     /// Nothing that this release can read.
-    Problem {
+    Unreadable {
         /// The error's label.
         kind: &'static str,
         /// The error in words, with its causes.
         why: String,
     },
-    /// It is older than [`REPLICA_GONE_AFTER`], and was not read.
+    /// Older than [`REPLICA_GONE_AFTER`], and not read.
     Gone,
 }
 
-/// When this process last wrote files of its own.
-#[derive(Debug, Default)]
-pub(crate) struct OwnFiles(Mutex<BTreeMap<Path, Instant>>);
-
-impl OwnFiles {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Path, Instant>> {
-        // One insertion or removal each, so that a poisoned lock is as good.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn remember(&self, path: Path, at: Instant) {
-        self.lock().insert(path, at);
-    }
-
-    pub(super) fn forget(&self, path: &Path) {
-        self.lock().remove(path);
-    }
-
-    fn written(&self, path: &Path) -> Option<Instant> {
-        self.lock().get(path).copied()
-    }
-}
-
 impl Registry {
-    /// What every replica of a model tells, by name. Files that cannot be read are entries and no error;
-    /// other objects are none of ours. Costs one listing, and one small read for each file that is not over
-    /// a day old, eight at a time.
+    /// The files of all replicas of a model, by name. Files that cannot be read are entries and no error;
+    /// other objects are ignored. Costs one listing, and one small read for each file that is at most a day
+    /// old, eight at a time.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; [`Error::TooLarge`] beyond 10,000 files.
-    pub async fn replicas(&self, model: &ModelName) -> Result<Vec<SeenReplica>, Error> {
+    pub async fn replicas(&self, model: &ModelName) -> Result<Vec<ReplicaFile>, Error> {
         let folder = self.layout().replicas(model);
         let what = format!("the replicas of {model}");
         let listed = self.store().listed(&what, &folder, REPLICAS_MAX).await?;
@@ -92,12 +66,16 @@ impl Registry {
         });
         let seen = files.map(|(replica, file)| async move {
             let age = since(now, file.modified);
-            let told = if age > REPLICA_GONE_AFTER {
-                Some(Told::Gone)
+            let reported = if age > REPLICA_GONE_AFTER {
+                Some(Reported::Gone)
             } else {
-                self.told(model, &replica).await?
+                self.read_replica(model, &replica).await?
             };
-            Ok::<_, Error>(told.map(|told| SeenReplica { replica, age, told }))
+            Ok::<_, Error>(reported.map(|reported| ReplicaFile {
+                replica,
+                age,
+                reported,
+            }))
         });
         let seen = futures::stream::iter(seen).buffered(READS_PARALLEL);
         let mut seen: Vec<_> = seen
@@ -109,7 +87,11 @@ impl Registry {
     }
 
     /// `None` where the file has vanished since it was listed.
-    async fn told(&self, model: &ModelName, replica: &ReplicaId) -> Result<Option<Told>, Error> {
+    async fn read_replica(
+        &self,
+        model: &ModelName,
+        replica: &ReplicaId,
+    ) -> Result<Option<Reported>, Error> {
         let path = self.layout().replica(model, replica);
         let what = described(model, replica);
         let read = self.store().read(&what, &path, REPLICA_BYTES_MAX).await;
@@ -119,19 +101,19 @@ impl Registry {
             Err(error) => Err(error),
         };
         match parsed {
-            Ok(state) => Ok(Some(Told::State(Box::new(state)))),
-            Err(error) if error.is_of_the_object() => Ok(Some(Told::Problem {
+            Ok(state) => Ok(Some(Reported::State(Box::new(state)))),
+            Err(error) if error.is_object_fault() => Ok(Some(Reported::Unreadable {
                 kind: error.kind(),
-                why: error.in_full(),
+                why: error.with_causes(),
             })),
             Err(error) => Err(error),
         }
     }
 
-    /// What time it is by the clock that dated these files.
+    /// The present time by the clock that dated these files.
     fn store_now(&self, listed: &[Listed]) -> Timestamp {
         let own = listed.iter().filter_map(|file| {
-            let written = self.own_files().written(&file.path)?;
+            let written = self.own_writes().written(&file.path)?;
             let elapsed = SignedDuration::try_from(written.elapsed()).ok()?;
             file.modified.checked_add(elapsed).ok()
         });
@@ -139,9 +121,4 @@ impl Registry {
         let now = own.max().unwrap_or_else(|| self.clock().now());
         newest.map_or(now, |newest| newest.max(now))
     }
-}
-
-/// Nothing is younger than new.
-pub(crate) fn since(now: Timestamp, then: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }

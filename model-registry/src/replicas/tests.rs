@@ -81,7 +81,7 @@ fn notes_of_any_length_are_made_to_fit() {
     state.registry_trouble = format!("  {}  ", "x".repeat(5_000));
     state.versions = vec![state.versions[0].clone(); 100];
     state.versions[0].reason = "y".repeat(1_025);
-    let fitted = state.fitted();
+    let fitted = state.truncated();
     fitted.check().unwrap();
     assert_eq!(fitted.versions.len(), 64);
     assert!(fitted.versions[0].reason.ends_with("y…"));
@@ -93,6 +93,6 @@ fn notes_of_any_length_are_made_to_fit() {
     for version in &mut state.versions {
         version.reason = "\"\\".repeat(512);
     }
-    let bytes = json::write(&state.fitted());
+    let bytes = json::write(&state.truncated());
     assert!((bytes.len() as u64) < REPLICA_BYTES_MAX, "{}", bytes.len());
 }

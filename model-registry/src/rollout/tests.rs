@@ -174,12 +174,12 @@ fn hostile_records_are_corrupt_and_say_why() {
         *hostile.pointer_mut(field).unwrap() = value;
         let error = RolloutRecord::parse(&serde_json::to_vec(&hostile).unwrap()).unwrap_err();
         assert_eq!(error.kind(), "corrupt", "{field}");
-        let found = error.in_full();
+        let found = error.with_causes();
         assert!(found.contains(said), "{said:?} in {found:?}");
     }
     let nested = format!("{{\"format\":1,\"x\":{}", "[".repeat(60_000));
     let error = RolloutRecord::parse(nested.as_bytes())
         .unwrap_err()
-        .in_full();
+        .with_causes();
     assert!(error.contains("EOF while parsing a list"), "{error}");
 }

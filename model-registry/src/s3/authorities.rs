@@ -1,5 +1,4 @@
-//! Certificates of authorities that an operator trusts beside the system's: those of a store inside a
-//! cluster, as a rule.
+//! Certificate authorities trusted beside the system's, such as that of a store inside a cluster.
 
 use crate::Error;
 use object_store::Certificate;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Longest file of authorities, in bytes (chosen: four times what a whole system trusts).
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Authorities, each found to be one.
+/// Certificates, each checked to be one of an authority.
 #[derive(Clone, PartialEq, Eq)]
 pub struct S3Authorities {
     path: PathBuf,
@@ -21,8 +20,8 @@ pub struct S3Authorities {
 }
 
 impl S3Authorities {
-    /// Reads a PEM file of one certificate or more. BLOCKS for one small file. It is not looked at again:
-    /// who replaces it starts the process anew.
+    /// Reads a PEM file of one certificate or more. BLOCKS for one small file. A replaced file takes effect
+    /// with a restart.
     ///
     /// # Errors
     /// [`Error::Invalid`] with the path: it cannot be read, is longer than 1 MiB, has no certificate, or
@@ -63,7 +62,7 @@ impl S3Authorities {
     }
 }
 
-/// By where they were found: their bytes tell nobody anything.
+/// Path and count: the bytes are of no use to a reader.
 impl fmt::Debug for S3Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Authorities")

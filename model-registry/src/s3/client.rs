@@ -1,20 +1,20 @@
-//! The client of one bucket. Its budgets are the registry's: it tries a call once and never gives
-//! one up for time, since `store.rs` does both, with jitter, and two layers of tries would multiply.
+//! The client of one bucket. It neither retries nor times out, since `store.rs` does both, with jitter, and
+//! two layers of retries would multiply.
 
-use super::{PathStyle, S3Credentials, S3Options, without_userinfo};
+use super::{PathStyle, S3Credentials, S3Endpoint, S3Options, without_userinfo};
 use crate::Error;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use std::time::Duration;
 
-/// Time for a connection to stand, TLS included (chosen: ten round trips around the world).
+/// Time to establish a connection, TLS included (chosen: ten round trips around the world).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// An idle connection is closed after this time (chosen: below the 20 s and more after which
-/// servers do, so that a call seldom meets one that is just going).
+/// servers do, so that a call seldom meets one that is being closed).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Idle connections kept (chosen: twice the ranges that one download has under way).
+/// Idle connections retained (chosen: twice the ranges that one download has in flight).
 const IDLE_MAX: usize = 16;
-/// Signatures name a region also where the service has none.
+/// Signatures name a region even where the service has none.
 const REGION_DEFAULT: &str = "us-east-1";
 
 /// Bucket and path of what follows `s3://`.
@@ -42,7 +42,7 @@ pub(crate) fn client(bucket: &str, options: &S3Options) -> Result<AmazonS3, Erro
         let limit = "an s3:// registry needs credentials: AWS_ACCESS_KEY_ID and \
                      AWS_SECRET_ACCESS_KEY, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, or \
                      AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE; \
-                     a machine's metadata service is not asked";
+                     a machine's metadata service is not used";
         return Err(Error::invalid("AWS_ACCESS_KEY_ID", "", limit));
     };
     let region = options.region.as_ref();
@@ -64,12 +64,9 @@ pub(crate) fn client(bucket: &str, options: &S3Options) -> Result<AmazonS3, Erro
     })
 }
 
-/// Of the bucket and of whoever gives credentials.
+/// Connections to the bucket and to credential services.
 fn connections(options: &S3Options) -> Result<ClientOptions, object_store::Error> {
-    let is_http = options
-        .endpoint
-        .as_ref()
-        .is_some_and(|endpoint| endpoint.is_http);
+    let is_http = options.endpoint.as_ref().is_some_and(S3Endpoint::is_http);
     let mut http = ClientOptions::new()
         .with_allow_http(is_http)
         .with_timeout_disabled()
@@ -95,11 +92,7 @@ fn addressed(builder: AmazonS3Builder, bucket: &str, options: &S3Options) -> Ama
         None => builder,
         Some(endpoint) if is_path_style => builder.with_endpoint(endpoint.to_string()),
         // The client takes an endpoint of this style as the bucket's own.
-        Some(endpoint) => builder.with_endpoint(format!(
-            "{}://{bucket}.{}",
-            endpoint.scheme(),
-            endpoint.host
-        )),
+        Some(endpoint) => builder.with_endpoint(endpoint.of_bucket(bucket)),
     }
 }
 

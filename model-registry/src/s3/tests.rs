@@ -200,7 +200,7 @@ fn without_credentials_a_bucket_is_refused_and_nobody_is_asked() {
     for said in [
         "AWS_ACCESS_KEY_ID",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "metadata service is not asked",
+        "metadata service is not used",
     ] {
         assert!(error.to_string().contains(said), "{error}");
     }

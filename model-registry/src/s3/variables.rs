@@ -1,4 +1,4 @@
-//! The usual variables of S3 clients, from a map that a shell filled.
+//! The usual variables of S3 clients, from a map that the caller filled.
 
 use super::{S3Credentials, S3Endpoint, S3Options, S3Region};
 use crate::Error;
@@ -15,12 +15,12 @@ const ROLE_ENDPOINT: &str = "AWS_ENDPOINT_URL_STS";
 const CONTAINER_RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const CONTAINER_FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
-/// The first that is set counts, here and below.
+/// The first that is set takes effect, here and below.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl S3Options {
-    /// Every variable that [`S3Options::from_variables`] looks at.
+    /// Every variable that [`S3Options::from_variables`] reads.
     pub const VARIABLES: &'static [&'static str] = &[
         KEY,
         SECRET,
@@ -38,8 +38,8 @@ impl S3Options {
         CONTAINER_TOKEN_FILE,
     ];
 
-    /// What the usual variables say; an empty one says nothing. Of credentials, keys count before a
-    /// web identity, and that before a container's.
+    /// Options from the usual variables; an empty one counts as unset. Of credentials, keys take precedence
+    /// over a web identity, and that over a container's.
     ///
     /// # Errors
     /// Everything that is wrong with them, each an [`Error::Invalid`] that names the variable. No
@@ -83,7 +83,7 @@ impl Found<'_> {
             .ok()
     }
 
-    /// Both, or neither; one alone is a mistake that would otherwise show as missing permission.
+    /// Both, or neither; one alone is a mistake that would otherwise surface as missing permission.
     fn pair(
         &self,
         names: [&'static str; 2],

@@ -1,4 +1,4 @@
-//! A store, and what only some stores have.
+//! A store, and what only some stores support.
 
 use crate::Error;
 use crate::s3::{self, S3Options};
@@ -16,14 +16,14 @@ pub(crate) struct Backend {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// Writes are made durable by syncing.
+    /// Writes are synced.
     Disk(LocalFileSystem),
-    /// Large objects go up in pieces.
+    /// Large objects are uploaded in pieces.
     Bucket(Arc<Bucket>),
     Other,
 }
 
-/// A bucket, and what its client was made of.
+/// A bucket, and the options of its client.
 #[derive(Debug)]
 pub(super) struct Bucket {
     name: String,
@@ -59,7 +59,7 @@ impl Backend {
         }
     }
 
-    /// The same store, where it has connections, over connections of its own.
+    /// The same store over connections of its own, where it has any.
     pub(crate) fn reopened(&self) -> Result<Self, Error> {
         match &self.kind {
             Kind::Bucket(bucket) => Self::bucket(&bucket.name, &bucket.options),
@@ -67,7 +67,7 @@ impl Backend {
         }
     }
 
-    /// Where this store takes large objects in pieces.
+    /// Multipart uploads, where the store has them.
     pub(super) fn pieces(&self) -> Option<&dyn MultipartStore> {
         match &self.kind {
             Kind::Bucket(bucket) => Some(bucket.client.as_ref()),

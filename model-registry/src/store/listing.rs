@@ -1,4 +1,4 @@
-//! What stands below a folder, with sizes and the store's times.
+//! The objects below a folder, with sizes and the store's times.
 
 use super::backend::Kind;
 use super::meaning::read_error;
@@ -17,12 +17,12 @@ pub(crate) struct Listed {
     pub(crate) below: Vec<String>,
     /// Its length.
     pub(crate) size_bytes: u64,
-    /// When the store took it, by the store's clock.
+    /// When the store accepted it, by the store's clock.
     pub(crate) modified: Timestamp,
 }
 
 impl Store {
-    /// When the store took an object, by the store's clock; `None` where there is none.
+    /// When the store accepted an object, by the store's clock; `None` where there is none.
     pub(crate) async fn modified(
         &self,
         what: &str,
@@ -32,8 +32,8 @@ impl Store {
         Ok(meta.and_then(|meta| modified(&meta)))
     }
 
-    /// On local disk: takes away a folder whose objects are deleted, with what a writer that was killed
-    /// left in it. Elsewhere there are no folders. A folder that stays harms nobody.
+    /// On local disk: removes a folder whose objects are deleted, with what a killed writer left in it.
+    /// Elsewhere there are no folders. A folder that remains does no harm.
     pub(crate) async fn clear_folder(&self, folder: &Path) {
         let Kind::Disk(disk) = &self.backend.kind else {
             return;
@@ -42,11 +42,12 @@ impl Store {
             return;
         };
         if let Err(error) = tokio::fs::remove_dir_all(&path).await {
-            tracing::warn!(%error, folder = %path.display(), "an emptied folder stays");
+            tracing::warn!(%error, folder = %path.display(), "cannot remove an emptied folder");
         }
     }
 
-    /// Every object below a folder. Refuses more than `max`, so that a part is never taken for the whole.
+    /// Every object below a folder. Refuses more than `max`, so that a truncated listing is never taken for
+    /// a complete one.
     pub(crate) async fn listed(
         &self,
         what: &str,
@@ -67,7 +68,7 @@ impl Store {
                     .map(|segment| segment.as_ref().to_owned())
                     .collect();
                 found.push(Listed {
-                    // A time beyond what can be told is one of an object that nobody wrote just now.
+                    // A time beyond the representable range is not that of a recent write.
                     modified: modified(&meta).unwrap_or_default(),
                     size_bytes: meta.size,
                     path: meta.location,
@@ -76,7 +77,7 @@ impl Store {
             }
             Ok(Some(found))
         };
-        let listed = self.tried(self.retry.call_timeout, call).await;
+        let listed = self.with_retries(self.retry.call_timeout, call).await;
         let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
         listed.ok_or_else(|| Error::TooLarge {
             what: format!("number of objects among {what}"),
@@ -86,7 +87,7 @@ impl Store {
     }
 }
 
-/// When the store took it; `None` for a time beyond what can be told.
+/// When the store accepted it; `None` for a time beyond the representable range.
 fn modified(meta: &ObjectMeta) -> Option<Timestamp> {
     Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
 }

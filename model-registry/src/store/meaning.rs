@@ -1,4 +1,4 @@
-//! What a store's failure means: whether trying again can help, and which [`Error`] it becomes.
+//! What a store's failure means: whether a retry can help, and which [`Error`] it becomes.
 
 use crate::Error;
 use object_store::Error as StoreError;
@@ -13,7 +13,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// There is a bucket, and this is not in it.
+    /// The bucket exists, and has no such object.
     pub(super) fn is_not_found(&self) -> bool {
         match self {
             Self::Store(StoreError::NotFound { source, .. }) => !is_of_the_bucket(source.as_ref()),
@@ -21,7 +21,7 @@ impl Failure {
         }
     }
 
-    /// Something is there already; servers say it in two ways.
+    /// An object exists already; servers have two codes for it.
     pub(super) fn is_conflict(&self) -> bool {
         match self {
             Self::Store(error) => is_conflict(error),
@@ -47,18 +47,18 @@ fn is_conflict(error: &StoreError) -> bool {
 
 /// S3 answers 409 where another conditional write of the object is under way: neither has won yet,
 /// and the other may still fail. The client takes that for an object that exists, and hides its
-/// type for failed requests, so that only the text tells.
+/// type for failed requests, so that only the text distinguishes it.
 fn is_undecided(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref::<StoreError>().is_none() && cause.to_string().contains(": 409 Conflict")
 }
 
-/// A bucket that is not there says nothing of what is in it. The client takes its 404 for that of an
-/// object, so that here, too, only the text tells.
+/// A bucket that does not exist says nothing about its objects. The client takes its 404 for that of an
+/// object, so that here, too, only the text distinguishes it.
 fn is_of_the_bucket(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.to_string().contains("<Code>NoSuchBucket</Code>")
 }
 
-/// The same call would get the same answer.
+/// The same call would get the same response.
 pub(super) fn is_final(error: &StoreError) -> bool {
     matches!(
         error,
@@ -69,7 +69,7 @@ pub(super) fn is_final(error: &StoreError) -> bool {
         || is_refusal(error)
 }
 
-/// The store does not allow it, or cannot do it at all.
+/// The store does not allow it, or does not support it.
 fn is_refusal(error: &StoreError) -> bool {
     match error {
         StoreError::NotSupported { .. }
@@ -80,7 +80,7 @@ fn is_refusal(error: &StoreError) -> bool {
     }
 }
 
-/// Local disk tells refusals as a general failure; the system's own code stands below it.
+/// Local disk reports refusals as a general failure; the system's own code is among its causes.
 fn is_refused_by_the_system(error: &StoreError) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -3,8 +3,8 @@
 //! A bucket takes a large one in pieces, each with tries of its own:
 //!
 //! ```text
-//! create ─▶ piece 0, 1, 2, … four at once ─▶ complete ─▶ there
-//!                    │ fails for good           │ the answer is lost: there, if the size says so
+//! create ─▶ piece 0, 1, 2, … four at once ─▶ complete ─▶ done
+//!                    │ fails for good           │ response lost: done, if the size is right
 //!                    └──────────▶ abort ◀───────┘
 //! ```
 
@@ -22,15 +22,15 @@ use std::time::Duration;
 const SINGLE_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one piece of a larger object (chosen; S3 wants at least 5 MiB).
 const PIECE_BYTES: usize = 8 << 20;
-/// Pieces under way at once (chosen).
+/// Pieces in flight at once (chosen).
 const PIECES_PARALLEL: usize = 4;
-/// Calls' time that completing may take (chosen: servers copy all pieces before they answer).
+/// Timeout of completing, in call timeouts (chosen: servers copy all pieces before they respond).
 const COMPLETE_CALLS: u32 = 4;
 /// A part, its upload's folder, the folder of all uploads, the model's: each may be new.
 const SYNC_LEVELS: usize = 4;
 
 impl Store {
-    /// Writes an object whose path is this writer's alone; what a failed try left is replaced.
+    /// Writes an object at a path that only this writer uses; replaces what a failed try left.
     pub(crate) async fn write_own(
         &self,
         what: &str,
@@ -43,7 +43,9 @@ impl Store {
             }
             _ => {
                 let call = || self.backend.objects.put(path, bytes.clone().into());
-                self.tried(self.write_timeout(bytes), call).await.map(drop)
+                self.with_retries(self.write_timeout(bytes), call)
+                    .await
+                    .map(drop)
             }
         };
         written.map_err(|failure| write_error(format!("writing {what}"), failure))?;
@@ -64,7 +66,9 @@ impl Store {
         bytes: &Bytes,
     ) -> Result<(), Failure> {
         let timeout = self.retry.call_timeout;
-        let id = self.tried(timeout, || store.create_multipart(path)).await?;
+        let id = self
+            .with_retries(timeout, || store.create_multipart(path))
+            .await?;
         let sent = self.send_pieces(store, (path, &id), bytes).await;
         let completed = match sent {
             Ok(parts) => self.complete(store, (path, &id), parts, bytes.len()).await,
@@ -72,7 +76,7 @@ impl Store {
         };
         if completed.is_err() {
             // What cannot be aborted is left to the bucket's own rule for unfinished uploads; the
-            // first failure is the one to tell.
+            // first failure is the one to report.
             let _aborted = tokio::time::timeout(timeout, store.abort_multipart(path, &id)).await;
         }
         completed
@@ -88,14 +92,14 @@ impl Store {
         let sent = starts.enumerate().map(|(index, start)| async move {
             let piece = bytes.slice(start..bytes.len().min(start + PIECE_BYTES));
             let call = || store.put_part(path, id, index, piece.clone().into());
-            self.tried(self.retry.call_timeout, call).await
+            self.with_retries(self.retry.call_timeout, call).await
         });
         let sent = futures::stream::iter(sent).buffered(PIECES_PARALLEL);
         sent.try_collect().await
     }
 
-    /// A completion whose answer is lost finds no upload when it is tried again. Under this path
-    /// there is nothing but what this upload makes, so an object of the right size is it.
+    /// A completion whose response is lost finds no upload when it is retried. Only this upload writes
+    /// to this path, so an object of the right size is its result.
     async fn complete(
         &self,
         store: &dyn MultipartStore,
@@ -105,11 +109,11 @@ impl Store {
     ) -> Result<(), Failure> {
         let timeout = self.retry.call_timeout.saturating_mul(COMPLETE_CALLS);
         let call = || store.complete_multipart(path, id, parts.clone());
-        let Err(failure) = self.tried(timeout, call).await else {
+        let Err(failure) = self.with_retries(timeout, call).await else {
             return Ok(());
         };
         let found = self
-            .tried(timeout, || self.backend.objects.head(path))
+            .with_retries(timeout, || self.backend.objects.head(path))
             .await;
         match found {
             Ok(meta) if meta.size == len as u64 => Ok(()),
@@ -117,7 +121,7 @@ impl Store {
         }
     }
 
-    /// On local disk: the object and its name outlive a power cut. Elsewhere the store's promise.
+    /// On local disk: makes the object and its name durable. Elsewhere that is the store's promise.
     pub(super) async fn sync(&self, what: &str, path: &Path) -> Result<(), Error> {
         let Kind::Disk(disk) = &self.backend.kind else {
             return Ok(());

@@ -129,7 +129,10 @@ async fn sealed_parts_do_not_look_at_the_file_again() {
 async fn an_evicted_version_can_be_loaded_again() {
     let fetched = fetched().await;
     let mut local = fetched.fetch().await.unwrap();
-    let evicted = fetched.cache.keep_only(&model(), &BTreeSet::new()).unwrap();
+    let evicted = fetched
+        .cache
+        .evict_except(&model(), &BTreeSet::new())
+        .unwrap();
     assert_eq!((evicted.uploads, evicted.bytes), (1, 10_001));
     assert!(!fetched.file.exists());
     let error = local.seal(&mut |_| {}).unwrap_err();
@@ -140,7 +143,10 @@ async fn an_evicted_version_can_be_loaded_again() {
 #[tokio::test]
 async fn two_fetches_of_one_version_do_not_disturb_each_other() {
     let fetched = fetched().await;
-    fetched.cache.keep_only(&model(), &BTreeSet::new()).unwrap();
+    fetched
+        .cache
+        .evict_except(&model(), &BTreeSet::new())
+        .unwrap();
     let (one, other) = tokio::join!(fetched.fetch(), fetched.fetch());
     for mut local in [one.unwrap(), other.unwrap()] {
         assert_parts_of("ann", &local.seal(&mut |_| {}).unwrap());
@@ -214,7 +220,10 @@ async fn a_part_that_is_overwritten_while_it_is_fetched_is_never_sealed() {
 /// Fetches a version while something happens to its large part after the third range.
 async fn disturbed(happens: impl Fn(&InMemory, &Path) + Send + Sync + 'static) -> (Fetched, Error) {
     let mut fetched = fetched().await;
-    fetched.cache.keep_only(&model(), &BTreeSet::new()).unwrap();
+    fetched
+        .cache
+        .evict_except(&model(), &BTreeSet::new())
+        .unwrap();
     let memory = Arc::new(InMemory::new());
     let objects = Arc::clone(&memory);
     let store = FaultStore::new(memory, move |_, op, path| {

@@ -93,9 +93,9 @@ async fn a_store_that_cannot_be_reached_is_tested_again() {
         _ => Fault::None,
     });
     let registry = over(store, 1);
-    let error = registry.prove_create_only().await.unwrap_err();
+    let error = registry.verify_conditional_writes().await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
-    registry.prove_create_only().await.unwrap();
+    registry.verify_conditional_writes().await.unwrap();
 }
 
 #[tokio::test]
@@ -103,10 +103,10 @@ async fn the_proof_is_made_once_and_leaves_nothing() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let counted = FaultStore::new(store.clone(), |_, _, _| Fault::None);
     let registry = over(counted.clone(), 1);
-    registry.prove_create_only().await.unwrap();
+    registry.verify_conditional_writes().await.unwrap();
     let calls = counted.calls();
     assert!(calls <= 23, "{calls} calls");
-    registry.clone().prove_create_only().await.unwrap();
+    registry.clone().verify_conditional_writes().await.unwrap();
     assert_eq!(counted.calls(), calls, "clones share it");
     let left = store.list_with_delimiter(None).await.unwrap();
     assert!(left.objects.is_empty() && left.common_prefixes.is_empty());
@@ -135,7 +135,7 @@ async fn found_out_over_http(careless: Careless, times: usize) -> Vec<Error> {
     for _ in 0..times {
         let registry = Fresh::in_bucket(&server.endpoint(), "careless").registry;
         let registry = registry.with_options(Options::default());
-        errors.extend(registry.prove_create_only().await.err());
+        errors.extend(registry.verify_conditional_writes().await.err());
     }
     assert!(
         errors.iter().all(|error| error.kind() == "no_create_only"),

@@ -82,7 +82,7 @@ async fn child_process() {
         if step.is_some() {
             return;
         }
-        cache().keep_only(&model(), &[].into()).unwrap();
+        cache().evict_except(&model(), &[].into()).unwrap();
     }
 }
 
@@ -175,7 +175,7 @@ async fn a_cache_goes_on_after_fetch_was_killed_at_any_step() {
             "what the dead writer left is gone"
         );
         load(&registry, &manifest, &cache).await.unwrap();
-        cache.keep_only(&model(), &[].into()).unwrap();
+        cache.evict_except(&model(), &[].into()).unwrap();
     }
     assert!(kills >= 22, "{kills} steps");
 }
@@ -241,6 +241,6 @@ async fn a_cache_goes_on_after_fetch_was_killed_from_outside() {
         let cache = CacheDir::open(folder.path().join("cache")).unwrap();
         assert_eq!(partials(cache.path()), 0);
         load(&registry, &manifest, &cache).await.unwrap();
-        cache.keep_only(&model(), &[].into()).unwrap();
+        cache.evict_except(&model(), &[].into()).unwrap();
     }
 }

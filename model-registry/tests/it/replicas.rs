@@ -3,8 +3,8 @@
 use crate::fault_store::{Fault, FaultStore, Op};
 use crate::shop::{model, new_version, options, over, version};
 use hotshelf_registry::{
-    Arm, Clock, Options, REPLICA_GONE_AFTER, Registry, ReplicaState, ReplicaVersion, S3Options,
-    Told,
+    Arm, Clock, Options, REPLICA_GONE_AFTER, Registry, ReplicaState, ReplicaVersion, Reported,
+    S3Options,
 };
 use object_store::memory::InMemory;
 use std::fs::File;
@@ -26,7 +26,7 @@ pub(crate) fn state(replica: &str) -> ReplicaState {
         started_at: at.clone(),
         written_at: at.clone(),
         is_stopped: false,
-        heard: None,
+        observed: None,
         live: None,
         arms: vec![Arm {
             name: "main".to_owned(),
@@ -47,8 +47,8 @@ pub(crate) fn state(replica: &str) -> ReplicaState {
 /// What all replicas tell; every file has to be readable.
 pub(crate) async fn states(registry: &Registry) -> Vec<ReplicaState> {
     let seen = registry.replicas(&model()).await.unwrap();
-    let told = seen.into_iter().map(|seen| match seen.told {
-        Told::State(state) => *state,
+    let told = seen.into_iter().map(|seen| match seen.reported {
+        Reported::State(state) => *state,
         other => panic!("{}: {other:?}", seen.replica),
     });
     told.collect()
@@ -129,10 +129,10 @@ async fn age_is_the_stores_and_beyond_a_day_a_file_is_not_read() {
     let [gone, lost, young] = seen.as_slice() else {
         panic!("{seen:?}")
     };
-    assert_eq!(gone.told, Told::Gone);
+    assert_eq!(gone.reported, Reported::Gone);
     assert!(lost.age >= HOUR && lost.age < 2 * HOUR, "{lost:?}");
     assert!(young.age < HOUR / 2, "{young:?}");
-    assert!(matches!(lost.told, Told::State(_)));
+    assert!(matches!(lost.reported, Reported::State(_)));
     // A reader that is behind the store does not make the old young.
     let behind = ages(&with_clock(&registry, -2)).await;
     assert!(behind[1] >= HOUR && behind[2] < HOUR / 2, "{behind:?}");

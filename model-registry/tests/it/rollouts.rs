@@ -3,7 +3,7 @@
 use crate::fault_store::{Fault, FaultStore};
 use crate::shop::{model, options, over, version};
 use hotshelf_registry::{
-    Clock, End, Options, Proposed, Registry, RolloutDraft, RolloutRecord, Seen,
+    Clock, End, LogEntry, Options, Proposed, Registry, RolloutDraft, RolloutRecord,
 };
 use jiff::Timestamp;
 use object_store::memory::InMemory;
@@ -63,7 +63,7 @@ async fn history_goes_back_to_the_first_rollout_to_a_limit_or_to_what_is_broken(
     store.delete(&path(5)).await.unwrap();
     let broken = registry.history(&model(), 100).await.unwrap();
     assert_eq!(broken.records, records[..45]);
-    let why = "its forebear 5 does not exist".to_owned();
+    let why = "its ancestor 5 does not exist".to_owned();
     assert_eq!(broken.end, End::Broken(why));
 }
 
@@ -110,8 +110,8 @@ async fn a_record_whose_forebear_was_altered_does_not_win() {
         .skipped()
         .iter()
         .map(|seen| match seen {
-            Seen::Skipped { number, why } => (number.get(), why.clone()),
-            Seen::Rollout(record) => panic!("{record:?}"),
+            LogEntry::Skipped { number, why } => (number.get(), why.clone()),
+            LogEntry::Rollout(record) => panic!("{record:?}"),
         })
         .collect();
     assert_eq!(
@@ -121,16 +121,16 @@ async fn a_record_whose_forebear_was_altered_does_not_win() {
     assert!(
         whys[0]
             .1
-            .contains("rollout 4 of shop does not chain: its forebear 2"),
+            .contains("rollout 4 of shop does not chain: its ancestor 2"),
         "{}",
         whys[0].1
     );
     let draft = RolloutDraft::all_to(version(9), "ann", "mend");
-    let Proposed::Created(mended) = registry.propose(&log, draft).await.unwrap() else {
+    let Proposed::Created(refetched) = registry.propose(&log, draft).await.unwrap() else {
         panic!("lost")
     };
-    assert_eq!(mended.number.get(), 5, "spent numbers stay spent");
-    assert_eq!(mended.parent, Some(log.head().unwrap().as_parent()));
+    assert_eq!(refetched.number.get(), 5, "spent numbers stay spent");
+    assert_eq!(refetched.parent, Some(log.head().unwrap().as_parent()));
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl Https {
 }
 
 /// The message with those of its causes.
-pub(crate) fn in_full(error: &Error) -> String {
+pub(crate) fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -60,14 +60,14 @@ pub(crate) fn in_full(error: &Error) -> String {
     text
 }
 
-/// Nothing is read or written, it is nobody's permission that is missing, and it may be mended.
+/// Nothing is read or written, it is nobody's permission that is missing, and it may be refetched.
 async fn assert_refused(registry: &Registry, said: &str) {
     let read = registry.newest(&model()).await.unwrap_err();
     let written = registry.publish(&model(), new_version("ann")).await;
     for error in [read, written.unwrap_err()] {
         assert_eq!(error.kind(), "unavailable", "{error}");
         assert!(error.is_retryable(), "a certificate can be renewed");
-        let told = in_full(&error);
+        let told = with_causes(&error);
         assert!(told.contains(said), "{told}");
     }
 }

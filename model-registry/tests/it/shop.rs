@@ -95,7 +95,7 @@ pub(crate) async fn load_mending(
         if sealed.is_ok() || local.damaged().is_none() {
             return sealed;
         }
-        registry.fetch_again(manifest, cache, &mut local).await?;
+        registry.refetch(manifest, cache, &mut local).await?;
     }
 }
 

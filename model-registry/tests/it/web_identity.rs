@@ -4,7 +4,7 @@
 use crate::authority::{Authority, Certified};
 use crate::faulty_s3::FaultyS3;
 use crate::s3_server::{KEY, SECRET};
-use crate::s3_tls::in_full;
+use crate::s3_tls::with_causes;
 use crate::shop::{assert_parts_of, load, model, new_version, options};
 use hotshelf_registry::{CacheDir, Registry, S3Authorities, S3Options};
 use rustls_pki_types::pem::PemObject;
@@ -192,7 +192,7 @@ async fn a_token_that_is_refused_or_not_there_is_unavailable_and_never_repeated(
     let refused = cluster.registry().newest(&model()).await.unwrap_err();
     assert_eq!(refused.kind(), "unavailable");
     assert!(refused.is_retryable(), "another token will come");
-    let told = in_full(&refused);
+    let told = with_causes(&refused);
     assert!(told.contains("InvalidIdentityToken"), "{told}");
     assert!(!told.contains("unknown-and-secret"), "{told}");
     assert_eq!(cluster.server.calls(), [], "nobody is asked without keys");
@@ -200,7 +200,7 @@ async fn a_token_that_is_refused_or_not_there_is_unavailable_and_never_repeated(
     std::fs::remove_file(&cluster.token_file).unwrap();
     let missing = cluster.registry().newest(&model()).await.unwrap_err();
     assert_eq!(missing.kind(), "unavailable");
-    let told = in_full(&missing);
+    let told = with_causes(&missing);
     let path = cluster.token_file.display().to_string();
     assert!(
         told.contains(&path) && told.contains("No such file"),

@@ -14,19 +14,19 @@ fn desired() -> RolloutRecord {
     RolloutRecord::parse(record.to_string().as_bytes()).unwrap()
 }
 
-fn judged(state: ReplicaState, age_s: u64) -> ReplicaView {
+fn assess(state: ReplicaState, age_s: u64) -> ReplicaView {
     let desired = desired();
-    let judge = Judge {
+    let assessor = Assessor {
         desired: Some(&desired),
         lost_after: LOST,
         now: "2026-11-24T02:00:40Z".parse().unwrap(),
     };
-    let seen = SeenReplica {
+    let seen = ReplicaFile {
         replica: "pod-7".parse().unwrap(),
         age: Duration::from_secs(age_s),
-        told: Told::State(Box::new(state)),
+        reported: Reported::State(Box::new(state)),
     };
-    judge.other(seen).unwrap()
+    assessor.other(seen).unwrap()
 }
 
 /// Rollout 30 is live, 31 heard of, version 12 in this state.
@@ -40,7 +40,7 @@ fn state(of_version: &str, reason: &str) -> ReplicaState {
                        "reason": reason }]
     }))
     .unwrap();
-    state.heard = Some(desired().as_parent());
+    state.observed = Some(desired().as_parent());
     state
 }
 
@@ -58,10 +58,10 @@ fn a_replica_stands_where_its_words_and_its_silence_put_it() {
         change(&mut state);
         state
     };
-    let unheard = with(|s| s.heard = s.live, state("ready", ""));
+    let unobserved = with(|s| s.observed = s.live, state("ready", ""));
     let deaf = with(
         |s| {
-            s.heard = None;
+            s.observed = None;
             s.registry_trouble = "connection refused".to_owned();
         },
         state("ready", ""),
@@ -79,16 +79,16 @@ fn a_replica_stands_where_its_words_and_its_silence_put_it() {
             "version 12 is verifying",
         ),
         (
-            unheard,
+            unobserved,
             1,
             Standing::Loading,
-            "has heard of rollout 30 only",
+            "newest rollout it has observed is 30",
         ),
         (
             deaf,
             1,
             Standing::Loading,
-            "has heard of no rollout; cannot read the registry: connection refused",
+            "has observed no rollout; cannot read the registry: connection refused",
         ),
         (
             state("failed", "part als.safetensors is corrupt"),
@@ -96,12 +96,7 @@ fn a_replica_stands_where_its_words_and_its_silence_put_it() {
             Standing::Failed,
             "version 12: part als.safetensors is corrupt",
         ),
-        (
-            live(31),
-            181,
-            Standing::Lost,
-            "nothing heard of it for 181 s",
-        ),
+        (live(31), 181, Standing::Lost, "no heartbeat for 181 s"),
         (
             with(|s| s.is_stopped = true, live(31)),
             400,
@@ -110,7 +105,7 @@ fn a_replica_stands_where_its_words_and_its_silence_put_it() {
         ),
     ];
     for (state, age_s, standing, said) in cases {
-        let view = judged(state.clone(), age_s);
+        let view = assess(state.clone(), age_s);
         assert_eq!(view.standing, standing, "{state:?}");
         assert_eq!(view.held_back_by, said, "{state:?}");
         let is_served = state.live.unwrap().number.get() >= 31;
@@ -125,52 +120,52 @@ fn a_rollout_of_the_same_number_that_is_not_this_one_is_not_served() {
     let mut other = live(31);
     other.live = state("live", "").live;
     other.live.as_mut().unwrap().number = 31.try_into().unwrap();
-    assert_eq!(judged(other, 1).standing, Standing::Loading);
+    assert_eq!(assess(other, 1).standing, Standing::Loading);
 }
 
 #[test]
 fn without_a_rollout_whoever_serves_anything_serves() {
-    let judge = Judge {
+    let assessor = Assessor {
         desired: None,
         lost_after: LOST,
         now: Timestamp::UNIX_EPOCH,
     };
     let mut nothing = state("ready", "");
-    (nothing.heard, nothing.live) = (None, None);
-    let view = judge.own(nothing);
+    (nothing.observed, nothing.live) = (None, None);
+    let view = assessor.own(nothing);
     assert_eq!(view.standing, Standing::Loading);
     assert_eq!(
         (view.held_back_by.as_str(), view.lag),
         ("there is no rollout", None)
     );
-    assert_eq!(judge.own(live(3)).standing, Standing::Serving);
+    assert_eq!(assessor.own(live(3)).standing, Standing::Serving);
 }
 
 #[test]
 fn what_cannot_be_read_is_unreadable_then_lost_then_gone() {
     let desired = desired();
-    let judge = Judge {
+    let assessor = Assessor {
         desired: Some(&desired),
         lost_after: LOST,
         now: Timestamp::UNIX_EPOCH,
     };
-    let seen = |told: Told, age_s| SeenReplica {
+    let seen = |reported: Reported, age_s| ReplicaFile {
         replica: "pod-7".parse().unwrap(),
         age: Duration::from_secs(age_s),
-        told,
+        reported,
     };
-    let problem = || Told::Problem {
+    let problem = || Reported::Unreadable {
         kind: "corrupt",
         why: "it is not a record of this kind".to_owned(),
     };
-    let view = judge.other(seen(problem(), 180)).unwrap();
+    let view = assessor.other(seen(problem(), 180)).unwrap();
     assert_eq!(view.standing, Standing::Unreadable);
     assert_eq!(view.held_back_by, "it is not a record of this kind");
     // A proposer's clock that is ahead makes no negative lag.
     assert_eq!(view.lag, Some(Duration::ZERO));
-    let lost = judge.other(seen(problem(), 181)).unwrap();
+    let lost = assessor.other(seen(problem(), 181)).unwrap();
     assert_eq!(lost.standing, Standing::Lost);
-    assert_eq!(judge.other(seen(Told::Gone, 90_000)), None);
+    assert_eq!(assessor.other(seen(Reported::Gone, 90_000)), None);
 }
 
 #[test]

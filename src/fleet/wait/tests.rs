@@ -33,7 +33,7 @@ fn waited(replicas: Vec<ReplicaView>, quorum: Quorum, trouble: &str) -> Waited {
     let view = FleetView {
         replicas,
         trouble: trouble.to_owned(),
-        silent: String::new(),
+        not_reporting: String::new(),
     };
     Waited::of(view, rollout(31), quorum)
 }

@@ -20,7 +20,7 @@ impl Operations {
         bad.finish()?;
         let handle = self.handle(&request.model)?;
         Ok(GetModelStatusResponse {
-            silent: self.member(handle)?.silent(),
+            silent: self.member(handle)?.not_reporting(),
             ..own_status(handle)
         })
     }
@@ -40,9 +40,9 @@ fn own_status(handle: &ModelHandle) -> GetModelStatusResponse {
         versions: versions.collect(),
         registry_error: status.registry_error.clone(),
         skipped_rollouts: status.skipped_rollouts.clone(),
-        registry_writing: handle.writing.borrow().to_string(),
+        registry_writing: handle.write_access.borrow().to_string(),
         silent: String::new(),
-        guardrail_breaches: handle.found.load().as_ref().clone(),
+        guardrail_breaches: handle.breaches.load().as_ref().clone(),
     }
 }
 
@@ -53,13 +53,13 @@ fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
         resident_bytes: entry.resident_bytes as u64,
         phases: wire_phases(&entry.phases),
         failure: entry.failure.as_ref().map(|failure| LoadFailure {
-            kind: failure.error.kind.to_owned(),
+            kind: failure.error.kind.as_str().to_owned(),
             message: failure.error.message.clone(),
             failed_at: Some(failure.failed_at.into()),
             attempts: failure.attempts,
             next_attempt_at: failure.next_try_at.map(Into::into),
         }),
         degraded: entry.degraded.clone(),
-        mended: entry.mended.clone(),
+        mended: entry.refetched.clone(),
     }
 }

@@ -27,7 +27,7 @@ impl Operations {
             replicas: view.replicas.iter().map(wire_replica).collect(),
             counts: Some(wire_counts(view.counts())),
             replicas_error: view.trouble,
-            silent: view.silent,
+            silent: view.not_reporting,
         })
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn wire_replica(replica: &ReplicaView) -> ReplicaStatus {
         address: state.address.clone(),
         build: state.build.clone(),
         live_rollout: state.live.map(|live| live.number.get()),
-        heard_rollout: state.heard.map(|heard| heard.number.get()),
+        heard_rollout: state.observed.map(|observed| observed.number.get()),
         degraded: state.degraded.clone(),
         arms: state.arms.iter().map(wire_arm).collect(),
         started_at: state.started_at.parse::<Timestamp>().ok(),

@@ -3,7 +3,7 @@
 
 use super::Operations;
 use crate::error::CallError;
-use crate::lifecycle::{Input, ModelHandle, Proposal, Reply, main_version};
+use crate::lifecycle::{Input, ModelHandle, Proposal, Reply};
 use hotshelf_registry::Version;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -43,7 +43,7 @@ pub(super) fn live_version(handle: &ModelHandle) -> Option<u64> {
     let snapshot = handle.slot.live.load();
     let main = snapshot
         .as_ref()
-        .and_then(|live| main_version(&live.record, live.candidate_bp()));
+        .and_then(|live| live.record.main_version(live.candidate_bp()));
     main.map(Version::get)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
             });
             let message = format!("{} ({serving})", error.message);
             CallError::VersionRefused {
-                kind: error.kind,
+                kind: error.kind.as_str(),
                 message,
             }
         }

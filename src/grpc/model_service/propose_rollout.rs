@@ -27,7 +27,6 @@ impl Operations {
         let change = change.ok_or(CallError::Internal("a change was judged good and is not"))?;
         let handle = self.handle(&request.model)?;
         let proposal = Proposal {
-            ticket: 0,
             change,
             expected_rollout: request.expected_rollout,
             author: request.author,

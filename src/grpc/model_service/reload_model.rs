@@ -5,7 +5,7 @@ use super::wire::{wire_phases, wire_state};
 use super::{Operations, unreadable};
 use crate::error::CallError;
 use crate::grpc::proto::{ReloadModelRequest, ReloadModelResponse, VersionState as WireState};
-use crate::lifecycle::{Change, ModelHandle, Proposal, Reply};
+use crate::lifecycle::{Change, LoadErrorKind, ModelHandle, Proposal, Reply};
 use crate::serving::validate::Violations;
 use hotshelf_registry::{RolloutDraft, Version};
 use std::time::Instant;
@@ -36,7 +36,6 @@ impl Operations {
             Err(_) => return Err(CallError::DeadlineExceeded),
         };
         let proposal = Proposal {
-            ticket: 0,
             change: Change::All(version),
             expected_rollout: request.expected_rollout,
             author,
@@ -103,7 +102,7 @@ fn answer(
             phases: wire_phases(&phases),
             quorum: None,
         }),
-        Reply::Refused(error) if error.kind == "not_found" => {
+        Reply::Refused(error) if error.kind == LoadErrorKind::NotFound => {
             Err(CallError::UnknownVersion(error.message))
         }
         other => Err(refusal(handle, other)),

@@ -2,32 +2,32 @@
 //! down, and what was live is asked for.
 
 use super::{Driver, Input};
-use crate::lifecycle::event::{Event, Remembered};
+use crate::lifecycle::event::{Event, PersistedRollout};
 use hotshelf_registry::{Manifest, RolloutRecord};
 
 impl Driver {
-    /// Asks what was live here before; the answer is `Event::Recalled`.
-    pub(super) fn recall(&mut self) {
+    /// Asks what was live here before; the answer is `Event::Restored`.
+    pub(super) fn restore(&mut self) {
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
         let model = self.handle.slot.name.clone();
-        let started = self.spawn("recall", move || {
-            let recalled = source.recall(&model);
+        let started = self.spawn("restore", move || {
+            let recalled = source.restore(&model);
             let outcome = recalled.map(|set| {
-                set.map(|set| Remembered {
+                set.map(|set| PersistedRollout {
                     record: set.record,
                     since: set.saved_at,
                 })
             });
-            let _ = inputs.blocking_send(Input::Event(Event::Recalled { outcome }));
+            let _ = inputs.blocking_send(Input::Event(Event::Restored { outcome }));
         });
         if let Err(error) = started {
             let outcome = Err(format!("cannot start a thread: {error}"));
-            self.take(Input::Event(Event::Recalled { outcome }));
+            self.take(Input::Event(Event::Restored { outcome }));
         }
     }
 
-    /// Writes down that this record is live; the answer is `Event::Kept`.
-    pub(super) fn keep(&mut self, record: RolloutRecord) {
+    /// Writes down that this record is live; the answer is `Event::Persisted`.
+    pub(super) fn persist(&mut self, record: RolloutRecord) {
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
         let arms = record.arms.iter();
         // A version that is missing here is found out by the check of the set.
@@ -38,23 +38,23 @@ impl Driver {
         let rollout = record.number;
         let model = self.handle.slot.name.clone();
         let metrics = self.metrics.clone();
-        let started = self.spawn("keep", move || {
-            let outcome = source.keep(record, manifests);
+        let started = self.spawn("persist", move || {
+            let outcome = source.persist(record, manifests);
             match &outcome {
                 Ok(()) => {
-                    tracing::info!(%model, %rollout, "remembered for a start without the registry");
+                    tracing::info!(%model, %rollout, "live set persisted");
                 }
                 Err(error) => {
-                    let failed = &metrics.lifecycle.keep_errors;
+                    let failed = &metrics.lifecycle.persist_errors;
                     failed.with_label_values(&[model.as_str()]).inc();
-                    tracing::warn!(%model, %rollout, error, "cannot be remembered");
+                    tracing::warn!(%model, %rollout, error, "cannot persist the live set");
                 }
             }
-            let _ = inputs.blocking_send(Input::Event(Event::Kept { rollout, outcome }));
+            let _ = inputs.blocking_send(Input::Event(Event::Persisted { rollout, outcome }));
         });
         if let Err(error) = started {
             let outcome = Err(format!("cannot start a thread: {error}"));
-            self.take(Input::Event(Event::Kept { rollout, outcome }));
+            self.take(Input::Event(Event::Persisted { rollout, outcome }));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The first half of a load: from the registry or the cache folder into memory that is this process's own,
 //! within the memory budget.
 
-use super::{Load, Source, Steps, card, registry_error};
+use super::{Load, Source, Steps, card};
 use crate::lifecycle::budget::{Need, Reservation};
 use crate::lifecycle::event::Supply;
-use crate::lifecycle::state::{LoadError, VersionState};
+use crate::lifecycle::state::{LoadError, LoadErrorKind, VersionState};
 use bytes::Bytes;
 use hotshelf_registry::{Damaged, LocalParts, Manifest, Registry};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub(super) struct Obtained {
     pub(super) parts: BTreeMap<String, Bytes>,
     pub(super) reservation: Reservation,
     /// Not empty: what was damaged, in the cache or on the way, and was fetched again.
-    pub(super) mended: String,
+    pub(super) refetched: String,
 }
 
 /// A version on disk, and the memory that it will take.
@@ -50,12 +50,12 @@ impl Load {
             Supply::Registry => self.fetch(source),
             Supply::Cache => self.held(source),
         })?;
-        let mut mended = String::new();
+        let mut refetched = String::new();
         loop {
             progress(VersionState::Verifying);
             let sealed = steps.run("verify", || {
                 let sealed = local.seal(breathe);
-                sealed.map_err(|error| registry_error(&error))
+                sealed.map_err(|error| LoadError::from(&error))
             });
             match (sealed, local.damaged()) {
                 (Ok(parts), _) => {
@@ -63,20 +63,18 @@ impl Load {
                         manifest,
                         parts,
                         reservation,
-                        mended,
+                        refetched,
                     });
                 }
                 (Err(error), Some(damaged)) if self.supply == Supply::Registry => {
-                    mended = self.told_of(damaged, &error);
+                    refetched = self.told_of(damaged, &error);
                 }
                 (Err(error), _) => return Err(error),
             }
             steps.run("fetch", || {
-                apart(source, async |registry| {
-                    let fetched = registry
-                        .fetch_again(&manifest, &source.cache, &mut local)
-                        .await;
-                    fetched.map_err(|error| registry_error(&error))
+                on_own_runtime(source, async |registry| {
+                    let fetched = registry.refetch(&manifest, &source.cache, &mut local).await;
+                    fetched.map_err(|error| LoadError::from(&error))
                 })
             })?;
         }
@@ -84,20 +82,20 @@ impl Load {
 
     /// From the registry, what the cache has already left where it is.
     fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
-        apart(source, async |registry| {
+        on_own_runtime(source, async |registry| {
             let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = match manifest {
                 Ok(manifest) => manifest,
                 // A manifest never changes: the one that is remembered is as good.
                 Err(error) if error.is_retryable() => {
-                    return self.held(source).map_err(|_| registry_error(&error));
+                    return self.held(source).map_err(|_| LoadError::from(&error));
                 }
-                Err(error) => return Err(registry_error(&error)),
+                Err(error) => return Err(LoadError::from(&error)),
             };
             let reservation = self.reserve(source, &manifest)?;
             self.make_room(source, &manifest);
             let local = registry.fetch(&manifest, &source.cache).await;
-            let local = local.map_err(|error| registry_error(&error))?;
+            let local = local.map_err(|error| LoadError::from(&error))?;
             Ok(Fetched {
                 manifest,
                 local,
@@ -114,7 +112,7 @@ impl Load {
                 tracing::warn!(%model, error, "damaged in the cache; fetched again");
                 format!("damaged in the cache and fetched again: {error}")
             }
-            Damaged::OnTheWay => {
+            Damaged::InTransit => {
                 tracing::warn!(%model, error, "damaged on the way; fetched again");
                 format!("damaged on the way and fetched again: {error}")
             }
@@ -123,20 +121,20 @@ impl Load {
 
     /// From the cache alone, by what is remembered there.
     fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
-        let set = source.recall(&self.model).map_err(|message| LoadError {
-            kind: "cache",
+        let set = source.restore(&self.model).map_err(|message| LoadError {
+            kind: LoadErrorKind::Cache,
             message,
             is_retryable: true,
         })?;
         let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
         let manifest = manifest.cloned().ok_or_else(|| LoadError {
-            kind: "cache",
-            message: format!("version {} is no longer remembered on disk", self.version),
+            kind: LoadErrorKind::Cache,
+            message: format!("version {} is no longer persisted on disk", self.version),
             is_retryable: true,
         })?;
         let reservation = self.reserve(source, &manifest)?;
         let held = source.cache.held(&manifest);
-        let local = held.map_err(|error| registry_error(&error))?;
+        let local = held.map_err(|error| LoadError::from(&error))?;
         Ok(Fetched {
             manifest,
             local,
@@ -158,7 +156,7 @@ impl Load {
     fn make_room(&self, source: &Source, manifest: &Manifest) {
         let mut kept = self.kept.clone();
         kept.insert(manifest.upload);
-        match source.cache.keep_only(&self.model, &kept) {
+        match source.cache.evict_except(&self.model, &kept) {
             Ok(evicted) if evicted.uploads == 0 => {}
             Ok(evicted) => {
                 let (uploads, bytes) = (evicted.uploads, evicted.bytes);
@@ -175,7 +173,7 @@ impl Load {
 
 /// Asks the registry on a runtime of this thread's own: fetching never takes a turn from requests. The
 /// runtime ends with the work, and with it the connections that it opened.
-fn apart<T>(
+fn on_own_runtime<T>(
     source: &Source,
     work: impl AsyncFnOnce(Registry) -> Result<T, LoadError>,
 ) -> Result<T, LoadError> {
@@ -183,12 +181,12 @@ fn apart<T>(
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| LoadError {
-        kind: "resources",
+        kind: LoadErrorKind::Resources,
         message: format!("cannot start the loader's runtime: {error}"),
         is_retryable: true,
     })?;
     runtime.block_on(async {
         let registry = source.registry.detached();
-        work(registry.map_err(|error| registry_error(&error))?).await
+        work(registry.map_err(|error| LoadError::from(&error))?).await
     })
 }

@@ -19,7 +19,7 @@ impl ModelManager {
     pub(super) fn goal(&self, change: &Change, now: Now) -> Result<Goal, String> {
         let newest = || {
             let none = "there is no rollout yet; make a version live with reload first";
-            self.chain.first().ok_or_else(|| none.to_owned())
+            self.desired.newest().ok_or_else(|| none.to_owned())
         };
         match change {
             Change::All(version) => Ok(all_to(*version, None)),
@@ -41,7 +41,7 @@ impl ModelManager {
     fn standing(&self, newest: &RolloutRecord, now: Now, is_paused: bool) -> Result<Goal, String> {
         let (candidate, base) = under_way(newest)?;
         let time = now.timestamp();
-        let served = self.served_share(newest);
+        let served = self.versions.served_share(newest);
         let share = newest.first_share_at(time).max(served);
         let carried = newest.carried_ramp(time, share);
         let mut ramp = carried.ok_or("the candidate has no ramp")?;
@@ -56,25 +56,17 @@ impl ModelManager {
     /// What everybody had before `newest`: a base stands in the record, however long ago it was that.
     fn before(&self, newest: &RolloutRecord) -> Result<Goal, String> {
         let base = under_way(newest).ok().map(|(_, base)| base);
-        match base.or_else(|| earlier(&self.chain)) {
+        match base.or_else(|| self.desired.previous_version()) {
             Some(version) => {
                 let salt = newest.all_to().is_none().then(|| newest.salt.clone());
                 Ok(all_to(version, salt))
             }
             None => Err(format!(
                 "nothing else was live for everybody in the last {} rollouts; name the version with reload",
-                self.chain.len()
+                self.desired.chain.len()
             )),
         }
     }
-}
-
-/// The version that everybody had before the newest record of this chain.
-pub(super) fn earlier(chain: &[RolloutRecord]) -> Option<Version> {
-    let (newest, before) = chain.split_first()?;
-    let now = newest.all_to();
-    let all = before.iter().filter_map(RolloutRecord::all_to);
-    all.into_iter().find(|version| Some(*version) != now)
 }
 
 fn all_to(version: Version, salt: Option<String>) -> Goal {

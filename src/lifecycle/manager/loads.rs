@@ -1,7 +1,7 @@
-//! What is to be in memory: which version is loaded next, and which one makes way.
+//! Residency: which version is loaded next, from where, and which one makes way.
 
-use super::goals::earlier;
 use super::{ModelManager, Now};
+use crate::lifecycle::event::{Action, Supply};
 use crate::lifecycle::state::{VersionEntry, VersionState};
 use hotshelf_registry::Version;
 use std::collections::BTreeSet;
@@ -10,73 +10,102 @@ impl ModelManager {
     /// A version in memory that neither requests, nor proposals, nor the target need.
     pub(super) fn superseded(&self, now: Now) -> Option<Version> {
         let needed = self.needed(now);
-        let ready = |entry: &VersionEntry| entry.state == VersionState::Ready;
-        let idle = self
-            .versions
-            .iter()
-            .find(|(v, entry)| ready(entry) && !needed.contains(*v));
+        let is_ready = |entry: &VersionEntry| entry.state == VersionState::Ready;
+        let mut entries = self.versions.entries.iter();
+        let idle = entries.find(|(v, entry)| is_ready(entry) && !needed.contains(*v));
         idle.map(|(version, _)| *version)
     }
 
     fn needed(&self, now: Now) -> BTreeSet<Version> {
-        let newest = self.chain.first();
-        let newest = newest
-            .or_else(|| self.stand_in())
-            .filter(|record| record.arms.iter().all(|arm| !self.is_hopeless(arm.version)));
+        let (versions, live) = (&self.versions, self.versions.live.as_ref());
+        let newest = self.desired.records().next().filter(|record| {
+            let mut arms = record.arms.iter();
+            !arms.any(|arm| versions.has_failed_for_good(arm.version))
+        });
         let target = self.target(now);
-        // With nothing live, what is walked back to must not want for the memory of what failed.
-        let newest = newest.filter(|_| self.live.is_some() || target.is_none());
-        let records = self.live.iter().chain(target).chain(newest);
+        // With nothing live, a fallback must not lack the memory of what failed.
+        let newest = newest.filter(|_| live.is_some() || target.is_none());
+        let records = live.into_iter().chain(target).chain(newest);
         let arms = records
             .flat_map(|record| &record.arms)
             .map(|arm| arm.version);
-        let is_loading = self.is_loading() || self.next_load(now).is_some();
+        let is_loading = versions.is_loading() || self.next_load(now).is_some();
         let previous = self.previous().filter(|_| !is_loading);
-        arms.chain(self.proposed()).chain(previous).collect()
+        arms.chain(self.proposals.versions())
+            .chain(previous)
+            .collect()
     }
 
-    /// The version to stay in memory for going back, by setting and while memory allows.
+    /// The version that stays in memory for a rollback, if the policy says so and memory allows.
     pub(super) fn previous(&self) -> Option<Version> {
-        let may_stay = self.policy.keeps_previous && !self.is_short && self.live.is_some();
-        earlier(&self.chain).filter(|_| may_stay)
-    }
-
-    /// Every version that a proposal waits for.
-    pub(super) fn proposed(&self) -> impl Iterator<Item = Version> {
-        let goals = self.waiting.iter().map(|waiting| &waiting.goal);
-        goals.flat_map(|goal| goal.arms.iter().map(|arm| arm.version))
+        let is_live = self.versions.live.is_some();
+        let may_stay = self.policy.keeps_previous && !self.versions.is_short && is_live;
+        self.desired.previous_version().filter(|_| may_stay)
     }
 
     pub(super) fn next_load(&self, now: Now) -> Option<Version> {
+        let versions = &self.versions;
         // What made way has to be gone before its memory is counted on.
-        let is_making_way = self.policy.keeps_previous && !self.freeing.is_empty();
-        if self.is_loading() || is_making_way {
+        let is_making_way = self.policy.keeps_previous && !versions.freeing.is_empty();
+        if versions.is_loading() || is_making_way {
             return None;
         }
-        let may_follow = now.monotonic >= self.follow_from;
+        let may_follow = now.monotonic >= self.desired.follow_from;
         let desired = self.target(now).filter(|_| may_follow);
         let desired = desired.into_iter().flat_map(|record| &record.arms);
-        // What everybody had comes first: where there is no room for the others beside it, it is served.
-        let (had, new): (Vec<_>, Vec<_>) = desired.map(|arm| arm.version).partition(|version| {
-            self.chain
-                .iter()
-                .any(|record| record.all_to() == Some(*version))
-        });
-        self.proposed()
-            .chain(had)
-            .chain(new)
-            // A second copy beside one that is still being freed would count double.
-            .filter(|version| !self.freeing.contains(version))
-            .find(|version| match self.state(*version) {
-                None | Some(VersionState::Discovered | VersionState::Retired) => true,
-                Some(VersionState::Failed) => !self.is_blocked(*version, now),
-                Some(_) => false,
-            })
+        // The version that had all traffic comes first: it is served where the others do not fit beside it.
+        let (had, new): (Vec<_>, Vec<_>) = desired
+            .map(|arm| arm.version)
+            .partition(|version| self.desired.had_all_traffic(*version));
+        let wanted = self.proposals.versions().chain(had).chain(new);
+        // A second copy beside one that is still being freed would count double.
+        let mut wanted = wanted.filter(|version| !versions.freeing.contains(version));
+        wanted.find(|version| match versions.state(*version) {
+            None | Some(VersionState::Discovered | VersionState::Retired) => true,
+            Some(VersionState::Failed) => !versions.is_blocked(*version, now),
+            Some(_) => false,
+        })
+    }
+
+    pub(super) fn load(&mut self, version: Version) -> Action {
+        let is_paced = self.versions.live.is_some();
+        let supply = self.supply(version);
+        self.versions.was_freed = false;
+        let entry = self.versions.entry(version);
+        entry.state = VersionState::Loading;
+        entry.phases.clear();
+        Action::Load {
+            version,
+            is_paced,
+            supply,
+        }
+    }
+
+    /// A restored version is loaded from the cache alone, unless somebody proposes it.
+    fn supply(&mut self, version: Version) -> Supply {
+        let is_proposed = self.proposals.versions().any(|one| one == version);
+        let stand_in = self.desired.stand_in();
+        let mut restored = stand_in.into_iter().flat_map(|record| &record.arms);
+        let is_cached = restored.any(|arm| arm.version == version) && !is_proposed;
+        self.desired.live_set.from_cache = is_cached.then_some(version);
+        match is_cached {
+            true => Supply::Cache,
+            false => Supply::Registry,
+        }
+    }
+
+    /// Was this version being loaded from the cache alone when the registry became readable?
+    pub(super) fn is_overtaken(&self, version: Version) -> bool {
+        self.desired.live_set.from_cache == Some(version) && !self.desired.chain.is_empty()
+    }
+
+    /// Every version of a rollout that could be live.
+    pub(super) fn candidate_versions(&self) -> impl Iterator<Item = Version> {
+        let arms = self.candidates().flat_map(|record| &record.arms);
+        arms.map(|arm| arm.version)
     }
 
     pub(super) fn is_desired(&self, version: Version) -> bool {
-        self.candidates()
-            .flat_map(|record| &record.arms)
-            .any(|arm| arm.version == version)
+        self.candidate_versions().any(|one| one == version)
     }
 }

@@ -1,51 +1,111 @@
-//! Proposals: from a caller's wish to a record, or to the reason why there is none.
+//! Proposals: from a caller's change to a record, or to the reason why there is none.
 
-use super::{CHAIN_MAX, ModelManager, Now};
+use super::{ModelManager, Now};
 use crate::lifecycle::change::{Change, Goal};
-use crate::lifecycle::event::{Action, Proposal, RecordOutcome, Reply};
+use crate::lifecycle::event::{Action, Proposal, RecordOutcome, Reply, Ticket};
 use crate::lifecycle::state::{Phase, VersionState};
 use hotshelf_registry::{RolloutDraft, RolloutRecord, Version};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A proposal that is not answered yet.
-pub(super) struct Waiting {
-    pub(super) proposal: Proposal,
-    pub(super) goal: Goal,
-    /// The newest rollout when it came; 0 = none.
-    pub(super) over: u64,
-    pub(super) previous: Option<Version>,
+/// The callers who propose, and how far each has come.
+#[derive(Default)]
+pub(super) struct Proposals {
+    /// Accepted, and waiting until their rollout is live.
+    waiting: Vec<Waiting>,
+    /// Received before the registry was read.
+    early: Vec<(Ticket, Proposal)>,
+    /// The record being written.
+    recording: Option<Goal>,
+    /// Callers whose outcome is known.
+    pub(super) replies: VecDeque<(Ticket, Reply)>,
+}
+
+/// An accepted proposal.
+struct Waiting {
+    ticket: Ticket,
+    proposal: Proposal,
+    goal: Goal,
+    /// The newest rollout when it was received; 0 = none.
+    over: u64,
+    previous: Option<Version>,
+}
+
+impl Proposals {
+    fn len(&self) -> usize {
+        self.waiting.len() + self.early.len()
+    }
+
+    /// Every version that a proposal waits for.
+    pub(super) fn versions(&self) -> impl Iterator<Item = Version> {
+        let goals = self.waiting.iter().map(|waiting| &waiting.goal);
+        goals.flat_map(|goal| goal.arms.iter().map(|arm| arm.version))
+    }
+
+    /// Proposals that were received before the registry was read.
+    pub(super) fn take_early(&mut self) -> Vec<(Ticket, Proposal)> {
+        std::mem::take(&mut self.early)
+    }
+
+    /// Answers every caller who waits for such a goal.
+    pub(super) fn answer(&mut self, is_theirs: impl Fn(&Goal) -> bool, reply: &Reply) {
+        let answered = self.waiting.extract_if(.., |one| is_theirs(&one.goal));
+        let replies = answered.map(|one| (one.ticket, reply.clone()));
+        self.replies.extend(replies);
+    }
+
+    /// Answers every caller whose goal this record meets, now that it is live and the newest.
+    pub(super) fn answer_changed(&mut self, record: &RolloutRecord) {
+        let met = self
+            .waiting
+            .extract_if(.., |one| one.goal.is_met_by(record));
+        let replies = met.map(|one| {
+            let reply = Reply::Changed {
+                previous: one.previous,
+                version: one.goal.version,
+                rollout: record.number,
+                phases: Vec::new(),
+            };
+            (one.ticket, reply)
+        });
+        self.replies.extend(replies);
+    }
 }
 
 impl ModelManager {
-    pub(super) fn propose(&mut self, proposal: Proposal, now: Now) {
-        let is_full = self.waiting.len() + self.unheard.len() >= self.policy.proposals_max;
-        if !self.has_heard && !is_full {
-            self.unheard.push(proposal);
+    pub(super) fn propose(&mut self, ticket: Ticket, proposal: Proposal, now: Now) {
+        let is_full = self.proposals.len() >= self.policy.proposals_max;
+        if !self.desired.is_read && !is_full {
+            self.proposals.early.push((ticket, proposal));
             return;
         }
-        let ticket = proposal.ticket;
-        match self.begin(proposal, is_full, now) {
-            Ok(waiting) => self.waiting.push(waiting),
-            Err(reply) => self.replies.push_back((ticket, reply)),
+        match self.accept((ticket, proposal), is_full, now) {
+            Ok(waiting) => self.proposals.waiting.push(waiting),
+            Err(reply) => self.proposals.replies.push_back((ticket, reply)),
         }
     }
 
-    fn begin(&mut self, proposal: Proposal, is_full: bool, now: Now) -> Result<Waiting, Reply> {
+    fn accept(
+        &mut self,
+        (ticket, proposal): (Ticket, Proposal),
+        is_full: bool,
+        now: Now,
+    ) -> Result<Waiting, Reply> {
         let is_reload = matches!(proposal.change, Change::All(_));
         let goal = self.goal(&proposal.change, now);
-        let newest = self.chain.first();
+        let newest = self.desired.newest();
         let is_live = |goal: &Goal| {
-            let live = self.live.as_ref();
+            let live = self.versions.live.as_ref();
             live.is_some_and(|live| {
-                goal.is_met_by(live) && live.number.get() == self.newest_number()
+                goal.is_met_by(live) && live.number.get() == self.desired.newest_number()
             })
         };
-        // A reload that has nothing to do is fine whatever the caller expected.
+        // A reload that has nothing to do succeeds whatever the caller expected.
         if is_reload && goal.as_ref().is_ok_and(is_live) {
             return Err(Reply::Unchanged);
         }
         let is_expected = match proposal.expected_rollout {
-            Some(expected) => expected == self.newest_number(),
+            Some(expected) => expected == self.desired.newest_number(),
             None => !is_reload || newest.is_none_or(|record| record.arms.len() == 1),
         };
         if !is_expected {
@@ -61,21 +121,22 @@ impl ModelManager {
             return Err(Reply::TooMany { limit });
         }
         for arm in &goal.arms {
-            self.want(arm.version);
+            self.allow_another_try(arm.version);
         }
         Ok(Waiting {
+            ticket,
             proposal,
             goal,
-            over: self.newest_number(),
-            previous: self.main_version(),
+            over: self.desired.newest_number(),
+            previous: self.versions.main_version(),
         })
     }
 
-    /// Gives a version that was given up another try.
-    fn want(&mut self, version: Version) {
-        let entry = self.entry(version);
+    /// Gives a version that failed or was retired another try.
+    fn allow_another_try(&mut self, version: Version) {
+        let entry = self.versions.entry(version);
         if entry.state.is_servable() {
-            // It is in memory already: what was done for an earlier caller is not this one's.
+            // It is in memory already: the steps of an earlier caller's load are not this one's.
             entry.phases.clear();
         }
         if matches!(entry.state, VersionState::Failed | VersionState::Retired) {
@@ -84,18 +145,18 @@ impl ModelManager {
     }
 
     pub(super) fn recorded(&mut self, outcome: RecordOutcome, took: Duration, now: Now) {
-        let Some(goal) = self.recording.take() else {
+        let Some(goal) = self.proposals.recording.take() else {
             return;
         };
         let phase = Phase {
             name: "rollout",
             duration: took,
         };
-        self.entry(goal.version).add(phase);
+        self.versions.entry(goal.version).add(phase);
         let reply = match outcome {
             RecordOutcome::Created(record) => return self.adopt(record, now),
             RecordOutcome::Lost(winner) => {
-                // Whoever wants one version for everybody has it, whoever asked for it first.
+                // Who proposes one version for all traffic has it, whoever proposed it first.
                 let is_same = winner.all_to().is_some() && goal.is_met_by(&winner);
                 self.adopt(winner.clone(), now);
                 if is_same {
@@ -113,39 +174,35 @@ impl ModelManager {
                 message,
             },
         };
-        self.answer(|waiting| *waiting == goal, &reply);
+        self.proposals.answer(|waiting| *waiting == goal, &reply);
     }
 
-    /// Writes the record of the first proposal whose versions are ready, or refuses the proposals that
-    /// were made over a rollout that is no longer the newest.
+    /// Writes the record of the first proposal whose versions are ready, or refuses a proposal that was
+    /// made over a rollout that is no longer the newest.
     pub(super) fn next_record(&mut self) -> Option<Action> {
-        if self.recording.is_some() || self.waiting.is_empty() {
+        if self.proposals.recording.is_some() || self.proposals.waiting.is_empty() {
             return None;
         }
         self.answer_what_is_live();
-        let newest = self.newest_number();
-        let is_ready = |version| self.state(version).is_some_and(VersionState::is_servable);
-        let index = self.waiting.iter().position(|waiting| {
-            let goal = &waiting.goal;
-            goal.arms.iter().all(|arm| is_ready(arm.version))
-                && !self
-                    .chain
-                    .first()
-                    .is_some_and(|first| goal.is_met_by(first))
+        let newest = self.desired.newest();
+        let mut waiting = self.proposals.waiting.iter();
+        let index = waiting.position(|Waiting { goal, .. }| {
+            let mut arms = goal.arms.iter();
+            let is_ready = arms.all(|arm| self.versions.is_servable(arm.version));
+            is_ready && !newest.is_some_and(|newest| goal.is_met_by(newest))
         })?;
-        if self.waiting[index].over != newest {
-            let waiting = self.waiting.remove(index);
-            let reply = match self.chain.first() {
-                Some(winner) => Reply::Aborted {
-                    winner: Box::new(winner.clone()),
-                },
+        if self.proposals.waiting[index].over != self.desired.newest_number() {
+            let reply = match newest.cloned().map(Box::new) {
+                Some(winner) => Reply::Aborted { winner },
                 None => Reply::NotExpected { newest: None },
             };
-            self.replies.push_back((waiting.proposal.ticket, reply));
+            let waiting = self.proposals.waiting.remove(index);
+            self.proposals.replies.push_back((waiting.ticket, reply));
             return None;
         }
-        let Waiting { proposal, goal, .. } = &self.waiting[index];
-        self.recording = Some(goal.clone());
+        let over = newest.map(|record| record.number);
+        let Waiting { proposal, goal, .. } = &self.proposals.waiting[index];
+        self.proposals.recording = Some(goal.clone());
         Some(Action::Record {
             draft: RolloutDraft {
                 arms: goal.arms.clone(),
@@ -154,36 +211,22 @@ impl ModelManager {
                 author: proposal.author.clone(),
                 reason: proposal.reason.clone(),
             },
-            over: self.chain.first().map(|record| record.number),
+            over,
         })
     }
 
-    /// What was live from the disk may turn out to be the newest record of the registry, and what somebody
-    /// waits for.
+    /// A restored rollout may turn out to be the newest of the registry, and what a caller waits for.
     fn answer_what_is_live(&mut self) {
-        let newest = self.newest_number();
-        let live = self.live.as_ref();
-        if let Some(live) = live.filter(|live| live.number.get() == newest).cloned() {
-            self.answer(|goal| goal.is_met_by(&live), &Reply::Unchanged);
+        let newest = self.desired.newest_number();
+        let live = self.versions.live.as_ref();
+        if let Some(live) = live.filter(|live| live.number.get() == newest) {
+            let is_met = |goal: &Goal| goal.is_met_by(live);
+            self.proposals.answer(is_met, &Reply::Unchanged);
         }
     }
 
-    /// Answers every caller who waits for such a goal.
-    pub(super) fn answer(&mut self, is_theirs: impl Fn(&Goal) -> bool, reply: &Reply) {
-        let replies = &mut self.replies;
-        self.waiting.retain(|waiting| {
-            let is_theirs = is_theirs(&waiting.goal);
-            if is_theirs {
-                replies.push_back((waiting.proposal.ticket, reply.clone()));
-            }
-            !is_theirs
-        });
-    }
-
-    pub(super) fn adopt(&mut self, record: RolloutRecord, now: Now) {
-        if record.number.get() > self.newest_number() {
-            self.chain.insert(0, record);
-            self.chain.truncate(CHAIN_MAX);
+    fn adopt(&mut self, record: RolloutRecord, now: Now) {
+        if self.desired.push(record) {
             self.reconsider(now);
         }
     }

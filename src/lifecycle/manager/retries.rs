@@ -1,22 +1,25 @@
-//! When a failed load is tried again.
+//! When a failed load is retried.
 
-use super::{ModelManager, Now};
-use crate::lifecycle::budget;
+use super::{ModelManager, Now, Policy};
 use crate::lifecycle::event::Reply;
-use crate::lifecycle::state::{Failure, LoadError, VersionState};
+use crate::lifecycle::state::{Failure, LoadError, LoadErrorKind, VersionState};
 use hotshelf_registry::Version;
 use std::time::Duration;
 
+/// Doublings of the first wait that are worth computing; any policy's longest wait is below.
+const DOUBLINGS_MAX: u32 = 20;
+
 impl ModelManager {
     pub(super) fn failed(&mut self, version: Version, error: LoadError, now: Now) {
-        let attempts = 1 + self.failure(version).map_or(0, |failure| failure.attempts);
-        let can_retry = can_come(&error) && self.is_desired(version);
-        let is_at_once = self.was_freed && error.kind == budget::KIND;
+        let before = self.versions.failure(version);
+        let attempts = 1 + before.map_or(0, |failure| failure.attempts);
+        let can_retry = may_recover(&error) && self.is_desired(version);
+        let is_at_once = self.versions.was_freed && error.kind == LoadErrorKind::MemoryBudget;
         let wait = can_retry.then(|| match is_at_once {
             true => Duration::ZERO,
-            false => self.backoff(attempts),
+            false => self.policy.backoff(attempts),
         });
-        let entry = self.entry(version);
+        let entry = self.versions.entry(version);
         entry.state = VersionState::Failed;
         entry.resident_bytes = 0;
         entry.failure = Some(Failure {
@@ -26,98 +29,89 @@ impl ModelManager {
             next_try: wait.map(|wait| now.monotonic + wait),
             next_try_at: wait.map(|wait| now.wall + wait),
         });
-        if self.is_slip(version, &error) {
-            self.versions.remove(&version);
+        if self.is_unknown_version(version, &error) {
+            self.versions.entries.remove(&version);
         }
-        self.answer(|goal| goal.needs(version), &Reply::Refused(error));
+        let reply = Reply::Refused(error);
+        self.proposals.answer(|goal| goal.needs(version), &reply);
         self.forget_past();
     }
 
-    /// A version that is not there and that no record names is a caller's slip of the pen.
-    pub(in crate::lifecycle) fn is_slip(&self, version: Version, error: &LoadError) -> bool {
-        error.kind == "not_found" && !self.is_desired(version)
+    /// A version that does not exist and that no record names is a caller's mistake.
+    pub(in crate::lifecycle) fn is_unknown_version(
+        &self,
+        version: Version,
+        error: &LoadError,
+    ) -> bool {
+        error.kind == LoadErrorKind::NotFound && !self.is_desired(version)
     }
 
-    /// What failed while nobody wanted it is tried once somebody does.
+    /// Retries what failed while it was not desired and is desired now.
     pub(super) fn reconsider(&mut self, now: Now) {
-        let wanted = self.candidates().flat_map(|record| &record.arms);
-        let wanted: Vec<Version> = wanted.map(|arm| arm.version).collect();
-        for version in wanted {
-            let failure = self.versions.get_mut(&version);
-            let failure = failure.and_then(|entry| entry.failure.as_mut());
-            let forsaken = failure.filter(|f| f.next_try.is_none() && can_come(&f.error));
-            if let Some(failure) = forsaken {
-                failure.next_try = Some(now.monotonic);
-                failure.next_try_at = Some(now.wall);
+        let desired: Vec<Version> = self.candidate_versions().collect();
+        for version in desired {
+            let entry = self.versions.entries.get_mut(&version);
+            let failure = entry.and_then(|entry| entry.failure.as_mut());
+            if let Some(failure) = failure.filter(|f| f.next_try.is_none() && may_recover(&f.error))
+            {
+                retry_at_once(failure, now);
             }
         }
     }
 
-    /// What was refused for want of memory is tried again at once, and what is refused it by a load that
-    /// is under way.
+    /// The registry can be read: what the cache alone could not give is fetched at once.
+    pub(super) fn retry_restored(&mut self) {
+        let restored = self.desired.live_set.restored_record();
+        let arms = restored.map(|record| record.arms.clone());
+        for arm in arms.into_iter().flatten() {
+            let entry = self.versions.entry(arm.version);
+            if entry.state == VersionState::Failed {
+                entry.state = VersionState::Discovered;
+            }
+        }
+    }
+
+    /// Retries at once what was refused for lack of memory, and what a load under way is still refused.
     pub(super) fn memory_freed(&mut self, now: Now) {
-        self.was_freed = true;
-        let failures = self.versions.values_mut();
-        let failures = failures.filter(|entry| entry.state == VersionState::Failed);
-        for failure in failures.filter_map(|entry| entry.failure.as_mut()) {
-            if failure.error.kind == budget::KIND && failure.next_try.is_some() {
-                failure.next_try = Some(now.monotonic);
-                failure.next_try_at = Some(now.wall);
+        self.versions.was_freed = true;
+        let entries = self.versions.entries.values_mut();
+        let entries = entries.filter(|entry| entry.state == VersionState::Failed);
+        for failure in entries.filter_map(|entry| entry.failure.as_mut()) {
+            if failure.error.kind == LoadErrorKind::MemoryBudget && failure.next_try.is_some() {
+                retry_at_once(failure, now);
             }
         }
     }
 
     /// When something falls due, on the monotonic clock.
     pub(in crate::lifecycle) fn next_wakeup(&self, now: Now) -> Option<Duration> {
-        let loads = self.load_wakeup().into_iter();
-        let follow = Some(self.follow_from).filter(|due| *due > now.monotonic);
-        let others = [self.memory_wakeup(), self.ramp_wakeup(now), follow];
-        loads.chain(others.into_iter().flatten()).min()
-    }
-
-    /// `None` while a load is under way: its end is an event.
-    fn load_wakeup(&self) -> Option<Duration> {
-        if self.is_loading() {
-            return None;
-        }
-        let wanted = self.candidates().flat_map(|record| &record.arms);
-        let failed = wanted.filter(|arm| self.state(arm.version) == Some(VersionState::Failed));
-        failed
-            .filter_map(|arm| self.failure(arm.version)?.next_try)
-            .min()
-    }
-
-    pub(super) fn is_loading(&self) -> bool {
-        self.versions.values().any(|entry| entry.state.is_loading())
-    }
-
-    /// Failed, and no attempt is due.
-    pub(super) fn is_blocked(&self, version: Version, now: Now) -> bool {
-        self.state(version) == Some(VersionState::Failed)
-            && self
-                .failure(version)
-                .is_some_and(|failure| failure.next_try.is_none_or(|due| due > now.monotonic))
-    }
-
-    /// Failed for good.
-    pub(super) fn is_hopeless(&self, version: Version) -> bool {
-        self.state(version) == Some(VersionState::Failed)
-            && self
-                .failure(version)
-                .is_some_and(|failure| failure.next_try.is_none())
-    }
-
-    pub(super) fn backoff(&self, attempts: u32) -> Duration {
-        let doubled = self
-            .policy
-            .retry_first
-            .saturating_mul(1 << (attempts - 1).min(20));
-        doubled.min(self.policy.retry_max)
+        let load = self.versions.retry_due(self.candidate_versions());
+        let follow = Some(self.desired.follow_from).filter(|due| *due > now.monotonic);
+        let others = [
+            self.live_set_wakeup(),
+            self.versions.ramp_wakeup(now),
+            follow,
+        ];
+        load.into_iter().chain(others.into_iter().flatten()).min()
     }
 }
 
-/// Can another attempt help, if anybody wants one? A version that a record names was there: a store that
-/// does not show it may do so again.
-fn can_come(error: &LoadError) -> bool {
-    error.is_retryable || error.kind == "not_found"
+impl Policy {
+    /// The wait after so many attempts.
+    pub(super) fn backoff(&self, attempts: u32) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(DOUBLINGS_MAX);
+        let doubled = self.retry_first.saturating_mul(1 << doublings);
+        doubled.min(self.retry_max)
+    }
+}
+
+/// Can another attempt help, if the version is desired? A version that a record names has existed: a store
+/// that does not show it may show it again.
+fn may_recover(error: &LoadError) -> bool {
+    error.is_retryable || error.kind == LoadErrorKind::NotFound
+}
+
+fn retry_at_once(failure: &mut Failure, now: Now) {
+    failure.next_try = Some(now.monotonic);
+    failure.next_try_at = Some(now.wall);
 }

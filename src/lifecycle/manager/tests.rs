@@ -3,9 +3,10 @@ mod proposals;
 mod ramps;
 mod sequences;
 
+use super::versions::PAST_VERSIONS_MAX;
 use super::*;
 use crate::lifecycle::change::Change;
-use crate::lifecycle::event::{Proposal, RecordOutcome, Supply};
+use crate::lifecycle::event::{Proposal, RecordOutcome, Supply, Ticket};
 use hotshelf_registry::{Arm, RolloutNumber};
 use std::time::UNIX_EPOCH;
 
@@ -54,14 +55,14 @@ fn good() -> Result<LoadedInfo, LoadError> {
     Ok(LoadedInfo {
         resident_bytes: 100,
         probe_failure: None,
-        mended: String::new(),
+        refetched: String::new(),
     })
 }
 
-fn bad(kind: &'static str, is_retryable: bool) -> Result<LoadedInfo, LoadError> {
+fn bad(kind: LoadErrorKind, is_retryable: bool) -> Result<LoadedInfo, LoadError> {
     Err(LoadError {
         kind,
-        message: format!("it is {kind}"),
+        message: format!("it is {}", kind.as_str()),
         is_retryable,
     })
 }
@@ -99,15 +100,15 @@ impl Stage {
         let mut actions = Vec::new();
         while let Some(mut action) = self.manager.next_action(self.now) {
             match &mut action {
-                Action::Keep { record } => {
+                Action::Persist { record } => {
                     let rollout = record.number;
                     self.errands.push(action);
                     let outcome = self.disk.clone();
-                    let kept = Event::Kept { rollout, outcome };
+                    let kept = Event::Persisted { rollout, outcome };
                     self.manager.handle(kept, self.now);
                     continue;
                 }
-                Action::Recall => {
+                Action::Restore => {
                     self.errands.push(action);
                     continue;
                 }
@@ -141,13 +142,13 @@ impl Stage {
     }
 
     fn ask(&mut self, ticket: Ticket, change: Change, expected: Option<u64>) -> Vec<Action> {
-        self.tell(Event::Propose(Proposal {
-            ticket,
+        let proposal = Proposal {
             change,
             expected_rollout: expected,
             author: "bob".into(),
             reason: "better".into(),
-        }))
+        };
+        self.tell(Event::Propose { ticket, proposal })
     }
 
     fn recorded(&mut self, outcome: RecordOutcome) -> Vec<Action> {
@@ -169,7 +170,11 @@ impl Stage {
     }
 
     fn live(&self) -> Option<u64> {
-        self.manager.live.as_ref().map(|record| record.number.get())
+        self.manager
+            .versions
+            .live
+            .as_ref()
+            .map(|record| record.number.get())
     }
 
     fn state(&self, version: u64) -> VersionState {
@@ -285,7 +290,10 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     let mut due = 0;
     for pause in [1, 2, 4, 8, 8] {
-        assert_eq!(stage.loaded(2, bad("unavailable", true)), []);
+        assert_eq!(
+            stage.loaded(2, bad(LoadErrorKind::Registry("unavailable"), true)),
+            []
+        );
         assert_eq!(stage.live(), Some(1));
         due += pause;
         assert_eq!(stage.wakeup(), Some(Duration::from_secs(due)));
@@ -306,10 +314,10 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
 fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
-    stage.loaded(2, bad("memory_budget", true));
+    stage.loaded(2, bad(LoadErrorKind::MemoryBudget, true));
     assert_eq!(stage.actions(), []);
     assert_eq!(stage.tell(Event::MemoryFreed), [load(2, true)]);
-    stage.loaded(2, bad("unavailable", true));
+    stage.loaded(2, bad(LoadErrorKind::Registry("unavailable"), true));
     assert_eq!(
         stage.tell(Event::MemoryFreed),
         [],
@@ -317,7 +325,7 @@ fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
     );
     stage.now = at(10);
     assert_eq!(stage.actions(), [load(2, true)]);
-    stage.loaded(2, bad("memory_budget", false));
+    stage.loaded(2, bad(LoadErrorKind::MemoryBudget, false));
     assert_eq!(stage.tell(Event::MemoryFreed), [], "it would never fit");
 }
 
@@ -326,15 +334,15 @@ fn memory_that_is_freed_before_its_refusal_is_heard_of_is_not_waited_for() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     assert_eq!(stage.tell(Event::MemoryFreed), [], "a load is under way");
-    let again = stage.loaded(2, bad("memory_budget", true));
+    let again = stage.loaded(2, bad(LoadErrorKind::MemoryBudget, true));
     assert_eq!(again, [load(2, true)]);
-    let again = stage.loaded(2, bad("memory_budget", true));
+    let again = stage.loaded(2, bad(LoadErrorKind::MemoryBudget, true));
     assert_eq!(again, [], "nothing was freed since");
     assert_eq!(stage.wakeup(), Some(Duration::from_secs(2)));
     stage.now = at(2);
     assert_eq!(stage.actions(), [load(2, true)]);
     stage.tell(Event::MemoryFreed);
-    let waits = stage.loaded(2, bad("unavailable", true));
+    let waits = stage.loaded(2, bad(LoadErrorKind::Registry("unavailable"), true));
     assert_eq!(waits, [], "what was freed is no remedy for this");
 }
 
@@ -342,7 +350,7 @@ fn memory_that_is_freed_before_its_refusal_is_heard_of_is_not_waited_for() {
 fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
-    stage.loaded(2, bad("unavailable", true));
+    stage.loaded(2, bad(LoadErrorKind::Registry("unavailable"), true));
     stage.desired(&[rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(3, good());
     assert_eq!(stage.live(), Some(3));
@@ -353,7 +361,7 @@ fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
 fn a_failure_that_retrying_cannot_mend_is_not_retried() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
-    stage.loaded(2, bad("not_finite", false));
+    stage.loaded(2, bad(LoadErrorKind::Model("not_finite"), false));
     assert_eq!(stage.wakeup(), None);
     stage.now = at(1_000_000);
     assert_eq!(stage.actions(), []);
@@ -366,7 +374,10 @@ fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
     let older = rollout(2, &[2]);
     let chain = [rollout(3, &[3]), older.clone(), rollout(1, &[1])];
     assert_eq!(stage.desired(&chain), [load(3, false)]);
-    assert_eq!(stage.loaded(3, bad("corrupt", false)), [load(2, false)]);
+    assert_eq!(
+        stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), false)),
+        [load(2, false)]
+    );
     assert_eq!(stage.loaded(2, good()), [activate(&older)]);
     let degraded = stage.manager.status().degraded;
     assert!(
@@ -401,7 +412,7 @@ fn an_arm_of_a_rollout_that_does_not_fit_makes_room_for_what_is_walked_back_to()
     stage.desired(&[split, older.clone()]);
     assert_eq!(stage.loaded(2, good()), [load(3, false)]);
     assert_eq!(
-        stage.loaded(3, bad("memory_budget", true)),
+        stage.loaded(3, bad(LoadErrorKind::MemoryBudget, true)),
         [retire(2), load(1, false)]
     );
     assert_eq!(stage.loaded(1, good()), [activate(&older)]);
@@ -413,7 +424,7 @@ fn a_running_replica_that_cannot_follow_stays_where_it_is() {
     let chain = [rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])];
     assert_eq!(stage.desired(&chain), [load(3, true)]);
     assert_eq!(
-        stage.loaded(3, bad("corrupt", false)),
+        stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), false)),
         [],
         "rollout 2 is not tried"
     );
@@ -426,7 +437,7 @@ fn probes_alone_do_not_keep_a_cold_server_from_serving() {
         Ok(LoadedInfo {
             resident_bytes: 1,
             probe_failure: Some("probe 1 differs".into()),
-            mended: String::new(),
+            refetched: String::new(),
         })
     };
     let mut stage = Stage::new();

@@ -168,7 +168,7 @@ async fn memory_of_what_is_live_that_cannot_be_written_is_said_and_written_later
     server.reload(stage.spring.version).await.unwrap();
     server.reload(stage.autumn.version).await.unwrap();
     until("what is live to be kept", async || {
-        let kept = server.times_logged("remembered for a start without the registry");
+        let kept = server.times_logged("live set persisted");
         (kept == 2).then_some(())
     })
     .await;
@@ -179,7 +179,7 @@ async fn memory_of_what_is_live_that_cannot_be_written_is_said_and_written_later
     other.stop().await;
     until("the failure", async || {
         let degraded = server.status().await.degraded;
-        let begins = "rollout 3 is not remembered for a start without the registry: ";
+        let begins = "rollout 3 is not persisted for a start without the registry: ";
         (degraded.starts_with(begins) && degraded.contains("live-set")).then_some(())
     })
     .await;
@@ -256,7 +256,7 @@ async fn registry_that_fails_after_its_rollouts_were_read_is_made_up_for_by_the_
     let settings = [("cache-dir", &*folder)];
     let server = Server::serving(&stage.shop, stage.autumn.version, &settings).await;
     until("what is live to be kept", async || {
-        let kept = server.times_logged("remembered for a start without the registry");
+        let kept = server.times_logged("live set persisted");
         (kept == 1).then_some(())
     })
     .await;

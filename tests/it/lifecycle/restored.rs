@@ -10,7 +10,7 @@ use crate::harness::{MODEL, Published, Season, Server, Shop, http_get, top, unti
 use crate::tools::s3_server::{Kind, S3Server};
 use crate::tools::{self, Tool};
 
-const KEPT: &str = "remembered for a start without the registry";
+const KEPT: &str = "live set persisted";
 
 /// A shop whose server has served two rollouts and ended.
 struct Closed {
@@ -129,7 +129,7 @@ async fn server_starts_on_what_it_remembers_and_follows_the_registry_when_it_is_
     let status = server.status().await;
     let live = status.live.as_ref().unwrap().number;
     assert_eq!((live, status.desired.as_ref()), (2, None));
-    let said = "the registry cannot be read; serving rollout 2 remembered on disk since 2";
+    let said = "the registry cannot be read; serving rollout 2 persisted on disk since 2";
     assert!(status.degraded.starts_with(said), "{}", status.degraded);
     assert!(
         status.degraded.contains(&status.registry_error) && !status.registry_error.is_empty(),
@@ -188,7 +188,7 @@ async fn registry_that_shows_nothing_takes_nothing_away() {
     let server = closed.start().await;
     server.until_ready().await;
     assert_answers_as(&server, &closed.autumn).await;
-    let said = "the registry has no rollout; serving rollout 2 remembered on disk since";
+    let said = "the registry has no rollout; serving rollout 2 persisted on disk since";
     until_degraded(&server, &[said]).await;
     // The proof that it keeps create-only writes may have made a folder.
     std::fs::remove_dir_all(closed.shop.root()).ok();
@@ -218,7 +218,7 @@ async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
     let server = Server::start(&shop, &settings).await;
     server.until_ready().await;
     assert_answers_as(&server, &published).await;
-    let said = "the registry cannot be read; serving rollout 1 remembered on disk since";
+    let said = "the registry cannot be read; serving rollout 1 persisted on disk since";
     until_degraded(&server, &[said]).await;
     s3.start().await;
     until("the end of the degradation", async || {
@@ -274,7 +274,7 @@ async fn cache_that_lacks_a_part_serves_nothing_until_the_registry_is_back() {
     let closed = Closed::new().await;
     std::fs::remove_file(closed.cached_part(2, "users.arrow").await).unwrap();
     let said = [
-        "rollout 2 remembered on disk since",
+        "rollout 2 persisted on disk since",
         "version 2 was refused: part users.arrow of version 2 of toy",
         "it is not in the cache folder",
     ];
@@ -296,7 +296,7 @@ async fn altered_memory_of_what_was_live_is_never_believed() {
     let closed = Closed::new().await;
     flip_last_byte(&closed.live_set());
     let said = [
-        "what is remembered on disk cannot be used",
+        "what is persisted on disk cannot be used",
         "expected sha256",
     ];
     assert_waits_for_the_registry(&closed, &said).await;
@@ -308,7 +308,7 @@ async fn half_a_memory_of_what_was_live_is_never_believed() {
     let bytes = std::fs::read(closed.live_set()).unwrap();
     std::fs::write(closed.live_set(), &bytes[..bytes.len() / 2]).unwrap();
     let said = [
-        "what is remembered on disk cannot be used",
+        "what is persisted on disk cannot be used",
         "expected sha256",
     ];
     assert_waits_for_the_registry(&closed, &said).await;
@@ -318,7 +318,7 @@ async fn half_a_memory_of_what_was_live_is_never_believed() {
 async fn fresh_server_without_a_registry_says_that_it_remembers_nothing() {
     let closed = Closed::new().await;
     std::fs::remove_file(closed.live_set()).unwrap();
-    let said = ["the registry cannot be read; nothing is remembered on disk"];
+    let said = ["the registry cannot be read; nothing is persisted on disk"];
     assert_waits_for_the_registry(&closed, &said).await;
 }
 
@@ -330,7 +330,7 @@ async fn what_is_remembered_of_one_registry_is_not_served_under_another() {
     let broken = Broken::new(other.root().join(MODEL));
     let server = Server::start(&other, &[("cache-dir", &cache)]).await;
     let url = closed.shop.url();
-    until_degraded(&server, &["rollout 2 is remembered of registry", &url]).await;
+    until_degraded(&server, &["rollout 2 was persisted of registry", &url]).await;
     assert_eq!(http_get(server.http, "/readyz").await.0, 503);
     broken.mend();
     server.stop().await;

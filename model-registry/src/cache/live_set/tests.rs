@@ -36,7 +36,7 @@ struct Kept {
 fn kept() -> Kept {
     let dir = tempfile::tempdir().unwrap();
     let cache = CacheDir::open(dir.path()).unwrap();
-    cache.remember(&set()).unwrap();
+    cache.persist(&set()).unwrap();
     Kept {
         cache,
         file: dir.path().join("shop").join(NAME),
@@ -51,14 +51,14 @@ fn shop() -> ModelName {
 #[test]
 fn what_is_remembered_is_recalled_whole() {
     let kept = kept();
-    let recalled = kept.cache.recall(&shop()).unwrap().unwrap();
+    let recalled = kept.cache.restore(&shop()).unwrap().unwrap();
     assert_eq!(recalled, set());
     assert_eq!(recalled.record.sha256, record().sha256);
     assert_eq!(
         recalled.manifest(Version::new(2).unwrap()),
         Some(&manifest(2, 0xa2))
     );
-    let other = kept.cache.recall(&"other".parse().unwrap()).unwrap();
+    let other = kept.cache.restore(&"other".parse().unwrap()).unwrap();
     assert_eq!(other, None, "nothing was remembered of it");
 }
 
@@ -85,7 +85,7 @@ fn any_flipped_or_missing_byte_is_found_out() {
 fn a_damaged_file_is_named() {
     let kept = kept();
     fs::write(&kept.file, b"hotshelf-live-set 1 zz\n").unwrap();
-    let error = kept.cache.recall(&shop()).unwrap_err();
+    let error = kept.cache.restore(&shop()).unwrap_err();
     assert!(error.to_string().contains("shop/live-set"), "{error}");
     assert!(!error.is_retryable());
 }
@@ -95,7 +95,7 @@ fn another_format_is_named_and_not_guessed_at() {
     let kept = kept();
     let text = fs::read_to_string(&kept.file).unwrap();
     fs::write(&kept.file, text.replacen(" 1 ", " 2 ", 1)).unwrap();
-    let error = kept.cache.recall(&shop()).unwrap_err();
+    let error = kept.cache.restore(&shop()).unwrap_err();
     assert!(
         error
             .to_string()
@@ -110,7 +110,7 @@ fn a_set_of_another_model_is_not_this_ones() {
     let other = kept.file.parent().unwrap().parent().unwrap().join("other");
     fs::create_dir_all(&other).unwrap();
     fs::copy(&kept.file, other.join(NAME)).unwrap();
-    let error = kept.cache.recall(&"other".parse().unwrap()).unwrap_err();
+    let error = kept.cache.restore(&"other".parse().unwrap()).unwrap_err();
     assert!(error.to_string().contains("it is of model shop"), "{error}");
 }
 
@@ -134,7 +134,7 @@ fn a_write_that_fails_leaves_what_was_remembered() {
     // A folder under the name cannot be replaced by a file.
     fs::remove_file(&kept.file).unwrap();
     fs::create_dir(&kept.file).unwrap();
-    let error = kept.cache.remember(&set()).unwrap_err();
+    let error = kept.cache.persist(&set()).unwrap_err();
     assert_eq!(error.kind(), "cache");
     assert!(
         error.is_retryable() && error.to_string().contains("shop/live-set"),
@@ -142,7 +142,7 @@ fn a_write_that_fails_leaves_what_was_remembered() {
     );
     fs::remove_dir(&kept.file).unwrap();
     fs::write(&kept.file, &before).unwrap();
-    assert_eq!(kept.cache.recall(&shop()).unwrap(), Some(set()));
+    assert_eq!(kept.cache.restore(&shop()).unwrap(), Some(set()));
     let left = fs::read_dir(kept.file.parent().unwrap()).unwrap().count();
     assert_eq!(left, 1, "no half file stays");
 }
@@ -154,7 +154,7 @@ fn uploads_that_are_remembered_are_not_evicted() {
     for upload in [0xa4, 0xa2, 0xa1] {
         fs::create_dir_all(folder(upload)).unwrap();
     }
-    let evicted = kept.cache.keep_only(&shop(), &BTreeSet::new()).unwrap();
+    let evicted = kept.cache.evict_except(&shop(), &BTreeSet::new()).unwrap();
     assert_eq!(evicted.uploads, 1);
     assert!(folder(0xa4).exists() && folder(0xa2).exists() && !folder(0xa1).exists());
     assert!(kept.file.exists());

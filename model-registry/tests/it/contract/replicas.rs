@@ -3,7 +3,7 @@
 use crate::backends::Fresh;
 use crate::replicas::{state, states};
 use crate::shop::{model, new_version, options};
-use hotshelf_registry::{REPLICA_GONE_AFTER, Told};
+use hotshelf_registry::{REPLICA_GONE_AFTER, Reported};
 
 pub(super) async fn a_replica_overwrites_its_own_file_and_no_other(fresh: Fresh) {
     let registry = &fresh.registry;
@@ -56,10 +56,10 @@ pub(super) async fn a_replica_that_cannot_be_read_is_an_entry(fresh: Fresh) {
     let seen = registry.replicas(&model()).await.unwrap();
     let kinds: Vec<_> = seen
         .iter()
-        .map(|seen| match &seen.told {
-            Told::State(state) => (seen.replica.as_str(), state.replica.as_str()),
-            Told::Problem { kind, .. } => (seen.replica.as_str(), *kind),
-            Told::Gone => (seen.replica.as_str(), "gone"),
+        .map(|seen| match &seen.reported {
+            Reported::State(state) => (seen.replica.as_str(), state.replica.as_str()),
+            Reported::Unreadable { kind, .. } => (seen.replica.as_str(), *kind),
+            Reported::Gone => (seen.replica.as_str(), "gone"),
         })
         .collect();
     assert_eq!(

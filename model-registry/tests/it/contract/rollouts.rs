@@ -4,7 +4,7 @@ use crate::backends::Fresh;
 use crate::fault_store::{Fault, FaultStore, Op};
 use crate::shop::{model, options, version};
 use futures::future::join_all;
-use hotshelf_registry::{Proposed, Registry, RolloutDraft, RolloutLog, Seen};
+use hotshelf_registry::{LogEntry, Proposed, Registry, RolloutDraft, RolloutLog};
 
 fn draft(number: u64, author: &str) -> RolloutDraft {
     RolloutDraft::all_to(version(number), author, "a test")
@@ -21,7 +21,10 @@ pub(super) async fn a_rollout_names_its_parent_and_that_ones_stored_bytes(fresh:
         panic!("lost")
     };
     assert_eq!((first.number.get(), first.parent), (1, None));
-    assert_eq!(log.poll().await.unwrap(), [Seen::Rollout(first.clone())]);
+    assert_eq!(
+        log.poll().await.unwrap(),
+        [LogEntry::Rollout(first.clone())]
+    );
     let Proposed::Created(second) = propose(registry, &log, "bob").await else {
         panic!("lost")
     };
@@ -107,8 +110,8 @@ pub(super) async fn junk_is_skipped_reported_and_never_reused(fresh: Fresh) {
         .unwrap()
         .into_iter()
         .map(|seen| match seen {
-            Seen::Skipped { number, why } => (number.get(), why),
-            Seen::Rollout(record) => panic!("{record:?}"),
+            LogEntry::Skipped { number, why } => (number.get(), why),
+            LogEntry::Rollout(record) => panic!("{record:?}"),
         })
         .collect();
     let said = [
@@ -156,7 +159,10 @@ pub(super) async fn a_log_follows_without_listing(fresh: Fresh) {
     let Proposed::Created(second) = propose(&registry, &log, "bob").await else {
         panic!("lost")
     };
-    assert_eq!(log.poll().await.unwrap(), [Seen::Rollout(second.clone())]);
+    assert_eq!(
+        log.poll().await.unwrap(),
+        [LogEntry::Rollout(second.clone())]
+    );
     assert_eq!(log.chain(), [second, first]);
     assert_eq!(log.poll().await.unwrap(), []);
 }

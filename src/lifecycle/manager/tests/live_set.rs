@@ -1,7 +1,7 @@
 //! The start without a registry, and what is written down for it.
 
 use super::*;
-use crate::lifecycle::event::Remembered;
+use crate::lifecycle::event::PersistedRollout;
 
 fn unreadable() -> Event {
     Event::Unreadable {
@@ -10,14 +10,14 @@ fn unreadable() -> Event {
 }
 
 fn remembered(record: &RolloutRecord) -> Event {
-    recalled(Ok(Some(Remembered {
+    recalled(Ok(Some(PersistedRollout {
         record: record.clone(),
         since: "2026-02-01T00:00:00Z".into(),
     })))
 }
 
-fn recalled(outcome: Result<Option<Remembered>, String>) -> Event {
-    Event::Recalled { outcome }
+fn recalled(outcome: Result<Option<PersistedRollout>, String>) -> Event {
+    Event::Restored { outcome }
 }
 
 fn load_from_cache(version: u64) -> Action {
@@ -49,11 +49,11 @@ fn the_disk_is_asked_only_when_the_registry_cannot_be_read() {
     assert_eq!(stage.errands, [], "the registry was not tried yet");
     stage.tell(unreadable());
     stage.tell(unreadable());
-    assert_eq!(stage.errands, [Action::Recall], "once");
+    assert_eq!(stage.errands, [Action::Restore], "once");
 
     let mut stage = Stage::new();
     stage.desired(&[rollout(1, &[1])]);
-    stage.loaded(1, bad("unavailable", true));
+    stage.loaded(1, bad(LoadErrorKind::Registry("unavailable"), true));
     stage.tell(unreadable());
     assert_eq!(stage.errands, [], "its rollouts are known");
 }
@@ -66,16 +66,16 @@ fn what_is_remembered_is_loaded_from_the_cache_alone_and_served_with_all_reasons
     assert_eq!(stage.tell(remembered(&third)), [load_from_cache(3)]);
     assert_eq!(
         degraded(&stage),
-        "the registry cannot be read; loading rollout 3 remembered on disk since \
+        "the registry cannot be read; loading rollout 3 persisted on disk since \
          2026-02-01T00:00:00Z, because connection refused"
     );
     assert_eq!(stage.loaded(3, good()), [activate(&third)]);
     assert_eq!(
         degraded(&stage),
-        "the registry cannot be read; serving rollout 3 remembered on disk since \
+        "the registry cannot be read; serving rollout 3 persisted on disk since \
          2026-02-01T00:00:00Z, because connection refused"
     );
-    assert_eq!(stage.errands, [Action::Recall], "it is on disk already");
+    assert_eq!(stage.errands, [Action::Restore], "it is on disk already");
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn a_registry_that_comes_back_is_followed_and_ends_the_degradation() {
     assert_eq!(stage.live(), Some(3), "until the newer one is there");
     assert_eq!(stage.loaded(4, good()), [activate(&next), retire(3)]);
     assert_eq!(degraded(&stage), "");
-    let kept = Action::Keep { record: next };
-    assert_eq!(stage.errands, [Action::Recall, kept]);
+    let kept = Action::Persist { record: next };
+    assert_eq!(stage.errands, [Action::Restore, kept]);
 }
 
 #[test]
@@ -112,12 +112,15 @@ fn a_cache_that_cannot_serve_is_tried_again_with_growing_pauses_and_says_why() {
     stage.tell(remembered(&rollout(3, &[3])));
     let mut due = 0;
     for pause in [1, 2, 4, 8, 8] {
-        assert_eq!(stage.loaded(3, bad("corrupt", true)), []);
+        assert_eq!(
+            stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), true)),
+            []
+        );
         due += pause;
         assert_eq!(stage.wakeup(), Some(Duration::from_secs(due)));
         assert_eq!(
             degraded(&stage),
-            "the registry cannot be read; rollout 3 remembered on disk since \
+            "the registry cannot be read; rollout 3 persisted on disk since \
              2026-02-01T00:00:00Z cannot be served (version 3 was refused: it is corrupt); \
              serving nothing, because connection refused"
         );
@@ -132,7 +135,7 @@ fn what_the_cache_could_not_give_is_fetched_at_once_when_the_registry_is_back() 
     let third = rollout(3, &[3]);
     stage.tell(unreadable());
     stage.tell(remembered(&third));
-    stage.loaded(3, bad("corrupt", true));
+    stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), true));
     assert_eq!(
         stage.desired(std::slice::from_ref(&third)),
         [load(3, false)]
@@ -147,8 +150,14 @@ fn a_load_from_the_cache_that_fails_when_the_registry_is_back_does_not_walk_back
     stage.tell(unreadable());
     stage.tell(remembered(&third));
     assert_eq!(stage.desired(&[third, rollout(2, &[2])]), []);
-    assert_eq!(stage.loaded(3, bad("corrupt", true)), [load(3, false)]);
-    assert_eq!(stage.loaded(3, bad("corrupt", false)), [load(2, false)]);
+    assert_eq!(
+        stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), true)),
+        [load(3, false)]
+    );
+    assert_eq!(
+        stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), false)),
+        [load(2, false)]
+    );
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn a_memory_that_cannot_be_read_is_asked_again_and_said() {
     stage.tell(recalled(Err("it is corrupt".into())));
     assert_eq!(
         degraded(&stage),
-        "the registry cannot be read; what is remembered on disk cannot be used (it is corrupt); \
+        "the registry cannot be read; what is persisted on disk cannot be used (it is corrupt); \
          serving nothing, because connection refused"
     );
     for (asked, due) in [(2, 1), (3, 3)] {
@@ -177,7 +186,7 @@ fn nothing_remembered_is_said_and_not_asked_for_again() {
     stage.tell(recalled(Ok(None)));
     assert_eq!(
         degraded(&stage),
-        "the registry cannot be read; nothing is remembered on disk; serving nothing, because \
+        "the registry cannot be read; nothing is persisted on disk; serving nothing, because \
          connection refused"
     );
     assert_eq!(stage.wakeup(), None);
@@ -188,13 +197,13 @@ fn an_empty_registry_does_not_take_away_what_is_remembered() {
     let mut stage = served_from_disk();
     assert_eq!(stage.desired(&[]), []);
     assert_eq!(stage.live(), Some(3));
-    let said = "the registry has no rollout; serving rollout 3 remembered on disk since \
+    let said = "the registry has no rollout; serving rollout 3 persisted on disk since \
                 2026-02-01T00:00:00Z";
     assert_eq!(degraded(&stage), said);
 
     let mut stage = Stage::new();
     stage.desired(&[]);
-    assert_eq!(stage.errands, [Action::Recall]);
+    assert_eq!(stage.errands, [Action::Restore]);
     assert_eq!(
         stage.tell(remembered(&rollout(3, &[3]))),
         [load_from_cache(3)]
@@ -213,7 +222,7 @@ fn a_reload_over_an_empty_registry_is_fetched_from_it() {
     let mut stage = Stage::new();
     stage.desired(&[]);
     stage.tell(remembered(&rollout(3, &[3])));
-    stage.loaded(3, bad("corrupt", true));
+    stage.loaded(3, bad(LoadErrorKind::Registry("corrupt"), true));
     assert_eq!(stage.propose(1, 3, None), [load(3, false)]);
 }
 
@@ -224,7 +233,10 @@ fn every_arm_of_what_is_remembered_stays_loaded_while_another_is_tried_again() {
     stage.tell(unreadable());
     assert_eq!(stage.tell(remembered(&split)), [load_from_cache(3)]);
     assert_eq!(stage.loaded(3, good()), [load_from_cache(4)]);
-    assert_eq!(stage.loaded(4, bad("corrupt", true)), []);
+    assert_eq!(
+        stage.loaded(4, bad(LoadErrorKind::Registry("corrupt"), true)),
+        []
+    );
     stage.now = at(1);
     assert_eq!(stage.actions(), [load_from_cache(4)]);
     assert_eq!(stage.loaded(4, good()), [activate(&split)]);
@@ -234,7 +246,7 @@ fn every_arm_of_what_is_remembered_stays_loaded_while_another_is_tried_again() {
 fn every_activation_is_written_down_once() {
     let mut stage = Stage::with_one_live();
     stage.actions();
-    let keep = |record: RolloutRecord| Action::Keep { record };
+    let keep = |record: RolloutRecord| Action::Persist { record };
     assert_eq!(stage.errands, [keep(rollout(1, &[1]))]);
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, good());
@@ -249,7 +261,7 @@ fn a_disk_that_takes_nothing_is_said_and_tried_again_and_takes_nothing_down() {
     stage.desired(&[rollout(1, &[1])]);
     stage.loaded(1, good());
     assert_eq!(stage.live(), Some(1));
-    let said = "rollout 1 is not remembered for a start without the registry: no space left";
+    let said = "rollout 1 is not persisted for a start without the registry: no space left";
     assert_eq!(degraded(&stage), said);
     assert_eq!(stage.errands.len(), 1);
     assert_eq!(stage.wakeup(), Some(Duration::from_secs(1)));

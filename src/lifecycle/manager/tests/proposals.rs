@@ -21,18 +21,18 @@ fn a_bad_version_never_becomes_desired_state() {
     let mut stage = Stage::with_one_live();
     stage.propose(7, 2, None);
     let error = LoadError {
-        kind: "not_finite",
+        kind: LoadErrorKind::Model("not_finite"),
         message: "it is not_finite".into(),
         is_retryable: false,
     };
     assert_eq!(
-        stage.loaded(2, bad("not_finite", false)),
+        stage.loaded(2, bad(LoadErrorKind::Model("not_finite"), false)),
         [reply(7, Reply::Refused(error))]
     );
     let odd = Ok(LoadedInfo {
         resident_bytes: 1,
         probe_failure: Some("odd".into()),
-        mended: String::new(),
+        refetched: String::new(),
     });
     stage.propose(8, 2, None);
     let actions = stage.loaded(2, odd);
@@ -171,7 +171,7 @@ fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
         Ok(LoadedInfo {
             resident_bytes: 1,
             probe_failure: Some("odd".into()),
-            mended: String::new(),
+            refetched: String::new(),
         })
     };
     stage.propose(7, 2, None);
@@ -186,7 +186,7 @@ fn a_proposal_at_a_cold_start_is_recorded_although_an_older_rollout_says_the_sam
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     // Version 1 is loaded for the proposal, beside version 2 that everybody wants.
     stage.propose(7, 1, None);
-    stage.loaded(2, bad("corrupt", false));
+    stage.loaded(2, bad(LoadErrorKind::Registry("corrupt"), false));
     let actions = stage.loaded(1, good());
     assert_eq!(
         actions[0],

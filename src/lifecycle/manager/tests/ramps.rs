@@ -114,7 +114,7 @@ fn a_candidate_is_loaded_before_its_record_is_written() {
 fn a_candidate_that_cannot_serve_never_becomes_desired_state() {
     let mut stage = Stage::with_one_live();
     stage.change(7, start(2));
-    let actions = stage.loaded(2, bad("corrupt", false));
+    let actions = stage.loaded(2, bad(LoadErrorKind::Registry("corrupt"), false));
     assert!(
         matches!(
             &actions[..],

@@ -1,7 +1,8 @@
 use super::*;
-use crate::lifecycle::event::Remembered;
+use crate::lifecycle::event::PersistedRollout;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use std::collections::VecDeque;
 
 /// Random events: something that was live stays live, every answer goes to a ticket once, and what is
 /// live has a state that says so.
@@ -29,9 +30,14 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                     let odd = LoadedInfo {
                         resident_bytes: 1,
                         probe_failure: Some("odd".into()),
-                        mended: String::new(),
+                        refetched: String::new(),
                     };
-                    let outcome = [good(), bad("x", true), bad("y", false), Ok(odd)];
+                    let outcome = [
+                        good(),
+                        bad(LoadErrorKind::Registry("x"), true),
+                        bad(LoadErrorKind::Registry("y"), false),
+                        Ok(odd),
+                    ];
                     stage.loaded(version, outcome[roll(4) as usize].clone())
                 }
                 4 => {
@@ -50,7 +56,7 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                         actions.extend(stage.recorded(RecordOutcome::Created(record)));
                     }
                     Action::Retire { version } => {
-                        let live = stage.manager.live.as_ref();
+                        let live = stage.manager.versions.live.as_ref();
                         let answers = live.and_then(RolloutRecord::all_to);
                         assert_ne!(answers, Some(version), "seed {seed}");
                         actions.extend(stage.tell(Event::Freed { version }));
@@ -58,14 +64,14 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                     Action::Reply { ticket, .. } => answered.push(ticket),
                     Action::Activate { .. }
                     | Action::Grow { .. }
-                    | Action::Keep { .. }
-                    | Action::Recall => {}
+                    | Action::Persist { .. }
+                    | Action::Restore => {}
                 }
             }
             let is_live = stage.live().is_some();
             assert!(!was_live || is_live, "seed {seed}: nothing is live");
             was_live = is_live;
-            if let Some(live) = &stage.manager.live {
+            if let Some(live) = &stage.manager.versions.live {
                 let version = live.arms[0].version.get();
                 assert_eq!(stage.state(version), VersionState::Live, "seed {seed}");
             }
@@ -82,12 +88,12 @@ fn disk_answers(stage: &mut Stage, roll: &mut impl FnMut(u32) -> u64) -> Vec<Act
     let record = rollout(1 + roll(3), &[1 + roll(5)]);
     let since = String::new();
     let outcome = match roll(3) {
-        0 => Ok(Some(Remembered { record, since })),
+        0 => Ok(Some(PersistedRollout { record, since })),
         1 => Ok(None),
         _ => Err("damaged".to_owned()),
     };
-    if stage.errands.pop() == Some(Action::Recall) {
-        stage.tell(Event::Recalled { outcome })
+    if stage.errands.pop() == Some(Action::Restore) {
+        stage.tell(Event::Restored { outcome })
     } else {
         stage.actions()
     }

@@ -1,6 +1,6 @@
 //! Sequences of faults, by seed: three servers' managers and watches over one registry, whose store is down,
 //! slow, stalled, empty or read-only for one and not for the others, loses answers of writes that it made,
-//! and holds junk; versions that are damaged and mended; crashes between any two calls of the store; racing
+//! and holds junk; versions that are damaged and refetched; crashes between any two calls of the store; racing
 //! callers; clocks that jump by hours.
 //!
 //! Real: the manager, the watch, the registry with its retries and its proof of create-only. Stood in for:

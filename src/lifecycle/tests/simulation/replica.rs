@@ -2,11 +2,11 @@
 //! are stood in for. It has the driver's part, and checks what the driver relies on.
 
 use super::store::{Sky, SkyStore, Weather};
-use crate::lifecycle::driver::Input;
-use crate::lifecycle::event::{Action, Event, Remembered, Reply, Supply};
+use crate::lifecycle::event::{Action, Event, PersistedRollout, Reply, Supply, Ticket};
+use crate::lifecycle::handle::{Input, WatchReport};
 use crate::lifecycle::manager::{ModelManager, Now, Policy};
-use crate::lifecycle::state::{LoadError, LoadedInfo, VersionState};
-use crate::lifecycle::watch::{RecordRequest, Watch, WatchReport};
+use crate::lifecycle::state::{LoadError, LoadErrorKind, LoadedInfo, VersionState};
+use crate::lifecycle::watch::{RecordRequest, Watch};
 use crate::lifecycle::{Gate, Proposal};
 use crate::metrics::Metrics;
 use futures::FutureExt;
@@ -91,7 +91,7 @@ pub(super) struct Replica {
     keeping: Option<RolloutRecord>,
     is_recalling: bool,
     pub(super) live: Option<(RolloutRecord, u16)>,
-    pub(super) replies: Vec<(u64, Reply)>,
+    pub(super) replies: Vec<(Ticket, Reply)>,
 }
 
 fn policy() -> Policy {
@@ -177,8 +177,8 @@ impl Replica {
         }
     }
 
-    pub(super) fn propose(&mut self, proposal: Proposal) -> Result<(), String> {
-        self.tell(Event::Propose(proposal))
+    pub(super) fn propose(&mut self, ticket: Ticket, proposal: Proposal) -> Result<(), String> {
+        self.tell(Event::Propose { ticket, proposal })
     }
 
     fn tell(&mut self, event: Event) -> Result<(), String> {
@@ -236,16 +236,16 @@ impl Replica {
             } else {
                 Err("the disk is full".to_owned())
             };
-            self.tell(Event::Kept { rollout, outcome })?;
+            self.tell(Event::Persisted { rollout, outcome })?;
         }
         if std::mem::take(&mut self.is_recalling) {
             let since = String::new();
             let found = self.disk.remembered.clone();
             let outcome = match is_lucky {
-                true => Ok(found.map(|record| Remembered { record, since })),
+                true => Ok(found.map(|record| PersistedRollout { record, since })),
                 false => Err("the disk cannot be read".to_owned()),
             };
-            self.tell(Event::Recalled { outcome })?;
+            self.tell(Event::Restored { outcome })?;
         }
         while let Some(version) = self.leaving.pop() {
             self.tell(Event::Freed { version })?;
@@ -265,8 +265,8 @@ impl Replica {
             Action::Load {
                 version, supply, ..
             } => self.load(version, supply),
-            Action::Recall => self.is_recalling = true,
-            Action::Keep { record } => self.keeping = Some(record),
+            Action::Restore => self.is_recalling = true,
+            Action::Persist { record } => self.keeping = Some(record),
             Action::Record { draft, over } => {
                 let sent = self.records.try_send(RecordRequest { draft, over });
                 sent.map_err(|_| "two records at a time".to_owned())?;
@@ -314,31 +314,31 @@ impl Replica {
     fn load(&mut self, version: Version, supply: Supply) {
         let (registry, ground) = (self.registry.clone(), self.ground.clone());
         let is_held = self.disk.held.contains(&version);
-        let failed = |kind, is_retryable| LoadError {
+        let failed = |kind: LoadErrorKind, is_retryable| LoadError {
             kind,
-            message: kind.to_owned(),
+            message: kind.as_str().to_owned(),
             is_retryable,
         };
         let load = async move {
             match supply {
-                Supply::Cache if !is_held => return Err(failed("not_held", false)),
+                Supply::Cache if !is_held => return Err(failed(LoadErrorKind::Cache, false)),
                 Supply::Cache => {}
                 Supply::Registry => {
                     let read = registry.manifest(&ground.model, version).await;
                     let read = read.map(|manifest| manifest.version);
-                    read.map_err(|error| failed(error.kind(), error.is_retryable()))?;
+                    read.map_err(|error| LoadError::from(&error))?;
                 }
             }
             if version.get() == BAD {
-                return Err(failed("not_finite", false));
+                return Err(failed(LoadErrorKind::Model("not_finite"), false));
             }
             if ground.corrupt.lock().unwrap().contains(&version.get()) {
-                return Err(failed("unavailable", true));
+                return Err(failed(LoadErrorKind::Registry("unavailable"), true));
             }
             Ok(LoadedInfo {
                 resident_bytes: 1,
                 probe_failure: None,
-                mended: String::new(),
+                refetched: String::new(),
             })
         };
         self.loads.push((version, load.boxed()));

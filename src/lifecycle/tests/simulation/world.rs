@@ -201,7 +201,6 @@ impl World {
         self.tell(|| format!("replica {at} is asked ({ticket}): {change:?}"));
         let head = self.history.last().map_or(0, |head| head.number.get());
         let proposal = Proposal {
-            ticket,
             change,
             expected_rollout: (self.roll(3) == 0).then_some(head),
             author: format!("t{ticket}"),
@@ -211,7 +210,7 @@ impl World {
             self.expected.insert(proposal.author.clone(), expected);
         }
         self.asked.insert(ticket, (at, proposal.clone()));
-        self.replicas[at].propose(proposal)
+        self.replicas[at].propose(ticket, proposal)
     }
 
     fn test(&mut self, version: Version) -> Change {
