@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::{block_on, gc, write_json};
-use crate::lifecycle::{LoadError, LoadErrorKind, card, probe, unpack};
+use crate::lifecycle::{LoadError, LoadErrorKind, card, check_golden_queries, unpack};
 use anyhow::Context;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
@@ -329,7 +329,7 @@ fn check(
 ) -> Result<(), LoadError> {
     let parts = sealed.map_err(|error| LoadError::from(&error))?;
     let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
-    match probe(&card, &model, &mut Scratch::default(), &mut |_| {}) {
+    match check_golden_queries(&card, &model, &mut Scratch::default(), &mut |_| {}) {
         Some(message) => Err(LoadError {
             kind: LoadErrorKind::GoldenQueries,
             message,

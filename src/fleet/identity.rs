@@ -1,4 +1,4 @@
-//! Who this replica is: the name that its files bear, and where others reach it.
+//! Who this replica is: its name in the registry, and its address.
 
 use hotshelf_registry::ReplicaId;
 use jiff::Timestamp;
@@ -6,9 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Where the name stands in the cache folder; no model's folder begins with a dot.
+/// The name's file in the cache folder; no model's folder starts with a dot.
 const FILE: &str = ".replica";
-/// Longest piece of the machine's name in a replica's, in bytes (chosen: a number follows it).
+/// Longest piece of the host name in a replica's, in bytes (chosen: a number follows it).
 const MACHINE_BYTES_MAX: usize = 48;
 
 /// Why a replica has no name.
@@ -16,7 +16,7 @@ const MACHINE_BYTES_MAX: usize = 48;
 #[error("the system has no randomness to name this replica by")]
 pub struct IdentityError(#[from] getrandom::Error);
 
-/// Who tells.
+/// One replica.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Distinct among all that follow the registry.
@@ -30,12 +30,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// `named` and `advertised` as configured; empty leaves it to this machine. A name that is not
-    /// configured is the machine's with a number that is drawn once and kept in the cache folder, which is
-    /// one process's own: so a restart is the same replica, and two servers of one machine are two.
+    /// `named` and `advertised` as configured; empty derives them from this machine. A name that is not
+    /// configured is the host's plus a number, drawn once and stored in the cache folder, which belongs to
+    /// one process: so a restart is the same replica, and two servers on one machine are two.
     ///
     /// # Errors
-    /// The system has no randomness to give.
+    /// The system has no randomness.
     pub fn find(
         (named, advertised): (Option<ReplicaId>, &str),
         cache: &Path,
@@ -44,7 +44,7 @@ impl Identity {
         let machine = machine_name();
         let replica = match named {
             Some(named) => named,
-            None => kept(&cache.join(FILE), &machine)?,
+            None => stored_or_drawn(&cache.join(FILE), &machine)?,
         };
         let address = match (advertised, data.ip().is_unspecified()) {
             ("", true) => format!("{machine}:{}", data.port()),
@@ -60,21 +60,21 @@ impl Identity {
     }
 }
 
-/// The name kept here, or a new one.
-fn kept(file: &Path, machine: &str) -> Result<ReplicaId, IdentityError> {
+/// The name stored here, or a new one.
+fn stored_or_drawn(file: &Path, machine: &str) -> Result<ReplicaId, IdentityError> {
     let known = std::fs::read_to_string(file);
     if let Some(known) = known.ok().and_then(|text| text.trim().parse().ok()) {
         return Ok(known);
     }
     let drawn = draw(machine)?;
-    if let Err(error) = keep(file, &drawn) {
+    if let Err(error) = store(file, &drawn) {
         tracing::warn!(%error, replica = %drawn,
-            "the name of this replica cannot be kept; a restart will be another one");
+            "cannot store the name of this replica; after a restart it will have another one");
     }
     Ok(drawn)
 }
 
-fn keep(file: &Path, replica: &ReplicaId) -> io::Result<()> {
+fn store(file: &Path, replica: &ReplicaId) -> io::Result<()> {
     std::fs::write(file, format!("{replica}\n"))
 }
 
@@ -88,7 +88,7 @@ fn draw(machine: &str) -> Result<ReplicaId, IdentityError> {
         .expect("as_name gives what a name may begin with, and digits follow"))
 }
 
-/// The beginning of a replica's name: what of the machine's may stand in one.
+/// The start of a replica's name: the host name with other characters replaced.
 fn as_name(machine: &str) -> String {
     let plain = |c: char| match c.to_ascii_lowercase() {
         c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,

@@ -1,13 +1,13 @@
-//! The fleet: all servers that follow one registry, as they tell of themselves.
+//! The fleet: all servers that follow one registry, as their heartbeats report them.
 //!
 //! ```text
-//! this server's status ─▶ teller ──▶ replicas/<this>.json ─┐
+//! this server's status ─▶ heartbeat ▶ replicas/<this>.json ─┐
 //!                                    replicas/<other>.json ─┼─▶ view: who serves what, and what holds it back
 //!                                    …                      ┘      └─▶ wait: until so many serve a rollout
 //! ```
 //!
-//! Nothing here decides what is served: every replica follows the rollouts by itself, and one that tells
-//! nothing serves all the same. Knows neither gRPC nor sockets.
+//! Nothing here decides what is served: every replica follows the rollouts by itself, and one that is not
+//! reporting serves all the same. Knows neither gRPC nor sockets.
 
 mod heartbeat;
 mod identity;

@@ -1,5 +1,5 @@
-//! From what replicas tell to what people and waiters see: who serves the desired rollout, who does not,
-//! and what holds each one back. Pure, but for [`History`].
+//! From replica files to a view of the fleet: who serves the desired rollout, who does not, and what holds
+//! each one back. Pure, except for [`History`].
 
 use super::identity::Identity;
 use crate::lifecycle::{ModelStatus, VersionState};
@@ -11,25 +11,25 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How a replica stands to the desired rollout.
+/// The state of a replica with respect to the desired rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// It serves it, or a newer one.
+    /// Serves it, or a newer one.
     Serving,
-    /// It is on its way, or has not heard of it yet.
+    /// Loads it, or has not observed it yet.
     Loading,
-    /// It cannot bring up a version of it, and serves what it served before.
+    /// Cannot load a version of it, and serves what it served before.
     Failed,
-    /// Nothing has been heard of it for too long.
+    /// No heartbeat for too long.
     Lost,
-    /// It ended in good order.
+    /// Was shut down.
     Stopped,
     /// Its file cannot be read.
     Unreadable,
 }
 
 impl Standing {
-    /// Whether a rollout has to reach it: all but who is lost or has stopped.
+    /// Whether a rollout has to reach it: not where it is lost or has stopped.
     pub fn is_counted_on(self) -> bool {
         !matches!(self, Self::Lost | Self::Stopped)
     }
@@ -40,13 +40,13 @@ impl Standing {
 pub struct ReplicaView {
     /// Its name.
     pub replica: ReplicaId,
-    /// How it stands to the desired rollout.
+    /// Its state with respect to the desired rollout.
     pub standing: Standing,
-    /// Is it the one that was asked? Then this is what it knows, and not what it last wrote.
+    /// Is it the replica that was asked? Then this is its present state, not its last heartbeat.
     pub is_own: bool,
-    /// What it told; `None` where its file cannot be read.
+    /// What it reported; `None` where its file cannot be read.
     pub state: Option<ReplicaState>,
-    /// Since it told it, by the store's clock; zero for the one that was asked.
+    /// Since it reported, by the store's clock; zero for the one that was asked.
     pub age: Duration,
     /// How long the desired rollout has been waiting for it; `None` where it serves it.
     pub lag: Option<Duration>,
@@ -61,11 +61,11 @@ pub struct FleetView {
     pub replicas: Vec<ReplicaView>,
     /// Not empty: why the files of the other replicas could not be read.
     pub trouble: String,
-    /// Not empty: why the replica asked writes no file, and so is silent or lost to the others.
+    /// Not empty: why the replica that was asked writes no heartbeat, and so appears lost to the others.
     pub not_reporting: String,
 }
 
-/// How many stand how.
+/// Replicas by standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the standings, counted")]
 pub struct Counts {
@@ -100,7 +100,7 @@ impl FleetView {
 pub(super) struct History(BTreeMap<Version, (VersionState, String)>);
 
 impl History {
-    /// Versions that are no longer told of are forgotten.
+    /// Versions that are no longer reported are forgotten.
     fn since(&mut self, status: &ModelStatus, now: Timestamp) -> BTreeMap<Version, String> {
         let versions = status.manager.versions.iter();
         let known = versions.map(|(version, entry)| {
@@ -121,7 +121,7 @@ fn text(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-/// What this replica has to tell.
+/// What this replica reports.
 pub(super) fn own_state(
     (model, identity): (&ModelName, &Identity),
     status: &ModelStatus,
@@ -164,7 +164,7 @@ pub(super) fn own_state(
     }
 }
 
-/// What the standings are judged by.
+/// Assesses replicas against the desired rollout.
 pub(super) struct Assessor<'a> {
     pub(super) desired: Option<&'a RolloutRecord>,
     pub(super) lost_after: Duration,
@@ -172,7 +172,7 @@ pub(super) struct Assessor<'a> {
 }
 
 impl Assessor<'_> {
-    /// The replica that was asked, by what it knows.
+    /// The replica that was asked, by its present state.
     pub(super) fn own(&self, state: ReplicaState) -> ReplicaView {
         let replica = state.replica.clone();
         let mut view = self.assess(replica, state, Duration::ZERO);
@@ -240,14 +240,14 @@ impl Assessor<'_> {
         }
     }
 
-    /// The first version of the desired rollout that this replica cannot bring up.
+    /// The first version of the desired rollout that this replica cannot load.
     fn failure<'s>(&self, state: &'s ReplicaState) -> Option<&'s ReplicaVersion> {
         let wanted = self.wanted(state);
         let mut failed = wanted.filter(|version| version.state == VersionState::Failed.as_str());
         failed.next()
     }
 
-    /// What it tells of the desired rollout's versions.
+    /// What it reports of the desired rollout's versions.
     fn wanted<'s>(&self, state: &'s ReplicaState) -> impl Iterator<Item = &'s ReplicaVersion> {
         let arms = self.desired.into_iter().flat_map(|desired| &desired.arms);
         arms.filter_map(|arm| {
@@ -258,7 +258,7 @@ impl Assessor<'_> {
 
     fn lag(&self) -> Option<Duration> {
         let created = self.desired?.created()?;
-        // A proposer whose clock is ahead has made no rollout of the future.
+        // A proposer's clock may be ahead.
         Some(Duration::try_from(self.now.duration_since(created)).unwrap_or_default())
     }
 
@@ -292,7 +292,7 @@ impl Assessor<'_> {
         said.collect::<Vec<_>>().join("; ")
     }
 
-    /// What a replica that serves does without, or had to mend.
+    /// The fallbacks of a replica that serves, or what it refetched.
     fn fallbacks(&self, state: &ReplicaState) -> String {
         if !state.degraded.is_empty() {
             return state.degraded.clone();

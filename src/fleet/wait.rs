@@ -1,4 +1,4 @@
-//! Waiting until a rollout has reached this replica, some, or all that are not lost.
+//! Waiting until this replica, a number of replicas, or all that are not lost serve a rollout.
 
 use super::member::Member;
 use super::view::{FleetView, ReplicaView, serves};
@@ -7,23 +7,23 @@ use hotshelf_registry::Parent;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Mean time between two looks at the others (chosen: they tell within about a second).
-const LOOK: Duration = Duration::from_secs(1);
-/// Mean time between two looks at this replica, which cost nothing (chosen).
-const OWN_LOOK: Duration = Duration::from_millis(20);
+/// Mean time between two reads of the others' files (chosen: they report within about a second).
+const READ: Duration = Duration::from_secs(1);
+/// Mean time between two checks of this replica, which cost nothing (chosen).
+const OWN_CHECK: Duration = Duration::from_millis(20);
 
-/// Whom to wait for.
+/// Which replicas to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quorum {
     /// The replica that was asked.
     Own,
-    /// So many, whichever they are.
+    /// That many, whichever they are.
     Count(u32),
-    /// Every one that is neither lost nor has stopped, those whose files cannot be read included.
+    /// All that are neither lost nor stopped, including those whose files cannot be read.
     All,
 }
 
-/// How a wait ended.
+/// The outcome of a wait.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waited {
     /// Whether the quorum serves the rollout.
@@ -39,7 +39,7 @@ pub struct Waited {
 impl Waited {
     fn of(view: FleetView, rollout: Parent, quorum: Quorum) -> Self {
         let is_served = |replica: &ReplicaView| {
-            // A file that outlived its replica says nothing of what is served now.
+            // A file that outlived its replica does not say what is served now.
             let is_here = replica.standing.is_counted_on();
             let state = replica.state.as_ref();
             is_here && state.is_some_and(|state| serves(state, rollout))
@@ -51,7 +51,7 @@ impl Waited {
             Quorum::Count(wanted) => serving.len() >= wanted as usize,
             Quorum::All => {
                 let is_behind = |replica: &ReplicaView| replica.standing.is_counted_on();
-                // Who cannot see the others cannot say that all are there.
+                // A replica that cannot read the others' files cannot know that all serve it.
                 is_own_served && view.trouble.is_empty() && !missing.iter().any(is_behind)
             }
         };
@@ -65,9 +65,9 @@ impl Waited {
 }
 
 impl Member {
-    /// Waits until `quorum` serves `rollout` or a newer one, or until `until`; a rollout that is proposed
-    /// meanwhile and replaces it therefore ends no wait. Looks at the registry about once a second, and
-    /// for [`Quorum::Own`] not at all. May be dropped at any moment.
+    /// Waits until `quorum` serves `rollout` or a newer one, or until `until`; a newer rollout that replaces
+    /// it meanwhile therefore ends no wait. Reads the registry about once a second, and for
+    /// [`Quorum::Own`] not at all. May be dropped at any moment.
     pub async fn wait_for(&self, rollout: Parent, quorum: Quorum, until: Instant) -> Waited {
         let mut jitter = self.new_jitter();
         let mut last = None;
@@ -78,7 +78,7 @@ impl Member {
                 Quorum::Count(_) | Quorum::All => {
                     match (tokio::time::timeout_at(until, self.view()).await, last) {
                         (Ok(view), _) => view,
-                        // What was seen a moment ago says more than that the time is over.
+                        // The view of a moment ago says more than that the wait timed out.
                         (Err(_), Some(last)) => return last,
                         (Err(_), None) => FleetView {
                             trouble: "the registry did not answer in time".to_owned(),
@@ -92,8 +92,8 @@ impl Member {
                 return waited;
             }
             let mean = match quorum {
-                Quorum::Own => OWN_LOOK,
-                Quorum::Count(_) | Quorum::All => LOOK,
+                Quorum::Own => OWN_CHECK,
+                Quorum::Count(_) | Quorum::All => READ,
             };
             let next = Instant::now() + jittered(mean, &mut jitter);
             last = Some(waited);

@@ -1,8 +1,8 @@
-//! Looks at tallies and decides: blocks, epochs, and the bound that evidence has to reach.
+//! Evaluates tallies and decides: blocks, epochs, and the bound that evidence has to reach.
 //!
-//! A *block* is what came between two looks. Rates may change from one to the next, as by day and night,
-//! as long as they change for both arms alike; a block within which the shares changed proves nothing,
-//! as people came to the arms at different times.
+//! A *block* is what was counted between two evaluations. Rates may change from one to the next, as by day
+//! and night, as long as they change for both arms alike; a block within which the shares changed proves
+//! nothing, as people came to the arms at different times.
 //!
 //! An *epoch* is a time within which a person counts once. A new one begins after an hour, and when a
 //! candidate's share has doubled, so that those whom it has gained count. Evidence begins anew with it:
@@ -17,11 +17,11 @@ use super::tally::Counts;
 use super::{ALPHA, Guardrail, Guardrails, Rule};
 use std::time::Duration;
 
-/// Longest epoch (chosen: long enough to meet most people of a shop's evening, short enough that a
-/// candidate which turns bad after hours is found).
+/// Longest epoch (chosen: long enough to count most people of a shop's evening, short enough to detect a
+/// candidate that degrades after hours).
 const EPOCH_MAX: Duration = Duration::from_secs(3600);
 
-/// One look's input, by the arms' places in the record.
+/// The input of one evaluation, by the arms' positions in the record.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
     /// On any clock that does not go backwards.

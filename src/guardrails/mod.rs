@@ -1,14 +1,14 @@
-//! Guardrails: whether a candidate treats people worse than the base does, told from what both answered.
+//! Guardrails: does a candidate do worse than the base? Tested on what both answered.
 //!
 //! ```text
-//! request ─▶ Tally (one per arm: who was asked, and what came of it)
+//! request ─▶ Tally (one per arm: people, and the outcomes of their calls)
 //!               │ read every few seconds
 //!               ▼
 //!            Judge ─▶ Evidence (one per guardrail and candidate arm) ─▶ Breach, or nothing
 //! ```
 //!
-//! Knows no store, no clock, no thread and no wire: counts and durations come in, breaches go out. What
-//! is done about a breach is `lifecycle`'s business.
+//! Knows no store, no clock, no thread and no wire: counts and durations come in, breaches go out. The
+//! lifecycle acts on a breach.
 
 mod breach;
 mod evidence;
@@ -29,14 +29,14 @@ use std::time::Duration;
 /// issue 6).
 pub const ALPHA: f64 = 0.01;
 
-/// What is watched.
+/// What a guardrail counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Guardrail {
-    /// People whose call failed for no fault of theirs.
+    /// People whose call failed by a server error.
     Errors,
-    /// People who were answered without a single product.
+    /// People whose answer was empty.
     Empty,
-    /// People whose answer had to do without something.
+    /// People whose answer had a fallback.
     Fallbacks,
     /// People whose answer was computed, and took longer than a limit.
     Slow,
@@ -60,11 +60,11 @@ impl Guardrail {
 /// What a breach leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Nothing is watched.
+    /// Not evaluated.
     Off,
-    /// It is said.
+    /// It is reported.
     Warn,
-    /// It is said, and the candidate is taken out.
+    /// It is reported, and the candidate is aborted.
     Abort,
 }
 
@@ -96,11 +96,11 @@ pub struct Guardrails {
     pub rules: [Rule; 4],
     /// A computed answer that takes longer is slow.
     pub slow_after: Duration,
-    /// No breach before this many people stand on either side.
+    /// No breach before each side has this many people.
     pub people_min: u64,
-    /// Replicas, restarted ones included, that the false alarms are shared out among.
+    /// Replicas, including restarted ones, among which the false alarms are divided.
     pub replicas_max: u32,
-    /// Between two looks at the tallies.
+    /// Between two evaluations of the tallies.
     pub interval: Duration,
 }
 
@@ -110,7 +110,7 @@ impl Guardrails {
         self.rules[guardrail as usize]
     }
 
-    /// Those that are not off.
+    /// The guardrails that are not off.
     pub fn on(&self) -> impl Iterator<Item = (Guardrail, Rule)> + '_ {
         let all = Guardrail::ALL.into_iter().zip(self.rules);
         all.filter(|(_, rule)| rule.mode != Mode::Off)

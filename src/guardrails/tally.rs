@@ -1,10 +1,10 @@
-//! Counts of what came of people's calls, per arm, as requests make them: no lock, no allocation.
+//! Counts of people and the outcomes of their calls, per arm, on the request path: no lock, no allocation.
 //!
-//! People are counted, not calls. Who asks again and again meets the same trouble again and again and
-//! stays in the same arm, so calls are not independent of each other: one unlucky shopper would look
-//! like a bad model. In every epoch a person (the key that splits the traffic) counts once, by the first
-//! call, and once more for time, by the first computed answer; whichever arm that was, so that a person
-//! whom a raised share moves to the candidate does not stand on both sides.
+//! People are counted, not calls. A person who calls repeatedly meets the same trouble repeatedly and stays
+//! in the same arm, so calls are not independent: one unlucky shopper would look like a bad model. In every
+//! epoch a person (the key that splits the traffic) counts once, by the first call, and once more for
+//! latency, by the first computed answer; in whichever arm that was, so that a person whom a raised share
+//! moves to the candidate is not counted on both sides.
 
 use super::evidence::Outcomes;
 use super::{Guardrail, Guardrails};
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// than a third find their bit taken and are not counted; whom that meets has nothing to do with arms).
 const SET_BITS: usize = 1 << 20;
 
-/// What one arm's people met.
+/// The outcomes of one arm's people.
 pub struct Tally {
     counters: Counters,
     met: Arc<Met>,
@@ -30,25 +30,25 @@ pub struct Tallies {
     met: Arc<Met>,
 }
 
-/// How a call ended that has an answer.
+/// The outcome of a call that has an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
     /// Without a product.
     pub is_empty: bool,
-    /// Something was done without.
+    /// With a fallback.
     pub is_fallback: bool,
-    /// Time to compute it; `None`: it was kept.
+    /// Time to compute it; `None`: it came from the response cache.
     pub computed_in: Option<Duration>,
 }
 
-/// A call under way. One that ends without [`Pending::answered`] is an error: also one that panics.
+/// A call in flight. One that ends without [`Pending::answered`] is an error, also by a panic.
 pub struct Pending<'a> {
     tally: &'a Tally,
     person: u64,
     is_answered: bool,
 }
 
-/// Relaxed everywhere: each number is right by itself, and who reads them allows for one call in between.
+/// Relaxed everywhere: each number is right by itself, and readers tolerate one call in between.
 #[derive(Default)]
 struct Counters {
     asked: AtomicU64,
@@ -68,7 +68,7 @@ pub struct Counts {
     pub errors: u64,
     /// Whose first answer was empty.
     pub empty: u64,
-    /// Whose first answer did without something.
+    /// Whose first answer had a fallback.
     pub fallbacks: u64,
     /// Who had a computed answer.
     pub computed: u64,
@@ -118,7 +118,7 @@ impl Tallies {
         self.arms.iter().map(|tally| tally.counts()).collect()
     }
 
-    /// Lets everybody count once more. Calls that run meanwhile may count before or after.
+    /// Starts an epoch: every person can count once more. Calls in flight may count before or after.
     pub fn forget_people(&self) {
         self.met.asked.clear();
         self.met.computed.clear();
@@ -201,7 +201,7 @@ impl Counts {
         }
     }
 
-    /// As one guardrail sees it: errors among all people, empty answers and fallbacks among those with an
+    /// The counts of one guardrail: errors among all people, empty answers and fallbacks among those with an
     /// answer, slow ones among those with a computed one.
     #[must_use]
     pub fn outcomes(&self, guardrail: Guardrail) -> Outcomes {
@@ -232,7 +232,7 @@ impl PeopleSet {
         let words = self.0.len() as u64;
         let at = usize::try_from((person / 64) % words).expect("less than a slice is long");
         let word = &self.0[at];
-        // Most calls are of people who are known: a look costs less than a write that cores share.
+        // Most calls are of people who have counted: a load costs less than a shared write.
         word.load(Ordering::Relaxed) & bit == 0 && word.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 

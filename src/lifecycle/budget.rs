@@ -1,8 +1,8 @@
 //! How much memory the versions of this process may hold, all models together.
 //!
-//! A version is reserved before its first part is fetched, by what its manifest says, and gives its
-//! reservation back when its memory is free: draining versions count. Response cache, connections and
-//! the program itself stand beside the budget; see `memory_bytes_max`.
+//! Memory is reserved before the first part is fetched, by what the manifest states, and released when the
+//! version's memory is free: draining versions count. Response cache, connections and the program itself
+//! are not part of the budget; see `memory_bytes_max`.
 
 use super::state::{LoadError, LoadErrorKind};
 use prometheus::IntGauge;
@@ -28,7 +28,7 @@ pub(super) struct Need {
     pub working_bytes: u64,
 }
 
-/// Memory that is set aside; given back when dropped.
+/// Reserved memory; released when dropped.
 pub struct Reservation {
     budget: Arc<MemoryBudget>,
     bytes: u64,
@@ -46,22 +46,22 @@ impl MemoryBudget {
         })
     }
 
-    /// Hears whenever something was given back.
+    /// Notified whenever memory was released.
     pub(super) fn freed(&self) -> watch::Receiver<()> {
         self.freed.subscribe()
     }
 
-    /// True from the refusal of a version that would fit if others made way until one finds room.
+    /// True from the refusal of a version that would fit if others were retired until a reservation succeeds.
     pub(super) fn shortage(&self) -> watch::Receiver<bool> {
         self.is_short.subscribe()
     }
 
-    fn tell_shortage(&self, now: bool) {
+    fn set_shortage(&self, now: bool) {
         self.is_short
             .send_if_modified(|is_short| std::mem::replace(is_short, now) != now);
     }
 
-    /// Sets memory aside for a version, all of it or none.
+    /// Reserves memory for a version, all of it or none.
     ///
     /// # Errors
     /// Kind `memory_budget`: need, limit, and what holds the rest. Retrying helps once memory is freed,
@@ -73,14 +73,14 @@ impl MemoryBudget {
     ) -> Result<Reservation, LoadError> {
         let grown = self.grow(need.bytes());
         grown.map_err(|held_bytes| self.refusal(version, need, held_bytes))?;
-        self.tell_shortage(false);
+        self.set_shortage(false);
         Ok(Reservation {
             budget: Arc::clone(self),
             bytes: need.bytes(),
         })
     }
 
-    /// Adds to what is reserved, or tells how much is.
+    /// Adds to what is reserved; the error is how much is reserved already.
     fn grow(&self, bytes: u64) -> Result<(), u64> {
         let fits = |held: u64| {
             held.checked_add(bytes)
@@ -93,7 +93,7 @@ impl MemoryBudget {
         grown.map(drop)
     }
 
-    fn give_back(&self, bytes: u64) {
+    fn release(&self, bytes: u64) {
         self.reserved_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.show();
         self.freed.send_replace(());
@@ -113,7 +113,7 @@ impl MemoryBudget {
         let free = self.limit_bytes.saturating_sub(held_bytes);
         let fits_alone = need.bytes() <= self.limit_bytes;
         if fits_alone {
-            self.tell_shortage(true);
+            self.set_shortage(true);
         }
         let why = if fits_alone {
             format!(
@@ -149,7 +149,7 @@ impl Need {
 }
 
 impl Reservation {
-    /// Sets it to what a loaded version really holds.
+    /// Sets it to what a loaded version actually holds.
     ///
     /// # Errors
     /// It holds more than was reserved and the budget has no room for the difference.
@@ -160,7 +160,7 @@ impl Reservation {
     ) -> Result<(), LoadError> {
         if held_bytes > self.bytes {
             let more = held_bytes - self.bytes;
-            tracing::warn!(%version, held_bytes, reserved_bytes = self.bytes, "holds more than its manifest let expect");
+            tracing::warn!(%version, held_bytes, reserved_bytes = self.bytes, "version holds more memory than its manifest stated");
             let need = Need {
                 parts_bytes: self.bytes,
                 working_bytes: more,
@@ -168,7 +168,7 @@ impl Reservation {
             let grown = self.budget.grow(more);
             grown.map_err(|held| self.budget.refusal(version, need, held))?;
         } else if held_bytes < self.bytes {
-            self.budget.give_back(self.bytes - held_bytes);
+            self.budget.release(self.bytes - held_bytes);
         }
         self.bytes = held_bytes;
         Ok(())
@@ -177,11 +177,11 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        self.budget.release(self.bytes);
     }
 }
 
-/// `812 MB`, `1.2 GB`: three digits at most where that loses nothing that matters.
+/// `812 MB`, `1.2 GB`: at most three digits.
 fn in_words(bytes: u64) -> String {
     let units = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
     let value = bytes as f64;

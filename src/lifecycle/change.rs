@@ -1,13 +1,13 @@
-//! What may be asked of a model's rollout, and what it comes to.
+//! The changes that can be proposed to a model's rollout, and their goals.
 
 use hotshelf_registry::{Arm, Ramp, RolloutRecord, Version};
 
-/// A caller's wish. Each one that can be granted becomes one new record.
+/// A proposed change. Each one that is accepted becomes one new record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// One version for everybody, whatever is under way.
+    /// One version for all traffic, whatever is in progress.
     All(Version),
-    /// A candidate enters beside the version that everybody has.
+    /// A candidate enters beside the version that has all traffic.
     Start {
         /// The candidate.
         version: Version,
@@ -19,23 +19,23 @@ pub enum Change {
         /// 2 to 8.
         arms: Vec<Arm>,
     },
-    /// The candidate under way grows otherwise from now on.
+    /// The current candidate follows another ramp from now on.
     Set {
         /// How.
         ramp: Ramp,
     },
-    /// The candidate under way keeps its share.
+    /// The current candidate's share stays.
     Pause,
-    /// It grows on.
+    /// Its ramp continues.
     Resume,
-    /// Everybody gets the candidate, or this arm of a test.
+    /// All traffic goes to the candidate, or to this arm of a test.
     Promote {
         /// Named by people; `None`: the candidate.
         arm: Option<String>,
     },
-    /// Everybody gets what they had before the candidate or the test.
+    /// All traffic goes back to what it had before the candidate or the test.
     Abort,
-    /// Everybody gets the version that everybody had before this one.
+    /// All traffic goes back to the version that had it before this one.
     Rollback,
 }
 
@@ -55,7 +55,7 @@ impl Change {
     }
 }
 
-/// What a record has to say for a change to be done.
+/// What a record has to state for a change to be complete.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Goal {
     pub(super) arms: Vec<Arm>,
@@ -67,7 +67,7 @@ pub(super) struct Goal {
 }
 
 impl Goal {
-    /// Does this record say it already?
+    /// Does this record state it already?
     pub(super) fn is_met_by(&self, record: &RolloutRecord) -> bool {
         match self.arms.as_slice() {
             [all] => record.all_to() == Some(all.version),
@@ -75,7 +75,7 @@ impl Goal {
         }
     }
 
-    /// Does it take this version?
+    /// Does it need this version?
     pub(super) fn needs(&self, version: Version) -> bool {
         self.arms.iter().any(|arm| arm.version == version)
     }

@@ -1,7 +1,7 @@
-//! Carries out what the manager decides: the one place where versions enter and leave memory.
+//! Executes the manager's actions: the one place where versions enter and leave memory.
 //!
-//! The driver owns every resident version. A request only ever borrows a snapshot, so the last
-//! reference is always the driver's, and memory is given back on a thread that serves nobody.
+//! The driver owns every resident version. A request only borrows a snapshot, so the last reference is
+//! always the driver's, and memory is freed on a thread that serves no request.
 
 mod disk;
 
@@ -26,8 +26,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How often a draining version is looked at (chosen: requests take well under a millisecond).
-const DRAIN_LOOK: Duration = Duration::from_millis(5);
+/// How often a draining version is checked (chosen: requests take well under a millisecond).
+const DRAIN_CHECK: Duration = Duration::from_millis(5);
 /// Longest sleep; the loop wakes for events anyway.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
@@ -47,16 +47,16 @@ pub(super) struct Driver {
     resident: BTreeMap<Version, Arc<LoadedVersion>>,
     retired_snapshots: Vec<Arc<Live>>,
     draining: Vec<(Version, Arc<LoadedVersion>)>,
-    /// Versions that a thread is giving back; they are in memory until it says that it is done.
+    /// Versions that a thread is freeing; they are in memory until it has finished.
     freeing: usize,
     workers: Vec<JoinHandle<()>>,
 }
 
 /// Everything a driver is connected to.
 pub(super) struct Connections {
-    /// To followers.
+    /// What others read.
     pub handle: ModelHandle,
-    /// Where versions come from.
+    /// The source of versions.
     pub source: Source,
     /// What arms count.
     pub guardrails: Guardrails,
@@ -89,7 +89,7 @@ impl Driver {
         }
     }
 
-    /// Runs until `stop`. A load under way is abandoned: the cache is safe at any moment.
+    /// Runs until `stop`. A load in progress is abandoned: the cache is consistent at any moment.
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
         let mut freed = self.source.budget.freed();
         let mut shortage = self.source.budget.shortage();
@@ -130,7 +130,7 @@ impl Driver {
             });
         let is_draining = !self.retired_snapshots.is_empty() || !self.draining.is_empty();
         if is_draining {
-            retry.min(DRAIN_LOOK)
+            retry.min(DRAIN_CHECK)
         } else {
             retry
         }
@@ -198,7 +198,7 @@ impl Driver {
                         self.activate(Arc::new(live));
                     }
                     // The manager activates resident versions only; what is live stays live.
-                    None => tracing::error!("a version to activate is not in memory"),
+                    None => tracing::error!("version to activate is not in memory"),
                 }
             }
             Action::Grow { candidate_bp } => self.grow(candidate_bp),
@@ -214,14 +214,14 @@ impl Driver {
                     .is_err()
                 {
                     // One record is under way at a time, so only a closed channel ends here.
-                    tracing::warn!("the watch is gone; the server is shutting down");
+                    tracing::warn!("watch has ended; the server is shutting down");
                 }
             }
             Action::Reply { ticket, reply } => {
-                // The caller reads the status next; it must be the one that the reply speaks of.
+                // The caller reads the status next; it must be the one that the reply refers to.
                 self.publish();
                 if let Some(sender) = self.tickets.remove(&ticket) {
-                    // A caller whose deadline came first does not listen any more.
+                    // A caller whose deadline was exceeded has dropped the receiver.
                     let _ = sender.send(reply);
                 }
             }
@@ -255,9 +255,9 @@ impl Driver {
                 },
             );
         }
-        // Whoever hears of readiness may ask for the status next.
+        // Who observes readiness may read the status next.
         self.publish();
-        // Nobody listening means that the server is shutting down.
+        // No receiver means that the server is shutting down.
         let _ = self.is_live.send(true);
     }
 
@@ -265,7 +265,7 @@ impl Driver {
         if let Some(live) = self.handle.slot.live.load().as_ref() {
             live.grow_to(candidate_bp);
             tracing::info!(model = %self.handle.slot.name, rollout = %live.record.number,
-                candidate_bp, "the candidate grows");
+                candidate_bp, "candidate share increased");
         }
     }
 
@@ -301,11 +301,11 @@ impl Driver {
         }
     }
 
-    /// Frees what no request holds any more, on a thread of its own.
+    /// Frees versions that no request holds any more, each on a thread of its own.
     fn free_drained(&mut self) {
         for worker in self.workers.extract_if(.., |worker| worker.is_finished()) {
             if worker.join().is_err() {
-                tracing::error!("a loader or retirer thread panicked");
+                tracing::error!("loader or retirer thread panicked");
             }
         }
         // Guards of arc-swap count as references once the snapshot was swapped out.
@@ -326,14 +326,14 @@ impl Driver {
         let inputs = self.handle.inputs.clone();
         let model = self.handle.slot.name.clone();
         let started = self.spawn("retirer", move || {
-            // Low priority: giving back hundreds of megabytes takes the kernel tens of milliseconds.
+            // Low priority: freeing hundreds of megabytes takes the kernel tens of milliseconds.
             let _pacer = Pacer::begin(true);
             drop(loaded);
             tracing::info!(%model, %version, "retired");
             let _ = inputs.blocking_send(Input::Event(Event::Freed { version }));
         });
         if let Err(error) = started {
-            // The closure is gone, and the version with it: freed here and now.
+            // The closure is dropped, and the version with it: freed here and now.
             tracing::warn!(%error, "cannot start a retirer thread");
             self.take(Input::Event(Event::Freed { version }));
         }
@@ -346,7 +346,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Counts how a load ended, but for a version that nobody but a caller of ReloadModel has heard of.
+    /// Counts the outcome of a load, except for a version that does not exist and only a caller named.
     fn count_load(&self, version: Version, result: &LoadResult) {
         let model = self.handle.slot.name.as_str();
         for phase in &result.phases {
@@ -357,7 +357,7 @@ impl Driver {
                 .observe(seconds);
         }
         let (outcome, reason) = match &result.outcome {
-            Ok((_, info)) if info.probe_failure.is_some() => ("failed", "probes"),
+            Ok((_, info)) if info.golden_query_failure.is_some() => ("failed", "probes"),
             Ok(_) => ("ok", ""),
             Err(error) if self.manager.is_unknown_version(version, error) => return,
             Err(error) => {
@@ -390,7 +390,7 @@ impl Driver {
         }));
     }
 
-    /// Every change of what the model does without, once.
+    /// Logs every change of the degradation once.
     fn log_degradation(&self, degraded: &str) {
         let before = self.handle.status.load();
         if before.manager.degraded == degraded {

@@ -1,8 +1,8 @@
-//! Looks at what the live arms have done to people, every few seconds, and takes a candidate out that does
+//! Evaluates the guardrails of the live arms every few seconds, and proposes to abort a candidate that does
 //! worse than its base.
 //!
-//! It decides nothing itself: what is a breach is [`Judge`]'s business, what an abort comes to the
-//! manager's. Between two looks it holds the tallies and no version.
+//! It decides nothing itself: [`Judge`] defines a breach, the manager what an abort means. Between two
+//! evaluations it holds the tallies and no version.
 
 use super::change::Change;
 use super::event::{Proposal, Reply};
@@ -16,25 +16,25 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// Longest wait between two attempts to record an abort (chosen: as a load's).
+/// Longest wait between two attempts to record an abort (chosen: as for loads).
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// Doublings of the interval up to there.
 const DOUBLINGS_MAX: u32 = 16;
 
 /// Watches one model.
 pub(super) struct GuardrailTask {
-    /// Its arms, and the way to its manager.
+    /// Its arms, and its manager's inputs.
     pub handle: ModelHandle,
-    /// What is watched.
+    /// Which guardrails are on.
     pub settings: Guardrails,
-    /// By what name records know this server.
+    /// This server's name in records.
     pub replica: ReplicaId,
     /// Where breaches are counted.
     pub metrics: Arc<Metrics>,
 }
 
-/// What there is to be seen of a rollout with several arms.
-struct Sight {
+/// One reading of a live rollout with several arms.
+struct Reading {
     rollout: u64,
     tallies: Arc<Tallies>,
     names: Vec<String>,
@@ -42,20 +42,20 @@ struct Sight {
     shares_bp: Vec<u16>,
 }
 
-/// One candidate or test, for as long as its records go on with it.
+/// One candidate or test, across all its records.
 struct Watched {
     tallies: Arc<Tallies>,
     versions: Vec<Version>,
     /// `None`: there is no base to compare with.
     judge: Option<Judge>,
-    /// Breaches that have been told.
+    /// How many breaches were reported.
     reported: usize,
-    /// The answer to a proposal under way.
+    /// The reply to a pending proposal.
     pending: Option<oneshot::Receiver<Reply>>,
     attempts: Attempts,
 }
 
-/// Proposals over one rollout that came to nothing.
+/// Failed proposals over one rollout.
 #[derive(Default)]
 struct Attempts {
     rollout: u64,
@@ -82,31 +82,31 @@ impl GuardrailTask {
     }
 
     fn look(&self, watched: &mut Option<Watched>, now: Duration) {
-        let sight = self.sight();
+        let reading = self.read();
         let is_same = |known: &Watched| {
-            (sight.as_ref()).is_some_and(|sight| Arc::ptr_eq(&sight.tallies, &known.tallies))
+            (reading.as_ref()).is_some_and(|reading| Arc::ptr_eq(&reading.tallies, &known.tallies))
         };
         if !watched.as_ref().is_some_and(is_same) {
             if let Some(past) = watched.take() {
                 self.end(&past);
             }
-            *watched = sight.map(|sight| self.begin(sight, now));
+            *watched = reading.map(|reading| self.begin(reading, now));
             return;
         }
-        let (Some(sight), Some(watched)) = (sight, watched.as_mut()) else {
+        let (Some(reading), Some(watched)) = (reading, watched.as_mut()) else {
             return;
         };
         let Some(mut judge) = watched.judge.take() else {
             return;
         };
-        let (shares_bp, counts) = (&sight.shares_bp, watched.tallies.counts());
+        let (shares_bp, counts) = (&reading.shares_bp, watched.tallies.counts());
         let is_epoch_over = judge.look(Look {
             now,
             shares_bp,
             counts: &counts,
         });
         self.show(watched, &judge);
-        self.tell(watched, judge.breaches());
+        self.report(watched, judge.breaches());
         if is_epoch_over {
             watched.tallies.forget_people();
             let counts = &watched.tallies.counts();
@@ -118,19 +118,19 @@ impl GuardrailTask {
         }
         let mut breaches = judge.breaches().iter();
         if let Some(breach) = breaches.find(|one| one.mode == Mode::Abort) {
-            self.abort(watched, breach, (sight.rollout, now));
+            self.abort(watched, breach, (reading.rollout, now));
         }
         watched.judge = Some(judge);
     }
 
-    /// Looks at the snapshot and lets it go.
-    fn sight(&self) -> Option<Sight> {
+    /// Reads the live snapshot without holding it.
+    fn read(&self) -> Option<Reading> {
         let snapshot = self.handle.slot.live.load();
         let live = snapshot.as_ref()?;
         let tallies = Arc::clone(live.tallies.as_ref()?);
         let arms = live.arms().iter();
         let shares = live.record.arms_with(live.candidate_bp());
-        Some(Sight {
+        Some(Reading {
             rollout: live.record.number.get(),
             tallies,
             names: arms.clone().map(|arm| arm.name.clone()).collect(),
@@ -139,20 +139,20 @@ impl GuardrailTask {
         })
     }
 
-    fn begin(&self, sight: Sight, now: Duration) -> Watched {
+    fn begin(&self, reading: Reading, now: Duration) -> Watched {
         let first = Look {
             now,
-            shares_bp: &sight.shares_bp,
-            counts: &sight.tallies.counts(),
+            shares_bp: &reading.shares_bp,
+            counts: &reading.tallies.counts(),
         };
-        let judge = Judge::new(self.settings.clone(), sight.names, first);
+        let judge = Judge::new(self.settings.clone(), reading.names, first);
         if judge.is_none() {
-            tracing::info!(model = %self.handle.slot.name, rollout = sight.rollout,
-                "no arm is named base; guardrails do not watch this rollout");
+            tracing::info!(model = %self.handle.slot.name, rollout = reading.rollout,
+                "no arm is named base; guardrails are off for this rollout");
         }
         Watched {
-            tallies: sight.tallies,
-            versions: sight.versions,
+            tallies: reading.tallies,
+            versions: reading.versions,
             judge,
             reported: 0,
             pending: None,
@@ -177,8 +177,8 @@ impl GuardrailTask {
         }
     }
 
-    /// Says each breach once.
-    fn tell(&self, watched: &mut Watched, breaches: &[Breach]) {
+    /// Reports each breach once.
+    fn report(&self, watched: &mut Watched, breaches: &[Breach]) {
         for breach in &breaches[watched.reported..] {
             let model = self.handle.slot.name.as_str();
             let version = watched.versions[breach.arm];
@@ -193,7 +193,7 @@ impl GuardrailTask {
         }
     }
 
-    /// Proposes what a breach asks for, over the rollout that is live, until one like it is.
+    /// Proposes the abort that a breach calls for, over the live rollout, until it is recorded.
     fn abort(&self, watched: &mut Watched, breach: &Breach, (rollout, now): (u64, Duration)) {
         match watched.pending.as_mut().map(oneshot::Receiver::try_recv) {
             Some(Err(TryRecvError::Empty)) => return,
@@ -217,12 +217,12 @@ impl GuardrailTask {
             author: format!("hotshelf guardrail on {}", self.replica),
             reason: breach.to_string(),
         };
-        // A full channel is emptied by the next look.
+        // A full channel is empty by the next evaluation.
         let sent = self.handle.inputs.try_send(Input::Propose(proposal, reply));
         watched.pending = sent.is_ok().then_some(asked);
     }
 
-    /// Waits longer after every attempt that came to nothing, and says so once.
+    /// Backs off after every failed attempt, and logs the first.
     fn on_reply(&self, attempts: &mut Attempts, reply: &Reply, now: Duration) {
         let why = refusal(reply);
         if why.is_empty() {
@@ -230,7 +230,7 @@ impl GuardrailTask {
         }
         if attempts.failed == 0 {
             tracing::warn!(model = %self.handle.slot.name, why,
-                "the guardrail's abort was not recorded; it is tried again");
+                "guardrail abort not recorded; will retry");
         }
         let doubled = self.settings.interval * (1 << attempts.failed.min(DOUBLINGS_MAX));
         attempts.failed += 1;
@@ -238,7 +238,7 @@ impl GuardrailTask {
     }
 }
 
-/// Why a proposal came to nothing; empty where it came to what it asked for, or will by another's record.
+/// Why a proposal failed; empty where it succeeded, or will by another writer's record.
 fn refusal(reply: &Reply) -> String {
     match reply {
         Reply::Unchanged | Reply::Changed { .. } => String::new(),
@@ -250,6 +250,6 @@ fn refusal(reply: &Reply) -> String {
             newest: Some(winner),
         }
         | Reply::Aborted { winner } => format!("{} came first", winner.in_words()),
-        Reply::TooMany { limit } => format!("{limit} proposals wait already"),
+        Reply::TooMany { limit } => format!("{limit} proposals are waiting already"),
     }
 }

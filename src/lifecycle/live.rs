@@ -10,20 +10,19 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// A version in memory, verified and warm. Its last reference is dropped by the driver, never by a
-/// request.
+/// A version in memory, verified and warm. The driver drops its last reference, never a request.
 pub struct LoadedVersion {
     /// Its number.
     pub version: Version,
-    /// What it was loaded by; written down for a start without the registry.
+    /// Its manifest; persisted for a start without the registry.
     pub manifest: Arc<Manifest>,
-    /// What answers.
+    /// The model.
     pub model: Model,
-    /// What its publisher says of it.
+    /// Its model card.
     pub card: ModelCard,
     /// Metric handles, made when it first goes live; their series end when this is dropped.
     pub metrics: OnceLock<VersionMetrics>,
-    /// What it holds of the memory budget; declared last, so that it is given back when the rest is free.
+    /// Its share of the memory budget; declared last, so that it is released when the rest is free.
     pub reservation: Reservation,
 }
 
@@ -49,8 +48,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Puts a record and its versions together, a candidate having `candidate_bp`; `None` where one is
-    /// missing or the record is empty.
+    /// A record with its versions, where a candidate has `candidate_bp`; `None` where a version is missing or
+    /// the record is empty.
     pub fn assemble(
         record: RolloutRecord,
         resident: &BTreeMap<Version, Arc<LoadedVersion>>,
@@ -78,13 +77,13 @@ impl Live {
         self.candidate_bp.load(Relaxed)
     }
 
-    /// Lets a candidate have this share from the next request on, unless it has more already.
+    /// Raises a candidate's share from the next request on; never lowers it.
     pub fn grow_to(&self, candidate_bp: u16) {
         self.candidate_bp.fetch_max(candidate_bp, Relaxed);
     }
 
-    /// Has several arms count what they answer: into the tallies of `before` where that is another record
-    /// of the same ramp or test, else into empty ones.
+    /// With tallies for several arms: those of `before` where that is another record of the same ramp or
+    /// test, else empty ones.
     #[must_use]
     pub fn tallied(mut self, settings: &Guardrails, before: Option<&Self>) -> Self {
         if self.arms.len() < 2 || settings.on().next().is_none() {
@@ -128,7 +127,7 @@ impl Live {
     }
 }
 
-/// The place where one model's snapshot stands.
+/// The slot of one model's live snapshot.
 pub struct ModelSlot {
     /// The model.
     pub name: ModelName,

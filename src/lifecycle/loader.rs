@@ -1,10 +1,10 @@
-//! Brings one version from the registry into memory, on a thread of its own.
+//! Loads one version from the registry into memory, on a thread of its own.
 //!
 //! ```text
-//! manifest ─▶ reserve memory ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ probe ─▶ warm up ─▶ LoadedVersion
+//! manifest ─▶ reserve memory ─▶ fetch ─▶ verify (checksums) ─▶ unpack (bounds) ─▶ golden queries ─▶ warm up ─▶ LoadedVersion
 //! ```
 //!
-//! Whatever goes wrong ends here as a [`LoadError`]: a decoder's panic too.
+//! Every failure ends here as a [`LoadError`], even a decoder's panic.
 
 mod obtain;
 
@@ -26,16 +26,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// Users asked for while warming up (chosen: touches every product row several times over, takes
-/// some 20 ms at 100,000 products).
+/// Users queried while warming up (chosen: touches every product row several times over, takes some 20 ms
+/// at 100,000 products).
 const WARM_UP_QUERIES: usize = 200;
 
-/// Where versions come from.
+/// The source of versions.
 #[derive(Clone)]
 pub struct Source {
     /// The registry.
     pub registry: Registry,
-    /// Its URL and endpoint: what is remembered of one registry is not served under another.
+    /// Its URL and endpoint: a live set of one registry is not served under another.
     pub origin: Arc<str>,
     /// This process's own folder.
     pub cache: Arc<CacheDir>,
@@ -46,20 +46,20 @@ pub struct Source {
 }
 
 impl Source {
-    /// What was live here before, if it came from this registry. BLOCKS for one read.
+    /// The live set of this registry, if there is one. BLOCKS for one read.
     pub(super) fn restore(&self, model: &ModelName) -> Result<Option<LiveSet>, String> {
-        let recalled = self.cache.restore(model);
-        let recalled = recalled.map_err(|error| crate::error::with_causes(&error))?;
-        match recalled {
+        let restored = self.cache.restore(model);
+        let restored = restored.map_err(|error| crate::error::with_causes(&error))?;
+        match restored {
             Some(set) if *set.origin != *self.origin => Err(format!(
                 "rollout {} was persisted of registry {}, not of {}",
                 set.record.number, set.origin, self.origin
             )),
-            recalled => Ok(recalled),
+            restored => Ok(restored),
         }
     }
 
-    /// Writes down what is live. BLOCKS for one small write and its sync.
+    /// Persists the live set. BLOCKS for one small write and its sync.
     pub(super) fn persist(
         &self,
         record: RolloutRecord,
@@ -72,7 +72,7 @@ impl Source {
     }
 }
 
-/// What a loader hands over.
+/// The outcome of a load.
 pub struct LoadResult {
     /// How long each step took, also where one failed.
     pub phases: Vec<Phase>,
@@ -82,20 +82,20 @@ pub struct LoadResult {
 
 /// One load.
 pub(super) struct Load {
-    /// Of which model.
+    /// The model.
     pub model: ModelName,
     /// Which version.
     pub version: Version,
-    /// Something is live beside it.
+    /// Something is live, so the load is paced.
     pub is_paced: bool,
     /// From where.
     pub supply: Supply,
-    /// Uploads whose files stay in the cache: those of versions in memory, for a restart.
+    /// Uploads that stay in the cache: those of versions in memory, for a restart.
     pub kept: BTreeSet<UploadId>,
 }
 
 impl Load {
-    /// Runs to the end on the calling thread. `progress` hears of Verifying and Warming.
+    /// Runs to its end on the calling thread. `progress` is called with Verifying and Warming.
     pub(super) fn run(
         &self,
         source: &Source,
@@ -135,8 +135,13 @@ impl Load {
         } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
-        let probe_failure = steps.run("probe", || {
-            Ok(probe(&card, &model, &mut scratch, &mut breathe))
+        let golden_query_failure = steps.run("probe", || {
+            Ok(check_golden_queries(
+                &card,
+                &model,
+                &mut scratch,
+                &mut breathe,
+            ))
         })?;
         progress(VersionState::Warming);
         steps.run("warm_up", || {
@@ -144,12 +149,12 @@ impl Load {
             Ok(())
         })?;
         let resident_bytes = model.heap_bytes();
-        // A part stays in memory as a whole, its header too.
+        // A part stays in memory as a whole, including its header.
         let held_bytes = parts_bytes(&manifest).max(resident_bytes as u64);
         reservation.settle(self.version, held_bytes)?;
         let info = LoadedInfo {
             resident_bytes,
-            probe_failure,
+            golden_query_failure,
             refetched,
         };
         let metrics = OnceLock::new();
@@ -193,7 +198,7 @@ impl Steps {
 /// It is not what this release understands.
 pub fn card(manifest: &Manifest) -> Result<ModelCard, LoadError> {
     ModelCard::deserialize(&manifest.card).map_err(|error| {
-        // The parser repeats a whole value, and the message goes into logs and answers.
+        // The parser repeats a whole value, and the message goes into logs and responses.
         let said = error.to_string();
         LoadError {
             kind: LoadErrorKind::Card,
@@ -203,7 +208,7 @@ pub fn card(manifest: &Manifest) -> Result<ModelCard, LoadError> {
     })
 }
 
-/// Checks the parts against the manifest's card and makes a model of them.
+/// Checks the parts against the manifest's card and builds a model from them.
 pub fn unpack(
     manifest: &Manifest,
     parts: &BTreeMap<String, Bytes>,
@@ -218,20 +223,20 @@ pub fn unpack(
     Ok((card, model))
 }
 
-/// Repeats the publisher's probes; `Some` says how the answers differ.
-pub fn probe(
+/// Repeats the golden queries; `Some` says how the answers differ from the publisher's.
+pub fn check_golden_queries(
     card: &ModelCard,
     model: &Model,
     scratch: &mut Scratch,
     breathe: &mut dyn FnMut(usize),
 ) -> Option<String> {
     if card.golden_queries.is_empty() {
-        return Some("its publisher stored no probes to repeat".to_owned());
+        return Some("its publisher stored no golden queries".to_owned());
     }
     let report = card.check_golden_queries(model, scratch, breathe);
     let first = report.mismatches.first()?;
     let said = format!(
-        "{} of {} probes differ from the publisher's answers, the first: {first}",
+        "{} of {} golden queries differ from the publisher's answers, the first: {first}",
         report.mismatches.len(),
         report.checked
     );
@@ -239,14 +244,14 @@ pub fn probe(
         // Another scoring revision is expected to answer otherwise.
         tracing::warn!(
             said,
-            "probes differ under another scoring revision; not refused"
+            "golden queries differ under another scoring revision; not refused"
         );
         return None;
     }
     Some(said)
 }
 
-/// Runs queries of users spread over the table, so that the first caller meets warm memory.
+/// Runs queries of users spread over the table, so that the first caller finds memory warm.
 fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize)) {
     let users = model.users().len();
     let step = (users / WARM_UP_QUERIES).max(1);
@@ -258,7 +263,7 @@ fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize))
             n: 10,
             ..Query::default()
         };
-        // The answer is of no interest, and a refusal would be the same for every caller.
+        // The result is of no interest, and a refusal would be the same for every caller.
         let _answer = model.recommend(&query, scratch);
         breathe(0);
     }

@@ -209,7 +209,7 @@ impl ModelManager {
         let may_serve_degraded = self.versions.live.is_none()
             && self.policy.gate_at_start == Gate::Serve
             && self.is_desired(version);
-        match info.probe_failure {
+        match info.golden_query_failure {
             Some(message) if !may_serve_degraded => {
                 let error = LoadError {
                     kind: LoadErrorKind::GoldenQueries,
@@ -219,11 +219,11 @@ impl ModelManager {
                 self.failed(version, error, now);
                 self.versions.unwanted.push_back(version);
             }
-            probe_failure => {
+            golden_query_failure => {
                 let entry = self.versions.entry(version);
                 entry.state = VersionState::Ready;
                 entry.resident_bytes = info.resident_bytes;
-                entry.degraded = probe_failure.unwrap_or_default();
+                entry.degraded = golden_query_failure.unwrap_or_default();
                 entry.refetched = info.refetched;
                 entry.failure = None;
             }

@@ -9,8 +9,8 @@
 //!                                                                                 snapshot each
 //! ```
 //!
-//! Driver ──▶ the cache folder: what is live is written down there, and asked for by a server that starts
-//! while the registry cannot be read.
+//! Driver ──▶ the cache folder: the live set is persisted there, and restored by a server that starts while
+//! the registry cannot be read.
 //!
 //! Knows neither gRPC nor sockets.
 
@@ -37,7 +37,7 @@ pub use change::Change;
 pub use event::{PersistedRollout, Proposal, Reply, Supply};
 pub use handle::{Input, ModelHandle, WatchReport};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
-pub use loader::{Source, card, probe, unpack};
+pub use loader::{Source, card, check_golden_queries, unpack};
 pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, LoadErrorKind, Phase, VersionEntry, VersionState};

@@ -1,8 +1,8 @@
-//! Keeps a load from being felt by requests: it works in short slices, each followed by a rest as long as
-//! the slice, at most 1 ms, on a thread of low priority. With nothing live it does neither.
+//! Limits what a load costs requests: it works in short slices, each followed by a rest as long as the
+//! slice, at most 1 ms, on a thread of low priority. With nothing live it does neither.
 //!
-//! The idle policy of the scheduler (SCHED_IDLE) was refused: it ends the waits of those that wake, but
-//! beside busy cores a load then stands still, and a rollback is wanted most when cores are busy.
+//! The idle policy of the scheduler (SCHED_IDLE) was rejected: threads that wake no longer wait, but beside
+//! busy cores a load makes no progress, and a rollback is needed most when cores are busy.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 /// tick of 4 ms, whatever its priority; per second of a load the serving thread waited longer than 1 ms
 /// after a wake 5.7 times with stretches of 1 ms, 1.4 times with these).
 const SLICE_MAX: Duration = Duration::from_micros(250);
-/// Longest rest (chosen: a stretch that took longer than four slices was itself kept waiting, and a core
-/// that is nearly busy would stretch a load without end).
+/// Longest rest (chosen: a stretch longer than four slices was itself preempted, and on a nearly busy core
+/// a load would otherwise take arbitrarily long).
 const REST_MAX: Duration = Duration::from_millis(1);
 /// Niceness of a paced loader thread: behind every thread that serves.
 const PACED_NICE: i32 = 15;
 
-/// Counts the work of one loader thread.
+/// Paces one loader thread.
 pub(super) struct Pacer {
     is_paced: bool,
     slice_began: Instant,
@@ -30,7 +30,7 @@ impl Pacer {
         if is_paced {
             let thread = rustix::thread::gettid();
             if let Err(error) = rustix::process::setpriority_process(Some(thread), PACED_NICE) {
-                tracing::warn!(%error, "cannot lower the loader's priority; it keeps its rests");
+                tracing::warn!(%error, "cannot lower the loader's priority; the load still pauses");
             }
         }
         Self {
@@ -39,7 +39,7 @@ impl Pacer {
         }
     }
 
-    /// Called after every piece of work, 64 to 128 KiB each; rests where it is time to.
+    /// Called after every piece of work, 64 to 128 KiB each; rests once a slice is used up.
     #[allow(
         clippy::disallowed_methods,
         reason = "this thread loads and does nothing else"

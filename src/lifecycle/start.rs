@@ -1,4 +1,4 @@
-//! Starts the watch and the driver of every model, and ends them.
+//! Starts and stops the tasks of every model: watch, driver, guardrails.
 
 use super::driver::{Connections, Driver};
 use super::guardrail_task::GuardrailTask;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 /// Events that wait for one driver (chosen: it takes microseconds for each).
 const INPUTS_MAX: usize = 256;
 
-/// Longest wait for watches and drivers to end; they wait for nothing once told to stop.
+/// Longest wait for tasks to end; once cancelled they wait for nothing.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the lifecycle needs.
@@ -38,11 +38,11 @@ pub struct LifecycleConfig {
     pub source: Source,
     /// The managers' settings.
     pub policy: Policy,
-    /// What arms are watched for.
+    /// The guardrails of arms.
     pub guardrails: Guardrails,
-    /// By what name records know this server.
+    /// This server's name in records.
     pub replica: ReplicaId,
-    /// Mean time between two looks at the registry.
+    /// Mean time between two polls of the registry.
     pub watch_interval: Duration,
     /// Spreads replicas.
     pub jitter: ChaCha8Rng,
@@ -57,12 +57,12 @@ pub struct Lifecycle {
     tasks: JoinSet<()>,
 }
 
-/// What is live goes on answering whatever happens to the task that manages it; nothing new can come
-/// to be live then, which the metric and the log say until the process is restarted.
+/// The live rollout keeps answering whatever happens to the task that manages it; no newer one can become
+/// live then, which metric and log report until the process is restarted.
 async fn supervised(model: ModelName, degraded: IntGaugeVec, task: impl Future<Output = ()>) {
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
         degraded.with_label_values(&[model.as_str()]).set(1);
-        tracing::error!(%model, "its lifecycle has panicked; it serves what is live and follows no more");
+        tracing::error!(%model, "lifecycle task panicked; the live rollout stays and no newer one is followed");
     }
 }
 
@@ -145,19 +145,19 @@ impl Lifecycle {
         let lives = self.is_live.clone();
         async move {
             for mut live in lives {
-                // A driver that is gone means shutdown, which whoever waits here hears of otherwise.
+                // A driver that has ended means shutdown, which the caller observes otherwise.
                 let _ = live.wait_for(|is_live| *is_live).await;
             }
         }
     }
 
-    /// Stops watching and loading, and answers whoever waits for a reload that the server is shutting
-    /// down; what is live stays in memory until the process ends.
+    /// Stops watching and loading, and answers callers who wait for a reload that the server is shutting
+    /// down; the live rollout stays in memory until the process ends.
     pub async fn stop(mut self) {
         self.stop.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
-            tracing::warn!("the lifecycle did not stop in time; it is abandoned");
+            tracing::warn!("lifecycle tasks did not stop in time; abandoned");
         }
     }
 }

@@ -153,7 +153,7 @@ pub struct LoadedInfo {
     /// Memory that it holds.
     pub resident_bytes: usize,
     /// The one check that failed although everything else holds.
-    pub probe_failure: Option<String>,
+    pub golden_query_failure: Option<String>,
     /// Not empty: what was damaged, in the cache or in transit, and was refetched.
     pub refetched: String,
 }

@@ -1,4 +1,4 @@
-//! What a server tells about one model: the manager's view, and what the watch adds.
+//! The status of one model: the manager's view, and what the watch adds.
 
 use super::state::{VersionEntry, VersionState};
 use crate::metrics::LifecycleMetrics;
@@ -14,7 +14,7 @@ pub struct ManagerStatus {
     pub candidate_bp: u16,
     /// The newest rollout of the registry.
     pub desired: Option<RolloutRecord>,
-    /// Not empty: what keeps this server from serving the desired rollout, or what it does without.
+    /// Not empty: what keeps this server from serving the desired rollout, or its fallbacks.
     pub degraded: String,
     /// Newest first.
     pub versions: Vec<(Version, VersionEntry)>,
@@ -27,12 +27,12 @@ pub struct ModelStatus {
     pub manager: ManagerStatus,
     /// Why the registry could not be read last time; empty where it could.
     pub registry_error: String,
-    /// Records that were passed over, newest first.
+    /// Skipped records, newest first.
     pub skipped_rollouts: Vec<String>,
 }
 
 impl ManagerStatus {
-    /// Puts the view together. `live` and `desired` as in the fields.
+    /// Builds the view. `live` and `desired` as in the fields.
     pub fn describe(
         live: Option<&RolloutRecord>,
         desired: Option<&RolloutRecord>,
@@ -51,7 +51,7 @@ impl ManagerStatus {
         }
     }
 
-    /// Adds sentences on what the server does without.
+    /// Adds sentences to the degradation.
     pub(super) fn add_degradations(&mut self, said: Vec<String>) {
         let known = std::mem::take(&mut self.degraded);
         let all = std::iter::once(known).chain(said);
@@ -102,7 +102,7 @@ fn degradation(
                 .and_then(|entry| entry.failure.as_ref());
             if let Some(failure) = failure {
                 said.push(format!(
-                    "wanted rollout {}, {serving}, because version {} was refused: {}",
+                    "desired rollout {}, {serving}, because version {} was refused: {}",
                     wanted.number, arm.version, failure.error.message
                 ));
             }

@@ -1,8 +1,8 @@
 //! Follows the registry's rollouts of one model, and writes new ones.
 //!
-//! One task owns the log, so that a record is always proposed over the newest one that this server
-//! has read. It asks for the next record every interval with jitter and lists only once. A registry
-//! that cannot be read changes nothing; it is reported and asked again.
+//! One task owns the log, so that a record is always proposed over the newest one that this server has
+//! read. It polls for the next record every interval with jitter. A registry that cannot be read changes
+//! nothing; the failure is reported and the poll repeated.
 
 use super::event::{Event, RecordOutcome};
 use super::handle::{Input, WatchReport};
@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Skipped records remembered for status.
+/// Skipped records listed in status.
 const SKIPPED_MAX: usize = 16;
 
-/// Wait for the first answer before the registry counts as one that cannot be read (chosen: a store
-/// that stalls must not keep a server from what it has on disk; a slow one answers well within).
+/// Wait for the first response before the registry counts as unreadable (chosen: a store that stalls must
+/// not keep a server from its live set on disk; a slow one responds well within).
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// A rollout record to be written.
@@ -37,11 +37,11 @@ pub(super) struct RecordRequest {
 
 /// The task's parts.
 pub(super) struct Watch {
-    /// Whose rollouts.
+    /// The model.
     pub model: ModelName,
-    /// Where they are.
+    /// The registry.
     pub registry: Registry,
-    /// Mean time between two questions.
+    /// Mean time between two polls.
     pub interval: Duration,
     /// Counts failures and skipped records.
     pub metrics: Arc<Metrics>,
@@ -59,10 +59,10 @@ impl Watch {
         let mut log = None;
         let mut report = WatchReport::default();
         loop {
-            // Both a question and a record may be abandoned at any moment: what was written is found
-            // again by its nonce or by the next look.
-            let looked = stop.run_until_cancelled(self.look(&mut log, &mut report));
-            if looked.await.is_none() {
+            // Both a poll and a record may be abandoned at any moment: what was written is found again by
+            // its nonce or by the next poll.
+            let polled = stop.run_until_cancelled(self.poll(&mut log, &mut report));
+            if polled.await.is_none() {
                 return;
             }
             let pause = jittered(self.interval, &mut self.jitter);
@@ -79,12 +79,12 @@ impl Watch {
         }
     }
 
-    /// Reads what is new and tells the driver. Returns whether the registry could be read.
-    async fn look(&self, log: &mut Option<RolloutLog>, report: &mut WatchReport) -> bool {
+    /// Reads new records and sends them to the driver. Returns whether the registry could be read.
+    async fn poll(&self, log: &mut Option<RolloutLog>, report: &mut WatchReport) -> bool {
         let is_first = log.is_none();
         let before = report.registry_error.clone();
         let news = if is_first && before.is_empty() {
-            self.read_or_complain(log, report).await
+            self.read_or_report_late(log, report).await
         } else {
             self.read(log).await
         };
@@ -100,7 +100,7 @@ impl Watch {
                             .rollouts_skipped
                             .with_label_values(&[self.model.as_str()])
                             .inc();
-                        tracing::warn!(model = %self.model, rollout = %number, why, "rollout record passed over");
+                        tracing::warn!(model = %self.model, rollout = %number, why, "rollout record skipped");
                         report.skipped.insert(0, format!("rollout {number}: {why}"));
                         report.skipped.truncate(SKIPPED_MAX);
                     }
@@ -129,8 +129,8 @@ impl Watch {
         is_readable
     }
 
-    /// Reads on for as long as it takes, and says so when the first answer is late.
-    async fn read_or_complain(
+    /// Reads for as long as it takes, and reports when the first response is late.
+    async fn read_or_report_late(
         &self,
         log: &mut Option<RolloutLog>,
         report: &WatchReport,
@@ -171,7 +171,7 @@ impl Watch {
         request: RecordRequest,
     ) {
         let began = Instant::now();
-        let is_readable = self.look(log, report).await;
+        let is_readable = self.poll(log, report).await;
         let outcome = match log.as_ref().filter(|_| is_readable) {
             None => RecordOutcome::Failed {
                 is_retryable: true,
@@ -182,7 +182,7 @@ impl Watch {
         let took = began.elapsed();
         self.send(Input::Event(Event::Recorded { outcome, took }))
             .await;
-        self.look(log, report).await;
+        self.poll(log, report).await;
     }
 
     async fn propose(&self, log: &RolloutLog, request: RecordRequest) -> RecordOutcome {
@@ -202,8 +202,8 @@ impl Watch {
         }
     }
 
-    /// Why others could not load a version of this draft, though this server may have it in memory. A
-    /// store that cannot be read says nothing; it will not take the record either.
+    /// Why other replicas could not load a version of this draft, though this server may have it in memory.
+    /// A store that cannot be read gives no reason; it will not accept the record either.
     async fn missing(&self, draft: &RolloutDraft) -> Option<LoadError> {
         for arm in &draft.arms {
             let read = self.registry.manifest(&self.model, arm.version).await;

@@ -1,5 +1,5 @@
-//! Whether this server may record rollouts: its store keeps create-only writes, and its credentials
-//! allow them. Found out in the background, so that serving and following wait for neither.
+//! Whether this server can record rollouts: its store honours conditional writes, and its credentials
+//! allow them. Probed in the background, so that serving and following do not wait for it.
 
 use crate::error::with_causes;
 use crate::jitter::jittered;
@@ -12,20 +12,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// First wait before the store is asked again (chosen: the watch tells of an outage meanwhile).
+/// First wait before the next probe (chosen: the watch reports an outage meanwhile).
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
-/// Longest wait (chosen: rights that were granted are noticed within two minutes).
+/// Longest wait (chosen: newly granted rights are detected within two minutes).
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// What is known of it.
+/// The state of write access; `proven` and `unproven` on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WriteAccess {
-    /// The store has not been reached yet, or has no model in it.
+    /// The store was not reached yet, or has no model.
     #[default]
     Unverified,
     /// Rollouts can be recorded.
     Verified,
-    /// They are refused, and why. Serving and following go on.
+    /// They are refused, and why. Serving and following continue.
     Refused(String),
 }
 
@@ -39,8 +39,8 @@ impl fmt::Display for WriteAccess {
     }
 }
 
-/// Asks until the answer cannot change any more: while the store is down and while the credentials
-/// may only read. A store that keeps no condition is not asked again.
+/// Probes until the answer is final: while the store is down and while the credentials may only read. A store
+/// that does not honour conditional writes is not probed again.
 pub(super) struct WriteProbe {
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
@@ -53,7 +53,7 @@ impl WriteProbe {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut pause = PAUSE_FIRST;
         loop {
-            let Some(outcome) = stop.run_until_cancelled(self.prove()).await else {
+            let Some(outcome) = stop.run_until_cancelled(self.probe()).await else {
                 return;
             };
             let (now, is_settled) = match outcome {
@@ -66,7 +66,7 @@ impl WriteProbe {
                     (WriteAccess::Refused(with_causes(&error)), is_settled)
                 }
             };
-            self.tell(now);
+            self.set(now);
             if is_settled {
                 return;
             }
@@ -78,9 +78,9 @@ impl WriteProbe {
         }
     }
 
-    /// False while the registry has no model. There is no rollout to record in an empty one, and a
-    /// folder that is away for the moment must not be made anew by looking at it.
-    async fn prove(&self) -> Result<bool, hotshelf_registry::Error> {
+    /// False while the registry has no model. There is no rollout to record in an empty one, and a probe
+    /// must not recreate a folder that is unmounted for the moment.
+    async fn probe(&self) -> Result<bool, hotshelf_registry::Error> {
         if self.registry.models().await?.is_empty() {
             return Ok(false);
         }
@@ -88,8 +88,8 @@ impl WriteProbe {
         Ok(true)
     }
 
-    /// Once for each change; the words of a refusal differ from try to try.
-    fn tell(&self, now: WriteAccess) {
+    /// Reports each change once; the text of a refusal differs from try to try.
+    fn set(&self, now: WriteAccess) {
         let before = self.access.borrow().clone();
         if std::mem::discriminant(&before) == std::mem::discriminant(&now) {
             return;
@@ -102,10 +102,10 @@ impl WriteProbe {
         match &now {
             WriteAccess::Refused(why) => tracing::warn!(
                 why,
-                "the registry is only read: rollouts cannot be recorded by this server"
+                "registry is read-only here: this server cannot record rollouts"
             ),
-            WriteAccess::Verified => tracing::info!("the registry keeps create-only writes"),
-            WriteAccess::Unverified => tracing::warn!("the registry cannot be reached for writing"),
+            WriteAccess::Verified => tracing::info!("registry write access verified"),
+            WriteAccess::Unverified => tracing::warn!("registry cannot be reached for writing"),
         }
         self.access.send_replace(now);
     }

@@ -148,7 +148,7 @@ async fn what_callers_write_is_escaped_and_cut_in_the_log() {
     let record = shop.root().join("toy/rollouts/000003.json");
     std::fs::write(record, wild).unwrap();
     until("the record that is none, in the log", async || {
-        (server.times_logged("rollout record passed over") == 1).then_some(())
+        (server.times_logged("rollout record skipped") == 1).then_some(())
     })
     .await;
     let lines = server.lines();

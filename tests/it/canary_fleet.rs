@@ -207,7 +207,7 @@ async fn killed_and_corrupted(fleet: &Fleet, (one, mut two): (&Server, Server)) 
     until("two's note of its cache", async || {
         let seen = shown(one, "two")?;
         let note = seen["held_back_by"].as_str()?;
-        let is_told = note.contains("damaged in the cache and fetched again");
+        let is_told = note.contains("damaged in the cache and refetched");
         (seen["standing"] == "serving" && seen["live_rollout"] == 2 && is_told).then_some(())
     })
     .await;

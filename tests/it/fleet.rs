@@ -135,7 +135,7 @@ async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_r
     assert!(seen.held_back_by.contains("cache folder"), "{seen:?}");
     assert!(
         seen.degraded
-            .starts_with("wanted rollout 2, serving rollout 1")
+            .starts_with("desired rollout 2, serving rollout 1")
     );
     let numbers = (seen.live_rollout, seen.heard_rollout);
     assert_eq!(numbers, (Some(1), Some(2)));

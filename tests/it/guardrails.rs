@@ -323,7 +323,7 @@ async fn abort_that_the_registry_does_not_take_is_said_once_and_everybody_is_ans
     folders.iter().for_each(|folder| open_to_all(folder, 0o555));
     let mut server = Server::start_unprivileged(&shop, shop.place(), &FREQUENT).await;
     until_rollout(&server, RAMP).await;
-    const MESSAGE: &str = "the guardrail's abort was not recorded; it is tried again";
+    const MESSAGE: &str = "guardrail abort not recorded; will retry";
     let mut client = server.recommender().await;
     for number in 0..1_000 {
         client.recommend(of_tea(number)).await.unwrap();

@@ -80,7 +80,7 @@ async fn version_that_fits_alone_but_not_beside_the_old_one_is_told_exactly_that
     })
     .await;
     for said in [
-        "wanted rollout 2, serving rollout 1, because version 2 was refused: version 2 needs",
+        "desired rollout 2, serving rollout 1, because version 2 was refused: version 2 needs",
         "it would fit alone, but a swap holds the old and the new version at once",
     ] {
         assert!(degraded.contains(said), "{said:?} in {degraded}");

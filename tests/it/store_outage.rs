@@ -244,7 +244,7 @@ async fn a_body_that_is_wrong_once_costs_no_reload_and_is_told() {
     let status = server.status().await;
     let version = status.versions.iter().find(|entry| entry.version == 2);
     let mended = &version.unwrap().mended;
-    let begins = "damaged on the way and fetched again: part als.safetensors of ";
+    let begins = "damaged in transit and refetched: part als.safetensors of ";
     assert!(mended.starts_with(begins), "{mended}");
     server.stop().await;
 }
@@ -325,7 +325,7 @@ async fn a_store_that_must_not_be_written_to_refuses_reloads_and_is_followed() {
     let taken = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     for (answer, said) in [
         (refused, "the registry is read-only here"),
-        (taken, "does not keep create-only writes"),
+        (taken, "does not honour conditional writes"),
     ] {
         let Some(store) = Store::new().await else {
             return;

@@ -1,4 +1,4 @@
-//! The self-test: a store that does not keep create-only writes is found out, and reading goes on.
+//! The self-test: a store that does not honour conditional writes is found out, and reading goes on.
 
 use crate::backends::Fresh;
 use crate::fault_store::{Fault, FaultStore, Op};

@@ -1,12 +1,12 @@
-//! The driver's errands to the cache folder, each on a thread of its own: what is live is written
-//! down, and what was live is asked for.
+//! The driver's work on the cache folder, each on a thread of its own: persists the live set, and restores
+//! it.
 
 use super::{Driver, Input};
 use crate::lifecycle::event::{Event, PersistedRollout};
 use hotshelf_registry::{Manifest, RolloutRecord};
 
 impl Driver {
-    /// Asks what was live here before; the answer is `Event::Restored`.
+    /// Asks what was live here before; ends with `Event::Restored`.
     pub(super) fn restore(&mut self) {
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
         let model = self.handle.slot.name.clone();
@@ -26,11 +26,11 @@ impl Driver {
         }
     }
 
-    /// Writes down that this record is live; the answer is `Event::Persisted`.
+    /// Persists this record as live; ends with `Event::Persisted`.
     pub(super) fn persist(&mut self, record: RolloutRecord) {
         let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
         let arms = record.arms.iter();
-        // A version that is missing here is found out by the check of the set.
+        // A missing version is detected by the check of the set.
         let loaded = arms.filter_map(|arm| self.resident.get(&arm.version));
         let manifests: Vec<Manifest> = loaded
             .map(|loaded| loaded.manifest.as_ref().clone())

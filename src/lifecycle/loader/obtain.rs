@@ -1,5 +1,5 @@
-//! The first half of a load: from the registry or the cache folder into memory that is this process's own,
-//! within the memory budget.
+//! The first half of a load: from the registry or the cache folder into memory of this process, within the
+//! memory budget.
 
 use super::{Load, Source, Steps, card};
 use crate::lifecycle::budget::{Need, Reservation};
@@ -9,16 +9,16 @@ use bytes::Bytes;
 use hotshelf_registry::{Damaged, LocalParts, Manifest, Registry};
 use std::collections::BTreeMap;
 
-/// A version's parts, their bytes proved.
+/// A version's parts, their bytes verified.
 pub(super) struct Obtained {
     pub(super) manifest: Manifest,
     pub(super) parts: BTreeMap<String, Bytes>,
     pub(super) reservation: Reservation,
-    /// Not empty: what was damaged, in the cache or on the way, and was fetched again.
+    /// Not empty: what was damaged, in the cache or in transit, and was refetched.
     pub(super) refetched: String,
 }
 
-/// A version on disk, and the memory that it will take.
+/// A version on disk, and the memory reserved for it.
 struct Fetched {
     manifest: Manifest,
     local: LocalParts,
@@ -30,17 +30,17 @@ pub(super) fn parts_bytes(manifest: &Manifest) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-/// Who hears of a load: of Verifying, and of every piece of work.
-type Hearers<'a> = (&'a mut dyn FnMut(VersionState), &'a mut dyn FnMut(usize));
+/// Callbacks of a load: for Verifying, and after every piece of work.
+type Callbacks<'a> = (&'a mut dyn FnMut(VersionState), &'a mut dyn FnMut(usize));
 
 impl Load {
-    /// Fetches and seals. What sealing refuses is fetched once more where that can help, within the
+    /// Fetches and seals. What sealing refuses is refetched once where that can help, within the
     /// reservation: what was sealed by then is dropped first.
     pub(super) fn obtain(
         &self,
         source: &Source,
         steps: &mut Steps,
-        (progress, breathe): Hearers<'_>,
+        (progress, breathe): Callbacks<'_>,
     ) -> Result<Obtained, LoadError> {
         let Fetched {
             manifest,
@@ -67,7 +67,7 @@ impl Load {
                     });
                 }
                 (Err(error), Some(damaged)) if self.supply == Supply::Registry => {
-                    refetched = self.told_of(damaged, &error);
+                    refetched = self.damage(damaged, &error);
                 }
                 (Err(error), _) => return Err(error),
             }
@@ -80,13 +80,13 @@ impl Load {
         }
     }
 
-    /// From the registry, what the cache has already left where it is.
+    /// From the registry, reusing what the cache has.
     fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
         on_own_runtime(source, async |registry| {
             let manifest = registry.manifest(&self.model, self.version).await;
             let manifest = match manifest {
                 Ok(manifest) => manifest,
-                // A manifest never changes: the one that is remembered is as good.
+                // A manifest never changes: the persisted one is as good.
                 Err(error) if error.is_retryable() => {
                     return self.held(source).map_err(|_| LoadError::from(&error));
                 }
@@ -104,22 +104,22 @@ impl Load {
         })
     }
 
-    /// Tells the log, and returns what the version will be told of.
-    fn told_of(&self, damaged: Damaged, error: &LoadError) -> String {
+    /// Logs the damage, and returns it in words for the version's status.
+    fn damage(&self, damaged: Damaged, error: &LoadError) -> String {
         let (model, error) = (&self.model, &error.message);
         match damaged {
             Damaged::InCache => {
-                tracing::warn!(%model, error, "damaged in the cache; fetched again");
-                format!("damaged in the cache and fetched again: {error}")
+                tracing::warn!(%model, error, "damaged in the cache; refetched");
+                format!("damaged in the cache and refetched: {error}")
             }
             Damaged::InTransit => {
-                tracing::warn!(%model, error, "damaged on the way; fetched again");
-                format!("damaged on the way and fetched again: {error}")
+                tracing::warn!(%model, error, "damaged in transit; refetched");
+                format!("damaged in transit and refetched: {error}")
             }
         }
     }
 
-    /// From the cache alone, by what is remembered there.
+    /// From the cache alone, by the persisted live set.
     fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
         let set = source.restore(&self.model).map_err(|message| LoadError {
             kind: LoadErrorKind::Cache,
@@ -142,7 +142,7 @@ impl Load {
         })
     }
 
-    /// By the manifest alone: nothing is fetched or allocated for a version that would not fit.
+    /// By the manifest alone: nothing is fetched or allocated for a version that does not fit.
     fn reserve(&self, source: &Source, manifest: &Manifest) -> Result<Reservation, LoadError> {
         let need = Need {
             parts_bytes: parts_bytes(manifest),
@@ -151,8 +151,8 @@ impl Load {
         source.budget.reserve(self.version, need)
     }
 
-    /// Removes what the cache holds of other versions, so that it does not grow with every reload.
-    /// One load of a model runs at a time, so nothing is removed under another one.
+    /// Evicts other versions from the cache, so that it does not grow with every reload. One load of a
+    /// model runs at a time, so no other load loses files.
     fn make_room(&self, source: &Source, manifest: &Manifest) {
         let mut kept = self.kept.clone();
         kept.insert(manifest.upload);
@@ -160,19 +160,19 @@ impl Load {
             Ok(evicted) if evicted.uploads == 0 => {}
             Ok(evicted) => {
                 let (uploads, bytes) = (evicted.uploads, evicted.bytes);
-                tracing::info!(model = %self.model, uploads, bytes, "removed from the cache");
+                tracing::info!(model = %self.model, uploads, bytes, "evicted from the cache");
             }
-            // A cache that cannot be cleared may still take this version; if not, fetch says so.
+            // A cache that cannot be cleared may still have room; if not, the fetch fails and says so.
             Err(error) => {
                 let error = crate::error::with_causes(&error);
-                tracing::warn!(model = %self.model, error, "cannot clear the cache");
+                tracing::warn!(model = %self.model, error, "cannot evict from the cache");
             }
         }
     }
 }
 
-/// Asks the registry on a runtime of this thread's own: fetching never takes a turn from requests. The
-/// runtime ends with the work, and with it the connections that it opened.
+/// Calls the registry on a runtime of this thread's own, so that fetching takes no time from requests. The
+/// runtime ends with the work, and so do its connections.
 fn on_own_runtime<T>(
     source: &Source,
     work: impl AsyncFnOnce(Registry) -> Result<T, LoadError>,

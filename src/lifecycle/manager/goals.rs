@@ -1,4 +1,4 @@
-//! What a change comes to over the newest record: the record to be written, or why there can be none.
+//! The goal of a change over the newest record: the record to be written, or why there can be none.
 //!
 //! | change | over one arm | over a candidate and its base | over a test |
 //! |---|---|---|---|
@@ -7,8 +7,8 @@
 //! | set | refused | same salt, the new ramp from its beginning | refused |
 //! | pause, resume | refused | same salt, the ramp where it stands | refused |
 //! | promote | refused | the candidate, or the named arm, for all | the named arm for all |
-//! | abort | refused | the base for all | what all had before |
-//! | rollback | what all had before | the base for all | what all had before |
+//! | abort | refused | the base for all | the previous version for all |
+//! | rollback | the previous version for all | the base for all | the previous version for all |
 
 use super::{ModelManager, Now};
 use crate::lifecycle::change::{Change, Goal};
@@ -53,7 +53,7 @@ impl ModelManager {
         Ok(ramped(newest, candidate, base, ramp))
     }
 
-    /// What everybody had before `newest`: a base stands in the record, however long ago it was that.
+    /// The version that had all traffic before `newest`: the record names a base, however old the ramp is.
     fn before(&self, newest: &RolloutRecord) -> Result<Goal, String> {
         let base = under_way(newest).ok().map(|(_, base)| base);
         match base.or_else(|| self.desired.previous_version()) {
@@ -62,7 +62,7 @@ impl ModelManager {
                 Ok(all_to(version, salt))
             }
             None => Err(format!(
-                "nothing else was live for everybody in the last {} rollouts; name the version with reload",
+                "no other version had all traffic in the last {} rollouts; name the version with reload",
                 self.desired.chain.len()
             )),
         }
@@ -91,7 +91,7 @@ fn start(newest: &RolloutRecord, version: Version, ramp: &Ramp) -> Result<Goal, 
     let base = alone(newest)?;
     if version == base {
         return Err(format!(
-            "version: {version} is what everybody has already: {}",
+            "version: {version} has all traffic already: {}",
             newest.in_words()
         ));
     }
@@ -117,7 +117,7 @@ fn test(newest: &RolloutRecord, arms: &[Arm]) -> Result<Goal, String> {
 fn alone(newest: &RolloutRecord) -> Result<Version, String> {
     newest.all_to().ok_or_else(|| {
         format!(
-            "promote or abort what is under way first: {}",
+            "promote or abort the current candidate or test first: {}",
             newest.in_words()
         )
     })
@@ -128,7 +128,7 @@ fn several(newest: &RolloutRecord) -> Result<&RolloutRecord, String> {
     match newest.all_to() {
         None => Ok(newest),
         Some(_) => Err(format!(
-            "no candidate and no test is under way: {}",
+            "there is no candidate and no test: {}",
             newest.in_words()
         )),
     }
@@ -138,7 +138,7 @@ fn several(newest: &RolloutRecord) -> Result<&RolloutRecord, String> {
 fn under_way(newest: &RolloutRecord) -> Result<(Version, Version), String> {
     match (&newest.ramp, newest.arms.as_slice()) {
         (Some(_), [candidate, base]) => Ok((candidate.version, base.version)),
-        _ => Err(format!("no candidate is under way: {}", newest.in_words())),
+        _ => Err(format!("there is no candidate: {}", newest.in_words())),
     }
 }
 
@@ -150,7 +150,7 @@ fn promote(newest: &RolloutRecord, arm: Option<&str>) -> Result<Goal, String> {
     };
     let names: Vec<&str> = newest.arms.iter().map(|arm| arm.name.as_str()).collect();
     let chosen = chosen.ok_or_else(|| {
-        let given = arm.map_or_else(String::new, |name| format!("\"{name}\" is none; "));
+        let given = arm.map_or_else(String::new, |name| format!("\"{name}\" is no arm; "));
         format!("arm: {given}name one of {}", names.join(", "))
     })?;
     Ok(all_to(chosen.version, Some(newest.salt.clone())))

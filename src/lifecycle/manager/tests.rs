@@ -54,7 +54,7 @@ fn policy() -> Policy {
 fn good() -> Result<LoadedInfo, LoadError> {
     Ok(LoadedInfo {
         resident_bytes: 100,
-        probe_failure: None,
+        golden_query_failure: None,
         refetched: String::new(),
     })
 }
@@ -306,7 +306,7 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
             .manager
             .status()
             .degraded
-            .contains("wanted rollout 2, serving rollout 1")
+            .contains("desired rollout 2, serving rollout 1")
     );
 }
 
@@ -381,7 +381,7 @@ fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
     assert_eq!(stage.loaded(2, good()), [activate(&older)]);
     let degraded = stage.manager.status().degraded;
     assert!(
-        degraded.contains("wanted rollout 3, serving rollout 2"),
+        degraded.contains("desired rollout 3, serving rollout 2"),
         "{degraded}"
     );
     assert!(
@@ -436,7 +436,7 @@ fn probes_alone_do_not_keep_a_cold_server_from_serving() {
     let odd = || {
         Ok(LoadedInfo {
             resident_bytes: 1,
-            probe_failure: Some("probe 1 differs".into()),
+            golden_query_failure: Some("probe 1 differs".into()),
             refetched: String::new(),
         })
     };

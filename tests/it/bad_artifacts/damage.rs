@@ -69,7 +69,7 @@ pub(super) async fn six_bad_versions(shop: &Shop, good: &Published) -> Vec<Bad> 
         bad(
             published(permuted(&good.parts)).await,
             "probes",
-            "probes differ from the publisher's answers",
+            "golden queries differ from the publisher's answers",
         ),
     ]
 }

@@ -58,7 +58,7 @@ impl Stage {
                 .then_some(degraded)
         })
         .await;
-        let begins = "wanted rollout 2, serving rollout 1, because version 2 was refused: ";
+        let begins = "desired rollout 2, serving rollout 1, because version 2 was refused: ";
         assert!(degraded.starts_with(begins), "{degraded}");
         until("another attempt", async || {
             let status = server.status().await;

@@ -55,7 +55,7 @@ async fn running_replica_that_cannot_follow_stays_where_it_is_and_says_so() {
     .await;
     let status = other.status().await;
     assert_eq!(status.live.unwrap().arms[0].version, spring);
-    let said = "wanted rollout 4, serving rollout 3, because version 2 was refused: part history.safetensors";
+    let said = "desired rollout 4, serving rollout 3, because version 2 was refused: part history.safetensors";
     assert!(status.degraded.contains(said), "{}", status.degraded);
     assert_eq!(other.recommend("u0001").await.unwrap().version, spring);
     one.stop().await;

@@ -36,7 +36,7 @@ async fn disk_that_fills_up_during_a_fetch_keeps_the_old_version_live_until_ther
     store.proxy.cut();
     store.proxy.reached().await;
     let status = server.status().await;
-    let begins = "wanted rollout 2, serving rollout 1, because version 2 was refused: ";
+    let begins = "desired rollout 2, serving rollout 1, because version 2 was refused: ";
     assert!(status.degraded.starts_with(begins), "{}", status.degraded);
     let folder = disk.folder().display().to_string();
     for said in [

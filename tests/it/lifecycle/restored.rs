@@ -350,7 +350,7 @@ async fn parts_that_are_remembered_outlive_a_load_of_something_newer() {
     }
     let server = closed.start().await;
     server.until_ready().await;
-    let said = ["wanted rollout 3, serving rollout 2, because version 1 was refused"];
+    let said = ["desired rollout 3, serving rollout 2, because version 1 was refused"];
     until_degraded(&server, &said).await;
     server.stop().await;
     let broken = closed.break_registry();

@@ -94,7 +94,7 @@ async fn cold_start_walks_back_to_the_newest_rollout_that_can_be_served_and_says
     assert_eq!(status.desired.unwrap().number, 2);
     assert_eq!(status.live.unwrap().number, 1);
     let said =
-        "wanted rollout 2, serving rollout 1, because version 2 was refused: part users.arrow";
+        "desired rollout 2, serving rollout 1, because version 2 was refused: part users.arrow";
     assert!(status.degraded.contains(said), "{}", status.degraded);
     until("a line in the log", async || {
         let lines = server.lines();
@@ -141,7 +141,7 @@ async fn version_whose_probes_alone_fail_serves_at_a_cold_start_unless_refused()
     server.until_ready().await;
     let degraded = server.status().await.degraded;
     assert!(
-        degraded.contains("version 1 serves although") && degraded.contains("probes differ"),
+        degraded.contains("version 1 serves although") && degraded.contains("golden queries differ"),
         "{degraded}"
     );
     server.stop().await;

@@ -159,7 +159,7 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
         (!degraded.is_empty()).then_some(degraded)
     })
     .await;
-    let said = "wanted rollout 2, serving rollout 1, because version 2 was refused";
+    let said = "desired rollout 2, serving rollout 1, because version 2 was refused";
     assert!(degraded.contains(said), "{degraded}");
     let answered = other.versions_by_user().await;
     assert!(answered.values().all(|version| *version == 1));

@@ -31,7 +31,7 @@ fn a_bad_version_never_becomes_desired_state() {
     );
     let odd = Ok(LoadedInfo {
         resident_bytes: 1,
-        probe_failure: Some("odd".into()),
+        golden_query_failure: Some("odd".into()),
         refetched: String::new(),
     });
     stage.propose(8, 2, None);
@@ -170,7 +170,7 @@ fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
     let odd = || {
         Ok(LoadedInfo {
             resident_bytes: 1,
-            probe_failure: Some("odd".into()),
+            golden_query_failure: Some("odd".into()),
             refetched: String::new(),
         })
     };

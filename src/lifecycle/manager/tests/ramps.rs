@@ -302,7 +302,7 @@ fn changes_that_make_no_sense_name_what_is_under_way() {
         arm: Some("third".into()),
     });
     assert!(
-        why.contains("arm: \"third\" is none; name one of candidate, base"),
+        why.contains("arm: \"third\" is no arm; name one of candidate, base"),
         "{why}"
     );
     let mut alone = Stage::with_one_live();
@@ -321,11 +321,11 @@ fn changes_that_make_no_sense_name_what_is_under_way() {
     }
     let why = alone.refused(start(1));
     assert!(
-        why.contains("version: 1 is what everybody has already"),
+        why.contains("version: 1 has all traffic already"),
         "{why}"
     );
     let why = alone.refused(Change::Rollback);
-    assert!(why.contains("nothing else was live for everybody"), "{why}");
+    assert!(why.contains("no other version had all traffic"), "{why}");
     let why = {
         let mut empty = Stage::new();
         empty.desired(&[]);

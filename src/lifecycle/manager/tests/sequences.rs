@@ -29,7 +29,7 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                     let version = loading.swap_remove(0);
                     let odd = LoadedInfo {
                         resident_bytes: 1,
-                        probe_failure: Some("odd".into()),
+                        golden_query_failure: Some("odd".into()),
                         refetched: String::new(),
                     };
                     let outcome = [

@@ -337,7 +337,7 @@ impl Replica {
             }
             Ok(LoadedInfo {
                 resident_bytes: 1,
-                probe_failure: None,
+                golden_query_failure: None,
                 refetched: String::new(),
             })
         };
