@@ -141,7 +141,8 @@ async fn version_whose_probes_alone_fail_serves_at_a_cold_start_unless_refused()
     server.until_ready().await;
     let degraded = server.status().await.degraded;
     assert!(
-        degraded.contains("version 1 serves although") && degraded.contains("golden queries differ"),
+        degraded.contains("version 1 serves although")
+            && degraded.contains("golden queries differ"),
         "{degraded}"
     );
     server.stop().await;

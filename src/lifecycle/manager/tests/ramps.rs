@@ -320,10 +320,7 @@ fn changes_that_make_no_sense_name_what_is_under_way() {
         );
     }
     let why = alone.refused(start(1));
-    assert!(
-        why.contains("version: 1 has all traffic already"),
-        "{why}"
-    );
+    assert!(why.contains("version: 1 has all traffic already"), "{why}");
     let why = alone.refused(Change::Rollback);
     assert!(why.contains("no other version had all traffic"), "{why}");
     let why = {
