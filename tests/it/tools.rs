@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 pub(crate) mod authority;
+#[allow(dead_code, reason = "shared with the registry's tests")]
 mod installed;
 #[allow(dead_code, reason = "shared with the registry's tests")]
 pub(crate) mod s3_server;

@@ -102,7 +102,7 @@ impl Root {
         let context = &rendered.pod()["securityContext"];
         let mut command = if self.is_changed {
             let user = format!("{}:{}", context["runAsUser"], context["runAsGroup"]);
-            let mut command = Command::new("chroot");
+            let mut command = Command::new(chroot());
             command
                 .arg(format!("--userspec={user}"))
                 .arg(self.folder.path())
@@ -134,6 +134,13 @@ impl Root {
         }
         command
     }
+}
+
+/// The system's own: the container's environment has no PATH to find it by.
+fn chroot() -> &'static Path {
+    let places = ["/usr/sbin/chroot", "/usr/bin/chroot"].map(Path::new);
+    let found = places.into_iter().find(|place| place.is_file());
+    found.expect("Linux systems have chroot in one of two places")
 }
 
 /// What the loader needs to start the binary, itself included.

@@ -466,7 +466,7 @@ fn retired_phrases_are_found_across_lines_and_in_names() {
     passes(
         law,
         "docs/a.md",
-        "Overturned, away. The ternominator is had-like.",
+        "Overturned, away. A denominator, a storyteller.",
     );
     passes(law, "docs/decisions/0001-a.md", "They are turned away.");
     let changelog = |current: &str, released: &str| {
