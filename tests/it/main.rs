@@ -1,5 +1,4 @@
-//! The integration tests of the server and of the repository as a whole: one binary, so that the
-//! server's tree is linked once.
+//! Integration tests of the server and of the whole repository, in one binary so that the server links once.
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod answers;

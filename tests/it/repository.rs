@@ -1,8 +1,8 @@
-//! The laws that the repository keeps, held by a walk over its files: size, names, the arrows
-//! between packages, who may know what, and pages without dead links.
+//! The laws of the repository, checked by a walk over its files: sizes, names, words, dependencies between
+//! packages and files, and links.
 //!
-//! Each law is one test that names file and line. Each is also shown a text that breaks it, in
-//! `repository/tests.rs`: a law that cannot fail holds nothing.
+//! Each law is one test that reports file and line. `repository/tests.rs` shows each a text that breaks it, since
+//! a law that cannot fail proves nothing.
 
 mod boundaries;
 mod circles;
@@ -98,11 +98,16 @@ fn relative_links_lead_somewhere() {
 }
 
 #[test]
-fn every_failure_that_is_promised_for_has_a_test() {
+fn every_row_on_reliability_names_an_existing_test() {
     let files = source::files(root());
     assert!(files.iter().any(|file| file.path == promises::PAGE));
     let known = promises::Known::of(&files);
     holds(|file| promises::every_failure_has_a_test(&known, file));
+}
+
+#[test]
+fn readme_stays_a_front_page() {
+    holds(documents::front_page);
 }
 
 #[test]

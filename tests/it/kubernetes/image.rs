@@ -1,4 +1,4 @@
-//! What the Dockerfile says. That an engine builds it is proved nowhere here: there is none.
+//! The Dockerfile's text against toolchain and manifests. No test builds it: that needs a container engine.
 
 use std::fs;
 use std::path::Path;
@@ -26,14 +26,14 @@ fn instructions() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The arguments of every such instruction.
+/// The arguments of every instruction of this name.
 fn all(name: &str) -> Vec<String> {
     let found = instructions().into_iter().filter(|it| it.0 == name);
     found.map(|it| it.1).collect()
 }
 
 #[test]
-fn image_is_built_by_the_toolchain_of_the_project_and_holds_the_server_alone() {
+fn image_is_built_by_the_pinned_toolchain_and_holds_the_server_alone() {
     let toolchain: toml::Table = read("rust-toolchain.toml").parse().unwrap();
     let channel = toolchain["toolchain"]["channel"].as_str().unwrap();
     assert_eq!(
@@ -65,7 +65,7 @@ fn image_runs_as_the_deployment_does() {
             .map(|it| it["containerPort"].to_string())
             .collect();
         assert_eq!(all("EXPOSE"), [ports.join(" ")]);
-        // What the image says by itself, the manifests say too.
+        // The manifests set the image's own variables to the same values.
         let environment = rendered.environment();
         for pair in all("ENV").remove(0).split(' ') {
             let (name, text) = pair.split_once('=').unwrap();

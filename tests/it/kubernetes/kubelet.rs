@@ -24,7 +24,7 @@ enum Action {
 }
 
 impl Probe {
-    /// The container's probe of this name, at the ports that the server really has.
+    /// The container's probe of this name, at the ports of the running server.
     pub(super) fn of(rendered: &Rendered, name: &str, server: &Server) -> Self {
         let container = rendered.container();
         let probe = &container[name];
@@ -60,12 +60,12 @@ impl Probe {
         }
     }
 
-    /// One look.
+    /// Probes once.
     pub(super) async fn succeeds(&self) -> bool {
-        let look = async {
+        let probe = async {
             match &self.action {
                 Action::HttpGet(at, path) => {
-                    // Nobody may be listening any more.
+                    // The server may have ended.
                     if tokio::net::TcpStream::connect(at).await.is_err() {
                         return false;
                     }
@@ -79,10 +79,10 @@ impl Probe {
                 }
             }
         };
-        timeout(self.timeout, look).await.unwrap_or(false)
+        timeout(self.timeout, probe).await.unwrap_or(false)
     }
 
-    /// Looks period by period until as many looks in a row as the threshold asks for say so.
+    /// Probes every period until the threshold of consecutive results is reached.
     pub(super) async fn until(&self, is_success: bool) {
         let threshold = if is_success {
             self.successes
@@ -91,16 +91,16 @@ impl Probe {
         };
         let mut ticks = interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let look = async {
-            let mut in_a_row = 0;
-            while in_a_row < threshold {
+        let probe = async {
+            let mut consecutive = 0;
+            while consecutive < threshold {
                 ticks.tick().await;
-                let is_alike = self.succeeds().await == is_success;
-                in_a_row = if is_alike { in_a_row + 1 } else { 0 };
+                let is_expected = self.succeeds().await == is_success;
+                consecutive = if is_expected { consecutive + 1 } else { 0 };
             }
         };
-        timeout(PATIENCE, look)
+        timeout(PATIENCE, probe)
             .await
-            .expect("the probe turns in time");
+            .expect("the probe changes in time");
     }
 }

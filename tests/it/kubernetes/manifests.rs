@@ -1,4 +1,4 @@
-//! What the manifests say.
+//! Laws of the rendered manifests.
 
 use std::process::Command;
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::rendered::{KUSTOMIZATIONS, POD_IP, POD_NAME, Rendered};
 
-/// The newest Kubernetes whose schemas they are held to.
+/// The Kubernetes whose schemas validate them.
 const KUBERNETES: &str = "1.35";
 
-/// Time between the end of the drain and the kubelet's SIGKILL. Chosen: threads are joined and memory
-/// is given back in it, which takes well under a second.
+/// Time between the end of the drain and the kubelet's SIGKILL (chosen: threads are joined and memory is freed
+/// in it, which takes well under a second).
 const SLACK_S: u64 = 5;
 
 #[test]
@@ -33,7 +33,7 @@ fn every_document_is_valid_to_the_strict_schema() {
         for document in rendered.all() {
             let kind = document["kind"].as_str().unwrap().to_lowercase();
             let name = document["metadata"]["name"].as_str().unwrap();
-            // Kubernetes itself knows no ServiceMonitor: its own test is below.
+            // A ServiceMonitor is no type of Kubernetes itself; it has a test of its own.
             let is_known = kind != "servicemonitor";
             let passed = format!("passed for resource {kind}/{name}");
             assert_eq!(said.contains(&passed), is_known, "{kind}/{name}: {said}");
@@ -42,7 +42,7 @@ fn every_document_is_valid_to_the_strict_schema() {
 }
 
 #[test]
-fn deployment_asks_for_what_was_agreed_and_no_rights() {
+fn deployment_requests_the_agreed_resources_and_no_privileges() {
     let Some(base) = Rendered::of("base") else {
         return;
     };
@@ -63,7 +63,7 @@ fn deployment_asks_for_what_was_agreed_and_no_rights() {
                     "capabilities": { "drop": ["ALL"] } })
         );
         assert_eq!(pod["automountServiceAccountToken"], false);
-        // Else a variable HOTSHELF_HTTP_PORT appears, which is no setting and is refused.
+        // Otherwise Kubernetes sets HOTSHELF_HTTP_PORT, and the server refuses unknown variables.
         assert_eq!(pod["enableServiceLinks"], false);
         let context = &pod["securityContext"];
         assert_eq!(context["runAsNonRoot"], true);
@@ -102,7 +102,7 @@ fn every_variable_is_a_setting() {
 }
 
 #[test]
-fn a_pod_tells_the_fleet_its_own_name_and_where_it_is_reached() {
+fn pod_reports_its_own_name_and_address_to_the_fleet() {
     for kustomization in KUSTOMIZATIONS {
         let Some(rendered) = Rendered::of(kustomization) else {
             return;
@@ -118,7 +118,7 @@ fn a_pod_tells_the_fleet_its_own_name_and_where_it_is_reached() {
 }
 
 #[test]
-fn a_pod_has_time_for_its_whole_drain() {
+fn grace_period_covers_the_whole_drain() {
     for kustomization in KUSTOMIZATIONS {
         let Some(rendered) = Rendered::of(kustomization) else {
             return;
@@ -132,7 +132,7 @@ fn a_pod_has_time_for_its_whole_drain() {
             grace_s * 1000 >= drain_ms + SLACK_S * 1000,
             "{kustomization}: {grace_s} s for a drain of {drain_ms} ms"
         );
-        // Readiness has turned everywhere before connections are told to go.
+        // Readiness fails before GOAWAY is sent.
         let probe = &rendered.container()["readinessProbe"];
         let turns_s = ["periodSeconds", "failureThreshold"].map(|key| probe[key].as_u64().unwrap());
         assert!(turns_s[0] * turns_s[1] * 1000 <= ms("drain_delay_ms"));
@@ -140,7 +140,7 @@ fn a_pod_has_time_for_its_whole_drain() {
 }
 
 #[test]
-fn services_lead_to_named_ports_of_the_pods() {
+fn services_target_named_ports_of_the_pods() {
     let Some(base) = Rendered::of("base") else {
         return;
     };
@@ -169,7 +169,7 @@ fn services_lead_to_named_ports_of_the_pods() {
     }
 }
 
-/// Else nobody could make the first version live: no replica is ready before that.
+/// Otherwise no call could make the first version live: no replica is ready before that.
 #[test]
 fn only_the_admin_service_has_addresses_of_replicas_that_are_not_ready() {
     for kustomization in KUSTOMIZATIONS {
@@ -193,7 +193,7 @@ fn only_the_admin_service_has_addresses_of_replicas_that_are_not_ready() {
     }
 }
 
-/// Memory is a metric only where an operator chose it: it does not fall with more replicas.
+/// Memory is a metric only by choice: it does not fall with more replicas.
 #[test]
 fn autoscaler_goes_from_5_to_20_by_cpu_and_by_memory_only_where_chosen() {
     for (kustomization, metrics) in [
@@ -218,9 +218,9 @@ fn autoscaler_goes_from_5_to_20_by_cpu_and_by_memory_only_where_chosen() {
     }
 }
 
-/// Else each apply would reset the number that the autoscaler chose.
+/// Otherwise each apply would reset the autoscaler's number.
 #[test]
-fn a_deployment_names_its_replicas_only_without_an_autoscaler() {
+fn deployment_sets_replicas_only_without_an_autoscaler() {
     for kustomization in KUSTOMIZATIONS {
         let Some(rendered) = Rendered::of(kustomization) else {
             return;

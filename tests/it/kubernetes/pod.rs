@@ -1,4 +1,4 @@
-//! The built binary, started the way the Deployment says.
+//! The built binary, started as the Deployment starts it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,18 +15,18 @@ use super::kubelet::Probe;
 use super::rendered::Rendered;
 use crate::harness::{MODEL, Season, Server, Shop, open_to_all};
 
-/// Where the registry lies in a pod whose settings name a store that is not here.
+/// The registry's folder in a pod whose settings name a bucket.
 const REGISTRY: &str = "/var/lib/hotshelf/registry";
 
-/// A container without an engine: a root folder with nothing in it but the image and its volumes.
+/// A container without an engine: a root folder that holds only the image and its volumes.
 struct Root {
     folder: TempDir,
-    /// Where the container's paths really are; the root itself where we may change roots.
+    /// Whether this process may change its root; otherwise paths keep the folder as a prefix.
     is_changed: bool,
 }
 
 impl Root {
-    /// The image's files, as the Dockerfile gathers them, and a folder for each volume.
+    /// The files that the Dockerfile copies, and a folder for each volume.
     fn new(rendered: &Rendered, registry: &Path) -> Self {
         let root = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -56,7 +56,7 @@ impl Root {
         self.folder.path().join(path.trim_start_matches('/'))
     }
 
-    /// A path as the process names it.
+    /// A path as the process sees it.
     fn named(&self, path: &str) -> String {
         match self.is_changed {
             true => path.to_owned(),
@@ -69,7 +69,7 @@ impl Root {
         self.give(&self.at(path));
     }
 
-    /// To the user of the pod, where tests may give.
+    /// Changes the owner to the pod's user, where this process may.
     fn give(&self, path: &Path) {
         if self.is_changed {
             for path in folders(path).into_iter().chain(files(path)) {
@@ -89,15 +89,15 @@ impl Root {
             .any(|mount| path.starts_with(self.at(mount)))
     }
 
-    /// Files beside those of volumes.
+    /// Files outside the volumes.
     fn own_files(&self, rendered: &Rendered) -> BTreeSet<PathBuf> {
         let mut found = files(self.folder.path());
         found.retain(|file| !self.is_volume(rendered, file));
         found.into_iter().collect()
     }
 
-    /// The container's process: user, environment and arguments of the Deployment; ports are free ones
-    /// of the loopback, the model is the shop's.
+    /// The container's process: user, environment and arguments of the Deployment, free loopback ports, and the
+    /// shop's model.
     fn command(&self, rendered: &Rendered) -> Command {
         let context = &rendered.pod()["securityContext"];
         let mut command = if self.is_changed {
@@ -136,14 +136,14 @@ impl Root {
     }
 }
 
-/// The system's own: the container's environment has no PATH to find it by.
+/// By its path: the container's environment has no PATH.
 fn chroot() -> &'static Path {
     let places = ["/usr/sbin/chroot", "/usr/bin/chroot"].map(Path::new);
     let found = places.into_iter().find(|place| place.is_file());
     found.expect("Linux systems have chroot in one of two places")
 }
 
-/// What the loader needs to start the binary, itself included.
+/// The libraries that the binary links, and the loader.
 fn libraries() -> Vec<String> {
     let output = Command::new("ldd")
         .arg(env!("CARGO_BIN_EXE_hotshelf"))
@@ -220,7 +220,7 @@ async fn life(rendered: &Rendered) {
     readiness.until(false).await;
     assert!(
         liveness.succeeds().await,
-        "nothing live is no reason to be killed"
+        "a server without a live version must not be restarted"
     );
 
     server.reload(version).await.unwrap();
@@ -234,10 +234,10 @@ async fn life(rendered: &Rendered) {
         .as_u64()
         .unwrap();
     let ended = timeout(Duration::from_secs(grace_s), server.ended()).await;
-    assert_eq!(ended.expect("SIGKILL would come now").code(), Some(0));
+    assert_eq!(ended.expect("ended before SIGKILL").code(), Some(0));
     assert_eq!(
         root.own_files(rendered),
         before,
-        "written outside of the volumes"
+        "files outside the volumes changed"
     );
 }

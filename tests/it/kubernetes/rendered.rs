@@ -1,4 +1,4 @@
-//! A kustomization as the documents that it renders to.
+//! A kustomization as its rendered documents.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::tools::{self, Tool};
 
-/// Every kustomization that somebody would apply.
+/// Every kustomization that is meant to be applied.
 pub(super) const KUSTOMIZATIONS: [&str; 4] = [
     "base",
     "overlays/laptop",
@@ -15,16 +15,16 @@ pub(super) const KUSTOMIZATIONS: [&str; 4] = [
     "overlays/monitored",
 ];
 
-/// What the kubelet tells a pod of itself in these tests.
+/// The pod's name in these tests.
 pub(super) const POD_NAME: &str = "hotshelf-5d7f-x2x";
-/// The same.
+/// The pod's address in these tests.
 pub(super) const POD_IP: &str = "10.244.0.7";
 
-/// Reads documents of YAML and writes them as one list of JSON.
+/// Reads YAML documents and writes one JSON list.
 const AS_JSON: &str = "import json, sys, yaml; \
                        json.dump([d for d in yaml.safe_load_all(sys.stdin) if d], sys.stdout)";
 
-/// What one kustomization renders to.
+/// One rendered kustomization.
 pub(super) struct Rendered {
     pub(super) yaml: Vec<u8>,
     documents: Vec<Value>,
@@ -72,7 +72,7 @@ impl Rendered {
         document
     }
 
-    /// What a pod is made of.
+    /// The pod template's spec.
     pub(super) fn pod(&self) -> &Value {
         &self.document("Deployment", "hotshelf")["spec"]["template"]["spec"]
     }
@@ -114,7 +114,7 @@ impl Rendered {
         variables
     }
 
-    /// A setting as the server will have it: the environment's, or else the default.
+    /// A setting's value in the server: from the environment, or the default.
     pub(super) fn setting(&self, key: &str) -> String {
         let setting = hotshelf::config::SETTINGS
             .iter()
@@ -128,17 +128,20 @@ impl Rendered {
     }
 }
 
-/// A value in which variables that stand before it are named as `$(NAME)`.
+/// A value with `$(NAME)` replaced by the variables above it.
 fn expanded(text: &str, before: &[(String, String)]) -> String {
     let named = before.iter();
     let text = named.fold(text.to_owned(), |text, (name, value)| {
         text.replace(&format!("$({name})"), value)
     });
-    assert!(!text.contains("$("), "{text}: named before it is there");
+    assert!(
+        !text.contains("$("),
+        "{text}: refers to a variable that is not above it"
+    );
     text
 }
 
-/// Read by the YAML package of the validator's interpreter.
+/// Parses with the YAML package of the validator's interpreter.
 fn as_json(python: &Path, yaml: &[u8]) -> Vec<Value> {
     use std::io::Write;
     let mut child = Command::new(python)

@@ -1,9 +1,9 @@
-//! Laws of who may know what: the arrows between packages, and the edges inside them.
+//! Laws of dependencies: between packages, and inside them.
 
 use super::laws::{Breach, lines_with, rust_code};
 use super::source::{NamedPath, SourceFile, paths};
 
-/// What each package may not depend on, by its manifest.
+/// The packages that each package must not depend on, by its manifest.
 const ARROWS: [(&str, &[&str]); 5] = [
     ("Cargo.toml", &["hotshelf-offline"]),
     ("offline/Cargo.toml", &["hotshelf"]),
@@ -137,7 +137,7 @@ fn is_io_error(path: &NamedPath) -> bool {
     path.starts_with(&["std", "io"]) && path.segments.get(2).is_none_or(|s| allowed.contains(&&**s))
 }
 
-/// One file builds object paths, so that no name can be smuggled into one.
+/// One file builds object paths, so that every name in them is validated.
 pub(crate) fn object_paths(file: &SourceFile) -> Vec<Breach> {
     let is_code = file.path.contains("src/") && !file.path.contains("tests");
     if !is_code || file.path == "model-registry/src/layout.rs" || !file.has_extension(&["rs"]) {
@@ -214,7 +214,7 @@ pub(crate) fn unsafe_code(file: &SourceFile) -> Vec<Breach> {
     )
 }
 
-/// The code that ships: without a `mod tests` at the end.
+/// The code without a `mod tests` at its end.
 pub(crate) fn production_code(file: &SourceFile) -> String {
     let code = rust_code(file);
     let tests = code.find("\nmod tests {").unwrap_or(code.len());

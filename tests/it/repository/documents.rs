@@ -1,4 +1,4 @@
-//! Laws of what people read: links lead somewhere, and no path is one of somebody's machine.
+//! Laws of what people read: live links, no paths of one machine, a short README.
 
 use std::path::Path;
 
@@ -71,7 +71,20 @@ pub(crate) fn machine_paths(file: &SourceFile) -> Vec<Breach> {
     breaches
 }
 
-/// A failed step of a script must not be followed by the next.
+/// Most lines of the README: it shows, and other pages explain.
+const FRONT_PAGE_LINES_MAX: usize = 149;
+
+/// The README fits a front page.
+pub(crate) fn front_page(file: &SourceFile) -> Vec<Breach> {
+    let lines = file.text.lines().count();
+    if file.path != "README.md" || lines <= FRONT_PAGE_LINES_MAX {
+        return Vec::new();
+    }
+    let what = format!("{lines} lines; the front page has at most {FRONT_PAGE_LINES_MAX}");
+    vec![Breach::new(file, FRONT_PAGE_LINES_MAX + 1, what)]
+}
+
+/// A script stops at its first failed step.
 pub(crate) fn shell_scripts_are_strict(file: &SourceFile) -> Vec<Breach> {
     let is_shell =
         file.text.starts_with("#!") && file.text.lines().next().is_some_and(|l| l.ends_with("sh"));

@@ -1,4 +1,4 @@
-//! Laws of style: size, names, loose ends. Each takes a file and returns where it is broken.
+//! Laws of style: size, names, unfinished work. Each takes a file and returns its breaches.
 
 use super::source::{SourceFile, views};
 
@@ -39,7 +39,7 @@ pub(crate) fn size(file: &SourceFile) -> Vec<Breach> {
         .collect()
 }
 
-/// Files and folders that say nothing of what is in them, or how they came about.
+/// File and folder names that do not say what is inside.
 pub(crate) fn file_names(file: &SourceFile) -> Vec<Breach> {
     if !file.has_extension(&["rs", "py", "proto"]) {
         return Vec::new();
@@ -52,10 +52,10 @@ pub(crate) fn file_names(file: &SourceFile) -> Vec<Breach> {
         .collect()
 }
 
-/// Names that a trait of another crate gives.
+/// Names that a trait of another crate requires.
 const GIVEN_NAMES: [&str; 1] = ["list_objects_v2"];
 
-/// The same for what code declares. Functions may begin with `new_`: a new user is a term here.
+/// The same for declarations. Functions may begin with `new_`, since "new user" is a term here.
 pub(crate) fn declared_names(file: &SourceFile) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (number, line) in rust_code(file).lines().enumerate() {
@@ -87,13 +87,13 @@ fn says_nothing(name: &str) -> bool {
     vague.contains(&name) || name.starts_with("new_") || name.ends_with("_v2")
 }
 
-/// Nothing unfinished is checked in as if it were done.
+/// Ignored tests and stubs.
 pub(crate) fn unfinished_code(file: &SourceFile) -> Vec<Breach> {
     let words = ["#[ignore", "todo!(", "unimplemented!("];
     lines_with(file, &rust_code(file), &words, "is not finished")
 }
 
-/// What is to be done names the issue that will do it: `(#12)`.
+/// Remaining work names its issue: `(#12)`.
 pub(crate) fn undone_work(file: &SourceFile) -> Vec<Breach> {
     let text = if file.has_extension(&["rs"]) {
         views(&file.text).comments
@@ -114,7 +114,7 @@ pub(crate) fn undone_work(file: &SourceFile) -> Vec<Breach> {
             breaches.push(Breach::new(
                 file,
                 number + 1,
-                "work left to do without an issue, as in (#12)",
+                "remaining work without an issue, as in (#12)",
             ));
         }
     }

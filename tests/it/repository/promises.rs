@@ -1,4 +1,4 @@
-//! The page of what can go wrong: every row names tests that exist.
+//! The law of docs/reliability.md: every row names tests that exist.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,7 @@ const COLUMNS: usize = 4;
 /// The column of the tests.
 const TESTS: usize = 2;
 
-/// Every row of the page's tables has all its columns and names a test that is in `known`, or a bench that
-/// is in `benches`, or says that its tests are those of the row before.
+/// Every row has all columns and names a known test or bench, or says "the same" as the row above.
 pub(crate) fn every_failure_has_a_test(known: &Known, file: &SourceFile) -> Vec<Breach> {
     let mut breaches = Vec::new();
     if file.path != PAGE {
@@ -41,14 +40,14 @@ pub(crate) fn every_failure_has_a_test(known: &Known, file: &SourceFile) -> Vec<
     breaches
 }
 
-/// What a row may name.
+/// The names that a row may use.
 pub(crate) struct Known {
     tests: BTreeSet<String>,
     benches: BTreeSet<String>,
 }
 
 impl Known {
-    /// Every test of these files by the name that cargo gives it, and every bench.
+    /// Every test of these files by its name in cargo, and every bench.
     pub(crate) fn of(files: &[SourceFile]) -> Self {
         let paths = files.iter().map(|file| file.path.clone());
         Self {
@@ -89,7 +88,7 @@ pub(crate) fn tests(file: &SourceFile) -> Vec<String> {
     found
 }
 
-/// The modules that a file stands for within its crate.
+/// A file's module path within its crate.
 fn modules(path: &str) -> Vec<String> {
     let roots = ["tests/it/", "src/"];
     let inside = roots.iter().find_map(|root| path.split_once(root));

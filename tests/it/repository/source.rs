@@ -1,5 +1,5 @@
-//! The repository's files, and Rust text taken apart as far as the laws need it: code without
-//! comments and literals, comments alone, and the paths that code names.
+//! The repository's files, and a small lexer for Rust: code without comments and literals, comments alone, and
+//! the paths in code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub(crate) fn files(root: &Path) -> Vec<SourceFile> {
     let mut paths = listed_by_git(root).unwrap_or_else(|| found_on_disk(root));
     paths.sort();
     let read = |path: PathBuf| {
-        // Binary files and files deleted since git listed them are nobody's text.
+        // Skips binary files, and files deleted since git listed them.
         let text = fs::read_to_string(root.join(&path)).ok()?;
         let path = path.to_string_lossy().replace('\\', "/");
         (!text.contains('\0')).then_some(SourceFile { path, text })
@@ -90,14 +90,13 @@ fn found_on_disk(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A Rust file as two texts of the same lines: what the compiler reads, without literals, and what
-/// only people read.
+/// A Rust file as two texts with the same lines: code without literals, and comments.
 pub(crate) struct Views {
     pub(crate) code: String,
     pub(crate) comments: String,
 }
 
-/// Where in a Rust text the reader stands.
+/// The lexer's state.
 #[derive(Clone, Copy, PartialEq)]
 enum At {
     Code,
@@ -108,7 +107,7 @@ enum At {
     RawText(usize),
 }
 
-/// Takes a Rust text apart. Raw identifiers and byte literals fall out of the same rules.
+/// Splits a Rust text. The same rules cover raw identifiers and byte literals.
 pub(crate) fn views(text: &str) -> Views {
     let (mut code, mut comments) = (String::new(), String::new());
     let mut at = At::Code;
@@ -137,7 +136,7 @@ pub(crate) fn views(text: &str) -> Views {
     Views { code, comments }
 }
 
-/// What comes after the next piece of text, and how long that piece is.
+/// The state after the next piece of text, and the length of that piece.
 fn step(at: At, rest: &str, first: char) -> (At, usize) {
     let one = first.len_utf8();
     match at {
@@ -190,7 +189,7 @@ fn char_literal(rest: &str) -> Option<usize> {
     (close == '\'').then_some(end + 1)
 }
 
-/// A path that code names, such as `std::fs::read`, with its line, from 1.
+/// A path in code, such as `std::fs::read`, with its line, from 1.
 #[derive(Debug, PartialEq)]
 pub(crate) struct NamedPath {
     pub(crate) line: usize,

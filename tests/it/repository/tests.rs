@@ -1,4 +1,4 @@
-//! Every law breaks on what it forbids and lets pass what it does not.
+//! Every law reports what it forbids and passes what it allows.
 
 use super::laws::{self, Breach};
 use super::source::{self, SourceFile, paths, views};
@@ -299,7 +299,15 @@ fn dead_links_and_machine_paths_are_found() {
 }
 
 #[test]
-fn code_and_comments_are_told_apart() {
+fn a_long_readme_is_found() {
+    let law = documents::front_page;
+    breaks(law, "README.md", &"\n".repeat(150), "150");
+    passes(law, "README.md", &"\n".repeat(149));
+    passes(law, "docs/a.md", &"\n".repeat(150));
+}
+
+#[test]
+fn code_and_comments_are_separated() {
     let text = "a(\"//b\\\"\"); // c\n/* d /* e */ f */ 'x' 'a: r#\"g\"#h; '\\'' i";
     let views = views(text);
     let words = |text: &str| {
@@ -440,7 +448,7 @@ fn files_that_need_each_other_one_way_pass() {
         ),
     ];
     assert_eq!(circles_among(&files), [""; 0]);
-    // Packages are told apart.
+    // A circle stays within one package.
     let packages = [
         ("src/a.rs", "use crate::b;"),
         ("model/src/b.rs", "use crate::a;"),
