@@ -153,6 +153,30 @@ impl Registry {
             .collect())
     }
 
+    /// The models that have versions in this registry, sorted. Costs one listing, and one for each
+    /// model.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn models_with_versions(&self) -> Result<Vec<ModelName>, Error> {
+        let mut models = self.models().await?;
+        for at in (0..models.len()).rev() {
+            if self.version_numbers(&models[at]).await?.is_empty() {
+                models.remove(at);
+            }
+        }
+        Ok(models)
+    }
+
+    /// Whether there is a registry to read: the folder, or the bucket. Costs one listing where it is a
+    /// bucket.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn exists(&self) -> Result<bool, Error> {
+        self.store().exists(self.layout().root()).await
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {

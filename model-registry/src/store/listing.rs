@@ -32,6 +32,24 @@ impl Store {
         Ok(meta.and_then(|meta| modified(&meta)))
     }
 
+    /// Whether there is a bucket, or a folder on local disk; a bucket without objects is one.
+    pub(crate) async fn exists(&self, root: &Path) -> Result<bool, Error> {
+        if let Kind::Disk(disk) = &self.backend.kind {
+            return Ok(match disk.path_to_filesystem(root) {
+                Ok(folder) => tokio::fs::metadata(folder)
+                    .await
+                    .is_ok_and(|at| at.is_dir()),
+                Err(_) => false,
+            });
+        }
+        let call = || self.backend.objects.list_with_delimiter(Some(root));
+        match self.tried(self.retry.call_timeout, call).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.is_missing_bucket() => Ok(false),
+            Err(failure) => Err(read_error("listing the registry".to_owned(), failure)),
+        }
+    }
+
     /// On local disk: removes a folder whose objects are deleted, with what a killed writer left in it.
     /// Elsewhere there are no folders. A folder that remains does no harm.
     pub(crate) async fn clear_folder(&self, folder: &Path) {

@@ -21,6 +21,14 @@ impl Failure {
         }
     }
 
+    /// There is no bucket.
+    pub(super) fn is_missing_bucket(&self) -> bool {
+        match self {
+            Self::Store(StoreError::NotFound { source, .. }) => is_of_the_bucket(source.as_ref()),
+            _ => false,
+        }
+    }
+
     /// An object exists already; servers have two codes for it.
     pub(super) fn is_conflict(&self) -> bool {
         match self {
