@@ -3,13 +3,17 @@
 //! - [`text`]: makes other people's text safe to print;
 //! - [`table`]: aligned columns, in one house style;
 //! - [`quantity`]: byte sizes, counts and durations, as people read and type them;
+//! - [`refresh`]: text that is replaced in place;
 //! - [`registry_args`]: `--registry` and the `--s3-…` arguments;
-//! - [`environment`]: the one reader of environment variables.
+//! - [`environment`]: the one reader of environment variables;
+//! - [`file`]: files that people name, read within limits.
 //!
 //! It must not know gRPC, models, the registry's format or the server.
 
 pub mod environment;
+pub mod file;
 pub mod quantity;
+pub mod refresh;
 pub mod registry_args;
 pub mod table;
 pub mod text;

@@ -5,6 +5,7 @@
 //! rest of it around. Every output that shows such text passes it through here.
 
 use std::fmt::{self, Display, Write};
+use std::io;
 
 /// Characters of one text that are printed (chosen: any error of ours with its causes fits).
 pub const TEXT_CHARS_MAX: usize = 1_000;
@@ -27,6 +28,46 @@ pub fn one_line(text: impl Display) -> String {
 pub fn lines(text: impl Display) -> String {
     let text = text.to_string();
     text.lines().map(one_line).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON that holds the same values and no character that a terminal acts on.
+pub fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        // Outside of strings JSON has no other unsafe character than its line breaks.
+        if character == '\n' || !is_unsafe(character) {
+            safe.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    safe
+}
+
+/// Passes text on with everything escaped that a terminal acts on, but for line breaks: the last resort
+/// below the outputs, which put each foreign text on one line.
+#[derive(Debug)]
+pub struct SafeWriter<W>(pub W);
+
+impl<W: io::Write> io::Write for SafeWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut safe = String::with_capacity(bytes.len());
+        for character in String::from_utf8_lossy(bytes).chars() {
+            match character == '\n' || !is_unsafe(character) {
+                true => safe.push(character),
+                false => safe.extend(character.escape_default()),
+            }
+        }
+        self.0.write_all(safe.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Collects a text piece by piece, escaped and cut.
@@ -88,6 +129,21 @@ mod tests {
         let safe = r"a\nb\r\u{1b}[31mred\u{9b}1m\u{202e}\u{0} é\u{2066}\u{200b}\u{e0041}\u{7f}";
         assert_eq!(one_line(evil), safe);
         assert!(!one_line(evil).contains(is_unsafe));
+    }
+
+    #[test]
+    fn json_keeps_its_values_without_unsafe_characters() {
+        let value = "a\u{202e}\u{9b}\u{e0041}é";
+        let safe = json(&format!("{{\n  \"k\": \"{value}\"\n}}"));
+        assert_eq!(safe, "{\n  \"k\": \"a\\u202e\\u009b\\udb40\\udc41é\"\n}");
+    }
+
+    #[test]
+    fn writer_passes_line_breaks_and_nothing_else_unsafe() {
+        let mut writer = SafeWriter(Vec::new());
+        io::Write::write_all(&mut writer, "a\u{1b}[2J\r\nb\u{202e}\n".as_bytes()).unwrap();
+        let text = String::from_utf8(writer.0).unwrap();
+        assert_eq!(text, "a\\u{1b}[2J\\r\nb\\u{202e}\n");
     }
 
     #[test]
