@@ -5,11 +5,13 @@
 //! - [`net`]: the accept loop, one current-thread runtime per core, HTTP/2 connections.
 //! - [`admission`]: whether a call is served, and when.
 //! - [`grpc`]: layers, services, and the only place that names wire types.
+//! - [`serving`]: resolve, compute, record: one file per RPC.
 //! - [`lifecycle`]: how versions come into memory, go live and leave; requests see one snapshot.
 //! - [`guardrails`]: whether a candidate treats people worse than the base.
 //! - [`metrics`], [`telemetry`]: what operators see.
-//! - [`app`]: puts these together; [`config`]: what it is told; [`cli`]: by whom.
-//! - [`demo`]: a made-up shop, end to end, in one command.
+//! - [`readiness`]: what a server that is not ready still waits for.
+//! - [`app`]: puts these together; [`config`]: its settings; [`cli`]: the commands.
+//! - [`demo`]: a generated shop, end to end, in one command.
 //!
 //! The mathematics are in `hotshelf_model`, versions and rollouts in `hotshelf_registry`.
 
@@ -26,5 +28,6 @@ mod jitter;
 pub mod lifecycle;
 pub mod metrics;
 pub mod net;
+pub mod readiness;
 pub mod serving;
 pub mod telemetry;

@@ -1,43 +1,49 @@
-//! Flags of commands that ask for products.
+//! Arguments of commands that request products.
 
+use super::address::DataAddress;
 use crate::grpc::client::{Explanation, FilterAsk, RetrievalInfo};
 use clap::Args;
+use hotshelf_terminal::text::one_line;
 use std::io::Write;
 
-/// Where to ask, and how much to be told.
+/// Which server and model, and how much the response explains.
 #[derive(Args)]
 pub(super) struct Asking {
-    /// Data listener of the server
-    #[arg(long, default_value = "127.0.0.1:50051")]
-    pub(super) addr: String,
-    /// Model to ask [default: the server's]
-    #[arg(long, default_value = "")]
+    #[command(flatten)]
+    pub(super) address: DataAddress,
+    /// Ask this model [default: the server's first]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(super) model: String,
-    /// Say how the answer was computed; it is then not taken from the cache
+    /// Explain how the response was computed; bypasses the cache
     #[arg(long)]
     pub(super) debug: bool,
-    /// Live version that shall answer, whatever the traffic's split says
+    /// Pin this live version
     #[arg(long, value_name = "VERSION")]
     pub(super) pin: Option<u64>,
 }
 
-/// Which products may come back.
+/// Which products are eligible.
 #[derive(Args)]
 pub(super) struct FilterArgs {
-    /// Only products of this category; may be given several times
-    #[arg(long)]
+    /// Return only products of this category (repeatable)
+    #[arg(long, value_name = "NAME")]
     category: Vec<String>,
-    /// Only products of this brand; may be given several times
-    #[arg(long)]
+    /// Return only products of this brand (repeatable)
+    #[arg(long, value_name = "NAME")]
     brand: Vec<String>,
-    /// Only products that cost at least this
-    #[arg(long, allow_negative_numbers = true)]
+    /// Return only products at or above this price
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     price_min: Option<f64>,
-    /// Only products that cost at most this
-    #[arg(long, allow_negative_numbers = true)]
+    /// Return only products at or below this price
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     price_max: Option<f64>,
-    /// Products to leave out
-    #[arg(long, value_delimiter = ',')]
+    /// Exclude these products
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     exclude: Vec<String>,
 }
 
@@ -53,14 +59,14 @@ impl FilterArgs {
     }
 }
 
-/// What the list does without, and how it was computed where that was asked for.
+/// The fallbacks, and how the list was computed if it was to be explained.
 pub(super) fn write_remarks(
     out: &mut dyn Write,
     fallbacks: &[String],
     debug: Option<&Explanation>,
 ) -> anyhow::Result<()> {
     if !fallbacks.is_empty() {
-        writeln!(out, "without: {}", fallbacks.join(", "))?;
+        writeln!(out, "fallbacks: {}", one_line(fallbacks.join(", ")))?;
     }
     let Some(debug) = debug else { return Ok(()) };
     let side = |name: &str, side: &Option<RetrievalInfo>| {
@@ -77,7 +83,7 @@ pub(super) fn write_remarks(
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if !parts.is_empty() {
-        writeln!(out, "found: {}", parts.join(", "))?;
+        writeln!(out, "computed: {}", one_line(parts.join(", ")))?;
     }
     Ok(())
 }

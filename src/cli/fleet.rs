@@ -1,19 +1,18 @@
-//! `hotshelf status --fleet`: every replica in one table, once or again and again.
+//! `hotshelf status --fleet`: every replica in one table, once or repeatedly.
 
-use super::status::in_words;
-use super::{block_on, write_json};
+use super::address::AdminAddress;
+use super::{block_on, rollout_text, write_json};
 use crate::grpc::client::{Client, CountsInfo, FleetInfo, ReplicaInfo};
+use hotshelf_terminal::quantity;
+use hotshelf_terminal::refresh::Refresh;
 use hotshelf_terminal::table::{Column, TextTable};
 use hotshelf_terminal::text::one_line;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::time::Duration;
 
-/// To the upper left corner, with nothing on the screen.
-const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
-
-/// What to ask, and how to show it.
+/// What to show, and how.
 pub(super) struct Look<'a> {
-    pub(super) admin: &'a str,
+    pub(super) address: &'a AdminAddress,
     pub(super) model: &'a str,
     pub(super) is_json: bool,
     /// `None`: once.
@@ -21,38 +20,50 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Shows the fleet once, or until interrupted. A server that does not answer ends the first kind; the
-    /// second says so and goes on asking, as it may be the one that is being restarted.
+    /// Shows the fleet once, or until interrupted. If the server does not answer, the first fails; the
+    /// second says so and goes on, as the server may be restarting.
     pub(super) fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let Some(every) = self.every else {
             let fleet = block_on(self.ask())?;
             return self.show(&fleet, out);
         };
-        let is_screen = !self.is_json && std::io::stdout().is_terminal();
+        let refresh = if self.is_json {
+            None
+        } else {
+            Refresh::on_stdout()
+        };
         block_on(async {
             loop {
-                let asked = self.ask().await;
-                if is_screen {
-                    write!(out, "{CLEAR}")?;
-                }
-                match asked {
-                    Ok(fleet) => self.show(&fleet, out)?,
+                let mut text = Vec::new();
+                match self.ask().await {
+                    Ok(fleet) => self.show(&fleet, &mut text)?,
                     Err(error) if self.is_json => {
-                        write_json(out, &serde_json::json!({ "error": super::said(&error) }))?;
+                        let error = super::message(&error);
+                        write_json(&mut text, &serde_json::json!({ "error": error }))?;
                     }
-                    Err(error) => writeln!(out, "{}", super::said(&error))?,
+                    Err(error) => writeln!(text, "{}", super::message(&error))?,
                 }
-                if !is_screen && !self.is_json {
-                    writeln!(out)?;
+                match &refresh {
+                    Some(refresh) => refresh.show(&String::from_utf8_lossy(&text)),
+                    None => {
+                        if !self.is_json {
+                            text.push(b'\n');
+                        }
+                        out.write_all(&text)?;
+                        out.flush()?;
+                    }
                 }
-                out.flush()?;
                 tokio::time::sleep(every).await;
             }
         })
     }
 
     async fn ask(&self) -> anyhow::Result<FleetInfo> {
-        Ok(Client::connect(self.admin).await?.fleet(self.model).await?)
+        let model = self.model;
+        let call = self
+            .address
+            .call(async |client: &Client| client.fleet(model).await);
+        call.await
     }
 
     fn show(&self, fleet: &FleetInfo, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -64,16 +75,16 @@ impl Look<'_> {
 }
 
 fn write_text(out: &mut dyn Write, fleet: &FleetInfo) -> anyhow::Result<()> {
-    writeln!(out, "model    {}", fleet.model)?;
-    writeln!(out, "desired  {}", in_words(fleet.desired.as_ref()))?;
+    writeln!(out, "model    {}", one_line(&fleet.model))?;
+    writeln!(out, "desired  {}", rollout_text(fleet.desired.as_ref()))?;
     writeln!(out, "replicas {}", counted(&fleet.counts))?;
     if !fleet.silent.is_empty() {
-        writeln!(out, "silent   {}", one_line(&fleet.silent))?;
+        writeln!(out, "not reporting {}", one_line(&fleet.silent))?;
     }
     if !fleet.replicas_error.is_empty() {
         writeln!(
             out,
-            "registry {}; the others as seen last",
+            "registry {}; other replicas as last observed",
             one_line(&fleet.replicas_error)
         )?;
     }
@@ -81,10 +92,10 @@ fn write_text(out: &mut dyn Write, fleet: &FleetInfo) -> anyhow::Result<()> {
         Column::Left("replica"),
         Column::Left("state"),
         Column::Right("live"),
-        Column::Right("heard"),
+        Column::Right("observed"),
         Column::Left("serves"),
         Column::Right("behind"),
-        Column::Right("told"),
+        Column::Right("reported"),
         Column::Left("address"),
         Column::Text("note"),
     ]);
@@ -103,9 +114,9 @@ fn row(replica: &ReplicaInfo) -> [String; 9] {
     });
     let arms = arms.collect::<Vec<_>>().join(", ");
     let asked = if replica.is_asked { " *" } else { "" };
-    let told = match replica.is_asked {
+    let reported = match replica.is_asked {
         true => "now".to_owned(),
-        false => format!("{} ago", span(replica.age_s)),
+        false => format!("{} ago", age(replica.age_s)),
     };
     [
         format!("{}{asked}", replica.replica),
@@ -117,14 +128,14 @@ fn row(replica: &ReplicaInfo) -> [String; 9] {
         } else {
             arms
         },
-        replica.lag_s.map_or("-".to_owned(), span),
-        told,
+        replica.lag_s.map_or("-".to_owned(), age),
+        reported,
         replica.address.clone(),
         replica.held_back_by.clone(),
     ]
 }
 
-/// `4: 2 serving, 1 loading, 1 lost`; what there is none of is left out.
+/// `4: 2 serving, 1 loading, 1 lost`, without states that no replica has.
 fn counted(counts: &CountsInfo) -> String {
     let all = [
         (counts.serving, "serving"),
@@ -145,14 +156,17 @@ fn counted(counts: &CountsInfo) -> String {
     }
 }
 
-/// A length of time in its largest unit.
-fn span(seconds: f64) -> String {
-    match seconds {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
-        s => format!("{:.0} days", s / 86_400.0),
-    }
+/// An age in its one or two largest units: nobody needs the seconds of an hour.
+fn age(seconds: f64) -> String {
+    let grain_s = match seconds {
+        s if s < 120.0 => 1.0,
+        s if s < 7_200.0 => 60.0,
+        s if s < 172_800.0 => 3_600.0,
+        _ => 86_400.0,
+    };
+    let rounded_s = (seconds / grain_s).round() * grain_s;
+    // A float of that size has no fraction; a negative one is a clock's mistake and shows as 0s.
+    quantity::duration(Duration::from_secs(rounded_s as u64))
 }
 
 #[cfg(test)]
@@ -183,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_is_a_table_with_what_holds_each_replica_back() {
+    fn fleet_table_shows_every_replica_and_its_problem() {
         let own = ReplicaInfo {
             live_rollout: Some(31),
             lag_s: None,
@@ -227,11 +241,11 @@ mod tests {
 model    shop
 desired  rollout 31: main version 11 at 99.5 % (2026-11-25T10:00:00Z, by ann: fresher)
 replicas 3: 1 serving, 1 failed, 1 unreadable
-silent   read-only
-replica  state       live  heard  serves     behind      told  address         note
-pod-1 *  serving       31     31  11 99.5 %       -       now  10.0.0.7:50051
-pod-2    failed        30     31  11 99.5 %   3 min   2 h ago  10.0.0.7:50051  version 12: part als.safetensors\\nis corrupt
-pod-3    unreadable     -      -  -           3 min  60 s ago                  version 12: part als.safetensors\\nis corrupt
+not reporting read-only
+replica  state       live  observed  serves     behind  reported  address         note
+pod-1 *  serving       31        31  11 99.5 %       -       now  10.0.0.7:50051
+pod-2    failed        30        31  11 99.5 %      3m    2h ago  10.0.0.7:50051  version 12: part als.safetensors\\nis corrupt
+pod-3    unreadable     -         -  -              3m    1m ago                  version 12: part als.safetensors\\nis corrupt
 ";
         assert_eq!(said, expected);
     }

@@ -1,10 +1,11 @@
 //! The command line: what is typed becomes one command, which writes to the stream it is given.
 
+mod address;
 mod asking;
+mod batch;
 mod fleet;
-mod gc;
+mod model_args;
 mod models;
-mod place;
 mod proposing;
 mod recommend;
 mod reload;
@@ -15,11 +16,15 @@ mod status;
 
 use crate::config::Problems;
 use crate::demo::DemoArgs;
+use crate::grpc::client::RolloutInfo;
 use clap::{Args, Parser, Subcommand};
+use hotshelf_terminal::text::{self, SafeWriter};
 use std::io::Write;
 use std::process::ExitCode;
 
 /// A gRPC recommendation server whose models are swapped while it serves.
+///
+/// Training, evaluation and publishing are commands of hotshelf-offline.
 #[derive(Parser)]
 #[command(name = "hotshelf", version, arg_required_else_help = true)]
 struct Cli {
@@ -31,70 +36,83 @@ struct Cli {
 enum Command {
     /// Serve recommendations from a registry
     Serve(Box<serve::ServeArgs>),
-    /// Make up a shop, train, serve, and swap the model under traffic
+    /// Generate a shop, train, serve, and swap the model under traffic
     Demo(DemoArgs),
-    /// Look at the versions in a registry, and remove those that nobody needs
+    /// List, show, verify and remove versions in a registry
     #[command(subcommand)]
     Models(models::ModelsCommand),
-    /// Change which version answers whom, and look at what was
+    /// Change which versions receive traffic, and show past rollouts
     #[command(subcommand)]
     Rollout(rollouts::RolloutCommand),
-    /// Tell which version answered whom at a time
+    /// Show which version served a user at a time
     WhoWasLive(rollouts::WhoWasLiveArgs),
     /// Make a version live on a running server
     Reload(reload::ReloadArgs),
-    /// Ask a running server for recommendations
+    /// Request recommendations from a running server
     Recommend(recommend::RecommendArgs),
-    /// Ask a running server for products like one
+    /// Request similar products from a running server
     Similar(similar::SimilarArgs),
     /// Show what a running server serves
     Status(status::StatusArgs),
 }
 
-/// The operators' listener of a running server.
-#[derive(Args)]
-struct AdminAddress {
-    /// Admin listener of the server
-    #[arg(long, default_value = "127.0.0.1:50052")]
-    admin: String,
-}
-
 /// How results are written.
 #[derive(Args)]
 struct Output {
-    /// Print one JSON object instead of text
+    /// Print JSON instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// A command that was called wrongly; exit code 2, as for wrong flags.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongCall(String);
+
+impl From<hotshelf_registry::Error> for WrongCall {
+    fn from(error: hotshelf_registry::Error) -> Self {
+        Self(crate::error::with_causes(&error))
+    }
 }
 
 /// Parses the process's arguments, runs the command, and turns its outcome into an exit code: 0 done,
 /// 1 failed, 2 wrongly called.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let mut out = std::io::stdout().lock();
-    let outcome = match cli.command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Demo(args) => crate::demo::run(&args, &mut out),
-        Command::Models(command) => models::run(&command, &mut out),
-        Command::Rollout(command) => rollouts::run(command, &mut out),
-        Command::WhoWasLive(args) => rollouts::who_was_live(&args, &mut out),
-        Command::Reload(args) => reload::run(args, &mut out),
-        Command::Recommend(args) => recommend::run(args, &mut out),
-        Command::Similar(args) => similar::run(args, &mut out),
-        Command::Status(args) => status::run(&args, &mut out),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => batch::exit(&error),
     };
+    let mut out = SafeWriter(std::io::stdout().lock());
+    let outcome = execute(cli.command, &mut out).and_then(|()| Ok(out.flush()?));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where standard error is closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "hotshelf: {}", said(&error));
-            if error.is::<Problems>() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::FAILURE
-            }
+            // Where standard error is closed nobody can be told.
+            let _ = writeln!(std::io::stderr(), "hotshelf: {}", message(&error));
+            exit_code(&error)
         }
+    }
+}
+
+fn execute(command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => crate::demo::run(&args, out),
+        Command::Models(command) => models::run(&command, out),
+        Command::Rollout(command) => rollouts::run(command, out),
+        Command::WhoWasLive(args) => rollouts::who_was_live(&args, out),
+        Command::Reload(args) => reload::run(args, out),
+        Command::Recommend(args) => recommend::run(args, out),
+        Command::Similar(args) => similar::run(args, out),
+        Command::Status(args) => status::run(&args, out),
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match error.is::<Problems>() || error.is::<WrongCall>() {
+        true => ExitCode::from(2),
+        false => ExitCode::FAILURE,
     }
 }
 
@@ -104,12 +122,16 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// The error and its causes in one line, each cause once.
-fn said(error: &anyhow::Error) -> String {
-    crate::error::with_causes(error.as_ref())
+/// The error and its causes, each once, safe to print: on one line but for a list of problems.
+fn message(error: &anyhow::Error) -> String {
+    let message = crate::error::with_causes(error.as_ref());
+    match error.is::<Problems>() {
+        true => text::lines(message),
+        false => text::one_line(message),
+    }
 }
 
-/// Runs one short conversation with a server.
+/// Runs one short conversation with a server or a store.
 fn block_on<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -117,9 +139,14 @@ fn block_on<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow:
     runtime.block_on(conversation)
 }
 
+/// A rollout on one line of text.
+fn rollout_text(rollout: Option<&RolloutInfo>) -> String {
+    rollout.map_or_else(|| "none".to_owned(), |rollout| text::one_line(rollout))
+}
+
 /// Writes one JSON value and a line end.
 fn write_json(out: &mut dyn Write, value: &impl serde::Serialize) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)?;
+    let json = serde_json::to_string_pretty(value)?;
+    writeln!(out, "{}", text::json(&json))?;
     Ok(())
 }

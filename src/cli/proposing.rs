@@ -1,7 +1,8 @@
-//! What `hotshelf reload` and the changes of `hotshelf rollout` have in common: whom they ask over what, how
-//! long, whom they wait for, and how they tell what came of it.
+//! What `hotshelf reload` and the changes of `hotshelf rollout` share: the server, the model, the deadline,
+//! the replicas to wait for, and the output.
 
-use super::{AdminAddress, Output};
+use super::Output;
+use super::address::AdminAddress;
 use crate::grpc::client::{PhaseInfo, QuorumAsk, QuorumInfo};
 use clap::Args;
 use hotshelf_terminal::table::{Column, TextTable};
@@ -14,18 +15,22 @@ use std::time::Duration;
 pub(super) struct Proposing {
     #[command(flatten)]
     pub(super) address: AdminAddress,
-    /// Model [default: the server's]
-    #[arg(long, default_value = "", hide_default_value = true)]
+    /// Change this model [default: the server's first]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(super) model: String,
-    /// Number of the rollout you believe to be the newest; 0 = none yet
-    #[arg(long)]
+    /// Fail unless this is the newest rollout; 0 is none
+    #[arg(long, value_name = "ROLLOUT")]
     pub(super) expected_rollout: Option<u64>,
-    /// Longest wait, in seconds; what was begun goes on after it
-    #[arg(long, default_value_t = 600)]
+    /// Stop waiting after this time; the change continues
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout_s: u64,
-    /// How many replicas have to serve it first, the one that is asked included; or "all" that have told of
-    /// themselves and are neither lost nor stopped
-    #[arg(long, value_name = "N|all", value_parser = quorum)]
+    /// Wait until this many replicas serve it
+    #[arg(long, value_name = "COUNT|all", value_parser = quorum)]
     pub(super) wait: Option<QuorumAsk>,
     #[command(flatten)]
     pub(super) output: Output,
@@ -47,7 +52,7 @@ fn quorum(text: &str) -> Result<QuorumAsk, String> {
         .ok_or_else(|| format!("{text:?} is neither a number from 1 nor \"all\""))
 }
 
-/// Says what was done, and how far it has come where that was asked for.
+/// Writes the steps taken, and the replicas that were waited for.
 pub(super) fn write_text(
     out: &mut dyn Write,
     phases: &[PhaseInfo],
@@ -65,7 +70,7 @@ pub(super) fn write_text(
     if !quorum.replicas_error.is_empty() {
         writeln!(
             out,
-            "others cannot be seen: {}",
+            "other replicas cannot be listed: {}",
             one_line(&quorum.replicas_error)
         )?;
     }
@@ -78,12 +83,12 @@ pub(super) fn write_text(
     Ok(())
 }
 
-/// Fails the command where the time was over first.
+/// Fails the command if it timed out before every replica served the change.
 pub(super) fn ensure_met(quorum: Option<&QuorumInfo>) -> anyhow::Result<()> {
     let is_met = quorum.is_none_or(|quorum| quorum.met);
     anyhow::ensure!(
         is_met,
-        "the time was over before all who were waited for served it; they go on, look with status --fleet"
+        "timed out before every replica served it; they continue: look with hotshelf status --fleet"
     );
     Ok(())
 }

@@ -64,8 +64,8 @@ pub(super) fn run(args: RecommendArgs, out: &mut dyn Write) -> anyhow::Result<()
         debug: args.asking.debug,
         pin: args.asking.pin,
     };
-    let addr = args.asking.addr;
-    let list = block_on(async { Ok(Client::connect(&addr).await?.recommend(ask).await?) })?;
+    let address = args.asking.address;
+    let list = block_on(address.call(async |client: &Client| client.recommend(ask).await))?;
     if args.output.json {
         write_json(out, &list)
     } else {

@@ -9,19 +9,29 @@ use std::io::Write;
 /// Arguments of `hotshelf reload`.
 #[derive(Args)]
 pub(super) struct ReloadArgs {
-    /// Version to make live [default: the newest one]
+    /// Version to make live [default: the newest]
     version: Option<u64>,
-    /// Who asks
-    #[arg(long, default_value = "")]
+    /// Record who asked
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     author: String,
-    /// Why
-    #[arg(long, default_value = "")]
+    /// Record why
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     reason: String,
     #[command(flatten)]
     proposing: Proposing,
 }
 
-/// Asks for the reload and writes what it did.
+/// Runs `hotshelf reload`.
 pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let proposing = args.proposing;
     let ask = ReloadAsk {
@@ -33,22 +43,15 @@ pub(super) fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         timeout: proposing.timeout(),
         model: proposing.model,
     };
-    let done = block_on(async {
-        Ok(Client::connect(&proposing.address.admin)
-            .await?
-            .reload(ask)
-            .await?)
-    })?;
+    let address = &proposing.address;
+    let done = block_on(address.call(async |client: &Client| client.reload(ask).await))?;
     if proposing.output.json {
         write_json(out, &done)?;
     } else {
         write_text(out, &done)?;
     }
     let is_done = done.changed || done.state == "live";
-    anyhow::ensure!(
-        is_done,
-        "the time was over first; the load goes on, ask again"
-    );
+    anyhow::ensure!(is_done, "timed out; loading continues in the background");
     proposing::ensure_met(done.quorum.as_ref())
 }
 

@@ -1,24 +1,38 @@
 //! `hotshelf serve`.
 
+mod signals;
+
+use super::WrongCall;
 use crate::app::App;
-use crate::config::{Config, Layers, SETTINGS, Setting, variables};
+use crate::config::{Config, Layers, Problems, SETTINGS, Setting, variables};
 use crate::telemetry;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use hotshelf_registry::Registry;
+use signals::Signals;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Threads for the accept loops, the watch and the drivers; requests have threads of their own.
+/// Threads of the accept loops, watches and drivers; requests have threads of their own.
 const CONTROL_THREADS: usize = 2;
-
-/// Within this time of the first signal another one is the same one again: supervisors signal a process
-/// and then its group.
-const SIGNAL_ECHO: Duration = Duration::from_millis(200);
 
 /// Every setting as a flag, made from the table.
 pub(super) struct ServeArgs {
     config: Option<PathBuf>,
     layers: Layers,
+}
+
+impl ServeArgs {
+    /// Flags over variables over the file.
+    fn config(&self) -> Result<Config, Problems> {
+        let mut layers = Layers {
+            flags: self.layers.flags.clone(),
+            variables: variables(),
+            file: None,
+        };
+        if let Some(path) = &self.config {
+            layers.read_file(path)?;
+        }
+        Config::build(&layers)
+    }
 }
 
 impl FromArgMatches for ServeArgs {
@@ -47,7 +61,7 @@ impl Args for ServeArgs {
             .long("config")
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
-            .help("TOML file with any of the settings below, names with underscores");
+            .help("Read settings from this TOML file (keys with underscores)");
         command.arg(config).args(SETTINGS.iter().map(argument))
     }
 
@@ -57,84 +71,60 @@ impl Args for ServeArgs {
 }
 
 /// A setting as a flag.
-pub(super) fn argument(setting: &Setting) -> Arg {
+fn argument(setting: &Setting) -> Arg {
     let default = match setting.default {
-        Some("") => "default empty".to_owned(),
-        Some(default) => format!("default {default}"),
-        None => "required".to_owned(),
+        Some("") => String::new(),
+        Some(default) => format!("[default: {default}] "),
+        None => "[required] ".to_owned(),
     };
+    let variable = setting.variable();
     Arg::new(setting.key)
         .long(setting.flag())
-        .value_name("VALUE")
-        .help(format!(
-            "{} [{default}; {}]",
-            setting.help,
-            setting.variable()
-        ))
+        .value_name(setting.value_name())
+        .help_heading(setting.group.heading())
+        .help(format!("{} {default}[env: {variable}]", setting.help))
 }
 
-/// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
+/// Serves until SIGTERM, SIGINT or SIGHUP, and drains; a second SIGTERM or SIGINT ends the process at
+/// once.
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    let mut layers = Layers {
-        flags: args.layers.flags.clone(),
-        variables: variables(),
-        file: None,
-    };
-    if let Some(path) = &args.config {
-        layers.read_file(path)?;
-    }
-    let config = Config::build(&layers)?;
+    let config = args.config()?;
     telemetry::start(&config.log_format, &config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("hotshelf-control")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        let app = App::bind(config).await?;
-        let (first, second) = tokio::sync::oneshot::channel();
-        tokio::select! {
-            ended = app.run(async { drop(second.await) }) => Ok(ended?),
-            () = signals.two(first) => Err(anyhow::anyhow!("second signal: ended without draining")),
-        }
-    });
-    // Loaders may be reading; the cache is safe at any moment, so nobody waits for them.
+    let outcome = runtime.block_on(serve(config));
+    // Loaders may be reading; the cache is safe at any moment, so they are not waited for.
     runtime.shutdown_background();
     outcome
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    ensure_registry(&config).await?;
+    let app = App::bind(config).await?;
+    let (first, drain) = tokio::sync::oneshot::channel();
+    tokio::select! {
+        ended = app.run(async { drop(drain.await) }) => Ok(ended?),
+        () = signals.second(first) => Err(anyhow::anyhow!("second signal: ended without draining")),
+    }
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            terminate,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+/// Refuses a registry's folder that is missing at the first start. Later it may be a mount that is late,
+/// and the server serves what its cache folder remembers.
+async fn ensure_registry(config: &Config) -> anyhow::Result<()> {
+    let is_first_start = config
+        .cache_dir
+        .read_dir()
+        .map_or(true, |mut entries| entries.next().is_none());
+    if !(is_first_start && config.registry.starts_with("file://")) {
+        return Ok(());
     }
-
-    async fn one(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    /// Tells of the first signal and resolves at the second.
-    async fn two(&mut self, first: tokio::sync::oneshot::Sender<()>) {
-        self.one().await;
-        drop(first);
-        let first_came = Instant::now();
-        loop {
-            self.one().await;
-            if first_came.elapsed() >= SIGNAL_ECHO {
-                return;
-            }
-        }
+    let registry = Registry::open(&config.registry, &config.s3)?;
+    match registry.exists().await? {
+        true => Ok(()),
+        false => Err(WrongCall(format!("registry {} does not exist", config.registry)).into()),
     }
 }

@@ -48,8 +48,8 @@ pub(super) fn run(args: SimilarArgs, out: &mut dyn Write) -> anyhow::Result<()> 
         debug: args.asking.debug,
         pin: args.asking.pin,
     };
-    let addr = args.asking.addr;
-    let list = block_on(async { Ok(Client::connect(&addr).await?.similar(ask).await?) })?;
+    let address = args.asking.address;
+    let list = block_on(address.call(async |client: &Client| client.similar(ask).await))?;
     if args.output.json {
         write_json(out, &list)
     } else {

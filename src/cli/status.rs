@@ -1,21 +1,28 @@
 //! `hotshelf status`.
 
+use super::address::AdminAddress;
 use super::fleet::Look;
-use super::{AdminAddress, Output, block_on, write_json};
-use crate::grpc::client::{Client, RolloutInfo, StatusInfo};
+use super::{Output, block_on, rollout_text, write_json};
+use crate::grpc::client::{Client, StatusInfo};
 use clap::Args;
 use hotshelf_terminal::quantity;
 use hotshelf_terminal::table::{Column, TextTable};
+use hotshelf_terminal::text::one_line;
 use std::io::Write;
 use std::time::Duration;
 
-/// Whom to ask about what.
+/// Which model of which server.
 #[derive(Args)]
-struct Asked {
+struct Shown {
     #[command(flatten)]
     address: AdminAddress,
-    /// Model [default: the server's]
-    #[arg(long, default_value = "", hide_default_value = true)]
+    /// Show this model [default: the server's first]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     model: String,
     #[command(flatten)]
     output: Output,
@@ -25,8 +32,8 @@ struct Asked {
 #[derive(Args)]
 pub(super) struct RolloutStatusArgs {
     #[command(flatten)]
-    look: Asked,
-    /// Show it again every so many seconds, until interrupted [default: 2]
+    shown: Shown,
+    /// Repeat every SECONDS until interrupted [default: 2]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
         value_parser = clap::value_parser!(u64).range(1..=3_600))]
     watch: Option<u64>,
@@ -36,28 +43,27 @@ pub(super) struct RolloutStatusArgs {
 #[derive(Args)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
-    look: Asked,
-    /// Show every server that follows the same registry, and what holds it back
+    shown: Shown,
+    /// Show every replica of the registry, and its problems
     #[arg(long)]
     fleet: bool,
-    /// Show it again every so many seconds, until interrupted [default: 2]
+    /// Repeat every SECONDS until interrupted [default: 2]
     #[arg(long, value_name = "SECONDS", requires = "fleet", num_args = 0..=1, default_missing_value = "2",
         value_parser = clap::value_parser!(u64).range(1..=3_600))]
     watch: Option<u64>,
 }
 
-/// Asks and writes.
+/// Runs `hotshelf status`.
 pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     if args.fleet {
-        return fleet(&args.look, args.watch, out);
+        return fleet(&args.shown, args.watch, out);
     }
-    let args = &args.look;
-    let status = block_on(async {
-        Ok(Client::connect(&args.address.admin)
-            .await?
-            .status(&args.model)
-            .await?)
-    })?;
+    let args = &args.shown;
+    let model = &args.model;
+    let status = block_on(
+        args.address
+            .call(async |client: &Client| client.status(model).await),
+    )?;
     if args.output.json {
         write_json(out, &status)
     } else {
@@ -65,46 +71,40 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<()> 
     }
 }
 
-/// Runs `hotshelf rollout status`: how far the desired rollout has come.
+/// Runs `hotshelf rollout status`: the desired rollout on every replica.
 pub(super) fn rollout(args: &RolloutStatusArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    fleet(&args.look, args.watch, out)
+    fleet(&args.shown, args.watch, out)
 }
 
-fn fleet(asked: &Asked, watch: Option<u64>, out: &mut dyn Write) -> anyhow::Result<()> {
+fn fleet(shown: &Shown, watch: Option<u64>, out: &mut dyn Write) -> anyhow::Result<()> {
     let look = Look {
-        admin: &asked.address.admin,
-        model: &asked.model,
-        is_json: asked.output.json,
+        address: &shown.address,
+        model: &shown.model,
+        is_json: shown.output.json,
         every: watch.map(Duration::from_secs),
     };
     look.run(out)
 }
 
-pub(super) fn in_words(rollout: Option<&RolloutInfo>) -> String {
-    rollout.map_or_else(|| "none".to_owned(), RolloutInfo::to_string)
-}
-
 fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
-    writeln!(out, "model    {}", status.model)?;
-    writeln!(out, "live     {}", in_words(status.live.as_ref()))?;
-    writeln!(out, "desired  {}", in_words(status.desired.as_ref()))?;
-    if !status.degraded.is_empty() {
-        writeln!(out, "degraded {}", status.degraded)?;
-    }
+    writeln!(out, "model    {}", one_line(&status.model))?;
+    writeln!(out, "live     {}", rollout_text(status.live.as_ref()))?;
+    writeln!(out, "desired  {}", rollout_text(status.desired.as_ref()))?;
+    let mut line = |name: &str, text: &str| match text {
+        "" => Ok(()),
+        text => writeln!(out, "{name:8} {}", one_line(text)),
+    };
+    line("degraded", &status.degraded)?;
     if status.registry_writing != "proven" {
-        writeln!(out, "recording rollouts: {}", status.registry_writing)?;
+        line("write access", &status.registry_writing)?;
     }
-    if !status.silent.is_empty() {
-        writeln!(out, "silent   {}", status.silent)?;
-    }
+    line("not reporting", &status.silent)?;
     for breach in &status.guardrail_breaches {
-        writeln!(out, "breached {breach}")?;
+        line("breached", breach)?;
     }
-    if !status.registry_error.is_empty() {
-        writeln!(out, "registry {}", status.registry_error)?;
-    }
+    line("registry", &status.registry_error)?;
     for skipped in &status.skipped_rollouts {
-        writeln!(out, "skipped  {skipped}")?;
+        line("skipped", skipped)?;
     }
     let mut table = TextTable::new([
         Column::Right("version"),

@@ -1,10 +1,10 @@
-//! The settings of the guardrails.
+//! The settings of the guardrails, parsed.
 
 use super::layers::Resolved;
 use crate::guardrails::{Guardrail, Guardrails, Mode, Rule};
 use std::time::Duration;
 
-/// Those of a table whose values have the right form.
+/// The guardrails of checked settings.
 pub(super) fn guardrails(resolved: &Resolved) -> Guardrails {
     let rule = |guardrail: Guardrail| {
         let key = format!("guardrail_{}", guardrail.as_str());

@@ -1,16 +1,17 @@
-//! Where a setting's text comes from: flag over environment over TOML file over default.
+//! Where a setting's text comes from: a flag, else a variable, else the TOML file, else the default.
 
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
 use hotshelf_registry::{
     ADDRESS_BYTES_MAX, Error, ModelName, Registry, ReplicaId, S3Options, without_userinfo,
 };
+use hotshelf_terminal::registry_args::registry_url;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Where a text was found, as error messages name it.
+/// The source of a text, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// `--flag`.
@@ -19,7 +20,7 @@ pub(crate) enum Origin {
     Variable(String),
     /// A key of the file.
     File(String),
-    /// The table.
+    /// The table of settings.
     Default(&'static str),
 }
 
@@ -34,13 +35,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Everything that is wrong, one line each.
+/// Everything wrong with a configuration, a line each.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<String>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration has {} problem(s):", self.0.len())?;
+        write!(f, "invalid configuration, {} problem(s):", self.0.len())?;
         for problem in &self.0 {
             write!(f, "\n  {problem}")?;
         }
@@ -50,12 +51,12 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Texts by key, before they are parsed.
+/// Texts by key, not parsed yet.
 #[derive(Debug, Default)]
 pub struct Layers {
     /// As typed.
     pub flags: BTreeMap<String, String>,
-    /// Variables beginning with `HOTSHELF_`, and those of [`hotshelf_registry::S3Options`].
+    /// Variables that begin with `HOTSHELF_`, and those of [`hotshelf_registry::S3Options`].
     pub variables: BTreeMap<String, String>,
     /// Path and text of the file.
     pub file: Option<(String, String)>,
@@ -84,7 +85,7 @@ impl Layers {
         for name in self.variables.keys() {
             let is_known = SETTINGS.iter().any(|setting| setting.variable() == *name);
             if name.starts_with("HOTSHELF_") && !is_known {
-                problems.0.push(format!("{name}: no such setting"));
+                problems.0.push(format!("{name}: unknown setting"));
             }
         }
         let mut resolved = Resolved(BTreeMap::new());
@@ -98,7 +99,7 @@ impl Layers {
                     }
                 },
                 None => problems.0.push(format!(
-                    "{}: has to be given, as --{}, {} or in the file",
+                    "{}: required, as --{}, {} or in the file",
                     setting.key,
                     setting.flag(),
                     setting.variable()
@@ -112,8 +113,7 @@ impl Layers {
         }
     }
 
-    /// The winning texts of these keys and where they were found, without a look at their form. A
-    /// file that is no TOML has none.
+    /// The winning texts of these keys and their sources, unchecked. A file that is not TOML has none.
     pub(super) fn of_keys<'a>(
         &'a self,
         keys: &'a [&'a str],
@@ -161,7 +161,7 @@ impl Layers {
         for (key, value) in table {
             let origin = Origin::File(format!("{name}: {key}"));
             if !SETTINGS.iter().any(|setting| setting.key == key) {
-                problems.0.push(format!("{origin}: no such setting"));
+                problems.0.push(format!("{origin}: unknown setting"));
                 continue;
             }
             match value {
@@ -170,7 +170,7 @@ impl Layers {
                     drop(values.insert(key, (number.to_string(), origin)));
                 }
                 other => problems.0.push(format!(
-                    "{origin}: a {} is neither a text nor a whole number",
+                    "{origin}: expected a string or a whole number, found {}",
                     other.type_str()
                 )),
             }
@@ -179,7 +179,7 @@ impl Layers {
     }
 }
 
-/// A setting's text as a problem may show it.
+/// A setting's text without passwords, for messages.
 fn shown(kind: Kind, text: &str) -> &str {
     match kind {
         Kind::Registry | Kind::S3 => without_userinfo(text),
@@ -189,8 +189,8 @@ fn shown(kind: Kind, text: &str) -> &str {
 
 fn check(setting: &Setting, text: &str) -> Result<(), String> {
     match setting.kind {
-        Kind::Text if text.trim().is_empty() => Err("must not be empty".to_owned()),
-        Kind::Text => Ok(()),
+        Kind::Folder if text.trim().is_empty() => Err("must not be empty".to_owned()),
+        Kind::Folder => Ok(()),
         Kind::Address => match text.parse::<SocketAddr>() {
             Ok(_) => Ok(()),
             Err(_) => Err("is not an IP address and port, such as 127.0.0.1:50051".to_owned()),
@@ -202,19 +202,21 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Replica if text.is_empty() => Ok(()),
         Kind::Replica => match text.parse::<ReplicaId>() {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("does not name a replica: {error}")),
+            Err(error) => Err(format!("is not a replica name: {error}")),
         },
         Kind::HostPort if text.is_empty() || is_host_port(text) => Ok(()),
         Kind::HostPort => Err("is not a host and a port, such as 10.0.0.7:50051".to_owned()),
         Kind::Models => model_names(text).map(drop),
         Kind::S3 => s3_form(setting.key, text),
-        Kind::Registry => match Registry::check_url(text) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(format!("is no registry: {}", with_causes(&error))),
-        },
+        Kind::Registry => registry_form(text),
         Kind::Word(words) if words.contains(&text) => Ok(()),
-        Kind::Word(words) => Err(format!("is none of {}", words.join(", "))),
+        Kind::Word(words) => Err(format!("is not one of {}", words.join(", "))),
     }
+}
+
+fn registry_form(text: &str) -> Result<(), String> {
+    let url = registry_url(text)?;
+    Registry::check_url(&url).map_err(|error| format!("is not a registry: {}", with_causes(&error)))
 }
 
 fn s3_form(key: &str, text: &str) -> Result<(), String> {
@@ -225,7 +227,7 @@ fn s3_form(key: &str, text: &str) -> Result<(), String> {
     }
 }
 
-/// A name or address of printable ASCII, short enough for a replica's file, and a port.
+/// A host of printable ASCII, short enough for a replica file, and a port.
 fn is_host_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
@@ -238,7 +240,7 @@ fn model_names(text: &str) -> Result<Vec<ModelName>, String> {
     let (mut names, mut problems) = (Vec::new(), Vec::new());
     for part in text.split(',').map(str::trim) {
         match part.parse::<ModelName>() {
-            Ok(name) if names.contains(&name) => problems.push(format!("{part:?} is named twice")),
+            Ok(name) if names.contains(&name) => problems.push(format!("{part:?} is listed twice")),
             Ok(name) => names.push(name),
             Err(error) => problems.push(error.to_string()),
         }
@@ -246,11 +248,11 @@ fn model_names(text: &str) -> Result<Vec<ModelName>, String> {
     if problems.is_empty() {
         Ok(names)
     } else {
-        Err(format!("does not name models: {}", problems.join("; ")))
+        Err(format!("is not a list of models: {}", problems.join("; ")))
     }
 }
 
-/// Texts that have the form of their kind.
+/// Texts that were checked against their kinds.
 #[derive(Debug)]
 pub struct Resolved(BTreeMap<&'static str, String>);
 
@@ -265,6 +267,11 @@ impl Resolved {
         self.text(key)
             .parse()
             .expect("resolve() checked the form of every number")
+    }
+
+    /// The setting of kind Registry, a plain folder as its URL.
+    pub fn registry(&self) -> String {
+        registry_url(self.text("registry")).expect("resolve() checked the registry's form")
     }
 
     /// A setting of kind Address.

@@ -1,22 +1,22 @@
-//! How much memory this process may have: what `memory_bytes_max = 0` means.
+//! The memory available to this process: what `memory_bytes_max = 0` means.
 //!
-//! The smallest limit of the process's control group and those around it, version 2 or 1; without any,
-//! the machine's memory. What cannot be read limits nothing.
+//! It is the smallest limit of the process's control group and its parents, version 2 or 1, and the
+//! machine's memory. Limits that cannot be read are ignored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Share of the limit that versions may hold, in percent (chosen: at the 4 GiB of the Deployment the
-/// fifth that is left is 800 MiB, for a response cache of 64 MiB, connections, and pages of files).
+/// Share of the limit that versions may use, in percent (chosen: at the 4 GiB of the Deployment 800 MiB
+/// remain for a response cache of 64 MiB, connections and file pages).
 const SHARE_PERCENT: u64 = 80;
 
-/// `asked`, or the share of what this process may have where that is 0; without limit where nothing tells.
-pub fn memory_budget_bytes(asked: u64) -> u64 {
-    if asked > 0 {
-        return asked;
+/// The configured budget; if 0, a share of the available memory, or unlimited if that is unknown.
+pub fn memory_budget_bytes(configured: u64) -> u64 {
+    if configured > 0 {
+        return configured;
     }
     let Some(limit) = limit_bytes(Path::new("/")) else {
-        tracing::warn!("neither cgroup nor machine tells of its memory; versions are not limited");
+        tracing::warn!("available memory unknown; the memory of versions is not limited");
         return u64::MAX;
     };
     limit / 100 * SHARE_PERCENT
@@ -29,7 +29,7 @@ fn limit_bytes(root: &Path) -> Option<u64> {
     groups.chain(machine_bytes(root)).min()
 }
 
-/// Limits of one line of `/proc/self/cgroup`, `hierarchy:controllers:path`, and of the groups around it.
+/// Limits of one line of `/proc/self/cgroup`, `hierarchy:controllers:path`, and of its parent groups.
 fn group_limits(root: &Path, line: &str) -> Vec<u64> {
     let mut fields = line.splitn(3, ':');
     let (Some(hierarchy), Some(controllers), Some(path)) =
@@ -45,13 +45,13 @@ fn group_limits(root: &Path, line: &str) -> Vec<u64> {
         return Vec::new();
     };
     let mounted: PathBuf = root.join(folder);
-    // In a container the group's own folder may be the root of what is mounted, and nothing else there.
+    // In a container the mount may show the group's own folder as its root.
     let group = Path::new(path.trim_start_matches('/'));
-    let around = group.ancestors().map(|part| mounted.join(part).join(file));
-    around.filter_map(|file| number(&file)).collect()
+    let groups = group.ancestors().map(|part| mounted.join(part).join(file));
+    groups.filter_map(|file| number(&file)).collect()
 }
 
-/// A file with one number; `max`, version 2's word for no limit, is none.
+/// The number in a file; `None` for `max`, which means no limit in version 2.
 fn number(file: &Path) -> Option<u64> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
 }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_limit_of_group_groups_around_it_and_machine_counts() {
+    fn smallest_limit_of_group_parents_and_machine_counts() {
         let machine = ("proc/meminfo", "MemTotal:       8000 kB\nMemFree: 1 kB\n");
         let v2 = ("proc/self/cgroup", "0::/pod/app\n");
         let v1 = (
@@ -110,7 +110,7 @@ mod tests {
                 ],
                 Some(4_000),
             ),
-            // A container that sees its own group as the root of all.
+            // A container that sees its own group as the root.
             (
                 &[
                     machine,
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_was_asked_for_is_taken_and_this_machine_tells_one() {
+    fn configured_budget_is_used_and_this_machine_has_one() {
         assert_eq!(memory_budget_bytes(7), 7);
         let automatic = memory_budget_bytes(0);
         assert!(automatic > 0 && automatic < u64::MAX);

@@ -8,7 +8,7 @@ mod settings;
 
 pub use layers::{Layers, Problems};
 pub use machine::memory_budget_bytes;
-pub use settings::{Kind, SETTINGS, Setting};
+pub use settings::{Group, Kind, SETTINGS, Setting};
 
 use crate::guardrails::Guardrails;
 use crate::lifecycle::{Gate, STOP_TIMEOUT};
@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Every setting, parsed. Field names are the keys of the table, which says what they mean.
+/// Every setting, parsed. Field names are the keys of the table.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "SETTINGS documents every one of them")]
 pub struct Config {
@@ -67,7 +67,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Puts the layers together and parses every value.
+    /// Resolves the layers and parses every value.
     ///
     /// # Errors
     /// All problems at once.
@@ -76,9 +76,10 @@ impl Config {
         let millis = |key| Duration::from_millis(resolved.number(key));
         let small = |key| u32::try_from(resolved.number(key)).unwrap_or(u32::MAX);
         let size = |key| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
+        let registry = resolved.registry();
         Ok(Self {
-            s3: layers.s3(resolved.text("registry"))?,
-            registry: resolved.text("registry").to_owned(),
+            s3: layers.s3(&registry)?,
+            registry,
             cache_dir: PathBuf::from(resolved.text("cache_dir")),
             models: resolved.models(),
             data_addr: resolved.address("data_addr"),
@@ -127,7 +128,7 @@ impl Config {
 }
 
 impl Config {
-    /// Which registry this is: its URL, and where a bucket is where that is not Amazon's.
+    /// The identity of the registry: its URL, and the S3 endpoint unless it is Amazon's.
     pub fn origin(&self) -> String {
         match &self.s3.endpoint {
             Some(endpoint) if self.registry.starts_with("s3://") => {
@@ -137,15 +138,15 @@ impl Config {
         }
     }
 
-    /// Longest time from the first signal to the end of the process: a supervisor that kills has to wait
-    /// longer.
+    /// Longest time from the first signal to the exit of the process. A supervisor must wait longer before
+    /// it kills.
     pub fn shutdown_max(&self) -> Duration {
         self.drain_delay + STOP_TIMEOUT + self.drain_timeout
     }
 }
 
-/// A server that writes as it is told must not count as lost between two writes, which are an interval and
-/// a half apart at most.
+/// A server that reports on time must not count as lost between two reports, which are at most one and a
+/// half intervals apart.
 fn lost_after(interval: Duration, lost: Duration) -> Result<Duration, Problems> {
     if lost >= interval * 2 {
         return Ok(lost);

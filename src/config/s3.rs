@@ -1,5 +1,4 @@
-//! What an `s3://` registry is reached with: the settings of this table over the usual variables of
-//! S3 clients.
+//! How an `s3://` registry is reached: the settings, else the usual variables of S3 clients.
 
 use super::layers::{Layers, Problems};
 use crate::error::with_causes;
@@ -7,11 +6,11 @@ use hotshelf_registry::{Registry, S3Options};
 use hotshelf_terminal::registry_args::S3Args;
 
 impl Layers {
-    /// Everything that the registry at `url` is opened with, found good by opening it, which asks
-    /// no server. Other registries than buckets are not told about by any variable.
+    /// The options of the registry at `url`, checked by opening it, which makes no request. Only buckets
+    /// have options.
     ///
     /// # Errors
-    /// All problems of settings and variables at once, credentials that are missing among them.
+    /// All problems of settings and variables at once, missing credentials included.
     pub fn s3(&self, url: &str) -> Result<S3Options, Problems> {
         if !url.starts_with("s3://") {
             return Ok(S3Options::default());

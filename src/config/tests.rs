@@ -30,19 +30,19 @@ fn flag_beats_variable_beats_file_beats_default() {
 }
 
 #[test]
-fn every_problem_is_said_at_once_with_its_place() {
+fn every_problem_is_listed_with_its_source() {
     let file = "streams_max = 0\nno_such = 1\nlog_level = [1]";
     let variables = [("HOTSHELF_DATA_ADDR", "localhost"), ("HOTSHELF_TYPO", "x")];
     let problems = Config::build(&layers(&[("gate_at_start", "maybe")], &variables, file));
     let said = problems.unwrap_err().to_string();
     for part in [
         "hotshelf.toml: streams_max: \"0\" is not a whole number within 1 to 65535",
-        "hotshelf.toml: no_such: no such setting",
-        "hotshelf.toml: log_level: a array is neither a text nor a whole number",
+        "hotshelf.toml: no_such: unknown setting",
+        "hotshelf.toml: log_level: expected a string or a whole number, found array",
         "HOTSHELF_DATA_ADDR: \"localhost\" is not an IP address and port",
-        "HOTSHELF_TYPO: no such setting",
-        "--gate-at-start: \"maybe\" is none of serve, refuse",
-        "registry: has to be given, as --registry, HOTSHELF_REGISTRY or in the file",
+        "HOTSHELF_TYPO: unknown setting",
+        "--gate-at-start: \"maybe\" is not one of serve, refuse",
+        "registry: required, as --registry, HOTSHELF_REGISTRY or in the file",
     ] {
         assert!(said.contains(part), "{part:?} is missing in:\n{said}");
     }
@@ -57,18 +57,18 @@ fn model_names_are_parsed_and_distinct() {
     let said = Config::build(&layers(&given, &[], ""))
         .unwrap_err()
         .to_string();
-    assert!(said.contains("\"home\" is named twice"), "{said}");
+    assert!(said.contains("\"home\" is listed twice"), "{said}");
     assert!(said.contains("../x"), "{said}");
 }
 
 #[test]
-fn defaults_have_the_form_that_they_ask_for() {
+fn defaults_are_valid() {
     let config = Config::build(&layers(&[("registry", "memory:///")], &[], ""));
     assert!(config.is_ok(), "{config:?}");
 }
 
 #[test]
-fn the_response_cache_can_be_sized_and_turned_off() {
+fn response_cache_can_be_sized_and_disabled() {
     let build = |flags: &[(&str, &str)]| {
         let registry = [("registry", "memory:///")];
         Config::build(&layers(&[&registry, flags].concat(), &[], ""))
@@ -94,7 +94,7 @@ fn the_response_cache_can_be_sized_and_turned_off() {
 }
 
 #[test]
-fn the_end_takes_no_longer_than_its_steps_and_the_page_for_clients_tells_the_default() {
+fn shutdown_takes_at_most_its_steps_and_clients_page_names_the_default() {
     let config = Config::build(&layers(&[], &[], "registry = \"file:///r\"")).unwrap();
     assert_eq!(
         config.shutdown_max(),
@@ -106,7 +106,7 @@ fn the_end_takes_no_longer_than_its_steps_and_the_page_for_clients_tells_the_def
 }
 
 #[test]
-fn a_setting_goes_over_the_usual_variables_of_s3_clients() {
+fn settings_override_the_usual_variables_of_s3_clients() {
     let variables = [
         ("AWS_ACCESS_KEY_ID", "who"),
         ("AWS_SECRET_ACCESS_KEY", "hush"),
@@ -125,7 +125,7 @@ fn a_setting_goes_over_the_usual_variables_of_s3_clients() {
 }
 
 #[test]
-fn variables_of_s3_clients_say_nothing_to_other_registries() {
+fn variables_of_s3_clients_do_not_affect_other_registries() {
     let variables = [
         ("AWS_REGION", "Not One"),
         ("AWS_SECRET_ACCESS_KEY", "alone"),
@@ -138,7 +138,7 @@ fn variables_of_s3_clients_say_nothing_to_other_registries() {
 }
 
 #[test]
-fn what_a_bucket_is_reached_with_is_checked_and_shows_no_password() {
+fn s3_settings_are_checked_and_errors_show_no_password() {
     let wrong = [
         ("registry", "s3://key:hush@shelf/x"),
         ("s3_endpoint", "http://key:hush@host/x"),
@@ -152,7 +152,7 @@ fn what_a_bucket_is_reached_with_is_checked_and_shows_no_password() {
         "--s3-endpoint: \"host/x\" is not http://host or https://host",
         "--s3-region: \"EU\" is not 1 to 63 of",
         "--s3-path-style: \"maybe\" is not auto, always or never",
-        "--registry: \"shelf/x\" is no registry",
+        "--registry: \"shelf/x\" is not a registry",
     ] {
         assert!(said.contains(part), "{part:?} is missing in:\n{said}");
     }
@@ -160,14 +160,14 @@ fn what_a_bucket_is_reached_with_is_checked_and_shows_no_password() {
 }
 
 #[test]
-fn a_bucket_without_credentials_is_a_problem_of_the_configuration() {
+fn bucket_without_credentials_is_a_configuration_problem() {
     let said = Config::build(&layers(&[("registry", "s3://shelf/x")], &[], ""));
     let said = said.unwrap_err().to_string();
     assert!(said.contains("registry: AWS_ACCESS_KEY_ID"), "{said}");
 }
 
 #[test]
-fn guardrails_are_set_one_by_one() {
+fn guardrails_are_configured_independently() {
     use crate::guardrails::{Guardrail, Mode, Rule};
     let build = |flags: &[(&str, &str)]| {
         let registry = [("registry", "memory:///")];
@@ -203,4 +203,41 @@ fn simulations_of_guardrails_use_the_default_settings() {
     let registry = [("registry", "memory:///")];
     let config = Config::build(&layers(&registry, &[], "")).unwrap();
     assert_eq!(config.guardrails, crate::guardrails::simulation::settings());
+}
+
+#[test]
+fn help_of_every_setting_is_a_verb_phrase_of_at_most_ten_words_in_its_group() {
+    let mut seen = Vec::new();
+    for setting in SETTINGS {
+        let (key, help) = (setting.key, setting.help);
+        assert!(help.split_whitespace().count() <= 10, "{key}: {help}");
+        assert!(
+            !help.ends_with('.') && help.starts_with(char::is_uppercase),
+            "{key}: {help}"
+        );
+        // A heading appears once in `--help`, with all of its settings below it.
+        if seen.last() != Some(&setting.group) {
+            assert!(
+                !seen.contains(&setting.group),
+                "{key} stands apart from its group"
+            );
+            seen.push(setting.group);
+        }
+    }
+}
+
+#[test]
+fn page_of_settings_lists_each_with_its_default() {
+    let page = include_str!("../../docs/settings.md");
+    for setting in SETTINGS {
+        let default = match setting.default {
+            None => "required".to_owned(),
+            Some("") => "none".to_owned(),
+            Some(default) => format!("`{default}`"),
+        };
+        let row = format!("| `{}` | {default} |", setting.key);
+        assert!(page.contains(&row), "{row} is missing in docs/settings.md");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    assert_eq!(rows.count(), SETTINGS.len());
 }

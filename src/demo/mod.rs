@@ -1,7 +1,7 @@
-//! `hotshelf demo`: the whole of it in one command, on a shop that is made up on the spot.
+//! `hotshelf demo`: everything in one command, on a generated shop.
 //!
 //! ```text
-//! make up a shop ─▶ CSV files ─▶ train on 5 months ─▶ publish v1 ─▶ serve, reload to v1
+//! generate a shop ─▶ CSV files ─▶ train on 5 months ─▶ publish v1 ─▶ serve, reload to v1
 //!                                                                        │ traffic begins
 //!                       train on 6 months ─▶ publish v2 ─▶ ReloadModel ──┤
 //!                                                                        ▼ requests, failures, latency
@@ -30,46 +30,46 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use traffic::{Phase, Traffic};
 
-/// The end of the made-up months, 2026-07-01T00:00:00Z: the same shop on every day.
+/// The end of the generated months, 2026-07-01T00:00:00Z: the same shop on every day.
 const SHOP_END_S: i64 = 1_782_864_000;
-/// File that tells a demo's folder from others.
+/// File that marks the folder of a demo.
 const MARK: &str = ".hotshelf-demo";
-/// Who signs the demo's versions and rollouts.
+/// The author of the demo's versions and rollouts.
 const AUTHOR: &str = "demo";
 
 /// Arguments of `hotshelf demo`.
 #[derive(Args)]
 pub struct DemoArgs {
-    /// Instead: a canary over three servers of one registry, one of which is killed; ends by itself
+    /// Run a canary on three servers; kill one of them
     #[arg(long)]
     fleet: bool,
-    /// End after the swap instead of staying up; fails on any failed request
+    /// Exit after the swap; fail if any request failed
     #[arg(long)]
     once: bool,
-    /// Print one JSON object at the end instead of the story
+    /// Print one JSON report instead of text
     #[arg(long)]
     json: bool,
-    /// Folder for the shop's files, the registry and the cache; emptied first
-    #[arg(long, default_value = "hotshelf-demo")]
+    /// Write files, registry and cache here; emptied first
+    #[arg(long, value_name = "DIR", default_value = "hotshelf-demo")]
     dir: PathBuf,
-    /// Everything about the shop follows from it
-    #[arg(long, default_value_t = 42)]
+    /// Seed of the generated shop
+    #[arg(long, value_name = "NUMBER", default_value_t = 42)]
     seed: u64,
-    /// Products in the shop
-    #[arg(long, default_value_t = 2_000)]
+    /// Generate this many products
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000)]
     products: usize,
-    /// People in the shop
-    #[arg(long, default_value_t = 3_000)]
+    /// Generate this many users
+    #[arg(long, value_name = "COUNT", default_value_t = 3_000)]
     users: usize,
-    /// Requests per second that the demo sends itself
-    #[arg(long, default_value_t = 500)]
+    /// Send this many requests per second
+    #[arg(long, value_name = "COUNT", default_value_t = 500)]
     rate: u32,
-    /// Seconds of traffic before and after the swap, each; with --fleet, of every step
-    #[arg(long, default_value_t = 5)]
+    /// Duration of each phase (with --fleet, of each step)
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     seconds: u64,
 }
 
-/// Runs the demo; the story goes to `out`.
+/// Runs the demo and writes its story to `out`.
 ///
 /// # Errors
 /// A request failed, or a step of the story did.
@@ -109,7 +109,7 @@ async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         return fleet::tell(args, &spec, out).await;
     }
     let mut story = Story { args, out };
-    say!(story, "Making up a shop (seed {}) ...", args.seed);
+    say!(story, "Generating a shop (seed {}) ...", args.seed);
     let stage = Stage::build(&spec, &args.dir).await?;
     say!(story, "  {}", stage.described());
     say!(story, "  its files: {}", args.dir.join("shop").display());
@@ -178,7 +178,7 @@ impl Story<'_> {
         self.watch(&traffic, Phase::Steady, window).await?;
         say!(
             self,
-            "Training on everything under that traffic, publishing ..."
+            "Training on all months under this traffic, publishing ..."
         );
         traffic.enter(Phase::Training);
         let version = stage.train_and_publish(until_s).await?;
@@ -197,7 +197,7 @@ impl Story<'_> {
         Ok(Report::of(&traffic.finish()?, usize::from(done.changed)))
     }
 
-    /// Shows the numbers of a phase while it lasts: once a second.
+    /// Shows the figures of a phase once a second.
     async fn watch(
         &mut self,
         traffic: &Traffic,
@@ -230,8 +230,7 @@ impl Story<'_> {
 
     fn conclude(&mut self, report: &Report) -> anyhow::Result<()> {
         if self.args.json {
-            serde_json::to_writer(&mut *self.out, report)?;
-            writeln!(self.out)?;
+            writeln!(self.out, "{}", serde_json::to_string(report)?)?;
         } else {
             write!(self.out, "\n{report}")?;
         }
@@ -244,10 +243,7 @@ impl Story<'_> {
         list: &RecommendationList,
     ) -> anyhow::Result<()> {
         let user = &list.user_id;
-        say!(
-            self,
-            "\nThe server stays up; Ctrl-C ends it. To look around, copy:"
-        );
+        say!(self, "\nThe server stays up until Ctrl-C. Commands to try:");
         say!(self, "  grpcurl -plaintext {} list", at.data);
         say!(
             self,
@@ -299,7 +295,7 @@ fn reload(version: u64, reason: &str) -> ReloadAsk {
     }
 }
 
-/// Removes what an earlier demo left, which it knows by the mark that a demo leaves.
+/// Removes the files of an earlier demo, which left a mark in the folder.
 fn clear(dir: &Path) -> anyhow::Result<()> {
     let mark = dir.join(MARK);
     for name in ["shop", "registry", "cache", "logs"] {
@@ -310,7 +306,7 @@ fn clear(dir: &Path) -> anyhow::Result<()> {
         let is_ours = mark.try_exists()?;
         anyhow::ensure!(
             is_ours,
-            "{} is no demo's; name another --dir",
+            "{} was not made by a demo; choose another --dir",
             folder.display()
         );
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -323,8 +319,7 @@ fn clear(dir: &Path) -> anyhow::Result<()> {
     .with_context(|| mark.display().to_string())
 }
 
-/// The settings' defaults, with this folder, no drain delay, and free ports where the usual ones are
-/// taken.
+/// The default settings, with this folder, no drain delay, and free ports if the default ones are taken.
 fn config(dir: &Path) -> anyhow::Result<Config> {
     let dir = std::path::absolute(dir)?;
     let mut layers = Layers::default();
@@ -353,16 +348,16 @@ mod tests {
     use super::clear;
 
     #[test]
-    fn a_folder_that_no_demo_made_is_never_emptied() {
+    fn folder_that_no_demo_made_is_never_emptied() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("registry")).unwrap();
         let refused = clear(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("is no demo's"), "{refused}");
+        assert!(refused.contains("was not made by a demo"), "{refused}");
         assert!(folder.path().join("registry").exists());
     }
 
     #[test]
-    fn a_demos_own_folder_is_emptied() {
+    fn folder_of_an_earlier_demo_is_emptied() {
         let folder = tempfile::tempdir().unwrap();
         clear(folder.path()).unwrap();
         std::fs::create_dir(folder.path().join("registry")).unwrap();

@@ -1,4 +1,4 @@
-//! What the traffic met, in numbers and in words.
+//! The results of the traffic, as JSON and as text.
 
 use super::traffic::{Phase, Sample};
 use serde::Serialize;
@@ -10,21 +10,21 @@ use std::fmt;
 pub(super) struct Report {
     /// Requests sent.
     pub(super) requests: usize,
-    /// Requests without an answer.
+    /// Requests without a response.
     pub(super) failed: usize,
     /// Versions swapped under traffic.
     pub(super) swaps: usize,
-    /// Answers by version.
+    /// Responses by version.
     versions: BTreeMap<u64, usize>,
-    /// Median over all requests but those during training.
+    /// Median over all requests outside training.
     p50_ms: f64,
-    /// 99th percentile before the swap, while nothing else went on.
+    /// 99th percentile before the swap, with nothing else running.
     p99_ms_steady: f64,
     /// 99th percentile from the call of ReloadModel to a second after its answer.
     p99_ms_swap: f64,
     /// 99th percentile after the swap.
     p99_ms_after: f64,
-    /// What failed requests said, each text once.
+    /// Messages of failed requests, each once.
     errors: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl Report {
             .rev()
             .find_map(|sample| sample.outcome.as_ref().ok());
         format!(
-            "{:8} {:6} requests, {failed} failed, p50 {:.2} ms, p99 {:.2} ms, newest answer from version {}",
+            "{:8} {:6} requests, {failed} failed, p50 {:.2} ms, p99 {:.2} ms, latest response from version {}",
             phase.as_str(),
             samples.len(),
             quantile_ms(samples.iter(), 0.5),
@@ -92,7 +92,7 @@ impl fmt::Display for Report {
             "{} requests, {} failed, {} swap",
             self.requests, self.failed, self.swaps
         )?;
-        writeln!(f, "answers by {}", versions.join(", "))?;
+        writeln!(f, "responses by {}", versions.join(", "))?;
         writeln!(
             f,
             "p50 {:.2} ms; p99 steady {:.2} ms, during the swap {:.2} ms, after {:.2} ms",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_counts_and_is_said_once() {
+    fn every_failure_counts_and_its_message_is_listed_once() {
         let bad = || Err("UNAVAILABLE".to_owned());
         let samples = [
             sample(Phase::Steady, 1, Ok(1)),

@@ -13,10 +13,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Whole requests that a publisher stores with their answers.
+/// Golden queries stored with the version.
 const PROBES: usize = 16;
 
-/// A version that was made.
+/// A published version.
 pub(super) struct Published {
     pub(super) version: u64,
     users: usize,
@@ -37,7 +37,7 @@ impl fmt::Display for Published {
     }
 }
 
-/// A shop, ready to be trained on.
+/// A shop, ready for training.
 pub(super) struct Stage {
     shop: Arc<Shop>,
     interactions: Arc<Interactions>,
@@ -61,7 +61,7 @@ impl Stage {
         clippy::disallowed_methods,
         reason = "the control runtime's blocking pool, no request's"
     )]
-    /// Makes the shop up and writes its files below `dir`.
+    /// Generates the shop and writes its files below `dir`.
     pub(super) async fn build(spec: &ShopSpec, dir: &Path) -> anyhow::Result<Self> {
         let (spec, files) = (spec.clone(), dir.join("shop"));
         let shop = tokio::task::spawn_blocking(move || {
@@ -116,7 +116,7 @@ impl Stage {
             shop.users().len(),
             shop.events().len(),
         );
-        format!("{products} products, {users} people, {events} views, clicks, carts and purchases")
+        format!("{products} products, {users} users, {events} views, clicks, carts and purchases")
     }
 
     #[allow(
@@ -182,7 +182,7 @@ impl Stage {
             .map_or(product_id, String::as_str)
     }
 
-    /// Everybody.
+    /// Every user's id.
     pub(super) fn user_ids(&self) -> Vec<String> {
         self.shop
             .users()

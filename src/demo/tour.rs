@@ -1,5 +1,5 @@
-//! A look around the live version, asked over the wire like everything in the demo: what resembles a
-//! product, what a visitor nobody has seen before gets after three clicks, and the same behind a filter.
+//! Calls to the live version: products similar to one, recommendations for a new visitor after three
+//! clicks, and the same with a price filter.
 
 use super::stage::Stage;
 use crate::grpc::client::{
@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 
 /// Products in each list.
 const SHOWN: u32 = 5;
-/// What the visitor looks at before asking.
+/// Products that the visitor clicks on.
 const CLICKS: usize = 3;
 
-/// Asks in the three ways, starting from a list's first product, and tells what came back.
+/// Makes the three calls, from a list's first product on, and returns their text.
 ///
 /// # Errors
-/// A call was refused, or a list is empty that must not be.
+/// A call failed, or a list is empty.
 pub(super) async fn tour(
     data: &Client,
     stage: &Stage,
@@ -64,7 +64,7 @@ pub(super) async fn tour(
     Ok(told)
 }
 
-/// A list, a line a product: rank, name, score, and why it is there.
+/// A list with one line per product: rank, name, score and reason.
 pub(super) fn lines(stage: &Stage, list: &RecommendationList) -> String {
     let line = |item: &crate::grpc::client::Recommendation| {
         format!(

@@ -15,7 +15,7 @@ const CONNECTIONS: usize = 4;
 /// Requests in flight (chosen: a server that is this far behind has stopped).
 const IN_FLIGHT_MAX: usize = 1_000;
 
-/// What is going on while a request is sent.
+/// What else runs while a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Phase {
@@ -46,9 +46,9 @@ impl Phase {
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub(super) phase: Phase,
-    /// From the schedule to the answer.
+    /// From the schedule to the response.
     pub(super) latency: Duration,
-    /// The version that answered, or why none did.
+    /// The version that served it, or the error.
     pub(super) outcome: Result<u64, String>,
 }
 
@@ -76,10 +76,10 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// Begins to send `rate` requests per second, for one user after the other.
+    /// Starts to send `rate` requests per second, for one user after the other.
     pub(super) fn start(to: SocketAddr, users: Vec<String>, rate: u32) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
-        // One thread for answers, one for the schedule: tokio's own timers are no finer than 1 ms.
+        // One thread for responses, one for the schedule: tokio's own timers are no finer than 1 ms.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -10,8 +10,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -21,16 +21,23 @@ use tokio_util::task::TaskTracker;
 const CONNECTIONS_MAX: usize = 64;
 /// From the first to the last byte of a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For gRPC clients: they print the beginning of what is no HTTP/2 frame.
+const WRONG_LISTENER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+    connection: close\r\n\r\nthis is the HTTP listener (/livez, /readyz, /metrics); gRPC calls go to \
+    data_addr and admin_addr\n";
 /// A whole connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the pages tell.
+/// Whether the server is ready; if not, what it waits for, a line each.
+pub type ReadyCheck = Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>;
+
+/// What the pages show.
 #[derive(Clone)]
 pub struct Pages {
     /// `/metrics`.
     pub metrics: Arc<Metrics>,
-    /// `/readyz`: every model is live and the server is not shutting down.
-    pub is_ready: Arc<AtomicBool>,
+    /// `/readyz`.
+    pub ready: ReadyCheck,
 }
 
 /// Serves until `stop`.
@@ -62,7 +69,17 @@ pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken)
     tracker.wait().await;
 }
 
-async fn connection(stream: TcpStream, pages: Pages) {
+async fn connection(mut stream: TcpStream, pages: Pages) {
+    let begun = tokio::time::timeout(HEAD_TIMEOUT, is_http2(&stream)).await;
+    match begun {
+        Ok(false) => {}
+        Ok(true) => {
+            // A peer that has gone already needs no answer.
+            let _ = stream.write_all(WRONG_LISTENER).await;
+            return;
+        }
+        Err(_) => return,
+    }
     let service = service_fn(move |request| {
         let response = pages.answer(&request);
         async move { Ok::<_, Infallible>(response) }
@@ -79,6 +96,12 @@ async fn connection(stream: TcpStream, pages: Pages) {
         .await;
 }
 
+/// Whether the peer begins with HTTP/2's preface, as gRPC clients do.
+async fn is_http2(stream: &TcpStream) -> bool {
+    let mut head = [0; 4];
+    matches!(stream.peek(&mut head).await, Ok(4) if head == *b"PRI ")
+}
+
 impl Pages {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -89,10 +112,14 @@ impl Pages {
         }
         match request.uri().path() {
             "/livez" => page(StatusCode::OK, "alive\n".to_owned()),
-            "/readyz" if self.is_ready.load(Ordering::Relaxed) => {
-                page(StatusCode::OK, "ready\n".to_owned())
-            }
-            "/readyz" => page(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+            "/readyz" => match (self.ready)() {
+                Ok(()) => page(StatusCode::OK, "ready\n".to_owned()),
+                Err(waiting) => {
+                    let lines = waiting.iter().map(|line| format!("{line}\n"));
+                    let text = format!("not ready\n{}", lines.collect::<String>());
+                    page(StatusCode::SERVICE_UNAVAILABLE, text)
+                }
+            },
             "/metrics" => match self.metrics.render() {
                 Ok(text) => page(StatusCode::OK, text),
                 Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
@@ -116,7 +143,7 @@ fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
 
     async fn get(at: std::net::SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(at).await.unwrap();
@@ -138,7 +165,7 @@ mod tests {
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let pages = Pages {
             metrics,
-            is_ready: Arc::new(AtomicBool::new(true)),
+            ready: Arc::new(|| Ok(())),
         };
         let served = tokio::spawn(serve(listener, pages, stop.clone()));
         for _ in 0..2 * CONNECTIONS_MAX {

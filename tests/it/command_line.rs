@@ -2,7 +2,13 @@
 
 use serde_json::json;
 
-use crate::harness::{BRANDS, CATEGORIES, MODEL, Season, Server, Shop, catalogue, hotshelf};
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{
+    BRANDS, CATEGORIES, MODEL, Season, Server, Shop, catalogue, hotshelf, hotshelf_in,
+};
+use crate::tools;
 
 /// Runs a command that reads, both ways, and returns its text and its JSON.
 fn both(args: &[&str]) -> (String, serde_json::Value) {
@@ -53,11 +59,133 @@ async fn models_are_listed_shown_and_verified_without_a_server() {
     let run = hotshelf(&["models", "list", "--registry", &url, "--model", "../up"]);
     assert!(run.refusal(2).contains("../up"), "{run:?}");
     let run = hotshelf(&["models", "show", "--registry", &url, "--model", "other"]);
-    assert!(run.refusal(1).contains("other has no version"), "{run:?}");
+    let said = format!("model \"other\" has no versions in {url} (models here: toy)");
+    assert!(run.refusal(1).contains(&said), "{run:?}");
 }
 
 #[tokio::test]
-async fn the_past_is_told_from_the_registry_alone() {
+async fn forgotten_model_lists_the_models_of_the_registry() {
+    let shop = Shop::new();
+    let url = shop.url();
+    let list = ["models", "list", "--registry", &url];
+    let (text, json) = both(&list);
+    assert_eq!(text, format!("no model has versions in {url}\n"));
+    assert_eq!(json, json!([]));
+    shop.publish_without_content(Season::Spring).await;
+    shop.propose(1).await;
+    let (text, json) = both(&list);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "model  versions  newest  rollout",
+            "toy           1       1  main 100 %: version 1"
+        ]
+    );
+    assert_eq!(
+        (&json[0]["model"], &json[0]["versions"]),
+        (&json!("toy"), &json!(1))
+    );
+    let place = ["--registry", &*url];
+    for command in [
+        &["models", "show"][..],
+        &["models", "verify"],
+        &["models", "gc"],
+        &["rollout", "history"],
+        &["who-was-live", "--at", "2026-11-25T10:00:00Z"],
+    ] {
+        let run = hotshelf(&[command, &place].concat());
+        let said =
+            format!("hotshelf: model \"default\" has no versions in {url} (models here: toy)\n");
+        assert_eq!(run.refusal(1), said, "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn plain_folder_is_a_registry_and_a_missing_one_is_refused() {
+    let shop = Shop::new();
+    shop.publish_without_content(Season::Spring).await;
+    let url = shop.url();
+    let folder = Path::new(url.strip_prefix("file://").unwrap());
+    let (parent, name) = (folder.parent().unwrap(), folder.file_name().unwrap());
+    let name = name.to_str().unwrap();
+    let by_flag = hotshelf_in(parent, &[], &["models", "list", "--registry", name]);
+    assert!(by_flag.text().contains("toy"), "{by_flag:?}");
+    let variables = [("HOTSHELF_REGISTRY", name)];
+    let by_variable = hotshelf_in(parent, &variables, &["models", "list"]);
+    assert_eq!(by_variable.text(), by_flag.text());
+
+    let run = hotshelf_in(parent, &[], &["models", "list", "--registry", "none"]);
+    let said = format!("registry file://{}/none does not exist", parent.display());
+    assert!(run.refusal(2).contains(&said), "{run:?}");
+    let run = hotshelf_in(parent, &[], &["models", "list", "--registry", "s3:/shelf"]);
+    assert!(run.refusal(2).contains("is not a registry"), "{run:?}");
+}
+
+#[tokio::test]
+async fn wrong_listener_is_named() {
+    let shop = Shop::new();
+    let server = Server::start(&shop, &[]).await;
+    let (data, admin, http) = (
+        server.data.to_string(),
+        server.admin.to_string(),
+        server.http.to_string(),
+    );
+    for (command, address, said) in [
+        (
+            ["status", "--admin-addr"],
+            &data,
+            "the data listener; ModelService is on the admin listener",
+        ),
+        (
+            ["status", "--admin-addr"],
+            &http,
+            "the HTTP listener; ModelService is on the admin listener",
+        ),
+        (
+            ["recommend", "--data-addr"],
+            &admin,
+            "the admin listener; RecommendationService is on the data listener",
+        ),
+        (
+            ["recommend", "--data-addr"],
+            &http,
+            "the HTTP listener; RecommendationService is on the data listener",
+        ),
+    ] {
+        let run = hotshelf(&[&command[..], &[address]].concat());
+        let said = format!("hotshelf: {address} is {said}");
+        assert!(run.refusal(2).starts_with(&said), "{run:?}");
+    }
+    let by_variable = [("HOTSHELF_ADMIN_ADDR", &*admin)];
+    let run = hotshelf_in(Path::new("."), &by_variable, &["status"]);
+    assert!(run.text().contains("toy"), "{run:?}");
+    server.stop().await;
+}
+
+#[test]
+fn commands_of_the_batch_program_lead_there() {
+    let run = hotshelf(&["train", "shop.toml"]);
+    let said = "\"train\" is a command of hotshelf-offline: run \"hotshelf-offline train\"";
+    assert!(run.refusal(2).contains(said), "{run:?}");
+    let run = hotshelf(&["stats"]);
+    assert!(run.refusal(2).contains("'status'"), "{run:?}");
+    let Some(trainer) = tools::trainer() else {
+        return;
+    };
+    let help = Command::new(trainer).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let names = commands.filter_map(|line| line.split_whitespace().next());
+    for command in names.filter(|name| *name != "help") {
+        let run = hotshelf(&[command]);
+        assert!(run.refusal(2).contains("hotshelf-offline"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn history_is_read_from_the_registry_without_a_server() {
     let shop = Shop::new();
     for season in [Season::Spring, Season::Autumn] {
         shop.publish_without_content(season).await;
@@ -72,7 +200,10 @@ async fn the_past_is_told_from_the_registry_alone() {
     assert_eq!((text.lines().count(), list), (1, json!([])));
     let before = now();
     let run = hotshelf(&[&["who-was-live", "--at", &before], &place[..]].concat());
-    assert!(run.refusal(1).contains("toy had no rollout yet"), "{run:?}");
+    assert!(
+        run.refusal(1).contains("model \"toy\" had no rollout yet"),
+        "{run:?}"
+    );
 
     shop.split([(1, 10_000), (2, 0)], "salt").await;
     let first = shop.rollout(1).created_at;
@@ -88,7 +219,7 @@ async fn the_past_is_told_from_the_registry_alone() {
         (&json!(2), &json!(1))
     );
     let (text, list) = asked(&["rollout", "history"], &["--limit", "1"]);
-    assert!(text.contains("and older ones"), "{text}");
+    assert!(text.contains("older rollouts: --limit"), "{text}");
     assert_eq!(list.as_array().unwrap().len(), 1);
 
     let later = now();
@@ -119,37 +250,43 @@ fn now() -> String {
 }
 
 #[tokio::test]
-async fn running_server_is_reloaded_and_looked_at() {
+async fn running_server_is_reloaded_and_shows_its_status() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     let server = Server::start(&shop, &[]).await;
     let (data, admin) = (server.data.to_string(), server.admin.to_string());
 
-    let run = hotshelf(&["recommend", "u0042", "--addr", &data]);
+    let run = hotshelf(&["recommend", "u0042", "--data-addr", &data]);
     assert!(
         run.refusal(1).contains("UNAVAILABLE (MODEL_NOT_LIVE)"),
         "{run:?}"
     );
     let run = hotshelf(&[
-        "reload", "--admin", &admin, "--author", "ann", "--reason", "why not",
+        "reload",
+        "--admin-addr",
+        &admin,
+        "--author",
+        "ann",
+        "--reason",
+        "why not",
     ]);
     assert!(
         run.text()
             .starts_with("toy now serves version 1 (before: nothing), rollout 1"),
         "{run:?}"
     );
-    let again = hotshelf(&["reload", "1", "--admin", &admin, "--json"]).json();
+    let again = hotshelf(&["reload", "1", "--admin-addr", &admin, "--json"]).json();
     assert_eq!(
         (&again["changed"], &again["state"]),
         (&json!(false), &json!("live"))
     );
-    let run = hotshelf(&["reload", "9", "--admin", &admin]);
+    let run = hotshelf(&["reload", "9", "--admin-addr", &admin]);
     assert!(
         run.refusal(1).contains("NOT_FOUND (UNKNOWN_VERSION)"),
         "{run:?}"
     );
 
-    let (text, status) = both(&["status", "--admin", &admin]);
+    let (text, status) = both(&["status", "--admin-addr", &admin]);
     assert!(text.contains("toy"), "{text}");
     assert_eq!(status["live"]["author"], "ann");
     let versions = status["versions"].as_array().unwrap();
@@ -160,7 +297,7 @@ async fn running_server_is_reloaded_and_looked_at() {
     assert!(states.eq([(Some(1), Some("live"))]), "{status}");
     server.stop().await;
 
-    let run = hotshelf(&["status", "--admin", &admin]);
+    let run = hotshelf(&["status", "--admin-addr", &admin]);
     assert!(
         run.refusal(1).contains(&format!("cannot reach {admin}")),
         "{run:?}"
@@ -168,12 +305,12 @@ async fn running_server_is_reloaded_and_looked_at() {
 }
 
 #[tokio::test]
-async fn recommendations_are_printed_as_they_are_answered() {
+async fn recommendations_are_printed_as_the_server_returns_them() {
     let shop = Shop::new();
     let spring = shop.publish_without_content(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
     let data = server.data.to_string();
-    let (text, list) = both(&["recommend", "u0042", "--addr", &data, "-n", "3"]);
+    let (text, list) = both(&["recommend", "u0042", "--data-addr", &data, "-n", "3"]);
     let expected: Vec<_> = spring
         .top("u0042")
         .into_iter()
@@ -199,7 +336,7 @@ async fn recommendations_are_printed_as_they_are_answered() {
     let run = hotshelf(&[
         "recommend",
         "u0042",
-        "--addr",
+        "--data-addr",
         &data,
         "--exclude",
         &expected[0],
@@ -212,7 +349,7 @@ async fn recommendations_are_printed_as_they_are_answered() {
 }
 
 #[tokio::test]
-async fn similar_products_are_printed_with_what_the_catalogue_says() {
+async fn similar_products_are_printed_with_their_catalogue_entries() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -229,9 +366,17 @@ async fn similar_products_are_printed_with_what_the_catalogue_says() {
         "--exclude",
         "p0012,p0014",
     ];
-    let args = ["similar", "p0001", "--addr", &data, "-n", "50", "--basis"];
+    let args = [
+        "similar",
+        "p0001",
+        "--data-addr",
+        &data,
+        "-n",
+        "50",
+        "--basis",
+    ];
     let (text, list) = both(&[&args[..], &["collaborative"], &filter].concat());
-    assert!(text.starts_with("like p0001: collaborative of model toy version 1"));
+    assert!(text.starts_with("similar to p0001: collaborative of model toy version 1"));
     let items = list["items"].as_array().unwrap();
     assert!(items.len() > 5, "{list}");
     for item in items {
@@ -248,16 +393,30 @@ async fn similar_products_are_printed_with_what_the_catalogue_says() {
         assert!(said.price.unwrap() <= 20.0 && id != "p0012" && id != "p0014");
         assert!(text.contains(id) && text.contains(name), "{text}");
     }
-    let run = hotshelf(&["similar", "none", "--addr", &data]);
+    let run = hotshelf(&["similar", "none", "--data-addr", &data]);
     assert!(
         run.refusal(1).contains("NOT_FOUND (UNKNOWN_PRODUCT)"),
         "{run:?}"
     );
-    let run = hotshelf(&["similar", "p0001", "--addr", &data, "--price-min", "-1"]);
+    let run = hotshelf(&[
+        "similar",
+        "p0001",
+        "--data-addr",
+        &data,
+        "--price-min",
+        "-1",
+    ]);
     assert!(run.refusal(1).contains("filter.price.min"), "{run:?}");
-    let (text, list) = both(&["similar", "p0001", "--addr", &data, "--category", "none"]);
+    let (text, list) = both(&[
+        "similar",
+        "p0001",
+        "--data-addr",
+        &data,
+        "--category",
+        "none",
+    ]);
     assert!(
-        text.contains("without: ") && text.contains("nothing_matches"),
+        text.contains("fallbacks: ") && text.contains("nothing_matches"),
         "{text}"
     );
     assert_eq!(list["items"], json!([]));
@@ -270,7 +429,7 @@ async fn every_flag_of_recommend_reaches_the_server() {
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
     let data = server.data.to_string();
-    let args = ["recommend", "u0042", "--addr", &data];
+    let args = ["recommend", "u0042", "--data-addr", &data];
     let refused = |flags: &[&str]| hotshelf(&[&args[..], flags].concat()).refusal(1).to_owned();
     // A bad value of each comes back with the name of its field.
     for (flags, field) in [
@@ -297,80 +456,11 @@ async fn every_flag_of_recommend_reaches_the_server() {
     let (text, list) = both(&[&args[..], &more].concat());
     assert_eq!(list["recent_product_ids_unknown"], json!(1), "{list}");
     assert_eq!(list["debug"]["alpha"], json!(0.5), "{list}");
-    assert!(text.contains("found: collaborative by "), "{text}");
-    assert!(text.contains("unknown: 1 of the recent"), "{text}");
+    assert!(text.contains("computed: collaborative by "), "{text}");
+    assert!(
+        text.contains("1 of the recent products are unknown"),
+        "{text}"
+    );
     assert!(text.contains("reason"), "{text}");
     server.stop().await;
-}
-
-#[test]
-fn demo_shows_likeness_a_new_visitor_and_a_filter() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().display().to_string();
-    let size = ["--products", "200", "--users", "300", "--rate", "50"];
-    let run = hotshelf(
-        &[
-            &["demo", "--once", "--dir", &place, "--seconds", "1"],
-            &size[..],
-        ]
-        .concat(),
-    );
-    let told = run.text();
-    let after = |mark: &str| {
-        told.split_once(mark)
-            .unwrap_or_else(|| panic!("{mark}: {told}"))
-            .1
-    };
-    assert!(after("\nLike ").contains("  5. "), "{told}");
-    let shown = after("and is shown at once:");
-    assert!(
-        shown.contains("fold_in") || shown.contains("hybrid"),
-        "{told}"
-    );
-    let (list, _) = after(", nothing above ").split_once("\n\n").unwrap();
-    let (most, list) = list.split_once(":\n").unwrap();
-    let price = |line: &str| -> f64 {
-        let (_, price) = line.split_once(')').unwrap().0.rsplit_once(", ").unwrap();
-        price.parse().unwrap()
-    };
-    let most: f64 = most.parse().unwrap();
-    assert!(
-        !list.is_empty() && list.lines().all(|line| price(line) <= most),
-        "{told}"
-    );
-}
-
-#[test]
-fn demo_swaps_without_a_failed_request_and_says_so_in_one_json_object() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().display().to_string();
-    let size = [
-        "--products",
-        "200",
-        "--users",
-        "300",
-        "--rate",
-        "200",
-        "--seconds",
-        "1",
-    ];
-    let run = hotshelf(&[&["demo", "--once", "--json", "--dir", &place], &size[..]].concat());
-    let report = run.json();
-    assert_eq!(
-        (&report["failed"], &report["swaps"]),
-        (&json!(0), &json!(1)),
-        "{report}"
-    );
-    let versions = report["versions"].as_object().unwrap();
-    assert_eq!(versions.keys().collect::<Vec<_>>(), ["1", "2"], "{report}");
-    let answers: u64 = versions.values().map(|count| count.as_u64().unwrap()).sum();
-    assert_eq!(report["requests"].as_u64(), Some(answers));
-    for key in ["p50_ms", "p99_ms_steady", "p99_ms_swap"] {
-        assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report}");
-    }
-    let files = std::fs::read_dir(folder.path().join("shop")).unwrap();
-    let names: Vec<_> = files
-        .map(|file| file.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert!(names.iter().any(|name| name.ends_with(".csv")), "{names:?}");
 }

@@ -1,4 +1,4 @@
-//! `hotshelf serve` as it is configured.
+//! The configuration of `hotshelf serve`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ fn serve(variables: &[(&str, &str)], args: &[&str]) -> Run {
 }
 
 #[test]
-fn every_bad_value_is_said_at_once_wherever_it_stands() {
+fn every_bad_value_is_listed_with_its_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hotshelf.toml");
     let text = "calls_max = 0\nstreem_max = 7\nmodels = \"Home\"\nlog_level = \"info\"\n";
@@ -38,28 +38,28 @@ fn every_bad_value_is_said_at_once_wherever_it_stands() {
         "--streams-max: \"many\"",
         "--log-level: \"loud\"",
         "HOTSHELF_HTTP_ADDR: \"nowhere\"",
-        "HOTSHELF_REGISTRI: no such setting",
+        "HOTSHELF_REGISTRI: unknown setting",
         &format!("{file}: calls_max: \"0\""),
-        &format!("{file}: streem_max: no such setting"),
+        &format!("{file}: streem_max: unknown setting"),
         "Home",
-        "--registry: \"ftp://nowhere\" is no registry",
+        "--registry: \"ftp://nowhere\" is not a registry",
     ] {
         assert!(said.contains(problem), "{problem:?} is missing in\n{said}");
     }
     assert!(
-        said.contains("the configuration has 9 problem(s)"),
+        said.contains("invalid configuration, 9 problem(s)"),
         "{said}"
     );
 }
 
 #[test]
-fn flag_goes_over_variable_goes_over_file() {
+fn flag_overrides_variable_overrides_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hotshelf.toml");
     std::fs::write(&file, "calls_max = 0\nstreams_max = 0\nretry_max_ms = 0\n").unwrap();
     let file = file.display().to_string();
     let variables = [("HOTSHELF_CALLS_MAX", "-1"), ("HOTSHELF_STREAMS_MAX", "-1")];
-    // Each wins with a bad value of its own, so that the refusal tells which one was read.
+    // Each wins with a bad value of its own, so that the error shows which one was read.
     let run = serve(&variables, &["--config", &file, "--calls-max", "none"]);
     let said = run.refusal(2);
     for winner in [
@@ -79,7 +79,7 @@ fn flag_goes_over_variable_goes_over_file() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_named_with_its_setting() {
+fn failures_to_open_name_the_setting() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache").display().to_string();
     let registry = format!("file://{}", folder.path().display());
@@ -99,18 +99,40 @@ fn what_cannot_be_opened_is_named_with_its_setting() {
     let run = serve(&[], &["--registry", &registry, "--cache-dir", &file]);
     assert!(run.refusal(1).contains("cache_dir"), "{run:?}");
     let run = serve(&[], &["--cache-dir", &cache]);
-    assert!(
-        run.refusal(2).contains("registry: has to be given"),
-        "{run:?}"
-    );
+    assert!(run.refusal(2).contains("registry: required"), "{run:?}");
     let missing = folder.path().join("none.toml").display().to_string();
     let run = serve(&[], &["--config", &missing]);
     assert!(run.refusal(2).contains(&missing), "{run:?}");
 }
 
-/// Half of a service account's variables would otherwise show as missing permission, much later.
 #[test]
-fn half_of_a_web_identity_ends_the_start_and_names_what_is_missing() {
+fn missing_registry_is_refused_at_the_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache").display().to_string();
+    let registry = folder.path().join("none").display().to_string();
+    let args = [
+        "--registry",
+        &registry,
+        "--cache-dir",
+        &cache,
+        "--log-level",
+        "error",
+    ];
+    let run = serve(&[], &args);
+    let said = format!("hotshelf: registry file://{registry} does not exist\n");
+    assert_eq!(run.refusal(2), said);
+    // The same by variables.
+    let variables = [
+        ("HOTSHELF_REGISTRY", &*registry),
+        ("HOTSHELF_CACHE_DIR", &*cache),
+    ];
+    let run = serve(&variables, &["--log-level", "error"]);
+    assert_eq!(run.refusal(2), said);
+}
+
+/// Half of a service account's variables would otherwise fail much later, as a missing permission.
+#[test]
+fn incomplete_web_identity_is_refused_and_names_the_missing_variable() {
     let folder = tempfile::tempdir().unwrap();
     let bucket = ["--registry", "s3://shelf/registry"];
     let serve = |variables: &[(&str, &str)]| {

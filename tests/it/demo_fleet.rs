@@ -1,4 +1,4 @@
-//! `hotshelf demo --fleet`: three processes that nobody has to end.
+//! `hotshelf demo --fleet`: three processes that end with the demo.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -39,7 +39,7 @@ fn processes(place: &Path) -> Vec<String> {
 }
 
 #[test]
-fn demo_of_a_fleet_fails_no_request_and_ends_all_its_servers() {
+fn fleet_demo_fails_no_request_and_stops_all_servers() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display().to_string();
     let fleet = ["demo", "--fleet", "--json", "--dir", &place];
@@ -66,26 +66,26 @@ fn demo_of_a_fleet_fails_no_request_and_ends_all_its_servers() {
         assert!(seconds > 0.0, "{event}: {report}");
     }
     assert_eq!(processes(folder.path()), [""; 0]);
-    // What was decided stands in the registry: the first version, start, promote, rollback.
+    // The registry has every rollout: the first version, start, promote, rollback.
     let url = format!("file://{place}/registry");
     let place = ["--registry", &url, "--model", "default", "--json"];
     let history = hotshelf(&[&["rollout", "history"], &place[..]].concat()).json();
     assert_eq!(history.as_array().unwrap().len(), 4, "{history}");
 }
 
-/// Reads what the demo tells until it tells this; the rest is read and thrown away.
-fn until_told(demo: &mut Child, part: &str) {
+/// Reads the demo's output until it contains this; the rest is read and dropped.
+fn until_printed(demo: &mut Child, part: &str) {
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     let found = lines.find(|line| line.as_ref().unwrap().contains(part));
-    assert!(found.is_some(), "never told: {part}");
+    assert!(found.is_some(), "never printed: {part}");
     std::thread::Builder::new()
-        .name("demo-told".to_owned())
+        .name("demo-output".to_owned())
         .spawn(move || lines.for_each(drop))
         .unwrap();
 }
 
 #[tokio::test]
-async fn demo_of_a_fleet_that_is_interrupted_leaves_no_server_behind() {
+async fn interrupted_fleet_demo_leaves_no_server_behind() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = tempfile::tempdir().unwrap();
         let mut demo = Command::new(env!("CARGO_BIN_EXE_hotshelf"))
@@ -96,9 +96,9 @@ async fn demo_of_a_fleet_that_is_interrupted_leaves_no_server_behind() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        until_told(&mut demo, "at 5 % on all three");
+        until_printed(&mut demo, "at 5 % on all three");
         assert_eq!(processes(folder.path()).len(), 4);
-        // The demo alone, as by a supervisor: its servers are not told.
+        // The demo alone, as by a supervisor: its servers get no signal.
         kill_process(Pid::from_child(&demo), signal).unwrap();
         let ended = until("the demo's end", async || demo.try_wait().unwrap()).await;
         assert_eq!(ended.code(), Some(1));

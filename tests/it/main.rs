@@ -11,6 +11,7 @@ mod canary_fleet;
 mod command_line;
 mod config;
 mod connections;
+mod demo;
 mod demo_fleet;
 mod fleet;
 mod floods;

@@ -204,3 +204,37 @@ async fn server_whose_registry_stalls_at_its_start_ends_well_too() {
     assert_eq!(server.ended().await.code(), Some(0));
     server.logged("drained").await;
 }
+
+#[tokio::test]
+async fn hangup_drains_however_often_it_comes() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let settings = [("drain-delay-ms", "600"), ("drain-timeout-ms", "30000")];
+    let mut server = Server::serving(&shop, spring.version, &settings).await;
+    server.signal(Signal::HUP);
+    server.logged("shutting down").await;
+    // Beyond the time within which a signal counts as the echo of another one.
+    until("the drain delay is half over", async || {
+        server.signal(Signal::HUP);
+        let waited = server.times_logged("received a signal") > 5;
+        waited.then_some(())
+    })
+    .await;
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{:#?}", server.lines());
+    assert_eq!(server.times_logged("drained"), 1);
+}
+
+#[tokio::test]
+async fn hangup_ignored_by_nohup_leaves_the_server_alone() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::start_ignoring("HUP", &shop, &[]).await;
+    server.reload(spring.version).await.unwrap();
+    for _ in 0..3 {
+        server.signal(Signal::HUP);
+        assert!(server.recommend("u0001").await.is_ok());
+    }
+    assert_eq!(server.times_logged("received a signal"), 0);
+    server.stop().await;
+}

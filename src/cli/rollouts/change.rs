@@ -1,4 +1,4 @@
-//! `hotshelf rollout start|set|pause|resume|promote|abort|rollback`: each asks a server for one change.
+//! `hotshelf rollout start|set|pause|resume|promote|abort|rollback`: each proposes one change.
 
 use super::steps;
 use crate::cli::proposing::{self, Proposing};
@@ -7,28 +7,28 @@ use crate::grpc::client::{ArmInfo, ChangeAsk, Client, RolloutAsk, RolloutDone, S
 use clap::{ArgGroup, Args};
 use std::io::Write;
 
-/// Who asks whom, and why.
+/// A change and its author.
 #[derive(Args)]
 pub(in crate::cli) struct Signed {
-    /// Who asks; written into the record
-    #[arg(long)]
+    /// Record who asked
+    #[arg(long, value_name = "NAME")]
     author: String,
-    /// Why; written into the record
-    #[arg(long)]
+    /// Record why
+    #[arg(long, value_name = "TEXT")]
     reason: String,
     #[command(flatten)]
     proposing: Proposing,
 }
 
-/// How a candidate grows.
+/// A candidate's share, now or over time.
 #[derive(Args)]
 #[group(required = false, multiple = false)]
 struct Growth {
-    /// Share that stays until the next change, such as 1%
-    #[arg(long, value_parser = steps::share)]
+    /// Hold this share until the next change, such as 1%
+    #[arg(long, value_name = "PERCENT", value_parser = steps::share)]
     share: Option<u32>,
-    /// Shares and how long each is held, such as 1%:10m,5%:30m,25%:2h,100%
-    #[arg(long, value_parser = steps::step, value_delimiter = ',')]
+    /// Ramp up by these steps, such as 1%:10m,5%:30m,25%:2h,100%
+    #[arg(long, value_name = "PERCENT:DURATION,...", value_parser = steps::step, value_delimiter = ',')]
     steps: Vec<StepInfo>,
 }
 
@@ -36,12 +36,12 @@ struct Growth {
 #[derive(Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["version", "arm"])))]
 pub(in crate::cli) struct StartArgs {
-    /// Version to put before a share of users, given by --share or --steps
+    /// Candidate version, with --share or --steps
     version: Option<u64>,
     #[command(flatten)]
     growth: Growth,
-    /// Instead: an arm of a test with fixed shares, NAME=VERSION:SHARE; 2 to 8 times
-    #[arg(long, value_parser = steps::arm, conflicts_with_all = ["share", "steps"])]
+    /// Instead: add an arm with a fixed share (2 to 8 times)
+    #[arg(long, value_name = "NAME=VERSION:PERCENT", value_parser = steps::arm, conflicts_with_all = ["share", "steps"])]
     arm: Vec<ArmInfo>,
     #[command(flatten)]
     signed: Signed,
@@ -59,8 +59,8 @@ pub(in crate::cli) struct SetArgs {
 /// Arguments of `hotshelf rollout promote`.
 #[derive(Args)]
 pub(in crate::cli) struct PromoteArgs {
-    /// Arm of a test [default: the candidate]
-    #[arg(long)]
+    /// Promote this arm of a test [default: the candidate]
+    #[arg(long, value_name = "NAME")]
     arm: Option<String>,
     #[command(flatten)]
     signed: Signed,
@@ -103,7 +103,7 @@ pub(super) fn promote(args: PromoteArgs, out: &mut dyn Write) -> anyhow::Result<
     run(args.signed, ChangeAsk::Promote(args.arm), out)
 }
 
-/// Asks for the change and writes what it did.
+/// Proposes the change and writes its outcome.
 pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> anyhow::Result<()> {
     let proposing = signed.proposing;
     let ask = RolloutAsk {
@@ -115,12 +115,8 @@ pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> any
         timeout: proposing.timeout(),
         model: proposing.model,
     };
-    let done = block_on(async {
-        Ok(Client::connect(&proposing.address.admin)
-            .await?
-            .propose(ask)
-            .await?)
-    })?;
+    let address = &proposing.address;
+    let done = block_on(address.call(async |client: &Client| client.propose(ask).await))?;
     if proposing.output.json {
         write_json(out, &done)?;
     } else {
@@ -128,7 +124,7 @@ pub(super) fn run(signed: Signed, change: ChangeAsk, out: &mut dyn Write) -> any
     }
     anyhow::ensure!(
         done.done,
-        "the time was over first; the change goes on, look with status"
+        "timed out; the change continues in the background: look with hotshelf status"
     );
     proposing::ensure_met(done.quorum.as_ref())
 }

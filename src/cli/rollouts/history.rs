@@ -1,25 +1,26 @@
-//! `hotshelf rollout history` and `hotshelf who-was-live`: what a registry says of the past, without a
+//! `hotshelf rollout history` and `hotshelf who-was-live`: the past, read from the registry without a
 //! server.
 
-use crate::cli::place::Place;
+use crate::cli::model_args::ModelArgs;
 use crate::cli::{block_on, write_json};
 use clap::Args;
 use hotshelf_registry::{Arm, End, History, RolloutRecord, bucket};
 use hotshelf_terminal::table::{Column, TextTable};
+use hotshelf_terminal::text::one_line;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::io::Write;
 
-/// Records that a search in the past reads at most (chosen: years of daily rollouts).
+/// Records read by a search in the past (chosen: years of daily rollouts).
 const SEARCHED_MAX: usize = 10_000;
 
 /// Arguments of `hotshelf rollout history`.
 #[derive(Args)]
 pub(in crate::cli) struct HistoryArgs {
     #[command(flatten)]
-    place: Place,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    of: ModelArgs,
+    /// List at most this many
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
 }
 
@@ -27,16 +28,16 @@ pub(in crate::cli) struct HistoryArgs {
 #[derive(Args)]
 pub(in crate::cli) struct WhoWasLiveArgs {
     #[command(flatten)]
-    place: Place,
-    /// When, as RFC 3339 with offset: 2026-11-25T10:00:00Z
-    #[arg(long)]
+    of: ModelArgs,
+    /// Look at this moment, such as 2026-11-25T10:00:00Z
+    #[arg(long, value_name = "TIME")]
     at: Timestamp,
-    /// Whose arm to name as well: the user's id, else the session's, else the request's
-    #[arg(long)]
+    /// Show the arm of this user (else session, else request) id
+    #[arg(long, value_name = "ID")]
     user: Option<String>,
 }
 
-/// One record, as `--json` shows it.
+/// One record, as `--json` prints it.
 #[derive(Serialize)]
 struct Listed<'a> {
     rollout: u64,
@@ -48,17 +49,17 @@ struct Listed<'a> {
     sha256: String,
 }
 
-/// What was live, as `--json` shows it.
+/// What was live, as `--json` prints it.
 #[derive(Serialize)]
 struct WasLive<'a> {
     at: String,
     rollout: Listed<'a>,
-    /// The record that took its place.
+    /// When the next rollout replaced it.
     until: Option<&'a str>,
     user: Option<Whose<'a>>,
 }
 
-/// A user's part of it.
+/// The arm of one user.
 #[derive(Serialize)]
 struct Whose<'a> {
     id: &'a str,
@@ -81,15 +82,15 @@ impl<'a> Listed<'a> {
     }
 }
 
-fn read(place: &Place, limit: usize) -> anyhow::Result<History> {
-    let registry = place.open()?;
-    block_on(async { Ok(registry.history(&place.model, limit).await?) })
+fn read(args: &ModelArgs, limit: usize) -> anyhow::Result<History> {
+    let registry = args.open()?;
+    block_on(async { Ok(registry.history(&args.model, limit).await?) })
 }
 
 /// Runs `hotshelf rollout history`.
 pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let history = read(&args.place, args.limit as usize)?;
-    if args.place.output.json {
+    let history = read(&args.of, args.limit as usize)?;
+    if args.of.output.json {
         let listed: Vec<Listed<'_>> = history.records.iter().map(Listed::of).collect();
         return write_json(out, &listed);
     }
@@ -104,7 +105,7 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()>
         table.row([
             record.number.to_string(),
             record.created_at.clone(),
-            in_words(&record.arms),
+            arms_text(&record.arms),
             record.author.clone(),
             record.reason.clone(),
         ]);
@@ -112,14 +113,14 @@ pub(super) fn run(args: &HistoryArgs, out: &mut dyn Write) -> anyhow::Result<()>
     write!(out, "{}", table.render(0))?;
     match &history.end {
         End::First => {}
-        End::Limit => writeln!(out, "and older ones: --limit shows more")?,
-        End::Broken(why) => writeln!(out, "no further: {why}")?,
+        End::Limit => writeln!(out, "older rollouts: --limit shows more")?,
+        End::Broken(why) => writeln!(out, "older rollouts cannot be read: {}", one_line(why))?,
     }
     Ok(())
 }
 
 /// Arms with their versions and shares, in their order.
-fn in_words(arms: &[Arm]) -> String {
+pub(in crate::cli) fn arms_text(arms: &[Arm]) -> String {
     let arm = |arm: &Arm| {
         let percent = f64::from(arm.share_bp) / 100.0;
         format!("{} {} %: version {}", arm.name, percent, arm.version)
@@ -132,16 +133,16 @@ pub(in crate::cli) fn who_was_live(
     args: &WhoWasLiveArgs,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let history = read(&args.place, SEARCHED_MAX)?;
+    let history = read(&args.of, SEARCHED_MAX)?;
     let Some(record) = history.desired_at(args.at) else {
-        let model = &args.place.model;
+        let model = &args.of.model;
         match history.end {
-            End::First => anyhow::bail!("{model} had no rollout yet at {}", args.at),
+            End::First => anyhow::bail!("model \"{model}\" had no rollout yet at {}", args.at),
             End::Limit => {
-                anyhow::bail!("the last {SEARCHED_MAX} rollouts of {model} are all later")
+                anyhow::bail!("the last {SEARCHED_MAX} rollouts of model \"{model}\" are all later")
             }
             End::Broken(why) => {
-                anyhow::bail!("the rollouts of {model} cannot be followed that far back: {why}")
+                anyhow::bail!("cannot read the rollouts of model \"{model}\" that far back: {why}")
             }
         }
     };
@@ -165,7 +166,7 @@ pub(in crate::cli) fn who_was_live(
         until: next.map(|next| next.created_at.as_str()),
         user,
     };
-    if args.place.output.json {
+    if args.of.output.json {
         return write_json(out, &live);
     }
     write_text(&live, out)
@@ -180,11 +181,13 @@ fn write_text(live: &WasLive<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         arms,
         ..
     } = &live.rollout;
-    writeln!(out, "rollout {rollout}: {}", in_words(arms))?;
+    writeln!(out, "rollout {rollout}: {}", arms_text(arms))?;
     let until = live.until.unwrap_or("now");
     writeln!(
         out,
-        "desired from {created_at} until {until}, by {author}: {reason}"
+        "desired from {created_at} until {until}, by {}: {}",
+        one_line(author),
+        one_line(reason)
     )?;
     if let Some(user) = &live.user {
         let Whose {
@@ -195,13 +198,14 @@ fn write_text(live: &WasLive<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         } = user;
         writeln!(
             out,
-            "user {id}: bucket {bucket} of 10,000, arm {arm}, version {version}"
+            "user {}: bucket {bucket} of 10,000, arm {arm}, version {version}",
+            one_line(id)
         )?;
     }
     writeln!(
         out,
-        "A replica follows within seconds; one that could not follow answered with an older rollout, \
-         which every answer names."
+        "A replica follows within seconds. One that could not follow served an older rollout, which its \
+         responses name."
     )?;
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! `hotshelf rollout …`: changes through a running server, and the past from the registry itself.
+//! `hotshelf rollout …`: changes through a running server, and the history from the registry.
 
 mod change;
 mod history;
 mod steps;
 
-pub(super) use history::{WhoWasLiveArgs, who_was_live};
+pub(super) use history::{WhoWasLiveArgs, arms_text, who_was_live};
 
 use super::status::{self, RolloutStatusArgs};
 use clap::Subcommand;
@@ -13,21 +13,21 @@ use std::io::Write;
 /// Subcommands of `hotshelf rollout`.
 #[derive(Subcommand)]
 pub(super) enum RolloutCommand {
-    /// Put a version before a share of users, or several beside each other
+    /// Start a canary of a version, or a test of several
     Start(change::StartArgs),
-    /// Let the candidate grow otherwise from now on
+    /// Replace the candidate's share or steps
     Set(change::SetArgs),
-    /// Leave the candidate at the share it has
+    /// Pause the candidate at its share
     Pause(change::Signed),
-    /// Let a paused candidate grow on
+    /// Resume a paused candidate
     Resume(change::Signed),
-    /// Give everybody the candidate, or one arm of a test
+    /// Give the candidate, or an arm, all traffic
     Promote(change::PromoteArgs),
-    /// Give everybody what they had before the candidate or the test
+    /// End the candidate or test; the base gets all traffic
     Abort(change::Signed),
-    /// Give everybody the version that everybody had before; twice is there and back
+    /// Return all traffic to the previous version
     Rollback(change::Signed),
-    /// Show how far the newest rollout has come on every replica: status --fleet
+    /// Show the newest rollout on every replica (status --fleet)
     Status(RolloutStatusArgs),
     /// List rollouts, newest first
     History(history::HistoryArgs),

@@ -2,11 +2,11 @@
 //! of them under traffic. One is killed in the middle and comes back.
 //!
 //! ```text
-//! make up a shop ─▶ v1 ─▶ three servers, reload to v1 ─▶ traffic ─▶ v2
+//! generate a shop ─▶ v1 ─▶ three servers, reload to v1 ─▶ traffic ─▶ v2
 //!   ─▶ start: three steps ─▶ kill one: lost ─▶ start it again ─▶ promote ─▶ rollback ─▶ figures
 //! ```
 //!
-//! Every change is asked of the first server alone; the others follow the registry's record.
+//! Only the first server is called; the others follow the registry's record.
 
 mod replica;
 mod report;
@@ -27,17 +27,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use traffic::Traffic;
 
-/// The servers; the first one is asked for everything, the last one is killed.
+/// The servers; the first one is called for every change, the last one is killed.
 const NAMES: [&str; 3] = ["one", "two", "three"];
 const KILLED: usize = 2;
-/// Shares of the candidate, in basis points; it stands at the last one.
+/// Shares of the candidate, in basis points; it stays at the last one.
 const STEPS_BP: [u32; 3] = [500, 2_500, 5_000];
 /// Longest wait for anything (chosen: ten times what the slowest takes).
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at the servers.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Tells the story and ends every server, also where it is interrupted.
+/// Runs the demo and ends every server, also when interrupted.
 ///
 /// # Errors
 /// A request failed, a step did, or SIGINT or SIGTERM came.
@@ -58,7 +58,7 @@ pub(super) async fn tell(
 
 async fn story(args: &DemoArgs, spec: &ShopSpec, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut screen = Screen::new(&mut *out, args.json);
-    screen.say(&format!("Making up a shop (seed {}) ...", args.seed))?;
+    screen.say(&format!("Generating a shop (seed {}) ...", args.seed))?;
     let stage = Stage::build(spec, &args.dir).await?;
     screen.say(&format!("  {}", stage.described()))?;
     screen.say("Training on all but the last month, publishing ...")?;
@@ -78,7 +78,7 @@ async fn story(args: &DemoArgs, spec: &ShopSpec, out: &mut dyn Write) -> anyhow:
         replica.until_live().await?;
     }
     let mut fleet = Fleet::start(replicas, &stage, (screen, args)).await?;
-    fleet.say("Training on everything under that traffic, publishing ...")?;
+    fleet.say("Training on all months under this traffic, publishing ...")?;
     let second = stage.train_and_publish(spec.end).await?;
     fleet.say(&format!("  {second}"))?;
 
@@ -88,15 +88,14 @@ async fn story(args: &DemoArgs, spec: &ShopSpec, out: &mut dyn Write) -> anyhow:
     fleet.settle(&mut seconds).await?;
     let report = fleet.end(&seconds).await?;
     if args.json {
-        serde_json::to_writer(&mut *out, &report)?;
-        writeln!(out)?;
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
     } else {
         write!(out, "\n{report}")?;
     }
     report.ensure_good(NAMES[KILLED])
 }
 
-/// What is waited for.
+/// What to wait for.
 #[derive(Clone, Copy, Debug)]
 enum Goal {
     /// Every running server serves this rollout or a newer one.
@@ -107,12 +106,12 @@ enum Goal {
     Shown(&'static str),
 }
 
-/// The servers under traffic, and where they are shown.
+/// The servers under traffic, and the screen.
 struct Fleet<'a> {
     replicas: Vec<Replica>,
     traffic: Traffic,
     screen: Screen<'a>,
-    /// Of every step.
+    /// Duration of every step.
     hold: Duration,
 }
 
@@ -138,7 +137,7 @@ impl<'a> Fleet<'a> {
         })
     }
 
-    /// The candidate enters and takes its steps.
+    /// Starts the candidate and follows its ramp.
     async fn canary(&mut self, version: u64, seconds: &mut Seconds) -> anyhow::Result<()> {
         let held = self.hold.as_secs();
         let last = STEPS_BP.len() - 1;
@@ -160,13 +159,13 @@ impl<'a> Fleet<'a> {
         self.watch(self.hold).await
     }
 
-    /// One is killed under traffic, is missed, and is started again.
+    /// Kills one server under traffic, waits until the others see it as lost, and restarts it.
     async fn lose_one(&mut self, dir: &Path, seconds: &mut Seconds) -> anyhow::Result<()> {
         let name = NAMES[KILLED];
         self.say(&format!("\nkill -9 {name}"))?;
         self.replicas.remove(KILLED).kill()?;
         seconds.lost = self.reach(Goal::Shown("lost")).await?;
-        self.say(&format!("{name} is lost to the others"))?;
+        self.say(&format!("{name} is lost"))?;
         self.watch(self.hold / 2).await?;
         let began = Instant::now();
         let replica = Replica::start(name, dir).await?;
@@ -177,23 +176,26 @@ impl<'a> Fleet<'a> {
         seconds.back = began.elapsed().as_secs_f64();
         self.traffic.seat(KILLED, caller);
         self.reach(Goal::Shown("serving")).await?;
-        self.say(&format!("{name} was started again and serves"))?;
+        self.say(&format!("{name} was restarted and serves"))?;
         self.watch(self.hold / 2).await
     }
 
-    /// The candidate is for everybody, and then for nobody.
+    /// Promotes the candidate, and rolls it back.
     async fn settle(&mut self, seconds: &mut Seconds) -> anyhow::Result<()> {
         self.say("\nhotshelf rollout promote")?;
         seconds.promote = self.change(ChangeAsk::Promote(None), "it is good").await?;
-        self.say(&format!("all have followed in {:.1} s", seconds.promote))?;
+        self.say(&format!("all servers followed in {:.1} s", seconds.promote))?;
         self.watch(self.hold / 2).await?;
         self.say("\nhotshelf rollout rollback")?;
         seconds.rollback = self.change(ChangeAsk::Rollback, "it is not").await?;
-        self.say(&format!("all have followed in {:.1} s", seconds.rollback))?;
+        self.say(&format!(
+            "all servers followed in {:.1} s",
+            seconds.rollback
+        ))?;
         self.watch(self.hold / 2).await
     }
 
-    /// Ends traffic and servers in good order.
+    /// Stops the traffic, then the servers.
     async fn end(self, seconds: &Seconds) -> anyhow::Result<Report> {
         let count = self.traffic.finish().await;
         for replica in self.replicas {
@@ -202,7 +204,7 @@ impl<'a> Fleet<'a> {
         Ok(Report::of(&NAMES, count, seconds))
     }
 
-    /// Asks the first server for a change; returns the seconds until all had followed.
+    /// Proposes a change to the first server; returns the seconds until all servers followed.
     async fn change(&mut self, change: ChangeAsk, reason: &str) -> anyhow::Result<f64> {
         let began = Instant::now();
         let ask = RolloutAsk {
@@ -220,7 +222,7 @@ impl<'a> Fleet<'a> {
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// Shows the fleet for so long.
+    /// Shows the fleet for this long.
     async fn watch(&mut self, long: Duration) -> anyhow::Result<()> {
         let end = Instant::now() + long;
         while Instant::now() < end {
@@ -230,12 +232,12 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// Shows the fleet until it is there; returns the seconds that it took.
+    /// Shows the fleet until the goal is reached; returns the seconds that it took.
     async fn reach(&mut self, goal: Goal) -> anyhow::Result<f64> {
         let began = Instant::now();
         while !self.is_reached(goal).await? {
             self.show().await?;
-            anyhow::ensure!(began.elapsed() < PATIENCE, "waited in vain for {goal:?}");
+            anyhow::ensure!(began.elapsed() < PATIENCE, "timed out waiting for {goal:?}");
             tokio::time::sleep(LOOK).await;
         }
         Ok(began.elapsed().as_secs_f64())

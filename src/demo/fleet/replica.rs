@@ -1,4 +1,4 @@
-//! A server of the demo: a process of this very program, which does not outlive the demo.
+//! A server of the demo: a process of this program, which does not outlive the demo.
 
 use crate::grpc::client::{Client, RolloutInfo};
 use anyhow::Context;
@@ -11,15 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Longest wait for a server to listen, to serve, and to end when it was asked to (chosen: ten times what
-/// the slowest takes).
+/// Time for a server to listen, to serve, and to stop (chosen: ten times what the slowest takes).
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks.
+/// Between two polls.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What differs from the defaults: ports are free ones, news of the fleet comes quickly, nobody has to be
-/// given time to turn away, and calls wait as long as their callers do: a model is trained on all cores
-/// beside the servers, and that they turn calls away meanwhile is not this story.
+/// What differs from the defaults: free ports, frequent reports, no drain delay, and no shedding. A model is
+/// trained on all cores beside the servers, and rejected calls are not this demo's subject.
 const SETTINGS: [(&str, &str); 10] = [
     ("wait-max-ms", "10000"),
     ("data-addr", "127.0.0.1:0"),
@@ -36,16 +34,15 @@ const SETTINGS: [(&str, &str); 10] = [
 /// A running server. Dropped, it is killed and waited for.
 pub(super) struct Replica {
     name: &'static str,
-    /// Operators' calls.
+    /// Client of its admin listener.
     pub(super) admin: Client,
-    /// Where recommendations are asked for.
+    /// Its data listener.
     pub(super) data: SocketAddr,
     process: Process,
 }
 
 impl Replica {
-    /// Starts it on the registry of this folder and waits until it listens. Under the same name it has the
-    /// same cache.
+    /// Starts it on the registry of this folder and waits until it listens. One name has one cache folder.
     pub(super) async fn start(name: &'static str, dir: &Path) -> anyhow::Result<Self> {
         let dir = std::path::absolute(dir)?;
         let log = dir.join("logs").join(format!("{name}.log"));
@@ -75,7 +72,7 @@ impl Replica {
         self.process.0.id()
     }
 
-    /// A connection of one who asks for recommendations.
+    /// A client of its data listener.
     pub(super) async fn caller(&self) -> anyhow::Result<Client> {
         Ok(Client::connect(&self.data.to_string()).await?)
     }
@@ -85,7 +82,7 @@ impl Replica {
         Ok(self.admin.status("").await?.live)
     }
 
-    /// Waits until it serves something.
+    /// Waits until it serves a version.
     pub(super) async fn until_live(&self) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
         while self.live().await?.is_none() {
@@ -95,14 +92,14 @@ impl Replica {
         Ok(())
     }
 
-    /// SIGKILL: it has no time for a last word.
+    /// SIGKILL: it does not drain.
     pub(super) fn kill(mut self) -> anyhow::Result<()> {
         self.process.0.kill()?;
         self.process.0.wait()?;
         Ok(())
     }
 
-    /// SIGTERM: it answers what is under way, and ends.
+    /// SIGTERM: it drains and exits.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.process.0), Signal::TERM)?;
         let end = Instant::now() + PATIENCE;
@@ -111,13 +108,13 @@ impl Replica {
                 anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
                 return Ok(());
             }
-            anyhow::ensure!(Instant::now() < end, "{} does not end", self.name);
+            anyhow::ensure!(Instant::now() < end, "{} does not stop", self.name);
             tokio::time::sleep(LOOK).await;
         }
     }
 }
 
-/// Where the log, from this byte on, says that it listens.
+/// The log line, from this byte on, that says where it listens.
 fn listening(log: &Path, from: u64) -> anyhow::Result<Option<Value>> {
     let text = std::fs::read(log).with_context(|| log.display().to_string())?;
     let new = text.get(from as usize..).unwrap_or_default();
@@ -129,14 +126,14 @@ fn listening(log: &Path, from: u64) -> anyhow::Result<Option<Value>> {
     Ok(found)
 }
 
-/// Dropped, it is killed and waited for: however the demo ends, nothing of it stays behind.
+/// Dropped, it is killed and waited for, however the demo ends.
 struct Process(Child);
 
 impl Process {
     fn spawn(name: &str, (dir, log): (&Path, &PathBuf)) -> anyhow::Result<Self> {
         let log = File::options().append(true).create(true).open(log)?;
         let mut command = Command::new(std::env::current_exe()?);
-        // The demo is the same whatever settings its user's environment holds.
+        // The user's environment must not change the demo.
         command.env_clear().arg("serve").args(["--replica", name]);
         let registry = format!("file://{}", dir.join("registry").display());
         command.arg("--registry").arg(registry);

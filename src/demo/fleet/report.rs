@@ -1,4 +1,4 @@
-//! What came of it, in numbers and in words.
+//! The result of the fleet demo, as JSON and as text.
 
 use super::traffic::Count;
 use serde::Serialize;
@@ -10,28 +10,28 @@ use std::fmt;
 pub(super) struct Report {
     /// Requests sent, each counted once.
     pub(super) requests: u64,
-    /// Requests that no server answered.
+    /// Requests that no server served.
     pub(super) failed: u64,
-    /// Requests to the killed server that another one answered.
+    /// Requests to the killed server that another one served.
     sent_again: u64,
     /// By name.
     replicas: BTreeMap<String, Replica>,
     /// Seconds from one event to another.
     seconds: Seconds,
-    /// What refusals said, each text once.
+    /// Messages of failed attempts, each once.
     errors: Vec<String>,
 }
 
-/// What one server did.
+/// The figures of one server.
 #[derive(Debug, Serialize)]
 struct Replica {
-    /// Answers by version.
+    /// Responses by version.
     answers: BTreeMap<u64, u64>,
-    /// Requests that it did not answer.
+    /// Requests that it did not serve.
     refused: u64,
 }
 
-/// How long what was asked of one server took until it held.
+/// Seconds until a change to one server held for all.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Seconds {
     /// From `start` until all had the candidate.
@@ -78,7 +78,7 @@ impl Report {
         for (name, replica) in self.replicas.iter().filter(|(name, _)| *name != killed) {
             anyhow::ensure!(
                 replica.refused == 0,
-                "{name} did not answer {} requests: {}",
+                "{name} did not serve {} requests: {}",
                 replica.refused,
                 self.errors.join("; ")
             );
@@ -91,7 +91,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} requests, {} failed, {} sent to the killed server and answered by another",
+            "{} requests, {} failed, {} retried on another server after the kill",
             self.requests, self.failed, self.sent_again
         )?;
         let Seconds {
@@ -103,14 +103,14 @@ impl fmt::Display for Report {
         } = self.seconds;
         writeln!(
             f,
-            "until all had followed: start {start:.1} s, promote {promote:.1} s, rollback {rollback:.1} s"
+            "until all servers followed: start {start:.1} s, promote {promote:.1} s, rollback {rollback:.1} s"
         )?;
         writeln!(
             f,
-            "the killed server: lost to the others after {lost:.1} s, back {back:.1} s after its start"
+            "the killed server: lost after {lost:.1} s, serving {back:.1} s after its restart"
         )?;
         for error in &self.errors {
-            writeln!(f, "refused: {error}")?;
+            writeln!(f, "failed attempt: {error}")?;
         }
         Ok(())
     }

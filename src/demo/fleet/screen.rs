@@ -1,19 +1,16 @@
-//! What the demo shows: lines of a story, and below them, on a terminal, a table that is written anew over
-//! itself. Elsewhere a line for every replica that stands otherwise than before; with `--json` nothing.
+//! Shows the demo while it runs: on a terminal a table that is refreshed in place below the story;
+//! elsewhere one line for each change of a replica; with `--json` nothing.
 
 use super::traffic::Count;
 use crate::grpc::client::{ArmInfo, FleetInfo};
+use hotshelf_terminal::refresh::Refresh;
+use hotshelf_terminal::table::{Column, TextTable};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::io::Write;
 
-/// Between two tables (chosen: a reader follows; a terminal is not kept busy).
-const SHOW_EVERY: Duration = Duration::from_millis(250);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the demo is shown.
 enum Kind {
-    Terminal,
+    Terminal(Refresh),
     Lines,
     Nothing,
 }
@@ -22,109 +19,93 @@ enum Kind {
 pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
     kind: Kind,
-    /// Of the table that stands below the story.
-    table_lines: usize,
-    shown: Option<Instant>,
-    /// How each replica stood when a line was written for it.
-    stood: BTreeMap<String, String>,
+    /// The last line written for each replica.
+    last: BTreeMap<String, String>,
 }
 
 impl<'a> Screen<'a> {
     pub(super) fn new(out: &'a mut dyn Write, is_json: bool) -> Self {
-        let kind = match is_json {
-            true => Kind::Nothing,
-            false if std::io::stdout().is_terminal() => Kind::Terminal,
-            false => Kind::Lines,
+        let kind = match (is_json, Refresh::on_stdout()) {
+            (true, _) => Kind::Nothing,
+            (false, Some(refresh)) => Kind::Terminal(refresh),
+            (false, None) => Kind::Lines,
         };
         Self {
             out,
             kind,
-            table_lines: 0,
-            shown: None,
-            stood: BTreeMap::new(),
+            last: BTreeMap::new(),
         }
     }
 
-    /// One line more of the story.
+    /// Adds a line to the story.
     pub(super) fn say(&mut self, line: &str) -> std::io::Result<()> {
-        if self.kind == Kind::Nothing {
-            return Ok(());
+        match &self.kind {
+            Kind::Nothing => Ok(()),
+            Kind::Terminal(refresh) => {
+                refresh.print(line);
+                Ok(())
+            }
+            Kind::Lines => {
+                writeln!(self.out, "{line}")?;
+                self.out.flush()
+            }
         }
-        self.erase()?;
-        self.shown = None;
-        writeln!(self.out, "{line}")?;
-        self.out.flush()
     }
 
-    /// How the replicas stand, and what they have answered; `names` in the order of the count.
+    /// Shows every replica and what it has answered; `names` in the order of the count.
     pub(super) fn show(
         &mut self,
         names: &[&str],
         (fleet, count): (&FleetInfo, &Count),
     ) -> std::io::Result<()> {
-        match self.kind {
+        match &self.kind {
             Kind::Nothing => Ok(()),
             Kind::Lines => self.write_changes(fleet),
-            Kind::Terminal => {
-                let is_due = self.shown.is_none_or(|at| at.elapsed() >= SHOW_EVERY);
-                if !is_due {
-                    return Ok(());
-                }
-                self.shown = Some(Instant::now());
-                let lines = table(names, (fleet, count));
-                self.erase()?;
-                for line in &lines {
-                    writeln!(self.out, "{line}")?;
-                }
-                self.table_lines = lines.len();
-                self.out.flush()
+            Kind::Terminal(refresh) => {
+                refresh.show(&table(names, (fleet, count)).render(2));
+                Ok(())
             }
         }
     }
 
     fn write_changes(&mut self, fleet: &FleetInfo) -> std::io::Result<()> {
         for replica in &fleet.replicas {
-            let stands = format!("{:8} {}", replica.standing, shares(&replica.arms));
-            let before = self.stood.get(&replica.replica);
-            if before == Some(&stands) {
+            let line = format!("{:8} {}", replica.standing, shares(&replica.arms));
+            if self.last.get(&replica.replica) == Some(&line) {
                 continue;
             }
-            writeln!(self.out, "  {:6} {}", replica.replica, stands.trim_end())?;
-            self.stood.insert(replica.replica.clone(), stands);
+            writeln!(self.out, "  {:6} {}", replica.replica, line.trim_end())?;
+            self.last.insert(replica.replica.clone(), line);
         }
         self.out.flush()
     }
-
-    /// Takes the table off the terminal.
-    fn erase(&mut self) -> std::io::Result<()> {
-        if self.table_lines > 0 {
-            write!(self.out, "\x1b[{}A\x1b[J", self.table_lines)?;
-            self.table_lines = 0;
-        }
-        Ok(())
-    }
 }
 
-/// Narrower than a terminal, so that no line of it takes two.
-fn table(names: &[&str], (fleet, count): (&FleetInfo, &Count)) -> Vec<String> {
-    let mut lines = vec![format!(
-        "  {:6} {:10} {:24} {:>9} {:>9} {:>7}",
-        "", "state", "shares", "by v1", "by v2", "refused"
-    )];
+fn table(names: &[&str], (fleet, count): (&FleetInfo, &Count)) -> TextTable<'static> {
+    let mut table = TextTable::new([
+        Column::Left("replica"),
+        Column::Left("state"),
+        Column::Left("shares"),
+        Column::Right("version 1"),
+        Column::Right("version 2"),
+        Column::Right("rejected"),
+    ]);
     for (name, tally) in names.iter().zip(&count.by_server) {
         let replica = fleet.replicas.iter().find(|seen| seen.replica == *name);
         let (standing, shares) = replica.map_or(("-", String::new()), |replica| {
             (replica.standing.as_str(), shares(&replica.arms))
         });
         let by = |version| tally.answers.get(&version).copied().unwrap_or(0);
-        lines.push(format!(
-            "  {name:6} {standing:10} {shares:24} {:>9} {:>9} {:>7}",
-            by(1),
-            by(2),
-            tally.refused
-        ));
+        table.row([
+            *name,
+            standing,
+            &shares,
+            &by(1).to_string(),
+            &by(2).to_string(),
+            &tally.refused.to_string(),
+        ]);
     }
-    lines
+    table
 }
 
 /// `v2 25 %, v1 75 %`.
@@ -183,38 +164,30 @@ mod tests {
         }
     }
 
-    fn shown(kind: Kind, tell: impl FnOnce(&mut Screen<'_>) -> std::io::Result<()>) -> String {
+    #[test]
+    fn without_a_terminal_each_change_of_a_replica_is_one_line() {
         let mut out = Vec::new();
         let mut screen = Screen {
-            kind,
+            kind: Kind::Lines,
             ..Screen::new(&mut out, true)
         };
-        tell(&mut screen).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn where_nobody_looks_a_replica_is_told_of_when_it_stands_otherwise() {
-        let told = shown(Kind::Lines, |screen| {
-            for (standing, share_bp) in [("serving", 500), ("serving", 500), ("lost", 500)] {
-                screen.show(&["one"], (&fleet(standing, share_bp), &count()))?;
-            }
-            screen.say("the end")
-        });
+        for (standing, share_bp) in [("serving", 500), ("serving", 500), ("lost", 500)] {
+            let shown = (&fleet(standing, share_bp), &count());
+            screen.show(&["one"], shown).unwrap();
+        }
+        screen.say("the end").unwrap();
         let expected =
             "  one    serving  v2 5 %, v1 95 %\n  one    lost     v2 5 %, v1 95 %\nthe end\n";
-        assert_eq!(told, expected);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]
-    fn a_terminals_table_is_taken_away_before_anything_else_is_written() {
-        let told = shown(Kind::Terminal, |screen| {
-            screen.show(&["one"], (&fleet("serving", 2_500), &count()))?;
-            screen.say("more")
-        });
-        let row = "  one    serving    v2 25 %, v1 75 %                70        30       4\n";
-        let (head, rest) = told.split_once('\n').unwrap();
-        assert!(head.contains("shares"), "{told}");
-        assert_eq!(rest, format!("{row}\x1b[2A\x1b[Jmore\n"));
+    fn terminal_shows_every_replica_with_its_answers_by_version() {
+        let text = table(&["one", "two"], (&fleet("serving", 2_500), &count())).render(0);
+        let expected = "\
+replica  state    shares            version 1  version 2  rejected
+one      serving  v2 25 %, v1 75 %         70         30         4
+";
+        assert_eq!(text, expected);
     }
 }

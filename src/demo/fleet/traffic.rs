@@ -1,5 +1,5 @@
-//! Open-loop traffic to several servers, as callers with a balancer send it: one after the other in turn,
-//! and once more to the next where a server cannot be reached, which is then passed over.
+//! Open-loop traffic to several servers, as clients with a round-robin balancer send it: in turn, with a
+//! retry on the next server if one cannot be reached. That one is then skipped.
 
 use super::super::open_loop::{OpenLoop, Scheduled};
 use crate::grpc::client::{Client, ClientError, RecommendAsk};
@@ -11,36 +11,36 @@ use tokio_util::sync::CancellationToken;
 
 /// Requests in flight (chosen: servers that are this far behind have stopped).
 const IN_FLIGHT_MAX: usize = 1_000;
-/// Longest wait for an answer (chosen: beyond what anything here takes; then it has failed).
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Deadline of a request (chosen: beyond what anything here takes).
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What one server has answered.
+/// The responses of one server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    /// Answers by version.
+    /// Responses by version.
     pub(super) answers: BTreeMap<u64, u64>,
-    /// Requests that it did not answer.
+    /// Requests that it did not serve.
     pub(super) refused: u64,
 }
 
-/// What all requests came to.
+/// The outcomes of all requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Count {
     /// In the servers' order.
     pub(super) by_server: Vec<Tally>,
-    /// Answered by another server than the one asked first.
+    /// Served by another server than the first one tried.
     pub(super) sent_again: u64,
-    /// Answered by none.
+    /// Served by none.
     pub(super) failed: u64,
-    /// What refusals said, each text once.
+    /// Messages of failed attempts, each once.
     pub(super) errors: Vec<String>,
 }
 
-/// A server's place among those that are asked; empty while it cannot be reached.
+/// One position of the round robin; empty while its server cannot be reached.
 #[derive(Default)]
 struct Seat {
     client: Option<Client>,
-    /// Which server sits here, counted: what an earlier one failed at is not this one's.
+    /// How many servers had this position: failures of an earlier one do not count for this one.
     turn: u64,
 }
 
@@ -64,7 +64,7 @@ impl Shared {
         Some((seats[at].client.clone()?, seats[at].turn))
     }
 
-    /// Who asks for one user's products, of this server first.
+    /// Requests one user's products, from this server first.
     async fn ask(&self, first: usize, user_id: String) {
         let servers = self.seats().len();
         let mut is_again = false;
@@ -76,7 +76,7 @@ impl Shared {
                 user_id: user_id.clone(),
                 ..RecommendAsk::default()
             };
-            let answered = tokio::time::timeout(PATIENCE, client.recommend(ask)).await;
+            let answered = tokio::time::timeout(TIMEOUT, client.recommend(ask)).await;
             let error = match answered {
                 Ok(Ok(list)) => {
                     let mut count = self.count();
@@ -116,11 +116,11 @@ impl Shared {
     }
 }
 
-/// Whether the transport says so and no server: it may be asked of another.
+/// Whether the transport failed, and not the server: another server may be tried.
 fn is_gone(error: &ClientError) -> bool {
     match error {
-        // A server's own refusal has a reason of its own. CANCELLED is what the transport says of a
-        // request that its connection did not live to send; nobody here takes one back.
+        // A server's own refusal has its own reason. The transport reports CANCELLED for a request
+        // whose connection ended before it was sent; nothing here cancels one.
         ClientError::Refused { code, reason, .. } => {
             code == reason && ["UNAVAILABLE", "UNKNOWN", "CANCELLED"].contains(code)
         }
@@ -128,7 +128,7 @@ fn is_gone(error: &ClientError) -> bool {
     }
 }
 
-/// Running traffic; dropped, it ends where it is.
+/// Running traffic; dropped, it stops at once.
 pub(super) struct Traffic {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -136,7 +136,7 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// Begins to send `rate` requests per second in all, for one user after the other.
+    /// Starts to send `rate` requests per second in all, for one user after the other.
     pub(super) fn start(clients: Vec<Client>, users: Vec<String>, rate: u32) -> Self {
         let servers = clients.len();
         let seat = |client| Seat {
@@ -178,7 +178,7 @@ impl Traffic {
         }
     }
 
-    /// Puts a server into a place, in which it is asked from now on.
+    /// Puts a server into a position of the round robin.
     pub(super) fn seat(&self, at: usize, client: Client) {
         let seat = &mut self.shared.seats()[at];
         seat.client = Some(client);
@@ -190,7 +190,7 @@ impl Traffic {
         self.shared.count().clone()
     }
 
-    /// Sends nothing more, and returns when what was sent has ended.
+    /// Stops sending, and returns when every request has ended.
     pub(super) async fn finish(mut self) -> Count {
         self.stop.cancel();
         while self.sending.join_next().await.is_some() {}
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_refuses_by_its_own_word_is_not_gone() {
+    fn refusal_by_the_server_itself_is_no_lost_connection() {
         let refused = |code, reason: &str| ClientError::Refused {
             code,
             reason: reason.to_owned(),

@@ -1,6 +1,7 @@
 //! `GetRolloutStatus` for the command line and the demo.
 
-use super::{ArmInfo, Client, ClientError, RolloutInfo, instant, word};
+use super::rollout_info::{ArmInfo, RolloutInfo};
+use super::{Client, ClientError, instant, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::{
     GetRolloutStatusRequest, GetRolloutStatusResponse, Quorum, QuorumStatus, ReplicaCounts,
@@ -9,20 +10,20 @@ use crate::grpc::proto::{
 use prost_types::Duration;
 use serde::Serialize;
 
-/// How far the desired rollout has come on all replicas.
+/// The desired rollout on every replica.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FleetInfo {
     /// The model.
     pub model: String,
-    /// What all should serve.
+    /// The newest rollout of the registry.
     pub desired: Option<RolloutInfo>,
-    /// By name.
+    /// Sorted by name.
     pub replicas: Vec<ReplicaInfo>,
-    /// How many stand how.
+    /// Replicas by state.
     pub counts: CountsInfo,
-    /// Why the others cannot be seen; empty where they can.
+    /// Why other replicas cannot be listed; empty if they can.
     pub replicas_error: String,
-    /// Why the server asked tells nothing of itself; empty where it does.
+    /// Why the called server does not report itself; empty if it does.
     pub silent: String,
 }
 
@@ -31,35 +32,35 @@ pub struct FleetInfo {
 pub struct ReplicaInfo {
     /// Its name.
     pub replica: String,
-    /// Where it answers.
+    /// The address of its data listener.
     pub address: String,
-    /// Its program.
+    /// Its release.
     pub build: String,
-    /// How it stands to the desired rollout: serving, loading, failed, lost, stopped, unreadable.
+    /// Its state: serving, loading, failed, lost, stopped, unreadable.
     pub standing: String,
     /// The rollout that is live there.
     pub live_rollout: Option<u64>,
-    /// The newest one it has heard of.
+    /// The newest rollout that it has observed.
     pub heard_rollout: Option<u64>,
-    /// How long the desired rollout has been waiting for it; `None` where it serves it.
+    /// Seconds since the desired rollout was created; `None` if the replica serves it.
     pub lag_s: Option<f64>,
-    /// What holds it back.
+    /// Why it does not serve the desired rollout.
     pub held_back_by: String,
-    /// What it does without.
+    /// Why it serves in a degraded state.
     pub degraded: String,
-    /// What is live there.
+    /// The arms that receive traffic there.
     pub arms: Vec<ArmInfo>,
-    /// Since it told this.
+    /// Seconds since its last report.
     pub age_s: f64,
-    /// Is it the one that was asked?
+    /// Whether it is the server that was called.
     pub is_asked: bool,
     /// RFC 3339.
     pub started_at: String,
 }
 
-/// How many replicas stand how.
+/// Replicas by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the standings, counted")]
+#[allow(missing_docs, reason = "one count per state")]
 pub struct CountsInfo {
     pub serving: u32,
     pub loading: u32,
@@ -69,25 +70,25 @@ pub struct CountsInfo {
     pub unreadable: u32,
 }
 
-/// Whom to wait for beside the replica that is asked.
+/// Which replicas a call waits for, the called one included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuorumAsk {
-    /// So many in all.
+    /// This many.
     Replicas(u32),
-    /// All that are not lost.
+    /// All but the lost and the stopped.
     All,
 }
 
-/// How a wait for other replicas ended.
+/// The outcome of waiting for replicas.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct QuorumInfo {
-    /// Do those who were waited for serve it?
+    /// Whether all of them serve the rollout.
     pub met: bool,
-    /// Names of those that do.
+    /// Replicas that serve it.
     pub serving: Vec<String>,
-    /// Those that do not.
+    /// Replicas that do not.
     pub missing: Vec<ReplicaInfo>,
-    /// Why the others cannot be seen.
+    /// Why other replicas cannot be listed; empty if they can.
     pub replicas_error: String,
 }
 
@@ -118,7 +119,7 @@ impl From<QuorumStatus> for QuorumInfo {
 }
 
 impl Client {
-    /// Asks how far the desired rollout has come on all replicas.
+    /// Returns the state of every replica.
     ///
     /// # Errors
     /// `Refused` by the server or the transport.

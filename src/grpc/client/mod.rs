@@ -1,18 +1,22 @@
-//! A client for the command line and the demo: plain types in, plain types out, which are also the
-//! shape of `--json`.
+//! A client for the command line and the demo: plain types in and out, which are also what `--json`
+//! prints.
 
 mod fleet;
 mod models;
+mod phases;
 mod recommend;
+mod rollout_info;
 mod rollouts;
 mod similar;
 
 pub use fleet::{CountsInfo, FleetInfo, QuorumAsk, QuorumInfo, ReplicaInfo};
-pub use models::{FailureInfo, PhaseInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
+pub use models::{FailureInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
+pub use phases::PhaseInfo;
 pub use recommend::{
     Explanation, FilterAsk, RecommendAsk, Recommendation, RecommendationList, RetrievalInfo,
 };
-pub use rollouts::{ArmInfo, ChangeAsk, RampInfo, RolloutAsk, RolloutDone, RolloutInfo, StepInfo};
+pub use rollout_info::{ArmInfo, RampInfo, RolloutInfo, StepInfo};
+pub use rollouts::{ChangeAsk, RolloutAsk, RolloutDone};
 pub use similar::{SimilarAsk, SimilarInfo, SimilarList};
 
 use super::recommendation_service::VERSION;
@@ -32,12 +36,12 @@ pub enum ClientError {
         /// As given.
         address: String,
     },
-    /// Nobody answers there.
+    /// No server answers there.
     #[error("cannot reach {address}")]
     Unreachable {
         /// As given.
         address: String,
-        /// The transport's word.
+        /// The transport's error.
         source: tonic::transport::Error,
     },
     /// The server refused.
@@ -74,7 +78,7 @@ impl Client {
     /// Connects to `address`, with or without its scheme.
     ///
     /// # Errors
-    /// It is no address, or nobody answers.
+    /// The address is malformed, or no server answers.
     pub async fn connect(address: &str) -> Result<Self, ClientError> {
         let with_scheme = if address.contains("://") {
             address.to_owned()
@@ -96,7 +100,7 @@ impl Client {
     }
 }
 
-/// The request, with the version that shall answer it in its metadata.
+/// The request, with the pinned version in its metadata.
 fn pinned<T>(message: T, version: Option<u64>) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     if let Some(version) = version {
@@ -105,12 +109,12 @@ fn pinned<T>(message: T, version: Option<u64>) -> tonic::Request<T> {
     request
 }
 
-/// RFC 3339; empty where the server left it out.
+/// RFC 3339; empty if the server sent none.
 fn instant(at: Option<prost_types::Timestamp>) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// `STRATEGY_HYBRID` as people write it.
+/// An enum's name without its prefix: `hybrid` for `STRATEGY_HYBRID`.
 fn word(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_lowercase()
 }

@@ -1,66 +1,58 @@
 //! Calls of the admin listener.
 
 use super::fleet::{QuorumAsk, QuorumInfo};
-use super::rollouts::RolloutInfo;
+use super::phases::PhaseInfo;
+use super::rollout_info::RolloutInfo;
 use super::{Client, ClientError, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::{
-    GetModelStatusRequest, GetModelStatusResponse, LoadFailure, Phase, ReloadModelRequest,
+    GetModelStatusRequest, GetModelStatusResponse, LoadFailure, ReloadModelRequest,
     ReloadModelResponse, VersionStatus,
 };
 use serde::Serialize;
 use std::time::Duration;
 
-/// A reload to ask for.
+/// A reload request.
 #[derive(Clone, Debug, Default)]
 pub struct ReloadAsk {
     /// Empty = the server's default.
     pub model: String,
     /// `None` = the newest.
     pub version: Option<u64>,
-    /// The newest rollout as the caller believes it; 0 = none yet.
+    /// The newest rollout that the caller knows; 0 = none yet.
     pub expected_rollout: Option<u64>,
-    /// Who.
+    /// Who asks.
     pub author: String,
     /// Why.
     pub reason: String,
-    /// Whom to wait for beside the server that is asked.
+    /// Other replicas to wait for.
     pub quorum: Option<QuorumAsk>,
-    /// Longest wait.
+    /// Deadline of the call.
     pub timeout: Duration,
 }
 
-/// A step of bringing a version up.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PhaseInfo {
-    /// Which one.
-    pub name: String,
-    /// How long it took.
-    pub duration_ms: f64,
-}
-
-/// What a reload did.
+/// The outcome of a reload.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reloaded {
     /// The model.
     pub model: String,
-    /// Is something else live now than before?
+    /// Whether the call changed what is live.
     pub changed: bool,
-    /// Live before.
+    /// The version that was live before.
     pub previous_version: Option<u64>,
-    /// The target.
+    /// The requested version.
     pub version: u64,
     /// The rollout that is live.
     pub rollout: Option<u64>,
-    /// Where the target is.
+    /// Its state.
     pub state: String,
-    /// What was done.
+    /// The steps that were taken.
     pub phases: Vec<PhaseInfo>,
-    /// How far it has come elsewhere, where that was asked for.
+    /// The other replicas, where the call waited for them.
     pub quorum: Option<QuorumInfo>,
 }
 
-/// Why a version could not be brought up.
+/// Why a version failed to load.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FailureInfo {
     /// Stable label.
@@ -78,15 +70,15 @@ pub struct FailureInfo {
 pub struct VersionInfo {
     /// From 1.
     pub version: u64,
-    /// Where it is in its life.
+    /// Its state.
     pub state: String,
-    /// Memory that it holds.
+    /// Its memory.
     pub resident_bytes: u64,
-    /// What went wrong last.
+    /// The last failure.
     pub failure: Option<FailureInfo>,
-    /// What it serves without.
+    /// Why it serves in a degraded state; empty if it does not.
     pub degraded: String,
-    /// What was damaged when it was loaded, in the cache or on the way, and was fetched again.
+    /// Parts that arrived damaged and were refetched.
     pub mended: String,
 }
 
@@ -95,28 +87,28 @@ pub struct VersionInfo {
 pub struct StatusInfo {
     /// The model.
     pub model: String,
-    /// Answers requests.
+    /// The rollout that receives traffic.
     pub live: Option<RolloutInfo>,
-    /// Should answer requests.
+    /// The newest rollout of the registry.
     pub desired: Option<RolloutInfo>,
-    /// What holds the server back.
+    /// Why the server does not serve it; empty if it does.
     pub degraded: String,
     /// Newest first.
     pub versions: Vec<VersionInfo>,
-    /// Why the registry cannot be read.
+    /// Why the registry cannot be read; empty if it can.
     pub registry_error: String,
     /// Whether the server can record rollouts: proven, unproven, or refused and why.
     pub registry_writing: String,
-    /// Records passed over.
+    /// Rollout records that were skipped, and why.
     pub skipped_rollouts: Vec<String>,
-    /// Why the server tells the fleet nothing of itself; empty where it does.
+    /// Why the server does not report to the fleet; empty if it does.
     pub silent: String,
-    /// What guardrails have found of the arms that are live.
+    /// Guardrail breaches of the live arms.
     pub guardrail_breaches: Vec<String>,
 }
 
 impl Client {
-    /// Asks for a reload and waits for it.
+    /// Reloads a model and waits until the version is live.
     ///
     /// # Errors
     /// `Refused` by the server or the transport.
@@ -134,7 +126,7 @@ impl Client {
         Ok(service.reload_model(request).await?.into_inner().into())
     }
 
-    /// Asks what is live, wanted and wrong.
+    /// Returns what is live, what is desired and what is wrong.
     ///
     /// # Errors
     /// `Refused` by the server or the transport.
@@ -144,17 +136,6 @@ impl Client {
             model: model.to_owned(),
         };
         Ok(service.get_model_status(request).await?.into_inner().into())
-    }
-}
-
-impl From<Phase> for PhaseInfo {
-    fn from(phase: Phase) -> Self {
-        let duration = phase.duration.unwrap_or_default();
-        let duration_ms = duration.seconds as f64 * 1e3 + f64::from(duration.nanos) / 1e6;
-        Self {
-            name: phase.name,
-            duration_ms,
-        }
     }
 }
 

@@ -1,163 +1,84 @@
-//! Rollouts as the command line asks for them and shows them.
+//! `ProposeRollout`.
 
 use super::fleet::{QuorumAsk, QuorumInfo};
-use super::models::PhaseInfo;
-use super::{Client, ClientError, instant};
+use super::phases::PhaseInfo;
+use super::rollout_info::{ArmInfo, RolloutInfo, StepInfo};
+use super::{Client, ClientError};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::propose_rollout_request::Change;
 use crate::grpc::proto::{
     AbortRollout, Arm, PauseCandidate, PromoteArm, ProposeRolloutRequest, ProposeRolloutResponse,
-    Ramp, RampStep, ResumeCandidate, RollBack, Rollout, SetCandidate, StartCandidate, StartTest,
+    RampStep, ResumeCandidate, RollBack, SetCandidate, StartCandidate, StartTest,
 };
 use serde::Serialize;
-use std::fmt;
 use std::time::Duration;
-
-/// An arm of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ArmInfo {
-    /// Its name.
-    pub name: String,
-    /// What answers.
-    pub version: u64,
-    /// Hundredths of a percent.
-    pub share_bp: u32,
-}
-
-/// A share of a candidate.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StepInfo {
-    /// Hundredths of a percent.
-    pub share_bp: u32,
-    /// How long it is held, in whole seconds; 0 in the last step, which has no end.
-    pub hold_s: u64,
-}
-
-/// How a candidate grows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RampInfo {
-    /// In their order.
-    pub steps: Vec<StepInfo>,
-    /// Used up before the record was made, in seconds.
-    pub elapsed_s: u64,
-    /// Does the share stay where it is?
-    pub paused: bool,
-}
-
-/// A rollout record.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RolloutInfo {
-    /// From 1.
-    pub number: u64,
-    /// Who answers whom.
-    pub arms: Vec<ArmInfo>,
-    /// How the first arm grows.
-    pub ramp: Option<RampInfo>,
-    /// Mixed into the choice of arm.
-    pub salt: String,
-    /// Who asked.
-    pub author: String,
-    /// Why.
-    pub reason: String,
-    /// RFC 3339.
-    pub created_at: String,
-}
 
 /// A change to ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeAsk {
-    /// A candidate enters.
+    /// Start a candidate.
     Start {
         /// Which version.
         version: u64,
-        /// How it grows.
+        /// Its ramp.
         steps: Vec<StepInfo>,
     },
-    /// A test begins.
+    /// Start a test with fixed shares.
     Test(Vec<ArmInfo>),
-    /// The candidate grows otherwise.
+    /// Replace the candidate's ramp.
     Set(Vec<StepInfo>),
-    /// It stays.
+    /// Pause the ramp.
     Pause,
-    /// It grows on.
+    /// Resume the ramp.
     Resume,
-    /// It, or this arm, is for everybody.
+    /// Give the candidate, or this arm, all traffic.
     Promote(Option<String>),
-    /// It is for nobody.
+    /// End the candidate or the test.
     Abort,
-    /// Back to the version before.
+    /// Return to the previous version.
     Rollback,
 }
 
-/// A change, signed.
+/// A change and its author.
 #[derive(Clone, Debug)]
 pub struct RolloutAsk {
     /// Empty = the server's default.
     pub model: String,
-    /// What is wanted.
+    /// The change.
     pub change: ChangeAsk,
-    /// The newest rollout as the caller believes it.
+    /// The newest rollout that the caller knows; another one refuses the change.
     pub expected_rollout: Option<u64>,
-    /// Who.
+    /// Who asks.
     pub author: String,
     /// Why.
     pub reason: String,
-    /// Whom to wait for beside the server that is asked.
+    /// Other replicas to wait for.
     pub quorum: Option<QuorumAsk>,
-    /// Longest wait.
+    /// Deadline of the call.
     pub timeout: Duration,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RolloutDone {
     /// The model.
     pub model: String,
-    /// Is it live on the server that was asked?
+    /// Whether it is live on the server that was called.
     pub done: bool,
-    /// Is something else live now than before?
+    /// Whether the call changed what is live.
     pub changed: bool,
-    /// What is live there.
+    /// The rollout that is live there.
     pub rollout: Option<RolloutInfo>,
-    /// Answered most people before.
+    /// The version that had most traffic before.
     pub previous_version: Option<u64>,
-    /// What was done for it.
+    /// The steps that were taken.
     pub phases: Vec<PhaseInfo>,
-    /// How far it has come elsewhere, where that was asked for.
+    /// The other replicas, where the call waited for them.
     pub quorum: Option<QuorumInfo>,
 }
 
-/// For people: `rollout 5: candidate version 8 at 1 %, base version 7 at 99 % (…, by ann: why)`.
-impl fmt::Display for RolloutInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share_bp: u32| f64::from(share_bp) / 100.0;
-        let arm = |arm: &ArmInfo| {
-            let (name, version) = (&arm.name, arm.version);
-            format!("{name} version {version} at {} %", percent(arm.share_bp))
-        };
-        let arms: Vec<String> = self.arms.iter().map(arm).collect();
-        let (number, at) = (self.number, &self.created_at);
-        let (author, reason) = (&self.author, &self.reason);
-        write!(
-            f,
-            "rollout {number}: {} ({at}, by {author}: {reason})",
-            arms.join(", ")
-        )?;
-        let Some(ramp) = &self.ramp else {
-            return Ok(());
-        };
-        let step = |step: &StepInfo| match step.hold_s {
-            0 => format!("{} %", percent(step.share_bp)),
-            held => format!("{} % for {held} s", percent(step.share_bp)),
-        };
-        let steps: Vec<String> = ramp.steps.iter().map(step).collect();
-        let paused = if ramp.paused { ", paused" } else { "" };
-        write!(f, "; steps {}{paused}", steps.join(", "))
-    }
-}
-
 impl Client {
-    /// Asks for one change of a rollout and waits for it.
+    /// Proposes a change and waits until it is live.
     ///
     /// # Errors
     /// `Refused` by the server or the transport.
@@ -195,70 +116,6 @@ impl From<ChangeAsk> for Change {
             }),
             ChangeAsk::Abort => Self::Abort(AbortRollout {}),
             ChangeAsk::Rollback => Self::Rollback(RollBack {}),
-        }
-    }
-}
-
-impl From<StepInfo> for RampStep {
-    fn from(step: StepInfo) -> Self {
-        let hold = Duration::from_secs(step.hold_s);
-        Self {
-            share_bp: step.share_bp,
-            // Above 292 billion years it does not fit; the server's limit is days.
-            hold: hold.try_into().ok().filter(|_| step.hold_s > 0),
-        }
-    }
-}
-
-impl From<ArmInfo> for Arm {
-    fn from(arm: ArmInfo) -> Self {
-        Self {
-            name: arm.name,
-            version: arm.version,
-            share_bp: arm.share_bp,
-        }
-    }
-}
-
-impl From<Arm> for ArmInfo {
-    fn from(arm: Arm) -> Self {
-        Self {
-            name: arm.name,
-            version: arm.version,
-            share_bp: arm.share_bp,
-        }
-    }
-}
-
-/// Whole seconds; what is negative is none.
-fn seconds(duration: Option<prost_types::Duration>) -> u64 {
-    duration.map_or(0, |hold| u64::try_from(hold.seconds).unwrap_or(0))
-}
-
-impl From<Ramp> for RampInfo {
-    fn from(ramp: Ramp) -> Self {
-        let step = |step: RampStep| StepInfo {
-            share_bp: step.share_bp,
-            hold_s: seconds(step.hold),
-        };
-        Self {
-            steps: ramp.steps.into_iter().map(step).collect(),
-            elapsed_s: seconds(ramp.elapsed),
-            paused: ramp.paused,
-        }
-    }
-}
-
-impl From<Rollout> for RolloutInfo {
-    fn from(rollout: Rollout) -> Self {
-        Self {
-            number: rollout.number,
-            arms: rollout.arms.into_iter().map(Into::into).collect(),
-            ramp: rollout.ramp.map(Into::into),
-            salt: rollout.salt,
-            author: rollout.author,
-            reason: rollout.reason,
-            created_at: instant(rollout.created_at),
         }
     }
 }

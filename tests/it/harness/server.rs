@@ -58,8 +58,17 @@ impl Server {
 
     /// The same, so that a write beyond a limit set from outside fails and does not end the process.
     pub(crate) async fn start_with_failing_writes(shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        Self::start_ignoring("XFSZ", shop, settings).await
+    }
+
+    /// The same, with this signal ignored by whoever starts it.
+    pub(crate) async fn start_ignoring(
+        signal: &str,
+        shop: &Shop,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
+        command.args(["-c", &format!(r#"trap "" {signal}; exec "$0" "$@""#)]);
         command.arg(env!("CARGO_BIN_EXE_hotshelf"));
         Self::start_binary(&mut command, shop, settings).await
     }

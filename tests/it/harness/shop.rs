@@ -61,7 +61,9 @@ pub(crate) struct Published {
 impl Shop {
     pub(crate) fn new() -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let url = format!("file://{}", folder.path().join("registry").display());
+        let root = folder.path().join("registry");
+        std::fs::create_dir(&root).unwrap();
+        let url = format!("file://{}", root.display());
         Self {
             folder,
             endpoint: None,

@@ -7,6 +7,52 @@ use crate::harness::{MODEL, Season, Server, Shop, error_reason, http_get, until}
 const RECOMMENDATIONS: &str = "hotshelf.v1.RecommendationService";
 
 #[tokio::test]
+async fn readyz_says_what_each_model_waits_for() {
+    let shop = Shop::new();
+    let models = ("models", "toy,other");
+    let server = Server::start(&shop, &[models]).await;
+    let lines = async || http_get(server.http, "/readyz").await.1;
+    let says = async |said: &str| {
+        until(said, async || lines().await.contains(said).then_some(())).await;
+    };
+    let url = shop.url();
+    says(&format!(
+        "model \"toy\" has no versions in {url} (no model has any)"
+    ))
+    .await;
+    let version = shop.publish(Season::Spring).await.version;
+    says(&format!(
+        "model \"other\" has no versions in {url} (models here: {MODEL})"
+    ))
+    .await;
+    says("model \"toy\" has no rollout: hotshelf reload --model toy makes a version live").await;
+
+    server.reload(version).await.unwrap();
+    until("one model is left", async || {
+        let said = lines().await;
+        (said.lines().count() == 2 && said.contains("model \"other\"")).then_some(())
+    })
+    .await;
+    assert_eq!(http_get(server.http, "/readyz").await.0, 503);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn readyz_names_the_version_that_failed_and_why() {
+    let shop = Shop::new();
+    shop.propose(7).await;
+    let server = Server::start(&shop, &[]).await;
+    until("the failure", async || {
+        let (code, said) = http_get(server.http, "/readyz").await;
+        let is_said =
+            said.contains("model \"toy\" version 7 failed: version 7 of toy does not exist");
+        (code == 503 && is_said).then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_is_healthy_but_model_service_until_a_version_is_live() {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;

@@ -1,7 +1,6 @@
-//! `hotshelf models gc`: what nobody needs any more, shown, and removed where that is asked for.
+//! `hotshelf models gc`: shows versions that nobody needs, and removes them with `--apply`.
 
-use super::place::Place;
-use super::{block_on, write_json};
+use super::{ModelArgs, block_on, write_json};
 use clap::Args;
 use hotshelf_registry::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion};
 use hotshelf_terminal::quantity::{self, parse_duration};
@@ -12,40 +11,45 @@ use std::time::Duration;
 
 /// Arguments of `hotshelf models gc`.
 #[derive(Args)]
-pub(super) struct GcArgs {
+pub(in crate::cli) struct GcArgs {
     #[command(flatten)]
-    place: Place,
-    /// Keep versions that any of so many of the newest rollouts names
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    of: ModelArgs,
+    /// Keep versions of this many newest rollouts
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     keep_rollouts: u32,
     /// Keep versions younger than this, such as 7d or 36h
     #[arg(long, default_value = "7d", value_name = "DURATION", value_parser = parse_duration)]
     min_age: Duration,
-    /// Remove; without it nothing is touched
+    /// Remove them; otherwise only print the plan
     #[arg(long, requires = "author")]
     apply: bool,
-    /// Who removes; written into the tombstones
-    #[arg(long, default_value = "")]
+    /// Record who removed them
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     author: String,
-    /// Why; written into the tombstones
-    #[arg(long, default_value = "no longer needed")]
+    /// Record why
+    #[arg(long, value_name = "TEXT", default_value = "no longer needed")]
     reason: String,
 }
 
-/// Why a version stays that was about to go.
-const TAKEN_BACK: &str = "its removal was begun, and it is needed again";
+/// Why a version stays whose removal had begun.
+const TAKEN_BACK: &str = "restored: it is needed again";
 
-/// Everything, as `--json` shows it.
+/// The plan or its outcome, as `--json` prints it.
 #[derive(Serialize)]
 struct Report {
     model: String,
-    /// False: a plan, and nothing was touched.
+    /// False: only planned.
     applied: bool,
     versions: Vec<VersionLine>,
     uploads: Vec<UploadLine>,
-    /// Replicas of which nothing has been heard for a day; their files go.
+    /// Replicas that have not reported for a day; their files are removed.
     gone_replicas: Vec<String>,
-    /// What is freed, or would be.
+    /// Freed, or to be freed.
     freed_bytes: u64,
     removed_versions: Vec<u64>,
     taken_back_versions: Vec<u64>,
@@ -76,11 +80,11 @@ impl VersionLine {
         let why = match &entry.fate {
             Fate::Named(rollout) => format!("rollout {rollout} names it"),
             Fate::InUse(replica) => format!("replica {replica} uses it"),
-            Fate::NotRolledOut => "newer than what is rolled out".to_owned(),
+            Fate::NotRolledOut => "newer than the newest rollout".to_owned(),
             Fate::Young => "young".to_owned(),
-            Fate::Unreadable(why) => format!("its record cannot be read: {why}"),
-            Fate::Unneeded => "nobody needs it".to_owned(),
-            Fate::HalfRemoved => "its removal was begun before".to_owned(),
+            Fate::Unreadable(why) => format!("unreadable: {why}"),
+            Fate::Unneeded => "unused".to_owned(),
+            Fate::HalfRemoved => "removal was interrupted".to_owned(),
             Fate::TakenBack => TAKEN_BACK.to_owned(),
         };
         Self {
@@ -100,7 +104,7 @@ impl UploadLine {
             is_removed: upload.is_removed,
             why: match upload.is_removed {
                 true => "no version names it",
-                false => "young, or an unreadable record may name it",
+                false => "young, or named by an unreadable record",
             },
             size_bytes: upload.size_bytes,
             age_s: upload.age.as_secs(),
@@ -146,15 +150,15 @@ impl Report {
     }
 }
 
-/// Plans, or removes.
+/// Runs `hotshelf models gc`.
 pub(super) fn run(args: &GcArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let registry = args.place.open()?;
+    let registry = args.of.open()?;
     let rules = GcRules {
         keep_rollouts: args.keep_rollouts as usize,
         min_age: args.min_age,
         ..GcRules::default()
     };
-    let model = &args.place.model;
+    let model = &args.of.model;
     let report = block_on(async {
         if args.apply {
             let by = (args.author.as_str(), args.reason.as_str());
@@ -164,7 +168,7 @@ pub(super) fn run(args: &GcArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         let plan = registry.plan_gc(model, &rules).await?;
         Ok(Report::planned(model.to_string(), &plan))
     })?;
-    if args.place.output.json {
+    if args.of.output.json {
         return write_json(out, &report);
     }
     write_text(out, &report)
@@ -214,19 +218,18 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
     if report.applied {
         writeln!(
             out,
-            "{versions} versions removed, {freed} freed, {gone} files of gone replicas"
+            "removed {versions} versions, {freed}, {gone} files of gone replicas"
         )?;
         for version in &report.taken_back_versions {
             writeln!(
                 out,
-                "version {version} came to be needed meanwhile; it is back"
+                "version {version} was needed again during removal; restored"
             )?;
         }
     } else {
         writeln!(
             out,
-            "{versions} versions, {freed} and {gone} files of gone replicas could go; \
-             nothing was touched: --apply removes"
+            "to remove: {versions} versions, {freed}, {gone} files of gone replicas; --apply removes them"
         )?;
     }
     Ok(())

@@ -1,0 +1,38 @@
+//! Why a server cannot start.
+
+use crate::fleet::IdentityError;
+use std::io;
+use std::net::SocketAddr;
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// An address is taken or not ours.
+    #[error("{setting}: cannot listen on {address}")]
+    Bind {
+        /// The setting that names the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The registry's address is not one.
+    #[error("registry")]
+    Registry(#[source] hotshelf_registry::Error),
+    /// The cache folder cannot be used.
+    #[error("cache_dir")]
+    Cache(#[source] hotshelf_registry::Error),
+    /// No model is configured.
+    #[error("models: none is named")]
+    NoModel,
+    /// The system has no randomness to give.
+    #[error("randomness")]
+    Randomness(#[source] getrandom::Error),
+    /// The replica's name cannot be found.
+    #[error("replica")]
+    Identity(#[source] IdentityError),
+    /// The system refuses threads.
+    #[error("cannot start the serving threads")]
+    Threads(#[source] io::Error),
+}

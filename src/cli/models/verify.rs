@@ -1,0 +1,75 @@
+//! `hotshelf models verify`: every check that a server makes before a version goes live.
+
+use super::{OneVersion, block_on, manifest, write_json};
+use crate::lifecycle::{LoadError, probe, unpack};
+use bytes::Bytes;
+use hotshelf_model::Scratch;
+use hotshelf_registry::{CacheDir, Manifest};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// The outcome, as `--json` prints it.
+#[derive(Serialize)]
+struct Verdict {
+    model: String,
+    version: u64,
+    is_good: bool,
+    kind: &'static str,
+    message: String,
+}
+
+/// Runs `hotshelf models verify`.
+pub(super) fn run(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
+    let registry = one.of.open()?;
+    let folder = tempfile::tempdir()?;
+    let cache = CacheDir::open(folder.path())?;
+    let manifest = block_on(manifest(one, &registry))?;
+    let mut local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
+    let mut sealed = local.seal(&mut |_| {});
+    while sealed.is_err() && local.damaged().is_some() {
+        block_on(async { Ok(registry.fetch_again(&manifest, &cache, &mut local).await?) })?;
+        sealed = local.seal(&mut |_| {});
+    }
+    let checked = check(&manifest, sealed);
+    let (kind, message) = match &checked {
+        Ok(()) => ("ok", String::new()),
+        Err(error) => (error.kind, error.message.clone()),
+    };
+    let (model, version) = (manifest.model.to_string(), manifest.version.get());
+    let verdict = Verdict {
+        model,
+        version,
+        is_good: checked.is_ok(),
+        kind,
+        message,
+    };
+    if one.of.output.json {
+        write_json(out, &verdict)?;
+    } else if verdict.is_good {
+        writeln!(
+            out,
+            "{} version {version} is good: checksums, bounds, golden queries",
+            verdict.model
+        )?;
+    }
+    anyhow::ensure!(verdict.is_good, "{}: {}", verdict.kind, verdict.message);
+    Ok(())
+}
+
+fn check(
+    manifest: &Manifest,
+    sealed: Result<BTreeMap<String, Bytes>, hotshelf_registry::Error>,
+) -> Result<(), LoadError> {
+    let refused = |kind, message| LoadError {
+        kind,
+        message,
+        is_retryable: false,
+    };
+    let parts = sealed.map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
+    let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
+    match probe(&card, &model, &mut Scratch::default(), &mut |_| {}) {
+        Some(message) => Err(refused("probes", message)),
+        None => Ok(()),
+    }
+}
