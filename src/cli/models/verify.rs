@@ -1,7 +1,7 @@
 //! `hotshelf models verify`: every check that a server makes before a version goes live.
 
 use super::{OneVersion, block_on, manifest, write_json};
-use crate::lifecycle::{LoadError, probe, unpack};
+use crate::lifecycle::{LoadError, LoadErrorKind, check_golden_queries, unpack};
 use bytes::Bytes;
 use hotshelf_model::Scratch;
 use hotshelf_registry::{CacheDir, Manifest};
@@ -28,13 +28,13 @@ pub(super) fn run(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
     let mut sealed = local.seal(&mut |_| {});
     while sealed.is_err() && local.damaged().is_some() {
-        block_on(async { Ok(registry.fetch_again(&manifest, &cache, &mut local).await?) })?;
+        block_on(async { Ok(registry.refetch(&manifest, &cache, &mut local).await?) })?;
         sealed = local.seal(&mut |_| {});
     }
     let checked = check(&manifest, sealed);
     let (kind, message) = match &checked {
         Ok(()) => ("ok", String::new()),
-        Err(error) => (error.kind, error.message.clone()),
+        Err(error) => (error.kind.as_str(), error.message.clone()),
     };
     let (model, version) = (manifest.model.to_string(), manifest.version.get());
     let verdict = Verdict {
@@ -61,15 +61,14 @@ fn check(
     manifest: &Manifest,
     sealed: Result<BTreeMap<String, Bytes>, hotshelf_registry::Error>,
 ) -> Result<(), LoadError> {
-    let refused = |kind, message| LoadError {
-        kind,
-        message,
-        is_retryable: false,
-    };
-    let parts = sealed.map_err(|error| refused(error.kind(), crate::error::with_causes(&error)))?;
+    let parts = sealed.map_err(|error| LoadError::from(&error))?;
     let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
-    match probe(&card, &model, &mut Scratch::default(), &mut |_| {}) {
-        Some(message) => Err(refused("probes", message)),
+    match check_golden_queries(&card, &model, &mut Scratch::default(), &mut |_| {}) {
+        Some(message) => Err(LoadError {
+            kind: LoadErrorKind::GoldenQueries,
+            message,
+            is_retryable: false,
+        }),
         None => Ok(()),
     }
 }
