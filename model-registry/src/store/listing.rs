@@ -43,7 +43,7 @@ impl Store {
             });
         }
         let call = || self.backend.objects.list_with_delimiter(Some(root));
-        match self.tried(self.retry.call_timeout, call).await {
+        match self.with_retries(self.retry.call_timeout, call).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.is_missing_bucket() => Ok(false),
             Err(failure) => Err(read_error("listing the registry".to_owned(), failure)),
