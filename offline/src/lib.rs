@@ -28,7 +28,6 @@ mod publish;
 mod sample;
 mod shop;
 mod split;
-mod text_table;
 mod time_format;
 mod train;
 

@@ -1,4 +1,4 @@
-//! `hotshelf-offline`: arguments in, a report out, an exit code.
+//! `hotshelf-offline`: runs a command and prints its report or its error.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use hotshelf_offline::cli::Cli;
+use hotshelf_terminal::text::lines;
 
 fn main() -> ExitCode {
     let report = match Cli::parse().run() {
@@ -25,13 +26,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes on one line.
+/// Prints the error and its causes; texts from files are escaped.
 fn complain(error: &anyhow::Error) {
-    // Where standard error cannot be written to, the exit code still says it.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    // If standard error cannot be written to, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "error: {}", lines(format!("{error:#}")));
 }
 
-/// A reader that went away (`| head`) has read enough; that is no failure.
+/// Prints the report. A reader that closed the pipe (`| head`) is no failure.
 fn print(report: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(report.as_bytes()).and_then(|()| out.flush());

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hotshelf_terminal::text::one_line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Creates progress bars, visible or not.
@@ -42,7 +43,7 @@ impl Progress {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(len), target).with_message(what.to_owned());
+        let bar = ProgressBar::with_draw_target(Some(len), target).with_message(one_line(what));
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

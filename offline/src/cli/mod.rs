@@ -5,7 +5,7 @@
 
 mod evaluate;
 mod publish;
-mod registry_args;
+mod registry;
 mod report;
 mod shop_args;
 mod train;

@@ -6,25 +6,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hotshelf_registry::{ModelName, Registry};
+use hotshelf_terminal::quantity::grouped;
+use hotshelf_terminal::registry_args::{RegistryArgs, S3Args};
+use hotshelf_terminal::text::one_line;
 use serde::Serialize;
 
 use super::json;
-use super::registry_args::RegistryArgs;
+use super::registry;
 use crate::error::Error;
 use crate::packed::PackedModel;
 use crate::publish::{Target, publish};
-use crate::text_table::grouped;
 
 #[derive(Debug, Args)]
 pub(super) struct PublishArgs {
     /// Folder of a packed model (`train --out`)
     #[arg(value_name = "DIR")]
     packed: PathBuf,
-    /// Publish to this registry (file:///… or s3://…)
-    #[arg(long, value_name = "URL", help_heading = "Output")]
-    registry: String,
     #[command(flatten)]
-    place: RegistryArgs,
+    registry: RegistryArgs,
     /// Name the model in the registry
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     model: String,
@@ -49,12 +48,16 @@ pub(super) struct AuthorArgs {
 
 impl PublishArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
-        let publisher = Publisher::open((&self.registry, &self.place), &self.model, &self.author)?;
+        let publisher = Publisher::open(
+            (&self.registry.registry, &self.registry.s3),
+            &self.model,
+            &self.author,
+        )?;
         let published = publisher.publish(PackedModel::read(&self.packed)?)?;
         if self.json {
             json(&published)
         } else {
-            Ok(published.text() + "\n")
+            Ok(one_line(published.text()) + "\n")
         }
     }
 }
@@ -69,14 +72,14 @@ pub(super) struct Publisher<'a> {
 
 impl<'a> Publisher<'a> {
     pub(super) fn open(
-        (url, place): (&'a str, &RegistryArgs),
+        (url, s3): (&'a str, &S3Args),
         model: &str,
         author: &'a AuthorArgs,
     ) -> Result<Self, Error> {
         let refuse = |error: hotshelf_registry::Error| Error::Argument(error.to_string());
         Ok(Self {
             url,
-            registry: place.open(url)?,
+            registry: registry::open(url, s3)?,
             model: model.parse().map_err(refuse)?,
             author: &author.author,
         })

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hotshelf_terminal::registry_args::{S3Args, registry_url};
 
 use super::publish::{AuthorArgs, Publisher};
-use super::registry_args::RegistryArgs;
 use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
@@ -24,11 +24,12 @@ pub(super) struct TrainArgs {
         help_heading = "Output"
     )]
     out: Option<PathBuf>,
-    /// Publish the model to a registry (file:///… or s3://…)
+    /// Publish to a registry: folder, file:///folder or s3://bucket/prefix
     #[arg(
         long,
         value_name = "URL",
         requires = "model_name",
+        value_parser = registry_url,
         help_heading = "Output"
     )]
     publish: Option<String>,
@@ -41,7 +42,7 @@ pub(super) struct TrainArgs {
     )]
     model_name: Option<String>,
     #[command(flatten)]
-    place: RegistryArgs,
+    s3: S3Args,
     #[command(flatten)]
     author: AuthorArgs,
     /// Pack the evaluated model instead of fitting on all events
@@ -97,7 +98,7 @@ impl TrainArgs {
     fn publisher(&self) -> Result<Option<Publisher<'_>>, Error> {
         match (&self.publish, &self.model_name) {
             (Some(url), Some(model)) => {
-                Publisher::open((url, &self.place), model, &self.author).map(Some)
+                Publisher::open((url, &self.s3), model, &self.author).map(Some)
             }
             _ => Ok(None),
         }

@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
+use hotshelf_terminal::quantity::grouped;
+use hotshelf_terminal::table::{Column, TextTable};
+use hotshelf_terminal::text::one_line;
+
 use super::{
     RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells, ranker_title,
 };
 use crate::evaluate::{EvaluationReport, Scores};
 use crate::ingest::{EmbeddingsReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
-use crate::text_table::{Align, TextTable, grouped};
 
 impl RunReport {
     /// The whole report.
@@ -124,7 +127,7 @@ fn write_shop(text: &mut String, shop: &ShopSummary) {
 fn write_source(text: &mut String, what: &str, source: &SourceReport) {
     let names: Vec<&str> = source.files.iter().map(|file| file.name.as_str()).collect();
     line(text, &format!("  {what} from {}", names.join(", ")));
-    let mut table = TextTable::new(&[("", Align::Left), ("", Align::Right)]);
+    let mut table = TextTable::new([Column::Left(""), Column::Right("")]);
     let mut row = |what: &str, rows: u64| table.row([what.to_owned(), grouped(rows)]);
     row("rows", source.rows);
     for dropped in &source.dropped {
@@ -150,7 +153,7 @@ fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
             matrix.name, report.dimension
         ),
     );
-    let mut table = TextTable::new(&[("", Align::Left), ("", Align::Right)]);
+    let mut table = TextTable::new([Column::Left(""), Column::Right("")]);
     let mut row = |what: &str, rows: u64| table.row([what.to_owned(), grouped(rows)]);
     row("rows", matrix.rows);
     row("unknown ids", report.unknown_ids as u64);
@@ -162,15 +165,15 @@ fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
 /// One table: all users, then the users of each segment.
 fn write_scores(text: &mut String, found: &EvaluationReport) {
     let k = found.k;
-    let mut table = TextTable::new(&[
-        ("users", Align::Left),
-        ("ranker", Align::Left),
-        (&format!("Precision@{k}"), Align::Right),
-        (&format!("Recall@{k}"), Align::Right),
-        (&format!("nDCG@{k}"), Align::Right),
-        ("hit rate", Align::Right),
-        (&format!("coverage@{k}"), Align::Right),
-        (&format!("nDCG@{k} - most popular"), Align::Right),
+    let mut table = TextTable::new([
+        Column::Left("users"),
+        Column::Left("ranker"),
+        Column::Right(&format!("Precision@{k}")),
+        Column::Right(&format!("Recall@{k}")),
+        Column::Right(&format!("nDCG@{k}")),
+        Column::Right("hit rate"),
+        Column::Right(&format!("coverage@{k}")),
+        Column::Right(&format!("nDCG@{k} - most popular")),
     ]);
     add_scores(&mut table, ("all", found.users), &found.rankers);
     for missing in &found.unavailable {
@@ -226,7 +229,7 @@ fn write_sample(text: &mut String, sample: &Sample) {
         text,
         &format!("User {user_id} ({segment}, {products} products), most recent"),
     );
-    let mut table = TextTable::new(&[("", Align::Left); 6]);
+    let mut table = TextTable::new([Column::Left(""); 6]);
     for event in &sample.history {
         let product = product_cells(&event.product);
         let first = [event.date.clone(), interactions_text(&event.interactions)];
@@ -244,14 +247,14 @@ fn write_sample(text: &mut String, sample: &Sample) {
         text,
         &format!("  Recommendations, by {}{fallbacks}", sample.strategy),
     );
-    let mut table = TextTable::new(&[
-        ("", Align::Right),
-        ("product", Align::Left),
-        ("name", Align::Left),
-        ("category", Align::Left),
-        ("price", Align::Right),
-        ("score", Align::Right),
-        ("reason", Align::Left),
+    let mut table = TextTable::new([
+        Column::Right(""),
+        Column::Left("product"),
+        Column::Left("name"),
+        Column::Left("category"),
+        Column::Right("price"),
+        Column::Right("score"),
+        Column::Left("reason"),
     ]);
     for item in &sample.recommended {
         let ends = [format!("{:.4}", item.score), item.reason.to_owned()];
@@ -281,13 +284,13 @@ fn write_product(text: &mut String, sample: &ProductSample) {
         text,
         &format!("  Most similar{}", basis.unwrap_or_default()),
     );
-    let mut table = TextTable::new(&[
-        ("", Align::Right),
-        ("product", Align::Left),
-        ("name", Align::Left),
-        ("category", Align::Left),
-        ("price", Align::Right),
-        ("cosine", Align::Right),
+    let mut table = TextTable::new([
+        Column::Right(""),
+        Column::Left("product"),
+        Column::Left("name"),
+        Column::Left("category"),
+        Column::Right("price"),
+        Column::Right("cosine"),
     ]);
     for neighbour in &sample.neighbours {
         let cells = std::iter::once(neighbour.rank.to_string());
@@ -302,6 +305,6 @@ fn write_product(text: &mut String, sample: &ProductSample) {
 }
 
 fn line(text: &mut String, content: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{content}");
+    // Names and paths are other people's texts. Writing to a String cannot fail.
+    let _ = writeln!(text, "{}", one_line(content));
 }

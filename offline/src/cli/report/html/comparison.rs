@@ -1,12 +1,12 @@
 //! One figure per metric: bars by ranker, and beside each bar the difference to most popular with its
 //! interval; all users first, then each segment.
 
+use hotshelf_terminal::quantity::grouped;
 use maud::{Markup, html};
 
 use super::axis::{Axis, Description, image, px};
 use super::{plain, ranker_title};
 use crate::evaluate::{Difference, EvaluationReport, Scores};
-use crate::text_table::grouped;
 
 const WIDTH: f64 = 920.0;
 const BARS: (f64, f64) = (110.0, 420.0);

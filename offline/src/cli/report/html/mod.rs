@@ -14,11 +14,11 @@ mod tests;
 use std::path::Path;
 
 use hotshelf_model::Strategy;
+use hotshelf_terminal::quantity::grouped;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{RunReport, ranker_title};
 use crate::error::Error;
-use crate::text_table::grouped;
 
 const STYLE: &str = include_str!("page.css");
 

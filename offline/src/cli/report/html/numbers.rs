@@ -1,10 +1,10 @@
 //! Every number of the evaluation, as tables.
 
+use hotshelf_terminal::quantity::grouped;
 use maud::{Markup, html};
 
 use super::{isolated, ranker_title};
 use crate::evaluate::{Difference, EvaluationReport, Scores};
-use crate::text_table::grouped;
 
 pub(super) fn section(found: &EvaluationReport) -> Markup {
     let k = found.k;
