@@ -22,6 +22,7 @@ mod error;
 mod evaluate;
 mod ingest;
 mod mapping;
+mod outputs;
 mod packed;
 mod progress;
 mod publish;
@@ -35,7 +36,9 @@ pub use error::{BadRow, Error, Problem};
 pub use evaluate::{
     Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
 };
-pub use ingest::{Dropped, EmbeddingsReport, FileReport, IngestReport, SourceReport, read_shop};
+pub use ingest::{
+    Dropped, EmbeddingsReport, FileReport, IngestOptions, IngestReport, SourceReport, read_shop,
+};
 pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy};
 pub use packed::PackedModel;
 pub use progress::Progress;

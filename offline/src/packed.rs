@@ -5,7 +5,8 @@
 //! written under another name and renamed at the end, so a folder that exists is complete.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use bytes::Bytes;
 use hotshelf_model::{ModelCard, Packed};
@@ -17,6 +18,8 @@ use crate::error::Error;
 const PACKED_JSON: &str = "packed.json";
 /// Version of the folder's format, not of the registry's.
 const FOLDER_FORMAT: u32 = 1;
+/// Longest `packed.json` read (chosen: what the registry accepts of a manifest).
+const INDEX_BYTES_MAX: u64 = 16 << 20;
 
 /// A model as it is published.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,47 +72,59 @@ impl PackedModel {
     /// Errs where [`PackedModel::write`] would, before anything is computed.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the folder is not empty.
-    pub fn check_writable(folder: &Path) -> Result<(), Error> {
+    /// [`Error::Argument`] if something is there; `force` allows an earlier packed model.
+    pub fn check_writable(folder: &Path, force: bool) -> Result<(), Error> {
         let occupied = match fs::read_dir(folder) {
             Ok(mut entries) => entries.next().is_some(),
-            Err(error) => error.kind() == std::io::ErrorKind::NotADirectory,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         };
-        if occupied {
-            let folder = folder.display();
-            return Err(Error::Argument(format!(
-                "{folder} exists already; name a new folder"
-            )));
+        let replaced = force && folder.join(PACKED_JSON).is_file();
+        if occupied && !replaced {
+            let shown = folder.display();
+            let hint = if folder.join(PACKED_JSON).is_file() {
+                "name a new folder, or replace the packed model with --force"
+            } else {
+                "name a new folder"
+            };
+            return Err(Error::Argument(format!("{shown} exists already; {hint}")));
         }
         Ok(())
     }
 
-    /// Writes the folder, which must not exist or be empty.
+    /// Writes a folder, which must be new or empty; `force` allows an earlier packed model.
+    ///
+    /// Everything is written under a name of its own first, so the folder appears complete and
+    /// nothing beside it is touched.
     ///
     /// # Errors
     /// [`Error::Argument`] if it is not empty, [`Error::Write`] if writing fails.
-    pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        Self::check_writable(folder)?;
-        let mut partial = folder.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        self.write_into(&partial).map_err(|source| Error::Write {
-            path: partial.clone(),
-            source,
-        })?;
-        let renamed = fs::rename(&partial, folder);
-        renamed.map_err(|source| Error::Write {
-            path: folder.to_owned(),
-            source,
-        })
+    pub fn write(&self, folder: &Path, force: bool) -> Result<(), Error> {
+        Self::check_writable(folder, force)?;
+        self.write_and_rename(folder)
+            .map_err(|source| Error::Write {
+                path: folder.to_owned(),
+                source,
+            })
+    }
+
+    fn write_and_rename(&self, folder: &Path) -> std::io::Result<()> {
+        let parent = folder.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        // Removed at the end, with whatever was replaced.
+        let partial = tempfile::Builder::new()
+            .prefix(".hotshelf-packed-")
+            .tempdir_in(parent)?;
+        let written = partial.path().join("new");
+        self.write_into(&written)?;
+        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            fs::rename(folder, partial.path().join("replaced"))?;
+        }
+        fs::rename(&written, folder)
     }
 
     fn write_into(&self, folder: &Path) -> std::io::Result<()> {
-        if folder.exists() {
-            // Left by a run that was killed.
-            fs::remove_dir_all(folder)?;
-        }
-        fs::create_dir_all(folder)?;
+        fs::create_dir(folder)?;
         let mut parts = Vec::new();
         for (name, bytes) in &self.parts {
             fs::write(folder.join(name), bytes)?;
@@ -141,7 +156,7 @@ impl PackedModel {
             folder: folder.to_owned(),
             why,
         };
-        let text = fs::read(folder.join(PACKED_JSON))
+        let text = read_at_most(&folder.join(PACKED_JSON), INDEX_BYTES_MAX)
             .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
         let index: FolderIndex = serde_json::from_slice(&text)
             .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
@@ -164,8 +179,8 @@ impl PackedModel {
             {
                 return Err(refuse(format!("{name:?} is not the name of a part")));
             }
-            let bytes =
-                fs::read(folder.join(&name)).map_err(|error| refuse(format!("{name}: {error}")))?;
+            let bytes = read_at_most(&folder.join(&name), size_bytes)
+                .map_err(|error| refuse(format!("{name}: {error}")))?;
             if bytes.len() as u64 != size_bytes {
                 let found = bytes.len();
                 return Err(refuse(format!(
@@ -185,6 +200,15 @@ impl PackedModel {
             parts,
         })
     }
+}
+
+/// A file of at most so many bytes; of a longer one, one byte more than that.
+fn read_at_most(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path)?;
+    file.take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -211,20 +235,45 @@ mod tests {
     }
 
     #[test]
-    fn written_folder_reads_back_equal_and_is_never_overwritten() {
+    fn written_folder_reads_back_equal_and_is_replaced_by_force_alone() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("packed");
-        fs::create_dir(parent.path().join("packed.partial")).unwrap();
-        toy().write(&folder).unwrap();
+        toy().write(&folder, false).unwrap();
         assert_eq!(PackedModel::read(&folder).unwrap(), toy());
-        assert!(matches!(toy().write(&folder), Err(Error::Argument(_))));
+        assert!(matches!(
+            toy().write(&folder, false),
+            Err(Error::Argument(_))
+        ));
+        let other = PackedModel {
+            shop: "other".to_owned(),
+            ..toy()
+        };
+        other.write(&folder, true).unwrap();
+        assert_eq!(PackedModel::read(&folder).unwrap(), other);
+        let left: Vec<_> = fs::read_dir(parent.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn folder_of_others_is_never_replaced() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("photos");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("me.jpg"), b"jpg").unwrap();
+        fs::create_dir(parent.path().join("photos.partial")).unwrap();
+        for force in [false, true] {
+            let refused = toy().write(&folder, force);
+            assert!(matches!(refused, Err(Error::Argument(_))), "{refused:?}");
+        }
+        assert_eq!(fs::read(folder.join("me.jpg")).unwrap(), b"jpg");
+        assert!(parent.path().join("photos.partial").exists());
     }
 
     #[test]
     fn altered_folder_is_refused_by_name() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("packed");
-        toy().write(&folder).unwrap();
+        toy().write(&folder, false).unwrap();
         let refusal = || PackedModel::read(&folder).unwrap_err().to_string();
         fs::write(folder.join("users.arrow"), b"resus").unwrap();
         assert!(refusal().contains("users.arrow has sha256"));

@@ -10,6 +10,7 @@ use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
 use crate::mapping::Cut;
+use crate::outputs::{Role, RunPath};
 use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
@@ -28,8 +29,11 @@ pub(super) struct EvaluateArgs {
 impl EvaluateArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
         let progress = Progress::on_terminal();
-        self.shop.check_outputs()?;
         let mapping = self.shop.mapping()?;
+        let packed = self.packed.iter();
+        let inputs = packed.map(|path| RunPath::new("--packed", path, Role::Folder));
+        self.shop
+            .check_paths(&mapping, (inputs.collect(), Vec::new()))?;
         let mut options = self.shop.options(&mapping)?;
         let packed = self.packed.as_deref().map(PackedModel::read).transpose()?;
         if let Some(packed) = &packed {

@@ -1,6 +1,7 @@
 //! Opens a registry with the S3 arguments that all programs share.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use hotshelf_registry::{Registry, S3Authorities, S3Options};
 use hotshelf_terminal::environment;
@@ -19,6 +20,13 @@ pub(super) fn open(url: &str, args: &S3Args) -> Result<Registry, Error> {
         S3Options::default()
     };
     Registry::open(url, &options).map_err(refused)
+}
+
+/// The file of certificate authorities, if flags or variables name one.
+pub(super) fn ca_file(args: &S3Args) -> Option<PathBuf> {
+    let settings = args.settings(&environment::variables(is_read));
+    let ca_file = settings.into_iter().find(|one| one.key == "s3_ca_file");
+    ca_file.map(|setting| setting.text.into())
 }
 
 fn is_read(name: &str) -> bool {

@@ -8,8 +8,9 @@ use clap::Args;
 use super::json;
 use super::report::{RunReport, html};
 use crate::error::Error;
-use crate::ingest::{IngestReport, read_shop};
+use crate::ingest::{IngestOptions, IngestReport, read_shop};
 use crate::mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy};
+use crate::outputs::{self, RunPath};
 use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::time_format::parse_instant;
@@ -56,6 +57,9 @@ pub(super) struct ShopArgs {
     /// Write the report as one HTML page, too
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     html: Option<PathBuf>,
+    /// Replace existing files and packed models
+    #[arg(long, help_heading = "Output")]
+    pub(super) force: bool,
     #[command(flatten)]
     model: ModelSettings,
 }
@@ -70,12 +74,30 @@ impl ShopArgs {
         mapping: &Mapping,
         progress: Progress,
     ) -> Result<(Shop, IngestReport), Error> {
-        read_shop(mapping, self.until, progress)
+        let options = IngestOptions {
+            until_s: self.until,
+            force: self.force,
+        };
+        read_shop(mapping, options, progress)
     }
 
-    /// Errs early where the report could not be written.
-    pub(super) fn check_outputs(&self) -> Result<(), Error> {
-        self.html.as_deref().map_or(Ok(()), html::check_writable)
+    /// Errs early if an output is an input or another output, or would replace a foreign file.
+    pub(super) fn check_paths(
+        &self,
+        mapping: &Mapping,
+        (inputs, outputs): (Vec<RunPath>, Vec<RunPath>),
+    ) -> Result<(), Error> {
+        let html = self.html.as_ref();
+        let html = html.map(|path| RunPath::file("--html", path));
+        let mut all_outputs = mapping.quarantines();
+        all_outputs.extend(outputs);
+        all_outputs.extend(html.clone());
+        let mut all_inputs = mapping.inputs();
+        all_inputs.extend(inputs);
+        outputs::check(&all_inputs, &all_outputs)?;
+        html.map_or(Ok(()), |html| {
+            outputs::check_replaceable(&html, html::is_page, self.force)
+        })
     }
 
     /// Writes the HTML page, if any, and returns the report for standard output.

@@ -6,9 +6,12 @@ use clap::Args;
 use hotshelf_terminal::registry_args::{S3Args, registry_url};
 
 use super::publish::{AuthorArgs, Publisher};
+use super::registry;
 use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
+use crate::mapping::Mapping;
+use crate::outputs::{Role, RunPath, registry_folder};
 use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
@@ -55,19 +58,19 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
         let progress = Progress::on_terminal();
-        self.shop.check_outputs()?;
         let mapping = self.shop.mapping()?;
+        self.check_paths(&mapping)?;
         let mut options = self.shop.options(&mapping)?;
         options.refit = !self.no_refit;
         let publisher = self.publisher()?;
         if let Some(folder) = &self.out {
-            PackedModel::check_writable(folder)?;
+            PackedModel::check_writable(folder, self.shop.force)?;
         }
 
         let (shop, read) = self.shop.read(&mapping, progress)?;
         let trained = train(&shop, &read, &options, progress)?;
         if let Some(folder) = &self.out {
-            trained.packed.write(folder)?;
+            trained.packed.write(folder, self.shop.force)?;
         }
         let size_bytes = trained.packed.size_bytes();
         let index = trained.packed.card.index.clone();
@@ -92,6 +95,18 @@ impl TrainArgs {
             published,
         };
         self.shop.finish(&report)
+    }
+
+    fn check_paths(&self, mapping: &Mapping) -> Result<(), Error> {
+        let mut outputs = Vec::new();
+        if let Some(folder) = &self.out {
+            outputs.push(RunPath::new("--out", folder, Role::Folder));
+        }
+        let registry = self.publish.as_deref().and_then(registry_folder);
+        outputs.extend(registry.map(|path| RunPath::new("--publish", path, Role::Registry)));
+        let inputs = registry::ca_file(&self.s3).map(|path| RunPath::file("--s3-ca-file", path));
+        self.shop
+            .check_paths(mapping, (inputs.into_iter().collect(), outputs))
     }
 
     /// Opens the registry before anything is read, so that a mistyped name costs no training.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::*;
-use crate::ingest::read_shop;
+use crate::ingest::{IngestOptions, read_shop};
 use crate::mapping::{Cut, Mapping, SeenPolicy};
 use crate::progress::Progress;
 use crate::train::{TrainOptions, evaluate_parameters};
@@ -29,7 +29,9 @@ fn shop(lines: &str) -> Shop {
     }
     std::fs::write(folder.path().join("events.csv"), csv).unwrap();
     let mapping = Mapping::parse(&folder.path().join("shop.toml"), MAPPING).unwrap();
-    read_shop(&mapping, None, Progress::silent()).unwrap().0
+    read_shop(&mapping, IngestOptions::default(), Progress::silent())
+        .unwrap()
+        .0
 }
 
 fn plan(seen: SeenPolicy, k: usize) -> EvaluationPlan {

@@ -21,21 +21,37 @@ pub use report::{Dropped, EmbeddingsReport, FileReport, IngestReport, SourceRepo
 
 use crate::error::Error;
 use crate::mapping::Mapping;
+use crate::outputs;
 use crate::progress::Progress;
 use crate::shop::Shop;
 
-/// Reads a shop. Events at or after `until_s` are dropped and counted.
+/// Options of reading a shop.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IngestOptions {
+    /// Events from this time on are dropped and counted.
+    pub until_s: Option<i64>,
+    /// Whether quarantine files may replace files that no earlier run wrote.
+    pub force: bool,
+}
+
+/// Reads a shop.
 ///
 /// # Errors
-/// Files that cannot be read, missing columns, more bad rows than allowed, no usable event.
+/// Outputs that are inputs, files that cannot be read, missing columns, more bad rows than allowed,
+/// no usable event.
 pub fn read_shop(
     mapping: &Mapping,
-    until_s: Option<i64>,
+    options: IngestOptions,
     progress: Progress,
 ) -> Result<(Shop, IngestReport), Error> {
+    let quarantines = mapping.quarantines();
+    outputs::check(&mapping.inputs(), &quarantines)?;
+    for output in &quarantines {
+        outputs::check_replaceable(output, quarantine::is_quarantine, options.force)?;
+    }
     let catalogue = mapping.catalogue.as_ref();
     let from_events = catalogue.map(|catalogue| &catalogue.from_events);
-    let mut sink = events::EventSink::new(mapping, until_s, from_events);
+    let mut sink = events::EventSink::new(mapping, options.until_s, from_events);
     let events_report = table::read(&mapping.events.source, &mut sink, progress)?;
     let read = sink.into_events();
     if read.events.is_empty() {

@@ -10,6 +10,14 @@ use csv::ByteRecord;
 
 use crate::error::{BadRow, Error};
 
+/// The columns before the row's own.
+const COLUMNS: [&str; 3] = ["file", "line", "reason"];
+
+/// Whether a file with this beginning is a quarantine of an earlier run.
+pub(super) fn is_quarantine(head: &[u8]) -> bool {
+    head.starts_with(COLUMNS.join(",").as_bytes())
+}
+
 pub(super) struct Quarantine {
     path: PathBuf,
     writer: csv::Writer<File>,
@@ -23,7 +31,7 @@ impl Quarantine {
             path: path.to_owned(),
             writer,
         };
-        let added = ["file", "line", "reason"].into_iter();
+        let added = COLUMNS.into_iter();
         let names = added.chain(header.iter().map(String::as_str));
         quarantine.write(names.map(str::as_bytes))?;
         Ok(quarantine)

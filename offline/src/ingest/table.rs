@@ -147,9 +147,7 @@ impl<'m> Ingestion<'m> {
             .collect();
         sink.bind(&mut header);
         self.header = header.check()?;
-        if self.source.bad_rows.share > 0.0
-            && let Some(path) = &self.source.bad_rows.file
-        {
+        if let Some(path) = self.source.bad_rows.quarantine() {
             self.quarantine = Some(Quarantine::create(path, &self.header)?);
         }
         Ok(())

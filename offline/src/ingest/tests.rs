@@ -46,7 +46,7 @@ impl Folder {
 
     fn ingest(&self, mapping: &str) -> Result<(Shop, IngestReport), Error> {
         let mapping = Mapping::parse(&self.0.path().join("shop.toml"), mapping)?;
-        read_shop(&mapping, None, Progress::silent())
+        read_shop(&mapping, IngestOptions::default(), Progress::silent())
     }
 }
 
@@ -223,7 +223,11 @@ fn rules_drop_in_their_order_and_every_row_is_counted() {
 fn events_from_until_on_are_dropped_and_counted() {
     let folder = Folder::new(format!("{HEADER}u,p,0,view,n,1\nu,q,86400,view,n,1\n").as_bytes());
     let mapping = Mapping::parse(&folder.0.path().join("shop.toml"), MAPPING).unwrap();
-    let (shop, read) = read_shop(&mapping, Some(86_400), Progress::silent()).unwrap();
+    let until = IngestOptions {
+        until_s: Some(86_400),
+        ..IngestOptions::default()
+    };
+    let (shop, read) = read_shop(&mapping, until, Progress::silent()).unwrap();
     assert_eq!((shop.events_len(), shop.products_len()), (1, 1));
     let dropped = &read.events.dropped[0];
     assert_eq!(dropped.reason, "at or after 1970-01-02");

@@ -10,6 +10,7 @@ mod drop_rule;
 mod embeddings;
 mod evaluation;
 mod events;
+mod paths;
 mod problems;
 mod section;
 mod settings;

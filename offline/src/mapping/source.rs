@@ -22,7 +22,14 @@ pub(crate) struct BadRowsAllowed {
     /// Share of all rows, 0 to 1.
     pub(crate) share: f64,
     /// The quarantine file; always present if the share is above 0.
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
+}
+
+impl BadRowsAllowed {
+    /// The file that bad rows are written to, if any are allowed.
+    pub(crate) fn quarantine(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|_| self.share > 0.0)
+    }
 }
 
 /// Reads the keys that events and catalogue files share. None where a problem was reported.

@@ -174,7 +174,7 @@ fn invalid_arguments_are_refused() {
         ),
         (
             &["train", "shop.toml", "--out", "events.csv"],
-            "events.csv exists already",
+            "is the same as the input events.files",
         ),
     ];
     for (args, expected) in cases {

@@ -4,5 +4,6 @@
 mod bad_input;
 mod example;
 mod harness;
+mod outputs;
 mod real_shops;
 mod walk;

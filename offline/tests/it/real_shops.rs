@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use hotshelf_offline::{IngestReport, Mapping, Progress, Shop, read_shop};
+use hotshelf_offline::{IngestOptions, IngestReport, Mapping, Progress, Shop, read_shop};
 
 use crate::harness::repository;
 
@@ -17,7 +17,7 @@ fn shop(file: &str, mapping: &str) -> Option<(Shop, IngestReport)> {
         return None;
     }
     let mapping = Mapping::parse(&folder.join("shop.toml"), mapping).unwrap();
-    Some(read_shop(&mapping, None, Progress::silent()).unwrap())
+    Some(read_shop(&mapping, IngestOptions::default(), Progress::silent()).unwrap())
 }
 
 #[test]

@@ -165,15 +165,18 @@ fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
 /// One table: all users, then the users of each segment.
 fn write_scores(text: &mut String, found: &EvaluationReport) {
     let k = found.k;
+    let metrics = ["Precision", "Recall", "nDCG", "coverage"].map(|name| format!("{name}@{k}"));
+    let [precision, recall, ndcg, coverage] = &metrics;
+    let difference = format!("{ndcg} - most popular");
     let mut table = TextTable::new([
         Column::Left("users"),
         Column::Left("ranker"),
-        Column::Right(&format!("Precision@{k}")),
-        Column::Right(&format!("Recall@{k}")),
-        Column::Right(&format!("nDCG@{k}")),
+        Column::Right(precision),
+        Column::Right(recall),
+        Column::Right(ndcg),
         Column::Right("hit rate"),
-        Column::Right(&format!("coverage@{k}")),
-        Column::Right(&format!("nDCG@{k} - most popular")),
+        Column::Right(coverage),
+        Column::Right(&difference),
     ]);
     add_scores(&mut table, ("all", found.users), &found.rankers);
     for missing in &found.unavailable {
@@ -193,7 +196,7 @@ fn write_scores(text: &mut String, found: &EvaluationReport) {
     text.push_str(&table.render(2));
 }
 
-fn add_scores(table: &mut TextTable, (group, users): (&str, usize), rankers: &[Scores]) {
+fn add_scores(table: &mut TextTable<'_>, (group, users): (&str, usize), rankers: &[Scores]) {
     let mut label = format!("{group} ({})", grouped(users as u64));
     if users == 0 {
         table.row([label]);

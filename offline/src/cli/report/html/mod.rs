@@ -15,6 +15,7 @@ use std::path::Path;
 
 use hotshelf_model::Strategy;
 use hotshelf_terminal::quantity::grouped;
+use hotshelf_terminal::text::is_unsafe;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{RunReport, ranker_title};
@@ -22,24 +23,17 @@ use crate::error::Error;
 
 const STYLE: &str = include_str!("page.css");
 
-/// Errs where [`write`] would, before anything is computed.
-///
-/// # Errors
-/// [`Error::Argument`] if the folder does not exist, or the file is a folder.
-pub(in crate::cli) fn check_writable(file: &Path) -> Result<(), Error> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if file.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
-        let file = file.display();
-        return Err(Error::Argument(format!(
-            "{file} cannot be written: no such folder"
-        )));
-    }
-    Ok(())
+/// Marks the pages of this program.
+const GENERATOR: &str = "hotshelf-offline";
+
+/// Whether a file with this beginning is a page of an earlier run.
+pub(in crate::cli) fn is_page(head: &[u8]) -> bool {
+    let mark = format!("<meta name=\"generator\" content=\"{GENERATOR}\">");
+    head.windows(mark.len())
+        .any(|bytes| bytes == mark.as_bytes())
 }
 
-/// Writes the page, over an older one if there is one.
+/// Writes the page; an existing file was checked before.
 ///
 /// # Errors
 /// [`Error::Write`].
@@ -60,6 +54,7 @@ fn page(report: &RunReport) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                meta name="generator" content=(GENERATOR);
                 title { "Recommendations for " (plain(shop)) }
                 style { (PreEscaped(STYLE)) }
             }
@@ -231,6 +226,6 @@ fn isolated(text: &str) -> Markup {
 }
 
 fn plain(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let visible = |c: char| if is_unsafe(c) { ' ' } else { c };
     text.chars().map(visible).collect()
 }
