@@ -8,6 +8,10 @@ use std::{
     sync::Arc,
 };
 
+/// Most numbers in an embedding of the shop's own. Chosen: what the largest sentence encoders in use
+/// return.
+pub const EMBEDDING_DIMENSIONS_MAX: usize = 4096;
+
 /// One interaction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
@@ -36,8 +40,8 @@ pub struct ProductInfo {
     pub description: Option<String>,
     /// Price in the shop's currency, not negative.
     pub price: Option<f32>,
-    /// The shop's own embedding, any length above zero, the same for all products that have one.
-    /// Where any product has one, none is made from texts.
+    /// The shop's own embedding, of 1 to [`EMBEDDING_DIMENSIONS_MAX`] numbers, as many for every
+    /// product. If any product has one, none is made from texts.
     pub embedding: Option<Arc<[f32]>>,
 }
 

@@ -94,7 +94,9 @@ pub use content::Content;
 pub use fit::{Clock, FitError, FitStep, Workers, fit};
 pub use history::History;
 pub use ids::{ID_BYTES_MAX, IdError, IdTable, ProductRow, UserRow};
-pub use interactions::{Event, Interactions, InteractionsBuilder, ProductInfo};
+pub use interactions::{
+    EMBEDDING_DIMENSIONS_MAX, Event, Interactions, InteractionsBuilder, ProductInfo,
+};
 pub use lanes::CpuPath;
 pub use matrix::Matrix;
 pub use params::{AlsParams, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams};

@@ -86,6 +86,16 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A quote in a data file swallows rows.
+    #[error("{file}, line {line}: {why}")]
+    Quote {
+        /// The data file.
+        file: String,
+        /// Line where the quote opens.
+        line: u64,
+        /// What is wrong, and what to do.
+        why: &'static str,
+    },
     /// A shop's own embeddings cannot be used.
     #[error("{file}: {}{}", counted(*bad, "problem"), indented(first))]
     Embeddings {
@@ -153,6 +163,7 @@ impl Error {
             | Self::Columns { .. }
             | Self::BadRows { .. }
             | Self::Broken { .. }
+            | Self::Quote { .. }
             | Self::Embeddings { .. }
             | Self::Unusable(_)
             | Self::Argument(_)

@@ -16,11 +16,13 @@
 //! The mathematics is `hotshelf-model`'s and the registry's format `hotshelf-registry`'s; this
 //! crate knows nothing of serving.
 
+mod attributes;
 pub mod cli;
 mod clock;
 mod error;
 mod evaluate;
 mod ingest;
+mod interner;
 mod mapping;
 mod outputs;
 mod packed;
@@ -37,7 +39,8 @@ pub use evaluate::{
     Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
 };
 pub use ingest::{
-    Dropped, EmbeddingsReport, FileReport, IngestOptions, IngestReport, SourceReport, read_shop,
+    Dropped, EmbeddingsReport, FileReport, IngestOptions, IngestReport, JoinReport, SourceReport,
+    read_shop,
 };
 pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy};
 pub use packed::PackedModel;

@@ -1,12 +1,17 @@
 //! A shop in memory: its events in the order of reading, and its catalogue.
 //!
 //! `ingest` makes it, everything else reads it. Ids are numbered by first occurrence;
-//! [`Shop::interactions`] sorts them for the model. An event takes 24 bytes.
+//! [`Shop::interactions`] sorts them for the model. An event takes 24 bytes, and 4 more where product
+//! attributes are read from events. Attributes are aggregated at the cut of each fit, never before:
+//! a label of later rows would tell an evaluation what it has to predict.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use hotshelf_model::{Interactions, InteractionsBuilder, ProductInfo};
+
+use crate::attributes::{Attributes, ObservedAttributes};
+use crate::interner::Interner;
 
 /// A shop's events and catalogue.
 #[derive(Debug)]
@@ -18,10 +23,12 @@ pub struct Shop {
     /// Interaction types that occur, by number.
     pub(crate) kinds: Interner,
     pub(crate) events: Vec<ShopEvent>,
-    /// Products sorted by id: those that events name and those that only the catalogue has.
-    pub(crate) catalogue: Vec<ProductInfo>,
-    /// Whether products come from catalogue files, too.
-    pub(crate) has_catalogue_files: bool,
+    /// Attributes in the rows of events, if the mapping reads them there.
+    pub(crate) observed: ObservedAttributes,
+    /// Products of the catalogue's files by id; None without such files.
+    pub(crate) listed: Option<BTreeMap<String, Attributes>>,
+    /// The shop's own embeddings by product id.
+    pub(crate) embeddings: HashMap<String, Arc<[f32]>>,
     /// Distinct sessions, if the mapping names a column for them.
     pub sessions: Option<u64>,
 }
@@ -34,39 +41,6 @@ pub(crate) struct ShopEvent {
     pub(crate) at_s: i64,
     pub(crate) value: f32,
     pub(crate) kind: u32,
-}
-
-/// Distinct texts, numbered by first occurrence.
-#[derive(Debug, Default)]
-pub(crate) struct Interner {
-    texts: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32>,
-}
-
-impl Interner {
-    /// The number of a text; a new one for a new text.
-    pub(crate) fn intern(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
-        }
-        let number = self.texts.len() as u32;
-        let text: Arc<str> = text.into();
-        self.texts.push(Arc::clone(&text));
-        self.numbers.insert(text, number);
-        number
-    }
-
-    pub(crate) fn find(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied()
-    }
-
-    pub(crate) fn text(&self, number: u32) -> &str {
-        &self.texts[number as usize]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.texts.len()
-    }
 }
 
 impl Shop {
@@ -99,19 +73,28 @@ impl Shop {
         Some((times().min()?, times().max()?))
     }
 
+    /// Ids of the products of events and catalogue files together.
+    pub(crate) fn product_ids(&self) -> BTreeSet<&str> {
+        let listed = self.listed.iter().flat_map(BTreeMap::keys);
+        let listed = listed.map(String::as_str);
+        listed.chain(self.ids_with_events()).collect()
+    }
+
+    /// Ids of the products with events.
+    pub(crate) fn ids_with_events(&self) -> impl Iterator<Item = &str> {
+        (0..self.products.len() as u32).map(|number| self.products.text(number))
+    }
+
     /// Input of a fit: events before `cut_s` (all of them if None), and products.
     ///
     /// A catalogue in files is known in full at any time. Products known from events alone exist
     /// from their first event on, so a cut omits later ones.
     pub(crate) fn interactions(&self, cut_s: Option<i64>) -> Interactions {
         let mut builder = InteractionsBuilder::new();
-        if self.has_catalogue_files {
-            for product in &self.catalogue {
-                builder.add_product(&product.id);
-            }
+        for id in self.listed.iter().flat_map(BTreeMap::keys) {
+            builder.add_product(id);
         }
-        let before = |event: &&ShopEvent| cut_s.is_none_or(|cut| event.at_s < cut);
-        for event in self.events.iter().filter(before) {
+        for (_, event) in self.events_before(cut_s) {
             let (user, product) = (
                 self.users.text(event.user),
                 self.products.text(event.product),
@@ -119,5 +102,35 @@ impl Shop {
             builder.add(user, product, event.value, event.at_s);
         }
         builder.build()
+    }
+
+    /// Products sorted by id, with everything known of them before `cut_s` (or at all, if None):
+    /// what the catalogue's files say, and what they leave empty as the rows of events before the
+    /// cut have it. Rows from the cut on change nothing here.
+    pub(crate) fn catalogue(&self, cut_s: Option<i64>) -> Vec<ProductInfo> {
+        let events = self.events_before(cut_s);
+        let rows = events.map(|(at, event)| (event.product, at));
+        let mut merged = self.listed.clone().unwrap_or_default();
+        for (number, observed) in self.observed.by_product(rows) {
+            let id = self.products.text(number).to_owned();
+            merged.entry(id).or_default().fill(observed);
+        }
+        let known: HashSet<u32> = self.events_before(cut_s).map(|(_, e)| e.product).collect();
+        for number in known {
+            merged
+                .entry(self.products.text(number).to_owned())
+                .or_default();
+        }
+        let products = merged.into_iter().map(|(id, attributes)| ProductInfo {
+            embedding: self.embeddings.get(&id).cloned(),
+            ..attributes.into_product(id)
+        });
+        products.collect()
+    }
+
+    /// Events with their indexes.
+    fn events_before(&self, cut_s: Option<i64>) -> impl Iterator<Item = (usize, &ShopEvent)> {
+        let events = self.events.iter().enumerate();
+        events.filter(move |(_, event)| cut_s.is_none_or(|cut| event.at_s < cut))
     }
 }

@@ -79,11 +79,21 @@ fn not_a_time(text: &str, format: &str) -> String {
     format!("is {text:?}, which is not a time in the format {format}")
 }
 
-/// Whole seconds, with a fraction cut off; a number outside jiff's years -9999 to 9999 (such as
-/// milliseconds taken for seconds) is none.
+/// Whole seconds; a fraction of digits is dropped. Any other text is refused: of `1.7045856e+09` or
+/// `1.704.585.600` the first part would be a time, too. A number outside jiff's years -9999 to 9999
+/// (such as milliseconds taken for seconds) is none.
 fn unix(text: &str, per_second: i64) -> Result<i64, ()> {
-    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
-    let seconds = whole.parse::<i64>().map_err(|_| ())?.div_euclid(per_second);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if !is_digits(whole.strip_prefix(['-', '+']).unwrap_or(whole)) || !is_digits(fraction) {
+        return Err(());
+    }
+    let mut units = whole.parse::<i64>().map_err(|_| ())?;
+    if whole.starts_with('-') && fraction.bytes().any(|b| b != b'0') {
+        // Seconds are counted downwards: -1.5 lies in second -2.
+        units -= 1;
+    }
+    let seconds = units.div_euclid(per_second);
     Timestamp::from_second(seconds)
         .map(Timestamp::as_second)
         .map_err(|_| ())
@@ -119,7 +129,8 @@ pub fn parse_instant(text: &str) -> Result<i64, String> {
             .ok()
             .and_then(|date| utc(date.at(0, 0, 0, 0)).ok())
     };
-    let read = with_offset().or_else(civil).or_else(date);
+    // A time zone in brackets would be read and ignored.
+    let read = with_offset().or_else(|| civil().or_else(date).filter(|_| !text.contains('[')));
     read.ok_or_else(|| format!("{text:?} is not a date such as 2011-10-01 or an RFC 3339 time"))
 }
 
@@ -166,8 +177,34 @@ mod tests {
     }
 
     #[test]
+    fn number_of_which_a_part_would_be_a_time_is_refused() {
+        for text in [
+            "1.7045856e+09",
+            "1.704.585.600",
+            "1,704,585,600",
+            "07.01.2024",
+            "1704585600.",
+            "1704585600.x",
+            ".5",
+            "1704585600 ",
+            "1_704_585_600",
+            "0x659a2b00",
+            "1704585600.5.5",
+            "-",
+        ] {
+            for format in [TimeFormat::UnixSeconds, TimeFormat::UnixMilliseconds] {
+                assert!(format.read(text).is_err(), "{text}");
+            }
+        }
+        assert_eq!(TimeFormat::UnixSeconds.read("-1.5"), Ok(-2));
+        assert_eq!(TimeFormat::UnixSeconds.read("-1.0"), Ok(-1));
+        assert_eq!(TimeFormat::UnixMilliseconds.read("-1"), Ok(-1));
+    }
+
+    #[test]
     fn text_that_is_not_a_time_is_refused() {
         assert!(TimeFormat::UnixSeconds.read("1291191960000999").is_err());
+        assert!(parse_instant("2010-12-01T08:26[Europe/London]").is_err());
         assert!(TimeFormat::Rfc3339.read("2010-12-01 08:26").is_err());
         assert!(
             TimeFormat::parse("%Y-%m-%d")

@@ -11,7 +11,7 @@
 
 use std::num::NonZeroUsize;
 
-use hotshelf_model::{CardExtra, Clock, FitParams, FitStep, Model, ProductInfo, Workers, fit};
+use hotshelf_model::{CardExtra, Clock, FitParams, FitStep, Model, Workers, fit};
 use hotshelf_registry::{Input, Lineage};
 
 use crate::clock::monotonic;
@@ -161,8 +161,7 @@ impl Fit<'_> {
     /// Fits on the events before `cut_s`, or on all of them.
     fn before(&self, shop: &Shop, cut_s: Option<i64>, progress: Progress) -> Result<Model, Error> {
         let data = shop.interactions(cut_s);
-        let exists = |product: &&ProductInfo| data.products().binary_search(&product.id).is_ok();
-        let catalogue: Vec<ProductInfo> = shop.catalogue.iter().filter(exists).cloned().collect();
+        let catalogue = shop.catalogue(cut_s);
         let what = if cut_s.is_some() {
             "fitting before the cut"
         } else {

@@ -294,3 +294,46 @@ fn strategy_that_cannot_be_served_is_named_and_gets_no_numbers() {
     let start = "Hybrid, the default strategy, was not measured: content needs content parts";
     assert!(verdict.starts_with(start), "{verdict}");
 }
+
+/// Two evaluations of the same past: `future` may say what it likes beside who did what.
+fn evaluations(rows: [&str; 2], mapping: &str) -> [EvaluationReport; 2] {
+    rows.map(|rows| {
+        let folder = tempfile::tempdir().unwrap();
+        let events = format!("user,product,at,what,label,price\n{rows}");
+        std::fs::write(folder.path().join("events.csv"), events).unwrap();
+        std::fs::write(folder.path().join("products.csv"), "id\na\nb\nc\nd\n").unwrap();
+        let mapping = format!("{MAPPING}{mapping}");
+        let mapping = Mapping::parse(&folder.path().join("shop.toml"), &mapping).unwrap();
+        let shop = read_shop(&mapping, IngestOptions::default(), Progress::silent()).unwrap();
+        measured(&shop.0, plan(SeenPolicy::Excluded, 2))
+    })
+}
+
+#[test]
+fn evaluation_ignores_what_rows_from_the_cut_on_say_of_products() {
+    let past = "1,a,1,purchase,red,1\n2,b,2,purchase,red,2\n3,c,3,purchase,blue,3\n\
+                1,c,4,purchase,blue,9\n2,a,5,purchase,red,1\n";
+    let plain = "1,b,100,purchase,red,2\n2,c,101,purchase,blue,3\n3,a,102,purchase,red,1\n";
+    // Labels that say who comes back for what, and prices that do.
+    let telling =
+        "1,b,100,purchase,of 1,7e3\n2,c,101,purchase,of 2,8e3\n3,a,102,purchase,of 3,9e3\n";
+    let telling = format!("{telling}{telling}{telling}");
+    let plain = format!("{plain}{plain}{plain}");
+    let attributes = "[catalogue.from_events]\ncategory = \"label\"\nprice = \"price\"\n";
+    let files = "[catalogue]\nfiles = \"products.csv\"\n[catalogue.columns]\nproduct_id = \"id\"\n";
+    for mapping in [attributes.to_owned(), format!("{files}{attributes}")] {
+        let rows = [format!("{past}{plain}"), format!("{past}{telling}")];
+        let [one, two] = evaluations(rows.each_ref().map(String::as_str), &mapping);
+        assert_eq!(one, two);
+    }
+}
+
+#[test]
+fn product_of_later_rows_is_unknown_before_the_cut_with_catalogue_files_too() {
+    let past = "1,a,1,purchase,red,1\n2,b,2,purchase,red,2\n";
+    let files = "[catalogue]\nfiles = \"products.csv\"\n[catalogue.columns]\nproduct_id = \"id\"\n";
+    let later = format!("{past}1,b,100,purchase,red,2\n2,later,101,purchase,red,2\n");
+    let [report, _] = evaluations([&later, &later], files);
+    assert_eq!(report.catalogue, 4, "the four of the file alone");
+    assert_eq!(report.unknown_relevant_share, 0.5);
+}

@@ -1,14 +1,12 @@
-//! Parses rows of the catalogue's files into products, and merges both sources of attributes.
+//! Parses rows of the catalogue's files into products.
 
 use std::collections::BTreeMap;
 
-use hotshelf_model::ProductInfo;
-
-use super::attributes::{AttributeColumns, AttributeCounts, Attributes};
+use super::attributes::AttributeColumns;
 use super::row::{Column, Header, Reason, Row};
 use super::table::{Outcome, RowSink};
+use crate::attributes::{Attributes, TEXT_BYTES_MAX};
 use crate::mapping::ProductFiles;
-use crate::shop::Interner;
 
 /// Products listed in files, by id.
 pub(super) type Listed = BTreeMap<String, Attributes>;
@@ -17,6 +15,7 @@ pub(super) struct CatalogueSink<'m> {
     mapped: &'m ProductFiles,
     columns: Option<(Column, AttributeColumns<'m>)>,
     products: Listed,
+    text_bytes: u64,
 }
 
 impl<'m> CatalogueSink<'m> {
@@ -25,6 +24,7 @@ impl<'m> CatalogueSink<'m> {
             mapped,
             columns: None,
             products: BTreeMap::new(),
+            text_bytes: 0,
         }
     }
 
@@ -51,57 +51,28 @@ impl RowSink for CatalogueSink<'_> {
         if self.products.contains_key(id) {
             return Err(row.about(*product_id, &format!("is {id:?}, a product already listed")));
         }
+        self.text_bytes += id.len() as u64 + attributes.text_bytes();
         self.products.insert(id.to_owned(), attributes);
         Ok(Outcome::Kept)
     }
 
+    fn reads_as_row(&self, row: &Row<'_>) -> bool {
+        let Some((product_id, columns)) = &self.columns else {
+            return false;
+        };
+        // Prose has blanks before its first comma; ids hardly ever have.
+        let is_id = |id: &str| !id.contains(char::is_whitespace);
+        row.fields.len() == row.names.len()
+            && row.id(*product_id).is_ok_and(is_id)
+            && columns.read(row).is_ok()
+    }
+
+    fn over_limit(&self) -> Option<String> {
+        let over = self.text_bytes > TEXT_BYTES_MAX;
+        over.then(|| format!("the ids and texts of products have more than {TEXT_BYTES_MAX} bytes"))
+    }
+
     fn skip_reason(&self) -> Option<String> {
         None
-    }
-}
-
-/// All products in the order of their ids. An attribute from a file wins over one from the events.
-pub(super) fn merge(
-    listed: Listed,
-    from_events: &AttributeCounts,
-    with_events: &Interner,
-) -> Vec<ProductInfo> {
-    let mut merged = listed;
-    for number in 0..with_events.len() as u32 {
-        let observed = from_events.attributes(number);
-        match merged.get_mut(with_events.text(number)) {
-            Some(product) => fill(product, observed),
-            None => {
-                merged.insert(with_events.text(number).to_owned(), observed);
-            }
-        }
-    }
-    merged
-        .into_iter()
-        .map(|(id, attributes)| product(id, attributes))
-        .collect()
-}
-
-fn fill(product: &mut Attributes, observed: Attributes) {
-    for (text, observed) in product.texts.iter_mut().zip(observed.texts) {
-        if text.is_empty() {
-            *text = observed;
-        }
-    }
-    product.price = product.price.or(observed.price);
-}
-
-fn product(id: String, attributes: Attributes) -> ProductInfo {
-    let [name, category, brand, description] = attributes
-        .texts
-        .map(|text| Some(text).filter(|text| !text.is_empty()));
-    ProductInfo {
-        id,
-        name,
-        category,
-        brand,
-        description,
-        price: attributes.price,
-        embedding: None,
     }
 }

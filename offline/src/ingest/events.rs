@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::attributes::{AttributeColumns, AttributeCounts};
+use super::attributes::AttributeColumns;
 use super::row::{Column, Header, Reason, Row};
 use super::table::{Outcome, RowSink};
+use crate::attributes::{ObservedAttributes, TEXT_BYTES_MAX};
+use crate::interner::Interner;
 use crate::mapping::{EventColumns, KindColumn, Mapping, ProductColumns};
-use crate::shop::{Interner, ShopEvent};
+use crate::shop::ShopEvent;
 use crate::time_format::{date, midnight, rfc3339};
 
 /// Events and their id tables.
@@ -16,7 +18,7 @@ pub(super) struct ParsedEvents {
     pub(super) products: Interner,
     pub(super) kinds: Interner,
     pub(super) events: Vec<ShopEvent>,
-    pub(super) attributes: AttributeCounts,
+    pub(super) observed: ObservedAttributes,
     pub(super) sessions: Option<u64>,
 }
 
@@ -55,7 +57,7 @@ impl<'m> EventSink<'m> {
             products: Interner::default(),
             kinds: Interner::default(),
             events: Vec::new(),
-            attributes: AttributeCounts::default(),
+            observed: ObservedAttributes::default(),
             sessions: None,
         };
         Self {
@@ -127,7 +129,7 @@ impl RowSink for EventSink<'_> {
         let read = &mut self.read;
         let product = read.products.intern(product);
         if let Some(attributes) = attributes {
-            read.attributes.count(product, attributes);
+            read.observed.push(&attributes);
         }
         if let Some(session) = session.filter(|session| !session.is_empty()) {
             let mut hasher = DefaultHasher::new();
@@ -144,6 +146,30 @@ impl RowSink for EventSink<'_> {
             kind,
         });
         Ok(Outcome::Kept)
+    }
+
+    fn reads_as_row(&self, row: &Row<'_>) -> bool {
+        let Some(columns) = &self.columns else {
+            return false;
+        };
+        let format = &self.mapped.timestamp.format;
+        let has_time = |text: &str| format.read(text).is_ok();
+        // With too many fields it would be a bad row, and not one that nobody sees.
+        row.fields.len() >= row.names.len()
+            && row.text(columns.timestamp).is_ok_and(has_time)
+            && row.id(columns.user_id).is_ok()
+            && row.id(columns.product_id).is_ok()
+    }
+
+    fn over_limit(&self) -> Option<String> {
+        let read = &self.read;
+        if read.users.bytes() + read.products.bytes() > IDS_BYTES_MAX {
+            return Some(format!(
+                "the distinct ids have more than {IDS_BYTES_MAX} bytes"
+            ));
+        }
+        let over = read.observed.text_bytes() > TEXT_BYTES_MAX;
+        over.then(|| format!("the product texts have more than {TEXT_BYTES_MAX} bytes"))
     }
 
     fn skip_reason(&self) -> Option<String> {
@@ -186,6 +212,12 @@ fn kind<'r>(
     }
 }
 
+/// Most bytes of distinct ids (chosen: 28 million users with UUIDs).
+const IDS_BYTES_MAX: u64 = 1 << 30;
+
+/// Greatest value of one event (chosen: sums of as many events as fit in memory stay finite).
+const EVENT_VALUE_MAX: f64 = 1e12;
+
 /// Value of an event: its own or its type's weight, times its quantity.
 fn value(columns: &Columns<'_>, weight: f32, row: &Row<'_>) -> Result<f32, Reason> {
     let mut value = f64::from(weight);
@@ -196,10 +228,12 @@ fn value(columns: &Columns<'_>, weight: f32, row: &Row<'_>) -> Result<f32, Reaso
         value *= positive(column, row)?;
     }
     let narrow = value as f32;
-    if narrow.is_finite() && narrow > 0.0 {
+    if value <= EVENT_VALUE_MAX && narrow > 0.0 {
         return Ok(narrow);
     }
-    Err(format!("the event's value {value} is out of range"))
+    Err(format!(
+        "the event's value is {value:e}, where above 0 and at most {EVENT_VALUE_MAX:e} is needed"
+    ))
 }
 
 fn positive(column: Column, row: &Row<'_>) -> Result<f64, Reason> {

@@ -7,8 +7,10 @@ mod attributes;
 mod catalogue;
 mod embeddings;
 mod events;
+mod join;
 mod newlines;
 mod quarantine;
+mod quotes;
 mod records;
 mod report;
 mod row;
@@ -17,13 +19,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use report::{Dropped, EmbeddingsReport, FileReport, IngestReport, SourceReport};
+use std::collections::HashMap;
+
+pub use report::{Dropped, EmbeddingsReport, FileReport, IngestReport, JoinReport, SourceReport};
 
 use crate::error::Error;
 use crate::mapping::Mapping;
 use crate::outputs;
 use crate::progress::Progress;
 use crate::shop::Shop;
+use join::Join;
 
 /// Options of reading a shop.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,31 +66,46 @@ pub fn read_shop(
     }
     let files = catalogue.and_then(|catalogue| catalogue.files.as_ref());
     let (listed, catalogue_report) = match files {
-        None => (catalogue::Listed::new(), None),
+        None => (None, None),
         Some(files) => {
-            let mut products = catalogue::CatalogueSink::new(files);
-            let report = table::read(&files.source, &mut products, progress)?;
-            (products.into_products(), Some(report))
+            let mut sink = catalogue::CatalogueSink::new(files);
+            let report = table::read(&files.source, &mut sink, progress)?;
+            (Some(sink.into_products()), Some(report))
         }
     };
-    let mut products = catalogue::merge(listed, &read.attributes, &read.products);
-    let own = catalogue.and_then(|catalogue| catalogue.embeddings.as_ref());
-    let embeddings_report = own
-        .map(|files| embeddings::attach(files, &mut products))
-        .transpose()?;
-    let shop = Shop {
+    let mut shop = Shop {
         name: mapping.shop.clone(),
         users: read.users,
         products: read.products,
         kinds: read.kinds,
         events: read.events,
-        catalogue: products,
-        has_catalogue_files: catalogue_report.is_some(),
+        observed: read.observed,
+        listed,
+        embeddings: HashMap::new(),
         sessions: read.sessions,
+    };
+    let refuse = |why: String| Error::Unusable(format!("{}: {why}", mapping.file.display()));
+    let at_least = catalogue.map_or(0.0, |catalogue| catalogue.matched_at_least);
+    let catalogue_join = shop.listed.as_ref().map(|listed| Join {
+        with_events: shop.ids_with_events().collect(),
+        other: listed.keys().map(String::as_str).collect(),
+        other_name: "the catalogue",
+    });
+    let catalogue_join = catalogue_join.map(|join| join.check(at_least));
+    let catalogue_join = catalogue_join.transpose().map_err(refuse)?;
+    let own = catalogue.and_then(|catalogue| catalogue.embeddings.as_ref());
+    let embeddings_report = match own {
+        None => None,
+        Some(files) => {
+            let (embeddings, report) = embeddings::read(files, &shop.product_ids(), at_least)?;
+            shop.embeddings = embeddings;
+            Some(report)
+        }
     };
     let report = IngestReport {
         events: events_report,
         catalogue: catalogue_report,
+        catalogue_join,
         embeddings: embeddings_report,
     };
     Ok((shop, report))

@@ -5,9 +5,11 @@
 //! numbers in messages are those of an editor. (A `\r\n` inside quotes becomes `\n`, too.) An unclosed
 //! quote would read the rest of the file into one record; the reader stops it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufRead, Error, Read, Result};
 use std::rc::Rc;
+
+use super::quotes::QuoteTracker;
 
 /// Longest record (chosen: a hundred times the longest seen in a shop); a longer one has an unclosed
 /// quote.
@@ -16,21 +18,36 @@ pub(super) const RECORD_BYTES_MAX: u64 = 1 << 20;
 /// Bytes read since the current record started; the loop over records resets it.
 pub(super) type RecordBytes = Rc<Cell<u64>>;
 
+/// What follows the quotes of the text, if quotes mean anything.
+pub(super) type Quotes = Option<Rc<RefCell<QuoteTracker>>>;
+
 pub(super) struct UniversalNewlines<R> {
     inner: R,
     after_return: bool,
     last: u8,
     record_bytes: RecordBytes,
+    quotes: Quotes,
 }
 
 impl<R: BufRead> UniversalNewlines<R> {
-    pub(super) fn new(inner: R, record_bytes: RecordBytes) -> Self {
+    pub(super) fn new(inner: R, record_bytes: RecordBytes, quotes: Quotes) -> Self {
         Self {
             inner,
             after_return: false,
             last: b'\n',
             record_bytes,
+            quotes,
         }
+    }
+
+    fn too_long(&self) -> Error {
+        let open = self.quotes.as_ref();
+        let open = open.and_then(|quotes| quotes.borrow().open_quote());
+        let quote = open.map(|line| format!("; a quote opens on line {line} and is not closed"));
+        let quote = quote.unwrap_or_default();
+        Error::other(format!(
+            "one row is longer than {RECORD_BYTES_MAX} bytes{quote}"
+        ))
     }
 }
 
@@ -41,13 +58,14 @@ impl<R: BufRead> Read for UniversalNewlines<R> {
         }
         let pending = self.record_bytes.get();
         if pending > RECORD_BYTES_MAX {
-            let why =
-                format!("one row is longer than {RECORD_BYTES_MAX} bytes; an unclosed quote?");
-            return Err(Error::other(why));
+            return Err(self.too_long());
         }
         loop {
             let input = self.inner.fill_buf()?;
             if input.is_empty() {
+                if let Some(quotes) = &self.quotes {
+                    quotes.borrow_mut().finish();
+                }
                 if self.last == b'\n' {
                     return Ok(0);
                 }
@@ -68,6 +86,9 @@ impl<R: BufRead> Read for UniversalNewlines<R> {
             self.inner.consume(taken);
             if written > 0 {
                 self.last = out[written - 1];
+                if let Some(quotes) = &self.quotes {
+                    quotes.borrow_mut().follow(&out[..written]);
+                }
                 self.record_bytes.set(pending + written as u64);
                 return Ok(written);
             }
@@ -83,7 +104,7 @@ mod tests {
     fn read(input: &[u8], chunk: usize) -> String {
         let inner = std::io::BufReader::with_capacity(chunk, input);
         let mut text = String::new();
-        UniversalNewlines::new(inner, RecordBytes::default())
+        UniversalNewlines::new(inner, RecordBytes::default(), None)
             .read_to_string(&mut text)
             .unwrap();
         text
@@ -106,8 +127,8 @@ mod tests {
     fn endless_record_is_stopped() {
         let long = vec![b'x'; RECORD_BYTES_MAX as usize * 2];
         let inner = std::io::BufReader::new(long.as_slice());
-        let mut newlines = UniversalNewlines::new(inner, RecordBytes::default());
+        let mut newlines = UniversalNewlines::new(inner, RecordBytes::default(), None);
         let error = newlines.read_to_end(&mut Vec::new()).unwrap_err();
-        assert!(error.to_string().contains("unclosed quote"));
+        assert!(error.to_string().contains("one row is longer than"));
     }
 }

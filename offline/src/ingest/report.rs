@@ -12,8 +12,21 @@ pub struct IngestReport {
     pub events: SourceReport,
     /// Of the catalogue's files, if there are any.
     pub catalogue: Option<SourceReport>,
+    /// Of the join of events and catalogue files, if there are any.
+    pub catalogue_join: Option<JoinReport>,
     /// Of the shop's own embeddings, if there are any.
     pub embeddings: Option<EmbeddingsReport>,
+}
+
+/// How many products of the events and of another source match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct JoinReport {
+    /// Products on both sides.
+    pub matched: usize,
+    /// Products with events that the other source lacks.
+    pub events_only: usize,
+    /// Products of the other source without events.
+    pub other_only: usize,
 }
 
 impl IngestReport {

@@ -13,7 +13,7 @@ use flate2::bufread::MultiGzDecoder;
 use hotshelf_registry::Sha256Digest;
 use sha2::{Digest, Sha256};
 
-use super::newlines::{RecordBytes, UniversalNewlines};
+use super::newlines::{Quotes, RecordBytes, UniversalNewlines};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 1 << 16;
@@ -24,6 +24,7 @@ pub(super) struct Source {
     pub(super) text: Box<dyn Read>,
     /// Reset when a record starts.
     pub(super) record_bytes: RecordBytes,
+    pub(super) quotes: Quotes,
     /// Size of the file.
     pub(super) size_bytes: u64,
     read_bytes: Rc<Cell<u64>>,
@@ -31,8 +32,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens a file.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens a file; `quotes` follows its text.
+    pub(super) fn open(path: &Path, quotes: Quotes) -> Result<Self> {
         let file = File::open(path)?;
         let size_bytes = file.metadata()?.len();
         let (read_bytes, hash) = (Rc::default(), Rc::new(RefCell::new(Sha256::new())));
@@ -45,13 +46,22 @@ impl Source {
         let record_bytes = RecordBytes::default();
         let text: Box<dyn Read> = if raw.fill_buf()?.starts_with(&GZIP_MAGIC) {
             let plain = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw));
-            Box::new(UniversalNewlines::new(plain, Rc::clone(&record_bytes)))
+            Box::new(UniversalNewlines::new(
+                plain,
+                Rc::clone(&record_bytes),
+                quotes.clone(),
+            ))
         } else {
-            Box::new(UniversalNewlines::new(raw, Rc::clone(&record_bytes)))
+            Box::new(UniversalNewlines::new(
+                raw,
+                Rc::clone(&record_bytes),
+                quotes.clone(),
+            ))
         };
         Ok(Self {
             text,
             record_bytes,
+            quotes,
             size_bytes,
             read_bytes,
             hash,

@@ -8,15 +8,19 @@
 //! A [`RowSink`] parses the rows; this file only counts the outcomes. Memory is one record, whatever
 //! the file's size.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use csv::ByteRecord;
 
 use super::quarantine::Quarantine;
+use super::quotes::{QuoteTracker, SWALLOWED, swallowed_rows};
 use super::records::Records;
 use super::report::{Dropped, FileReport, SourceReport};
 use super::row::{Column, Header, Reason, Row};
 use super::source::Source;
 use crate::error::{BadRow, Error};
-use crate::mapping::{Condition, SourceMapping};
+use crate::mapping::{Condition, Quoting, SourceMapping};
 use crate::progress::Progress;
 
 /// Bad rows shown in a message; reading stops after as many if none is allowed.
@@ -30,6 +34,10 @@ pub(super) trait RowSink {
     fn bind(&mut self, header: &mut Header);
     /// Keeps or skips a row, or returns why it is bad. A bad row must leave no trace.
     fn accept(&mut self, row: &Row<'_>) -> Result<Outcome, Reason>;
+    /// Whether a line that stands in a quoted field would be a good row.
+    fn reads_as_row(&self, row: &Row<'_>) -> bool;
+    /// Why reading must stop, if what was kept exceeds a limit.
+    fn over_limit(&self) -> Option<String>;
     /// Why rows are skipped, for the report.
     fn skip_reason(&self) -> Option<String>;
 }
@@ -49,13 +57,23 @@ pub(super) fn read(
     let mut ingestion = Ingestion::new(source);
     let mut files = Vec::new();
     for (name, path) in &source.files {
-        let opened = Source::open(path).map_err(|error| Error::Unreadable {
+        let quotes = (source.quoting != Quoting::None)
+            .then(|| Rc::new(RefCell::new(QuoteTracker::new(source.delimiter))));
+        let opened = Source::open(path, quotes).map_err(|error| Error::Unreadable {
             path: path.clone(),
             source: error,
         })?;
         files.push(ingestion.file(name, opened, sink, progress)?);
     }
     ingestion.finish(files, sink)
+}
+
+fn misquoted(file: &str, line: u64) -> Error {
+    Error::Quote {
+        file: file.to_owned(),
+        line,
+        why: SWALLOWED,
+    }
 }
 
 struct Rule<'m> {
@@ -109,6 +127,9 @@ impl<'m> Ingestion<'m> {
         let mut rows = 0;
         while let Some((line, record)) = records.next()? {
             rows += 1;
+            if self.swallows_rows(record, sink) {
+                return Err(misquoted(name, line));
+            }
             if let Err(reason) = self.row(record, sink) {
                 self.bad_row(
                     BadRow {
@@ -118,6 +139,13 @@ impl<'m> Ingestion<'m> {
                     },
                     record,
                 )?;
+            }
+            if let Some(why) = sink.over_limit() {
+                return Err(Error::Broken {
+                    file: name.to_owned(),
+                    line,
+                    why,
+                });
             }
             if rows % ROWS_PER_TICK == 0 {
                 bar.set_position(account.read_bytes());
@@ -151,6 +179,22 @@ impl<'m> Ingestion<'m> {
             self.quarantine = Some(Quarantine::create(path, &self.header)?);
         }
         Ok(())
+    }
+
+    /// Whether a line within a field of this record reads as a row: then a stray quote opened the
+    /// field, and rows would be missing without anybody knowing.
+    fn swallows_rows(&self, record: &ByteRecord, sink: &dyn RowSink) -> bool {
+        if self.source.quoting != Quoting::Quotes || !record.as_slice().contains(&b'\n') {
+            return false;
+        }
+        swallowed_rows(record, self.source.delimiter).any(|fields| {
+            let row = Row {
+                names: &self.header,
+                fields: &fields,
+                nulls: &self.source.nulls,
+            };
+            sink.reads_as_row(&row)
+        })
     }
 
     fn check_same_header(&self, file: &str, names: &[String]) -> Result<(), Error> {

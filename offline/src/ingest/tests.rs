@@ -79,11 +79,9 @@ fn plain_gzip_bom_and_line_ends_give_the_same_shop() {
     for bytes in variants {
         let shop = Folder::new(&bytes).read(MAPPING).unwrap();
         assert_eq!(shop.events_len(), 2);
-        assert_eq!(shop.catalogue[0].name.as_deref(), Some("big, red\nlamp"));
-        assert_eq!(
-            (shop.catalogue[0].price, shop.catalogue[1].price),
-            (Some(2.0), None)
-        );
+        let catalogue = shop.catalogue(None);
+        assert_eq!(catalogue[0].name.as_deref(), Some("big, red\nlamp"));
+        assert_eq!((catalogue[0].price, catalogue[1].price), (Some(2.0), None));
         assert_eq!(shop.events[1].value, 10.0);
     }
 }
@@ -198,7 +196,11 @@ fn a_bad_row_leaves_no_trace_in_the_shop() {
         .read(&allowed)
         .unwrap();
     assert_eq!(
-        (shop.users_len(), shop.products_len(), shop.catalogue.len()),
+        (
+            shop.users_len(),
+            shop.products_len(),
+            shop.product_ids().len()
+        ),
         (1, 1, 1)
     );
 }
@@ -268,8 +270,8 @@ fn catalogue_file_adds_products_and_wins_over_events() {
         b"id,kind,size,brand\np,LAMP,XL,NA\nr,,L,Own\n",
     );
     let shop = folder.read(&mapping).unwrap();
-    let seen: Vec<_> = shop
-        .catalogue
+    let catalogue = shop.catalogue(None);
+    let seen: Vec<_> = catalogue
         .iter()
         .map(|p| {
             (
@@ -331,4 +333,176 @@ fn files_of_one_source_share_their_header() {
     folder.write("more.csv", b"product,user\np,u\n");
     let error = folder.read(&two).unwrap_err().to_string();
     assert!(error.starts_with("more.csv, line 1: the header differs from that of events.csv"));
+}
+
+/// Ten rows of which two are quoted in good order.
+fn ten_rows() -> Vec<String> {
+    let row = |n: usize| format!("u{n},p{n},{n},view,name {n},{n}");
+    let mut rows: Vec<String> = (0..10).map(row).collect();
+    rows[3] = "u3,p3,3,view,\"red, \"\"big\"\"\",3".to_owned();
+    rows[6] = "\"u6\",p6,6,view,\"of two\nlines\",6".to_owned();
+    rows
+}
+
+#[test]
+fn stray_quotes_never_make_rows_disappear() {
+    let rows = ten_rows();
+    let allowed = MAPPING.replace(
+        "[events.columns]",
+        "bad_rows = { at_most = 1, file = \"bad.csv\" }\n[events.columns]",
+    );
+    let text = rows.join("\n");
+    let places: Vec<usize> = (0..=text.len()).collect();
+    let mut refused = 0;
+    let pairs = places
+        .iter()
+        .flat_map(|one| [Some(one + 37), Some(one + 90), None].map(|two| (*one, two)));
+    for (one, two) in pairs {
+        let mut text = text.clone();
+        if let Some(two) = two.filter(|two| *two <= text.len()) {
+            text.insert(two, '"');
+        }
+        text.insert(one, '"');
+        let folder = Folder::new(format!("{HEADER}{text}\n").as_bytes());
+        match folder.ingest(&allowed) {
+            // The one record of two lines counts as one row, or as two where its quotes are broken.
+            Ok((_, IngestReport { events, .. })) => {
+                let dropped: u64 = events.dropped.iter().map(|rule| rule.rows).sum();
+                assert_eq!(events.rows, events.kept + dropped + events.bad_rows);
+                assert!((10..=11).contains(&events.rows), "{one} {two:?}: {text}");
+            }
+            Err(error) => {
+                assert!(matches!(error, Error::Quote { .. }), "{error}: {text}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn quote_that_swallows_rows_is_refused_on_the_line_where_it_opens() {
+    let cases = [
+        ("u,p,1,view,\"n,1\nu,q,2,view,n,1\n", "never closed"),
+        (
+            "u,p,1,view,\"n,1\nu,q,2,view,\"n\",1\n",
+            "in the middle of a field",
+        ),
+        ("u,p,1,view,\"n,1\nu,q,2,view,n\",1\n", "reads as a row"),
+        ("u,\"p,1,view,n,1\nu,q\",2,view,n,1\n", "reads as a row"),
+        (
+            "u,p,1,view,\"n,1\nu,q,2,view,n,1\nu,q,2,view,n\",1\n",
+            "reads as a row",
+        ),
+    ];
+    for (rows, why) in cases {
+        let refusal = refusal(&format!("u,p,0,view,n,1\n{rows}"));
+        assert!(
+            refusal.starts_with("events.csv, line 3: a quote opens here"),
+            "{refusal}"
+        );
+        assert!(refusal.contains(why), "{refusal}");
+    }
+    let header = HEADER.replace("price", "\"price").into_bytes();
+    let header = Folder::new(&[&header[..], b"u,p,1,view,n,1\nu,p,1,view,n,1\"\n"].concat());
+    let refusal = header.read(MAPPING).unwrap_err().to_string();
+    assert!(
+        refusal.starts_with("events.csv, line 1: a quote opens here"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn quoting_none_makes_every_line_a_row() {
+    let plain = MAPPING.replace("[events.columns]", "quoting = \"none\"\n[events.columns]");
+    let rows = "u,p,1,view,\"n,1\nu,q,2,view,5\" pipe,1\nu,r,3,view,\"n\",1\n";
+    let folder = Folder::new(format!("{HEADER}{rows}").as_bytes());
+    let (shop, report) = folder.ingest(&plain).unwrap();
+    assert_eq!((report.events.rows, report.events.kept), (3, 3));
+    let catalogue = shop.catalogue(None);
+    let names: Vec<_> = catalogue
+        .iter()
+        .map(|product| product.name.as_deref())
+        .collect();
+    assert_eq!(names, [Some("\"n"), Some("5\" pipe"), Some("\"n\"")]);
+}
+
+#[test]
+fn quoting_multiline_takes_lines_that_read_as_rows() {
+    let lenient = MAPPING.replace(
+        "[events.columns]",
+        "quoting = \"multiline\"\n[events.columns]",
+    );
+    let rows = "u,p,1,view,\"n\nu,q,2,view,n,1\",1\n";
+    let folder = Folder::new(format!("{HEADER}{rows}").as_bytes());
+    assert!(folder.read(MAPPING).is_err());
+    assert_eq!(folder.ingest(&lenient).unwrap().1.events.rows, 1);
+}
+
+#[test]
+fn texts_and_numbers_beyond_their_limits_are_bad_rows() {
+    let long = "n".repeat(4097);
+    let cases = [
+        (
+            format!("u,p,1,view,{long},1"),
+            "the name has 4097 bytes, above the limit of 4096",
+        ),
+        (
+            "u,p,1,view,n,1e39".to_owned(),
+            "column price gives the price 1e39, above the limit",
+        ),
+        (
+            "u,p,1.5e9,view,n,1".to_owned(),
+            "which is not a time in the format unix_s",
+        ),
+    ];
+    for (row, why) in cases {
+        let refusal = refusal(&format!("u,p,1,view,n,1\n{row}\n"));
+        assert!(refusal.contains("events.csv, line 3: "), "{refusal}");
+        assert!(refusal.contains(why), "{refusal}");
+    }
+    let divided = MAPPING.replace(
+        "price = \"price\"",
+        "price = { column = \"price\", per = \"at\" }",
+    );
+    let folder = Folder::new(format!("{HEADER}u,p,1,view,n,1e39\n").as_bytes());
+    let refusal = folder.read(&divided).unwrap_err().to_string();
+    assert!(
+        refusal.contains("line 2: column price gives the price 1e39"),
+        "{refusal}"
+    );
+    let valued = MAPPING.replace(
+        "interaction_type = \"what\"",
+        "interaction_type = \"what\"\nvalue = \"price\"",
+    );
+    let folder = Folder::new(format!("{HEADER}u,p,1,view,n,1e13\n").as_bytes());
+    let refusal = folder.read(&valued).unwrap_err().to_string();
+    assert!(
+        refusal.contains("line 2: the event's value is 1e13"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn catalogue_of_other_ids_is_refused_and_matches_are_counted() {
+    let mapping = MAPPING.replace(
+        "[catalogue.from_events]",
+        "[catalogue]\nfiles = [\"products.csv\"]\n[catalogue.columns]\nproduct_id = \"id\"\n\
+         [catalogue.from_events]",
+    );
+    let folder = Folder::new(format!("{HEADER}u,101,1,view,n,1\nu,102,1,view,n,1\n").as_bytes());
+    for other in ["101.0", "0101", "sku-101", "\u{ff11}01"] {
+        folder.write("products.csv", format!("id\n{other}\n").as_bytes());
+        let refusal = folder.read(&mapping).unwrap_err().to_string();
+        assert!(
+            refusal.contains("of 2 products with events 0 are in the catalogue"),
+            "{refusal}"
+        );
+        assert!(refusal.contains(&format!("{other:?}")), "{refusal}");
+    }
+    let tolerant = mapping.replace("[catalogue]\n", "[catalogue]\nmatched_at_least = 0\n");
+    assert!(folder.read(&tolerant).is_ok());
+    folder.write("products.csv", b"id\n101\n103\n104\n");
+    let join = folder.ingest(&mapping).unwrap().1.catalogue_join.unwrap();
+    assert_eq!((join.matched, join.events_only, join.other_only), (1, 1, 2));
 }

@@ -14,9 +14,14 @@ pub(crate) struct CatalogueMapping {
     pub(crate) files: Option<ProductFiles>,
     /// Attributes taken from the events' own rows: the commonest text, the median price.
     pub(crate) from_events: ProductColumns,
-    /// The shop's own embeddings, if it brings any.
+    /// The shop's own embeddings, if it has any.
     pub(crate) embeddings: Option<EmbeddingFiles>,
+    /// Least share of ids that must match in each join, 0 to 1.
+    pub(crate) matched_at_least: f64,
 }
+
+/// Least share of ids that match, by default: fewer are ids of another form or shop.
+const MATCHED_AT_LEAST: f64 = 0.01;
 
 #[derive(Debug, Clone)]
 pub(crate) struct ProductFiles {
@@ -78,6 +83,8 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<CatalogueM
         .value("embeddings")
         .and_then(|value| value.section());
     let embeddings = embeddings.map(|section| embeddings::read(section, folder));
+    let matched_at_least = section.value("matched_at_least");
+    let matched_at_least = matched_at_least.map(|value| value.number_in(0.0..=1.0));
     if files.is_none() && from_events.is_none() && embeddings.is_none() {
         section.complain(
             "needs files with [catalogue.columns], [catalogue.from_events], \
@@ -89,6 +96,7 @@ pub(super) fn read(mut section: Section<'_>, folder: &Path) -> Option<CatalogueM
         files: optional(files)?,
         from_events: optional(from_events)?.unwrap_or_default(),
         embeddings: optional(embeddings)?,
+        matched_at_least: optional(matched_at_least)?.unwrap_or(MATCHED_AT_LEAST),
     })
 }
 

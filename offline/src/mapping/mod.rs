@@ -19,6 +19,7 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub(crate) use catalogue::{
@@ -29,9 +30,9 @@ pub(crate) use embeddings::{EmbeddingFiles, MatrixFormat};
 pub use evaluation::{Cut, EvaluationPlan, SeenPolicy};
 pub(crate) use events::{EventColumns, KindColumn};
 pub use settings::{ContentSettings, ModelSettings};
-pub(crate) use source::SourceMapping;
+pub(crate) use source::{Quoting, SourceMapping};
 
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use problems::Document;
 use section::Section;
 
@@ -70,16 +71,34 @@ const WEIGHTS: [(&str, f32); 4] = [
 /// Greatest weight of an event; more is a mistake in the file rather than a strong preference.
 const WEIGHT_MAX: f64 = 1e6;
 
+/// Longest mapping file (chosen: a thousand times a long one).
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 impl Mapping {
     /// Reads and checks a mapping file.
     ///
     /// # Errors
     /// [`Error::Unreadable`] if the file cannot be read, [`Error::Mapping`] with every problem.
     pub fn load(file: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable {
+        let unreadable = |source| Error::Unreadable {
             path: file.to_owned(),
             source,
-        })?;
+        };
+        let mut text = String::new();
+        let opened = std::fs::File::open(file).map_err(unreadable)?;
+        let mut limited = opened.take(FILE_BYTES_MAX + 1);
+        limited.read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            let why = format!("the file has more than {FILE_BYTES_MAX} bytes");
+            return Err(Error::Mapping {
+                file: file.to_owned(),
+                problems: vec![Problem {
+                    line: 1,
+                    key: String::new(),
+                    message: why,
+                }],
+            });
+        }
         Self::parse(file, &text)
     }
 

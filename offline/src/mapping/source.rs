@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::drop_rule::{self, DropRule};
-use super::section::Section;
+use super::section::{Section, Value};
 
 /// Files with one header, and which of their rows are dropped.
 #[derive(Debug, Clone)]
@@ -11,10 +11,37 @@ pub(crate) struct SourceMapping {
     /// Each file as the mapping names it, and its path.
     pub(crate) files: Vec<(String, PathBuf)>,
     pub(crate) delimiter: u8,
+    pub(crate) quoting: Quoting,
     /// Texts that mean an empty field.
     pub(crate) nulls: Vec<String>,
     pub(crate) bad_rows: BadRowsAllowed,
     pub(crate) drop: Vec<DropRule>,
+}
+
+/// What a double quote means in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quoting {
+    /// Quoted fields may hold delimiters, and line breaks if no line of the field reads as a row.
+    Quotes,
+    /// The same, whatever the lines of a field look like.
+    Multiline,
+    /// An ordinary character; every line is a row.
+    None,
+}
+
+const QUOTINGS: [(&str, Quoting); 3] = [
+    ("quotes", Quoting::Quotes),
+    ("multiline", Quoting::Multiline),
+    ("none", Quoting::None),
+];
+
+fn read_quoting(value: &Value<'_>) -> Option<Quoting> {
+    let text = value.text()?;
+    let found = QUOTINGS.iter().find(|(name, _)| *name == text);
+    if found.is_none() {
+        value.complain(format!("is {text:?}, neither quotes, multiline nor none"));
+    }
+    found.map(|(_, quoting)| *quoting)
 }
 
 #[derive(Debug, Clone, Default)]
@@ -45,6 +72,9 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Option<SourceMap
                     None
                 }
             });
+    let quoting = section
+        .value("quoting")
+        .map_or(Some(Quoting::Quotes), |value| read_quoting(&value));
     let nulls = section
         .value("nulls")
         .map_or(Some(Vec::new()), |value| value.texts());
@@ -64,6 +94,7 @@ pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Option<SourceMap
     Some(SourceMapping {
         files: files.collect(),
         delimiter: delimiter?,
+        quoting: quoting?,
         nulls: nulls?,
         bad_rows: bad_rows?,
         drop: drop.into_iter().collect::<Option<_>>()?,

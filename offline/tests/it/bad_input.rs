@@ -67,7 +67,8 @@ fn unclosed_quote_stops_reading_instead_of_filling_memory() {
     let events = EVENTS.replace("bob,vase", "bob,\"vase") + &"x".repeat(3 << 20);
     assert_eq!(
         evaluate(SHOP, &events).refusal(2),
-        "error: events.csv, after line 3: one row is longer than 1048576 bytes; an unclosed quote?"
+        "error: events.csv, after line 3: one row is longer than 1048576 bytes; a quote opens \
+         on line 4 and is not closed"
     );
 }
 

@@ -261,6 +261,7 @@ Shop shop
     rows  21
     bad    0
     kept  21
+    20 products in both events and catalogue, 0 only in events, 1 only in the catalogue
   10 users, 20 products with events (21 in the catalogue), 100 pairs, 2024-01-01 to 2024-01-15
 
 Evaluation: fitted on 200 events before 2024-01-11T00:00:00Z, evaluated on 100 from then on
@@ -318,4 +319,35 @@ fn embeddings_of_the_shop_are_read_counted_and_named_in_the_lineage() {
     // A version with content parts says what they were made of; one without says nothing.
     let content = &packed["card"]["content"];
     assert!(content.is_null() || content["source"] == "own", "{content}");
+}
+
+#[test]
+fn hostile_texts_are_escaped_on_every_text_output() {
+    let workplace = workplace();
+    let evil = "\u{1b}[2J\u{202e}lamp\u{0}\u{9b}\u{200b}";
+    let products = workplace.read("products.csv");
+    let named: String = (0..21).map(|n| format!("p{n:02},{evil} {n},1\n")).collect();
+    workplace.write("products.csv", format!("id,name,price\n{named}"));
+    let mapping = workplace.read("shop.toml");
+    let shop = format!("shop = \"{}\"\n{mapping}", "\\u001b[31m\\u202e");
+    workplace.write("shop.toml", &shop);
+    let run = workplace.run(&["evaluate", "shop.toml", "--samples", "3"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.stdout.contains("\\u{1b}[2J\\u{202e}lamp"),
+        "{}",
+        run.stdout
+    );
+    let is_raw = |c: char| c != '\n' && hotshelf_terminal::text::is_unsafe(c);
+    assert!(!run.stdout.contains(is_raw), "{:?}", run.stdout);
+
+    let events = workplace.read("events.csv");
+    let bad_price = format!("{products}p99,{evil},{evil}\n");
+    let bad_event = format!("{events}{evil},p01,{evil},view\n");
+    for (name, text) in [("products.csv", bad_price), ("events.csv", bad_event)] {
+        workplace.write(name, text);
+        let run = workplace.run(&["evaluate", "shop.toml"]);
+        let refusal = run.refusal(2);
+        assert!(!refusal.contains(is_raw), "{refusal:?}");
+    }
 }

@@ -1,10 +1,10 @@
 //! The shop's own embeddings.
 
 use super::groups::{Groups, normalise};
-use crate::{fit::FitError, interactions::ProductInfo};
-
-/// Longest embedding taken. Chosen: what the largest sentence encoders in use return.
-const DIMENSION_MAX: usize = 4096;
+use crate::{
+    fit::FitError,
+    interactions::{EMBEDDING_DIMENSIONS_MAX, ProductInfo},
+};
 
 /// Scales the embeddings to unit length; products without one, or with zeros, get no row.
 /// `None` where no product has one.
@@ -17,11 +17,11 @@ pub(super) fn embed(infos: &[Option<&ProductInfo>]) -> Result<Option<Groups>, Fi
         .embedding
         .as_ref()
         .map_or(0, |embedding| embedding.len());
-    if !(1..=DIMENSION_MAX).contains(&cols) {
+    if !(1..=EMBEDDING_DIMENSIONS_MAX).contains(&cols) {
         return Err(FitError::EmbeddingLength {
             id: first.id.clone(),
             found: cols,
-            expected: format!("1 to {DIMENSION_MAX}"),
+            expected: format!("1 to {EMBEDDING_DIMENSIONS_MAX}"),
         });
     }
     let mut groups = Groups::new(cols, infos.len());

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::publish::Published;
 use crate::evaluate::EvaluationReport;
-use crate::ingest::{EmbeddingsReport, IngestReport, SourceReport};
+use crate::ingest::{EmbeddingsReport, IngestReport, JoinReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 use crate::shop::Shop;
 use crate::time_format::date;
@@ -49,6 +49,8 @@ pub(super) struct ShopSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     catalogue: Option<SourceReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue_join: Option<JoinReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     embeddings: Option<EmbeddingsReport>,
     users: usize,
     products: usize,
@@ -68,10 +70,11 @@ impl ShopSummary {
             name: shop.name.clone(),
             events: read.events,
             catalogue: read.catalogue,
+            catalogue_join: read.catalogue_join,
             embeddings: read.embeddings,
             users: shop.users_len(),
             products: shop.products_len(),
-            catalogue_products: shop.catalogue.len(),
+            catalogue_products: shop.product_ids().len(),
             pairs: shop.pairs_len(),
             sessions: shop.sessions,
             first_day: date(first_s),

@@ -10,7 +10,7 @@ use super::{
     RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells, ranker_title,
 };
 use crate::evaluate::{EvaluationReport, Scores};
-use crate::ingest::{EmbeddingsReport, SourceReport};
+use crate::ingest::{EmbeddingsReport, JoinReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 
 impl RunReport {
@@ -104,6 +104,9 @@ fn write_shop(text: &mut String, shop: &ShopSummary) {
     if let Some(catalogue) = &shop.catalogue {
         write_source(text, "catalogue", catalogue);
     }
+    if let Some(join) = &shop.catalogue_join {
+        write_join(text, join);
+    }
     if let Some(embeddings) = &shop.embeddings {
         write_embeddings(text, embeddings);
     }
@@ -141,6 +144,25 @@ fn write_source(text: &mut String, what: &str, source: &SourceReport) {
             text,
             &format!("    bad rows are quarantined in {}", path.display()),
         );
+    }
+}
+
+/// How many products events and catalogue share; a join of few ids is said loudly.
+fn write_join(text: &mut String, join: &JoinReport) {
+    let count = |count: usize| grouped(count as u64);
+    line(
+        text,
+        &format!(
+            "    {} products in both events and catalogue, {} only in events, {} only in the \
+             catalogue",
+            count(join.matched),
+            count(join.events_only),
+            count(join.other_only)
+        ),
+    );
+    if join.matched < join.events_only.min(join.other_only) {
+        let warning = "    WARNING: most products do not match; are the ids of both written alike?";
+        line(text, warning);
     }
 }
 

@@ -3,13 +3,11 @@
 //! Sizes that a file claims are compared with its length before anything is allocated for them.
 
 use half::{bf16, f16};
+use hotshelf_model::EMBEDDING_DIMENSIONS_MAX;
 use ndarray_npy::npy::header::Header;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::mapping::MatrixFormat;
-
-/// Longest row (chosen: four times the longest embeddings in common use).
-const DIMENSION_MAX: usize = 16_384;
 
 /// Rows of equal length over the bytes of a file.
 pub(super) struct Matrix<'f> {
@@ -45,9 +43,9 @@ impl<'f> Matrix<'f> {
                 "has an array of {dimensions} dimensions; rows × columns are needed"
             ));
         };
-        if !(1..=DIMENSION_MAX).contains(&dimension) {
+        if !(1..=EMBEDDING_DIMENSIONS_MAX).contains(&dimension) {
             return Err(format!(
-                "has rows of {dimension} numbers, which must lie in 1 to {DIMENSION_MAX}"
+                "has rows of {dimension} numbers, which must lie in 1 to {EMBEDDING_DIMENSIONS_MAX}"
             ));
         }
         let claimed = rows

@@ -8,16 +8,21 @@ mod matrix;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use hotshelf_model::{ID_BYTES_MAX, ProductInfo};
+use hotshelf_model::ID_BYTES_MAX;
 use hotshelf_registry::Sha256Digest;
 
 use super::report::{EmbeddingsReport, FileReport};
 use crate::error::Error;
 use crate::mapping::EmbeddingFiles;
 use matrix::Matrix;
+
+/// Embeddings by product id.
+pub(super) type Embeddings = HashMap<String, Arc<[f32]>>;
 
 /// Largest file that is read (chosen: two million rows of a thousand f32 numbers).
 const FILE_BYTES_MAX: u64 = 8 << 30;
@@ -26,16 +31,16 @@ const NAMED_MAX: usize = 10;
 /// Characters of an id shown in a message.
 const ID_SHOWN: usize = 64;
 
-/// Attaches embeddings to products. `catalogue` is sorted by id.
+/// Reads the embeddings of the products with `known` ids, of which a share must match.
 ///
 /// # Errors
 /// [`Error::Unreadable`], and [`Error::Embeddings`] with the first unusable rows.
-pub(super) fn attach(
+pub(super) fn read(
     files: &EmbeddingFiles,
-    catalogue: &mut [ProductInfo],
-) -> Result<EmbeddingsReport, Error> {
-    let matrix_bytes = read_file(&files.matrix)?;
-    let ids_bytes = read_file(&files.ids)?;
+    known: &BTreeSet<&str>,
+    at_least: f64,
+) -> Result<(Embeddings, EmbeddingsReport), Error> {
+    let matrix_bytes = read_file(&files.matrix, FILE_BYTES_MAX)?;
     let refuse = |file: &(String, _), why: String| Error::Embeddings {
         file: file.0.clone(),
         bad: 1,
@@ -43,6 +48,9 @@ pub(super) fn attach(
     };
     let matrix = Matrix::read(&matrix_bytes, &files.format);
     let matrix = matrix.map_err(|why| refuse(&files.matrix, why))?;
+    // An id and its line end, for every row and one more, which is then one too many.
+    let id_bytes_max = (matrix.rows as u64 + 2).saturating_mul(ID_BYTES_MAX as u64 * 2);
+    let ids_bytes = read_file(&files.ids, id_bytes_max.min(FILE_BYTES_MAX))?;
     let ids = std::str::from_utf8(&ids_bytes);
     let ids = ids.map_err(|_| refuse(&files.ids, "is not UTF-8".to_owned()))?;
     let ids: Vec<&str> = ids
@@ -59,50 +67,68 @@ pub(super) fn attach(
     check_ids(&ids).into_result(&files.ids.0)?;
     check_numbers(&matrix, &ids).into_result(&files.matrix.0)?;
 
-    let mut unknown_ids = 0;
-    for (row, id) in ids.iter().enumerate() {
-        match catalogue.binary_search_by(|product| product.id.as_str().cmp(id)) {
-            Ok(at) => catalogue[at].embedding = Some(matrix.row(row).collect()),
-            Err(_) => unknown_ids += 1,
-        }
+    let rows = ids.iter().enumerate().filter(|(_, id)| known.contains(*id));
+    let embeddings: Embeddings = rows
+        .map(|(row, id)| ((*id).to_owned(), matrix.row(row).collect()))
+        .collect();
+    let products_with = embeddings.len();
+    let smaller = ids.len().min(known.len()) as f64;
+    if products_with == 0 || (products_with as f64) < at_least * smaller {
+        let examples = |ids: &mut dyn Iterator<Item = &&str>| {
+            let quoted = ids.take(3).map(|id| format!("{id:?}"));
+            quoted.collect::<Vec<_>>().join(", ")
+        };
+        let listed: BTreeSet<&str> = ids.iter().copied().collect();
+        return Err(refuse(
+            &files.ids,
+            format!(
+                "names {products_with} of {} products of the shop; only in the file: {}; only in \
+                 the shop: {}",
+                known.len(),
+                examples(&mut listed.difference(known)),
+                examples(&mut known.difference(&listed))
+            ),
+        ));
     }
-    let products_with = ids.len() - unknown_ids;
-    if products_with == 0 {
-        let why = "names no product of the shop".to_owned();
-        return Err(refuse(&files.ids, why));
-    }
-    let report = |file: &(String, _), bytes: &[u8]| FileReport {
+    let file = |file: &(String, _), bytes: &[u8]| FileReport {
         name: file.0.clone(),
         sha256: Sha256Digest::of(bytes),
         rows: ids.len() as u64,
     };
-    Ok(EmbeddingsReport {
-        matrix: report(&files.matrix, &matrix_bytes),
-        ids: report(&files.ids, &ids_bytes),
+    let report = EmbeddingsReport {
+        matrix: file(&files.matrix, &matrix_bytes),
+        ids: file(&files.ids, &ids_bytes),
         dimension: matrix.dimension,
         products_with,
-        products_without: catalogue.len() - products_with,
-        unknown_ids,
-    })
+        products_without: known.len() - products_with,
+        unknown_ids: ids.len() - products_with,
+    };
+    Ok((embeddings, report))
 }
 
-fn read_file((name, path): &(String, impl AsRef<Path>)) -> Result<Vec<u8>, Error> {
+/// Reads a file of at most `bytes_max`; whatever its size claims, no more than that is read.
+fn read_file((name, path): &(String, impl AsRef<Path>), bytes_max: u64) -> Result<Vec<u8>, Error> {
     let path = path.as_ref();
     let unreadable = |source| Error::Unreadable {
         path: path.to_owned(),
         source,
     };
-    let size_bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size_bytes > FILE_BYTES_MAX {
-        return Err(Error::Embeddings {
-            file: name.clone(),
-            bad: 1,
-            first: vec![format!(
-                "has {size_bytes} bytes, above the limit of {FILE_BYTES_MAX}"
-            )],
-        });
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let size_bytes = file.metadata().map_err(unreadable)?.len();
+    let mut bytes = Vec::new();
+    if size_bytes <= bytes_max {
+        bytes.reserve_exact(size_bytes as usize);
+        let mut limited = file.take(bytes_max + 1);
+        limited.read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 <= bytes_max {
+            return Ok(bytes);
+        }
     }
-    std::fs::read(path).map_err(unreadable)
+    Err(Error::Embeddings {
+        file: name.clone(),
+        bad: 1,
+        first: vec![format!("has more than {bytes_max} bytes")],
+    })
 }
 
 /// Unusable rows: all counted, the first few described.

@@ -9,14 +9,8 @@ use safetensors::tensor::TensorView;
 use super::*;
 use crate::mapping::MatrixFormat;
 
-/// A shop with the products a, b and c.
-fn catalogue() -> Vec<ProductInfo> {
-    let product = |id: &str| ProductInfo {
-        id: id.to_owned(),
-        ..ProductInfo::default()
-    };
-    ["a", "b", "c"].map(product).to_vec()
-}
+/// The products of the shop.
+const KNOWN: [&str; 3] = ["a", "b", "c"];
 
 /// An npy file as numpy writes it.
 fn npy(kind: &str, shape: &[usize], layout: Layout, numbers: &[u8]) -> Vec<u8> {
@@ -60,15 +54,12 @@ fn attach_as(format: MatrixFormat, file: &[u8], ids: &str) -> Attached {
         format,
         ids: place("ids.txt", ids.as_bytes()),
     };
-    let mut catalogue = catalogue();
-    let report = attach(&files, &mut catalogue).map_err(|error| {
+    let (mut found, report) = read(&files, &KNOWN.into(), 0.01).map_err(|error| {
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     })?;
-    let embeddings = catalogue
-        .into_iter()
-        .map(|product| product.embedding.map(|numbers| numbers.to_vec()));
-    Ok((report, embeddings.collect()))
+    let embeddings = KNOWN.map(|id| found.remove(id).map(|numbers| numbers.to_vec()));
+    Ok((report, embeddings.to_vec()))
 }
 
 fn attach_npy(file: &[u8], ids: &str) -> Attached {
@@ -185,7 +176,8 @@ fn empty_long_and_duplicate_ids_are_refused_with_their_row() {
     );
     assert_eq!(
         attach_npy(&file, "w\nx\ny\nz\n").unwrap_err(),
-        "ids.txt: 1 problem\n  names no product of the shop"
+        "ids.txt: 1 problem\n  names 0 of 3 products of the shop; only in the file: \"w\", \"x\", \
+         \"y\"; only in the shop: \"a\", \"b\", \"c\""
     );
 }
 
@@ -204,32 +196,32 @@ fn files_that_hold_no_matrix_are_refused() {
     let thin = npy("<f4", &[2, 0], Layout::Standard, &[]);
     let wide = npy(
         "<f4",
-        &[1, 16_385],
+        &[1, 4_097],
         Layout::Standard,
-        &f32s(&vec![1.0; 16_385]),
+        &f32s(&vec![1.0; 4_097]),
     );
     let whole = npy("<i8", &[1, 1], Layout::Standard, &[0; 8]);
-    let huge = npy("<f4", &[1 << 40, 1 << 14], Layout::Standard, &[0; 8]);
-    let overflowing = npy("<f8", &[1 << 60, 1 << 14], Layout::Standard, &[0; 8]);
+    let huge = npy("<f4", &[1 << 40, 1 << 12], Layout::Standard, &[0; 8]);
+    let overflowing = npy("<f8", &[1 << 60, 1 << 12], Layout::Standard, &[0; 8]);
     let short = npy("<f4", &[2, 2], Layout::Standard, &f32s(&[1.0, 2.0, 3.0]));
     let cases = [
         (
             line,
             "has an array of 1 dimensions; rows × columns are needed",
         ),
-        (thin, "has rows of 0 numbers, which must lie in 1 to 16384"),
+        (thin, "has rows of 0 numbers, which must lie in 1 to 4096"),
         (
             wide,
-            "has rows of 16385 numbers, which must lie in 1 to 16384",
+            "has rows of 4097 numbers, which must lie in 1 to 4096",
         ),
         (whole, "holds numbers of type <i8; f4 or f8 is needed"),
         (
             huge,
-            "claims 1099511627776 rows of 16384 numbers and holds 8 bytes of them",
+            "claims 1099511627776 rows of 4096 numbers and holds 8 bytes of them",
         ),
         (
             overflowing,
-            "claims 1152921504606846976 rows of 16384 numbers and holds 8 bytes",
+            "claims 1152921504606846976 rows of 4096 numbers and holds 8 bytes",
         ),
         (
             short,
@@ -273,6 +265,6 @@ fn missing_file_is_named() {
         format: MatrixFormat::Npy,
         ids: nowhere("ids.txt"),
     };
-    let refusal = attach(&files, &mut catalogue()).unwrap_err().to_string();
+    let refusal = read(&files, &KNOWN.into(), 0.01).unwrap_err().to_string();
     assert_eq!(refusal, "cannot read nowhere/emb.npy");
 }
