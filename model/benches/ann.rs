@@ -5,7 +5,8 @@
 //! [Q×D] in f32. Optional are `truth` [Q×K] u32, the rows with the greatest inner products (else a
 //! plain scan computes them), and `category` u32 [N], from 0 to 9,999, for filtered searches. A
 //! filter passes categories below a limit. The measured time includes the filter, as a recommender
-//! evaluates it: if few rows pass, their posting lists are searched, else the index with a predicate. `bench/ann.py` makes such files and compares with other libraries.
+//! evaluates it: if few rows pass, their posting lists are searched, else the index with a
+//! predicate. `bench/ann.py` makes such files and compares with other libraries.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A bench prints to standard output.
 

@@ -1,9 +1,9 @@
 //! What one answer costs, by strategy and filter.
 //!
-//! `cargo bench -p hotshelf-model --bench recommend [-- --json]`: whole answers of 10 products,
-//! one query at a time on one thread, over 20,000 products of 64 factors and TF-IDF texts. Popular
-//! products occur far more often than others (skewed norms) or all equally often (even norms). Users
-//! have 50 products each. `neighbours` is the share of content rankings that the stored lists
+//! `cargo bench -p hotshelf-model --bench recommend [-- --json]`: whole answers of 10 products, one
+//! query at a time on one thread, over 20,000 products of 64 factors and TF-IDF texts. Popular
+//! products occur far more often than others (skewed norms) or all equally often (even norms).
+//! Users have 50 products each. `neighbours` is the share of content rankings that the stored lists
 //! proved; the rows are those scored by index, lists or scan.
 
 #![allow(clippy::print_stdout)] // A bench prints to standard output.
@@ -175,8 +175,8 @@ impl Cost {
     }
 }
 
-/// Mean over the queries of each query's median time over the rounds, in µs. Queries are timed one by
-/// one, so that an interruption falls on one of them only.
+/// Mean over the queries of each query's median time over the rounds, in µs. Queries are timed one
+/// by one, so that an interruption falls on one of them only.
 fn timed(mut ask: impl FnMut(usize)) -> f64 {
     let mut times = vec![[0.0; ROUNDS]; QUERIES];
     for round in 0..ROUNDS {

@@ -100,8 +100,8 @@ fn into_pack_error(
 }
 
 impl Model {
-    /// Encodes the model and writes its card, golden queries included. Same model and extra, same bytes.
-    /// Costs a copy of everything and a few queries.
+    /// Encodes the model and writes its card, golden queries included. Same model and extra, same
+    /// bytes. Costs a copy of everything and a few queries.
     ///
     /// # Errors
     /// Where a container library refuses its content.
@@ -158,8 +158,8 @@ impl Model {
     }
 
     /// Decodes and checks parts against the card and each other. Aligned numbers stay where they
-    /// are, so `parts` live as long as the model. The byte codes that an index holds beside its part
-    /// are computed here. [`ModelCard::check_golden_queries`] repeats the golden queries.
+    /// are, so `parts` live as long as the model. The byte codes that an index holds beside its
+    /// part are computed here. [`ModelCard::check_golden_queries`] repeats the golden queries.
     ///
     /// # Errors
     /// The first fault found, by part, row and value.

@@ -1,8 +1,8 @@
 //! Golden queries: whole queries with the answers that the publisher's build gave.
 //!
-//! Checksums prove that bytes arrived, and decoding that they are well-formed. A golden query proves
-//! that they still mean the same: it catches factors permuted against ids, a changed formula, a
-//! miscompiled kernel. The queries depend on the model alone.
+//! Checksums prove that bytes arrived, and decoding that they are well-formed. A golden query
+//! proves that they still mean the same: it catches factors permuted against ids, a changed
+//! formula, a miscompiled kernel. The queries depend on the model alone.
 
 use crate::{
     Breathe, Filter, Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,

@@ -81,8 +81,8 @@ impl ItemIndex {
         Self::build(rows, IndexChoice::Exact, None)
     }
 
-    /// Indexes `rows` by the plan chosen or, under `auto`, by the one that measures better with rows
-    /// as queries; [`Self::card`] holds the measurements.
+    /// Indexes `rows` by the plan chosen or, under `auto`, by the one that measures better with
+    /// rows as queries; [`Self::card`] holds the measurements.
     #[must_use]
     pub fn build(rows: &Matrix, choice: IndexChoice, clock: Option<Clock>) -> Self {
         let build = Build {

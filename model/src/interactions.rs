@@ -8,8 +8,8 @@ use std::{
     sync::Arc,
 };
 
-/// Most numbers in an embedding of the shop's own. Chosen: what the largest sentence encoders in use
-/// return.
+/// Most numbers in an embedding of the shop's own. Chosen: what the largest sentence encoders in
+/// use return.
 pub const EMBEDDING_DIMENSIONS_MAX: usize = 4096;
 
 /// One interaction.

@@ -108,8 +108,8 @@ pub use query::{
 pub use recommender::{Model, Scratch};
 pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
 
-/// How answers are computed. It changes where the same parts and query would give other scores
-/// than before, and travels in every card so that golden queries can tell a new formula from a fault.
+/// How answers are computed. It changes where the same parts and query would give other scores than
+/// before, and travels in every card so that golden queries can tell a new formula from a fault.
 pub const SCORING_REVISION: u32 = 1;
 
 /// Called about every 64 KiB of work with the bytes just processed; a loader that runs beside

@@ -1,5 +1,5 @@
-//! Memory that unpacking a version allocates beside its parts, computed from its card alone. A loader
-//! can refuse a version before it allocates anything.
+//! Memory that unpacking a version allocates beside its parts, computed from its card alone. A
+//! loader can refuse a version before it allocates anything.
 //!
 //! An upper bound for parts whose numbers are aligned, as in all parts that this package writes.
 //! Parts with other alignment are copied while decoding and need their own size once more.
@@ -8,8 +8,8 @@ use crate::{ModelCard, lanes::LANES, lanes::int8::ELEMENTS};
 
 /// Facets, norms and members of groups, in bytes a product (counted: 11 columns of u32 at most).
 const KEPT_PER_PRODUCT: u64 = 48;
-/// Keys that are sorted and tables of names while these are computed, in bytes a product (counted: two
-/// copies of 8-byte keys, or a hash table of 24-byte entries at its emptiest).
+/// Keys that are sorted and tables of names while these are computed, in bytes a product (counted:
+/// two copies of 8-byte keys, or a hash table of 24-byte entries at its emptiest).
 const PASSING_PER_PRODUCT: u64 = 64;
 /// Offsets and marks of one group while its index is checked (counted: 4 u32 and 2 marks).
 const PER_GROUP: u64 = 18;

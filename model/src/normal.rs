@@ -1,8 +1,9 @@
 //! The normal equations of one row, as kernels over lanes.
 //!
-//! A symmetric matrix is kept as its upper triangle, row-major in whole lines: row `i` is
-//! `stride` lines, of which those from line `i / 16` on are used, and within the first of these
-//! the lanes from the diagonal on. Every number is a chain of fused multiply-adds in one order, so all paths agree.
+//! A symmetric matrix is kept as its upper triangle, row-major in whole lines: row `i` is `stride`
+//! lines, of which those from line `i / 16` on are used, and within the first of these the lanes
+//! from the diagonal on. Every number is a chain of fused multiply-adds in one order, so all paths
+//! agree.
 
 pub(crate) mod robust;
 mod row;

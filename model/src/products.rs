@@ -8,8 +8,8 @@ use arrow_array::{Array, Float32Array, StringArray};
 
 use crate::ids::{IdTable, ProductRow, column_bytes};
 
-/// Longest name, category or brand, in bytes (chosen: a hundred times a usual one; they go into answers,
-/// log lines and the table of facets as they are).
+/// Longest name, category or brand, in bytes (chosen: a hundred times a usual one; they go into
+/// answers, log lines and the table of facets as they are).
 pub const FIELD_BYTES_MAX: usize = 4096;
 
 /// Ids, catalogue fields and popularity of every product of catalogue and events.

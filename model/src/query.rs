@@ -145,8 +145,8 @@ pub enum Fallback {
     /// The user id is empty or unknown, and no recent product in the query has factors to fold in:
     /// answered without the collaborative side.
     UnknownUser = 0,
-    /// The user's factors are all zero, so every product would score 0, and no recent product in the
-    /// query has factors: answered without the collaborative side.
+    /// The user's factors are all zero, so every product would score 0, and no recent product in
+    /// the query has factors: answered without the collaborative side.
     NoUserFactors = 1,
     /// The query asked for hybrid and the version has no content parts: answered collaboratively.
     NoContentParts = 2,

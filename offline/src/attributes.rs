@@ -1,8 +1,8 @@
 //! Product attributes, and their aggregation over rows of events: the most common text, the median
 //! price.
 //!
-//! Rows of events often spell a product in several ways and sell it at several prices. Distinct texts
-//! are stored once, whatever the number of rows.
+//! Rows of events often spell a product in several ways and sell it at several prices. Distinct
+//! texts are stored once, whatever the number of rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -86,8 +86,8 @@ impl ObservedAttributes {
         self.texts.bytes()
     }
 
-    /// The most common texts of each product, among equals the first in the alphabet, and its median
-    /// price, over the given rows: pairs of product and event.
+    /// The most common texts of each product, among equals the first in the alphabet, and its
+    /// median price, over the given rows: pairs of product and event.
     pub(crate) fn by_product(
         &self,
         rows: impl Iterator<Item = (u32, usize)>,

@@ -1,9 +1,9 @@
 //! Checks the paths of a run before anything is opened.
 //!
-//! No output may be an input or another output, under whatever name. Paths are resolved and compared,
-//! and so are the file system's ids (device and inode): `./`, relative paths, symlinks, hard links
-//! and mounts make no difference. A file that exists is replaced only if an earlier run wrote it, or
-//! with `--force`, which never lifts the first rule.
+//! No output may be an input or another output, under whatever name. Paths are resolved and
+//! compared, and so are the file system's ids (device and inode): `./`, relative paths, symlinks,
+//! hard links and mounts make no difference. A file that exists is replaced only if an earlier run
+//! wrote it, or with `--force`, which never lifts the first rule.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! Progress bars on standard error, only if that is a terminal: a pipe, a log or `--json` never sees
-//! one.
+//! Progress bars on standard error, only if that is a terminal: a pipe, a log or `--json` never
+//! sees one.
 
 use std::time::Duration;
 

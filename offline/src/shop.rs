@@ -1,9 +1,9 @@
 //! A shop in memory: its events in the order of reading, and its catalogue.
 //!
 //! `ingest` makes it, everything else reads it. Ids are numbered by first occurrence;
-//! [`Shop::interactions`] sorts them for the model. An event takes 24 bytes, and 4 more where product
-//! attributes are read from events. Attributes are aggregated at the cut of each fit, never before:
-//! a label of later rows would tell an evaluation what it has to predict.
+//! [`Shop::interactions`] sorts them for the model. An event takes 24 bytes, and 4 more where
+//! product attributes are read from events. Attributes are aggregated at the cut of each fit, never
+//! before: a label of later rows would tell an evaluation what it has to predict.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

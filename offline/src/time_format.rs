@@ -1,7 +1,7 @@
 //! Parses and prints times, as Unix seconds in UTC; jiff does the work.
 //!
-//! A time without an offset is UTC: splits and the order of events need only the sequence, and a shop
-//! changes its offset by at most an hour within its own files.
+//! A time without an offset is UTC: splits and the order of events need only the sequence, and a
+//! shop changes its offset by at most an hour within its own files.
 //!
 //! By hand stays only what jiff has no parser for: Unix seconds and milliseconds with a fraction.
 

@@ -6,8 +6,8 @@
 //!                                              (or pack the first: refit = false)
 //! ```
 //!
-//! The card always holds the evaluation of the fit before the cut, and says whether the packed model
-//! is that fit or was fitted again.
+//! The card always holds the evaluation of the fit before the cut, and says whether the packed
+//! model is that fit or was fitted again.
 
 use std::num::NonZeroUsize;
 
@@ -24,8 +24,8 @@ use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::split::Split;
 
-/// Known users in the golden queries of a model (chosen: enough for many users of every segment, and
-/// at most a few hundred kilobytes of manifest).
+/// Known users in the golden queries of a model (chosen: enough for many users of every segment,
+/// and at most a few hundred kilobytes of manifest).
 const GOLDEN_QUERIES: usize = 32;
 
 /// Options of training.

@@ -1,8 +1,8 @@
 //! Bounds on what a card may say, checked before any part is opened.
 //!
-//! A card is small and decides how much work is done: how many golden queries are repeated, how many
-//! recent products every answer sums over. So each of its numbers has a bound, as those of a part
-//! have.
+//! A card is small and decides how much work is done: how many golden queries are repeated, how
+//! many recent products every answer sums over. So each of its numbers has a bound, as those of a
+//! part have.
 
 use super::{ALS_INDEX_KEY, UnpackError, content, error::refused};
 use crate::{

@@ -113,7 +113,8 @@ pub enum UnpackError {
     },
 }
 
-/// Longest text of an artifact that a message repeats, in characters. Chosen: an id, and a log line.
+/// Longest text of an artifact that a message repeats, in characters. Chosen: an id, and a log
+/// line.
 const EXCERPT_CHARS: usize = 256;
 
 /// The beginning of a text from an artifact: messages go into logs and answers, where a name of a

@@ -26,8 +26,8 @@ pub(super) struct Catalogue<'a> {
 }
 
 impl<'a> Catalogue<'a> {
-    /// Joins both lists of products; refuses a catalogue that names one twice, prices it impossibly or
-    /// describes it endlessly.
+    /// Joins both lists of products; refuses a catalogue that names one twice, prices it impossibly
+    /// or describes it endlessly.
     pub(super) fn new(
         in_events: &'a [String],
         catalogue: &'a [ProductInfo],

@@ -8,8 +8,8 @@ use crate::{
     row_set::RowSet,
 };
 
-/// If at most one product in so many can pass a filter, the eligible ones are listed and all of them
-/// scored. Measured over 20,000 products (`benches/recommend.rs`): listed, 5 % cost 14 µs by
+/// If at most one product in so many can pass a filter, the eligible ones are listed and all of
+/// them scored. Measured over 20,000 products (`benches/recommend.rs`): listed, 5 % cost 14 µs by
 /// factors and 28 by content; a search for 10 % costs 23 and 233.
 const LISTED_FROM: usize = 10;
 

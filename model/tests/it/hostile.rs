@@ -27,8 +27,8 @@ const LARGE_MUTANTS: u64 = 2_000;
 /// Mutants are shared out among so many threads; which one makes a mutant does not change it.
 const THREADS: u64 = 2;
 
-/// Most memory that reading an artifact and asking it may hold at once beside its own bytes: so many
-/// times its parts, so many times its card, which is a tree of JSON first, and so much.
+/// Most memory that reading an artifact and asking it may hold at once beside its own bytes: so
+/// many times its parts, so many times its card, which is a tree of JSON first, and so much.
 const PART_TIMES: u64 = 6;
 const CARD_TIMES: u64 = 100;
 const PEAK_BYTES: u64 = 384 << 10;

@@ -1,8 +1,7 @@
 //! item-kNN: users who had this also had that.
 //!
-//! The baseline that a factor model has to beat: hardly any training, and often strong. The similarity
-//! of two products is the cosine of their columns in the binary
-//! user-product matrix,
+//! The baseline that a factor model has to beat: hardly any training, and often strong. The
+//! similarity of two products is the cosine of their columns in the binary user-product matrix,
 //!
 //! ```text
 //! sim(i, j) = |users of i ∩ users of j| / sqrt(|users of i| × |users of j|)
@@ -11,8 +10,8 @@
 //! each product keeps its [`NEIGHBOURS`] nearest others, and a product's score for a user is the
 //! sum of its similarities to the products that the user has and that keep it. Source: Sarwar,
 //! Karypis, Konstan, Riedl (2001), Item-based collaborative filtering recommendation algorithms;
-//! Deshpande, Karypis (2004), Item-based top-N recommendation algorithms (their cosine without
-//! the optional normalising of rows). A list is shorter than k if fewer products have a score; it is
+//! Deshpande, Karypis (2004), Item-based top-N recommendation algorithms (their cosine without the
+//! optional normalising of rows). A list is shorter than k if fewer products have a score; it is
 //! not filled up.
 
 use hotshelf_model::{Fallbacks, Model, UserRow};

@@ -24,8 +24,8 @@ pub(super) struct StrategyRanker<'m> {
 }
 
 impl<'m> StrategyRanker<'m> {
-    /// Errs if the model cannot serve the strategy to any user. An answer decides, not the parts, so
-    /// that this holds for what is served.
+    /// Errs if the model cannot serve the strategy to any user. An answer decides, not the parts,
+    /// so that this holds for what is served.
     pub(super) fn new(
         model: &'m Model,
         plan: &EvaluationPlan,

@@ -138,8 +138,8 @@ impl EvaluationReport {
         self.rankers.iter().find(|scores| scores.ranker == name)
     }
 
-    /// This evaluation for the model card. `refit`: whether the packed model was fitted again on all
-    /// events.
+    /// This evaluation for the model card. `refit`: whether the packed model was fitted again on
+    /// all events.
     pub fn card(&self, plan: &EvaluationPlan, refit: bool) -> Evaluation {
         let relevant = if plan.relevant.is_empty() {
             "any interaction".to_owned()
@@ -178,7 +178,8 @@ impl EvaluationReport {
         }
     }
 
-    /// The verdicts as one text: is the default strategy better than most popular, is collaborative?
+    /// The verdicts as one text: is the default strategy better than most popular, is
+    /// collaborative?
     pub fn verdict(&self) -> String {
         self.verdicts().join(" ")
     }

@@ -1,8 +1,8 @@
 //! Joins of product ids: how many match on both sides, and the refusal where next to none do.
 //!
-//! Ids that differ in form alone (`101` and `101.0`) join nothing and break nothing: the model merely
-//! has no names, prices or embeddings. So every join is counted, and one that matches next to nothing
-//! is an error.
+//! Ids that differ in form alone (`101` and `101.0`) join nothing and break nothing: the model
+//! merely has no names, prices or embeddings. So every join is counted, and one that matches next
+//! to nothing is an error.
 
 use std::collections::BTreeSet;
 

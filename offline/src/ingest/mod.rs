@@ -1,7 +1,7 @@
 //! Reads a shop's files into a [`Shop`]: one streaming pass over events, one over the catalogue.
 //!
-//! Each row is dropped by a rule of the mapping, refused as bad, or kept, and counted as such: rows =
-//! kept + dropped + bad. Bad rows within the mapping's allowance are quarantined in a file.
+//! Each row is dropped by a rule of the mapping, refused as bad, or kept, and counted as such: rows
+//! = kept + dropped + bad. Bad rows within the mapping's allowance are quarantined in a file.
 
 mod attributes;
 mod catalogue;

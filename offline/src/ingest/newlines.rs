@@ -1,9 +1,9 @@
 //! Normalises line ends and limits the length of a record.
 //!
-//! The CSV reader counts `\n` bytes as it consumes them. In `\r\n` files it stops between the two and
-//! reports wrong lines. So every line end becomes `\n` first, a missing last one is added, and line
-//! numbers in messages are those of an editor. (A `\r\n` inside quotes becomes `\n`, too.) An unclosed
-//! quote would read the rest of the file into one record; the reader stops it.
+//! The CSV reader counts `\n` bytes as it consumes them. In `\r\n` files it stops between the two
+//! and reports wrong lines. So every line end becomes `\n` first, a missing last one is added, and
+//! line numbers in messages are those of an editor. (A `\r\n` inside quotes becomes `\n`, too.) An
+//! unclosed quote would read the rest of the file into one record; the reader stops it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{BufRead, Error, Read, Result};
@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use super::quotes::QuoteTracker;
 
-/// Longest record (chosen: a hundred times the longest seen in a shop); a longer one has an unclosed
-/// quote.
+/// Longest record (chosen: a hundred times the longest seen in a shop); a longer one has an
+/// unclosed quote.
 pub(super) const RECORD_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes read since the current record started; the loop over records resets it.

@@ -1,7 +1,7 @@
 //! The quarantine: a CSV file of bad rows with their reasons.
 //!
-//! Its columns are `file`, `line` and `reason`, then the row's fields as they were, however many. It
-//! describes the last run, even one that failed.
+//! Its columns are `file`, `line` and `reason`, then the row's fields as they were, however many.
+//! It describes the last run, even one that failed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

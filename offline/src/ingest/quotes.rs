@@ -3,7 +3,8 @@
 //! The CSV parser accepts any text: a quote that is never closed makes one field of the rest of the
 //! file, and a quote that the next stray one closes makes one field of all rows between. Nothing is
 //! bad then, and rows are missing. [`QuoteTracker`] follows the quotes beside the parser and notes
-//! what no well-formed file has; [`swallowed_rows`] lists the lines within a record, which may be rows.
+//! what no well-formed file has; [`swallowed_rows`] lists the lines within a record, which may be
+//! rows.
 
 use csv::ByteRecord;
 
@@ -119,8 +120,8 @@ impl QuoteTracker {
     }
 }
 
-/// The lines behind line breaks in the fields of a record, as rows of their own: the last one goes on
-/// with the fields behind its field.
+/// The lines behind line breaks in the fields of a record, as rows of their own: the last one goes
+/// on with the fields behind its field.
 pub(super) fn swallowed_rows(
     record: &ByteRecord,
     delimiter: u8,

@@ -5,8 +5,8 @@
 //!                                        └───── bad row ──┴──────────┘─▶ quarantine, or an error
 //! ```
 //!
-//! A [`RowSink`] parses the rows; this file only counts the outcomes. Memory is one record, whatever
-//! the file's size.
+//! A [`RowSink`] parses the rows; this file only counts the outcomes. Memory is one record,
+//! whatever the file's size.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,7 +1,8 @@
 //! Drop rules: cancellations, service codes, returns, rows without a customer.
 //!
-//! A dropped row is well-formed and unwanted. A bad row cannot be parsed; only bad rows count against
-//! the allowance. Rules apply in the order of the file, and a row counts for the first that matches.
+//! A dropped row is well-formed and unwanted. A bad row cannot be parsed; only bad rows count
+//! against the allowance. Rules apply in the order of the file, and a row counts for the first that
+//! matches.
 
 use glob::Pattern;
 

@@ -1,7 +1,8 @@
-//! Samples for people to look at: a few users with history and list, a few products with neighbours.
+//! Samples for people to look at: a few users with history and list, a few products with
+//! neighbours.
 //!
-//! A hash of seed and id chooses them: the same on every machine, and the same after a retraining as
-//! long as the user stays in their segment and the product in its popularity band.
+//! A hash of seed and id chooses them: the same on every machine, and the same after a retraining
+//! as long as the user stays in their segment and the product in its popularity band.
 
 mod products;
 

@@ -1,8 +1,8 @@
 //! Making every node reachable.
 //!
 //! hnsw_rs lets a node's list of edges overflow and drops the longest one, so that some nodes end
-//! up with no edge that leads to them, at any ef. Edges are added in free slots: first the reverse of
-//! every edge whose end has room, then edges to what a walk from the entry still cannot reach.
+//! up with no edge that leads to them, at any ef. Edges are added in free slots: first the reverse
+//! of every edge whose end has room, then edges to what a walk from the entry still cannot reach.
 
 use super::{EF_CONSTRUCTION, Graph, GraphScratch, NO_EDGE, STRIDE};
 use crate::{Matrix, column::Column, lanes::CpuPath};

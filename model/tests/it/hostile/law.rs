@@ -1,5 +1,6 @@
-//! The law that every artifact is held to, whoever made it: a clear refusal, or a model that answers
-//! every question with as many products as it promises, each of them once, all scores numbers.
+//! The law that every artifact is held to, whoever made it: a clear refusal, or a model that
+//! answers every question with as many products as it promises, each of them once, all scores
+//! numbers.
 //!
 //! Plain functions, so that the fuzz targets of `fuzz/` share them; what breaks the law panics.
 

@@ -1,5 +1,5 @@
-//! Sound artifacts to begin with: small, so that a change is likely to hit structure, and between them
-//! with every part, plan and kind of content.
+//! Sound artifacts to begin with: small, so that a change is likely to hit structure, and between
+//! them with every part, plan and kind of content.
 
 use std::{num::NonZeroUsize, sync::Arc};
 

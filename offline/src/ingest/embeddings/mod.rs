@@ -1,8 +1,8 @@
 //! The shop's own embeddings: a matrix and the product ids of its rows.
 //!
-//! Every row is checked before any is used; every bad row is counted and the first few are named. Ids
-//! unknown to the shop and products without a row are counted and tolerated: both are common where
-//! the embeddings were made from another day's catalogue.
+//! Every row is checked before any is used; every bad row is counted and the first few are named.
+//! Ids unknown to the shop and products without a row are counted and tolerated: both are common
+//! where the embeddings were made from another day's catalogue.
 
 mod matrix;
 #[cfg(test)]

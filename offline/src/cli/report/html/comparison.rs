@@ -1,5 +1,5 @@
-//! One figure per metric: bars by ranker, and beside each bar the difference to most popular with its
-//! interval; all users first, then each segment.
+//! One figure per metric: bars by ranker, and beside each bar the difference to most popular with
+//! its interval; all users first, then each segment.
 
 use hotshelf_terminal::quantity::grouped;
 use maud::{Markup, html};

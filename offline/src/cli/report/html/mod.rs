@@ -1,7 +1,7 @@
 //! A report as one HTML page that needs nothing else: no scripts, no fonts, no network.
 //!
-//! The macro escapes every text of the shop (names, categories, ids), and `bdi` isolates its writing
-//! direction. Each figure has a description in words.
+//! The macro escapes every text of the shop (names, categories, ids), and `bdi` isolates its
+//! writing direction. Each figure has a description in words.
 
 mod axis;
 mod comparison;
