@@ -19,7 +19,7 @@ pub(super) fn open(url: &str, args: &S3Args) -> Result<Registry, Error> {
     } else {
         S3Options::default()
     };
-    Registry::open(url, &options).map_err(refused)
+    Registry::open(url, &options).map_err(|error| Error::Argument(error.to_string()))
 }
 
 /// The file of certificate authorities, if flags or variables name one.
@@ -32,10 +32,6 @@ pub(super) fn ca_file(args: &S3Args) -> Option<PathBuf> {
 fn is_read(name: &str) -> bool {
     let own = S3Args::KEYS.map(S3Args::variable);
     own.iter().any(|variable| variable == name) || S3Options::VARIABLES.contains(&name)
-}
-
-fn refused(error: hotshelf_registry::Error) -> Error {
-    Error::Argument(error.to_string())
 }
 
 /// The flags, over our own variables, over the usual ones of S3 clients.
