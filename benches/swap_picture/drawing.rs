@@ -16,7 +16,7 @@ const LATENCY: (f64, f64) = (58.0, 168.0);
 const ANSWERS: (f64, f64) = (262.0, 96.0);
 const HEIGHT: f64 = 400.0;
 
-const TEXT: &str = "#6b7785";
+const TEXT: &str = "#768390";
 const GRID: &str = "#8b949e";
 const VERSION_1: &str = "#3b82f6";
 const VERSION_2: &str = "#f08a24";
@@ -161,7 +161,7 @@ impl<'a> Picture<'a> {
                 "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.6\"/>"
             ));
         }
-        self.legend(top, "latency per 100 ms", [("p50", P50), ("p99", P99)]);
+        self.legend(top, "latency", [("p50", P50), ("p99", P99)]);
     }
 
     fn answers(&mut self) {
@@ -181,7 +181,7 @@ impl<'a> Picture<'a> {
                 let (top, height) = (y(to), y(from) - y(to));
                 if height > 0.0 {
                     // Wider by a hair, so that no seam shows between steps.
-                    bars.push(format!("<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\" fill=\"{color}\"/>", width + 0.3));
+                    bars.push(format!("<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height:.1}\" fill=\"{color}\" shape-rendering=\"crispEdges\"/>", width + 0.3));
                 }
             }
         }

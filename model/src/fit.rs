@@ -18,7 +18,7 @@ mod pairs;
 mod report;
 mod rows;
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::num::NonZeroUsize;
 
 pub use self::report::{FitError, FitStep};
 use self::{
@@ -34,7 +34,7 @@ use crate::{
     interactions::{Event, Interactions, ProductInfo},
     lanes::CpuPath,
     matrix::Matrix,
-    params::{FitParams, RECENT_LIST_MAX, RECENTS_MAX},
+    params::{Clock, FitParams, RECENT_LIST_MAX, RECENTS_MAX},
     recommender::Pieces,
 };
 
@@ -43,9 +43,6 @@ const ITERATIONS_MAX: usize = 1000;
 
 /// Most terms of a vocabulary. Chosen: rows of 40 kB, twenty times what the default makes.
 const TERMS_MAX: usize = 10_000;
-
-/// Time since some fixed moment; this crate has no clock of its own.
-pub type Clock = fn() -> Duration;
 
 /// Resources of a fit; they do not change the parts.
 #[derive(Clone, Copy, Debug)]

@@ -10,11 +10,12 @@ mod exact;
 mod graph;
 
 pub use self::choose::Build;
-use self::{exact::ExactScratch, graph::GraphScratch};
 pub(crate) use self::{
-    exact::{Exact, NORM_TOLERANCE, norm},
+    codes::norm,
+    exact::{Exact, NORM_TOLERANCE},
     graph::{EF_RANGE, Graph, NO_EDGE, STRIDE, build::Metric},
 };
+use self::{exact::ExactScratch, graph::GraphScratch};
 use crate::{
     Clock, IndexCard, IndexChoice, Matrix, Retrieval, RetrievalPlan,
     dot::listed_scores_on,

@@ -91,7 +91,7 @@ pub use card::{
 };
 pub use codec::{PackError, Packed, Part, UnpackError};
 pub use content::Content;
-pub use fit::{Clock, FitError, FitStep, Workers, fit};
+pub use fit::{FitError, FitStep, Workers, fit};
 pub use history::History;
 pub use ids::{ID_BYTES_MAX, IdError, IdTable, ProductRow, UserRow};
 pub use interactions::{
@@ -99,7 +99,9 @@ pub use interactions::{
 };
 pub use lanes::CpuPath;
 pub use matrix::Matrix;
-pub use params::{AlsParams, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams};
+pub use params::{
+    AlsParams, Clock, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams,
+};
 pub use products::{FIELD_BYTES_MAX, Products};
 pub use query::{
     Answer, Basis, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason, Retrieval,

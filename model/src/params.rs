@@ -1,6 +1,7 @@
 //! The parameters of a fit, as they are chosen, stored in the model card and read back.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Most recent products that a content score sums over. Chosen: five times what is kept of a
 /// user by default.
@@ -106,6 +107,9 @@ impl Default for ScoringParams {
         }
     }
 }
+
+/// Time since some fixed moment; this crate has no clock of its own.
+pub type Clock = fn() -> Duration;
 
 /// Which plan an index gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

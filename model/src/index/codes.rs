@@ -12,7 +12,6 @@
 //! already found need not be looked at in full. At 64 factors the two terms are each about 0.6 %
 //! of |q| |x|, for a quarter of the bytes to read.
 
-use super::norm;
 use crate::lanes::{
     CpuPath, LANES, Line,
     int8::{CodeKernel, CodeLanes, CodeLine, ELEMENTS, Limit, run_codes},
@@ -239,6 +238,18 @@ impl CodeKernel for Scan<'_> {
         }
         block
     }
+}
+
+/// Euclidean norm in f64: no row of f32 can overflow it or vanish in it. Eight partial sums in
+/// fixed order, plain multiplications and additions, so every CPU computes the same.
+pub(crate) fn norm(row: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 8];
+    for chunk in row.chunks(sums.len()) {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(*x) * f64::from(*x);
+        }
+    }
+    sums.iter().sum::<f64>().sqrt()
 }
 
 /// The step between two codes: the greatest magnitude has the greatest code.

@@ -19,7 +19,7 @@
 
 use super::{
     Search, SearchScratch,
-    codes::{Codes, PANELS_AT_ONCE, QueryCodes},
+    codes::{Codes, PANELS_AT_ONCE, QueryCodes, norm},
 };
 use crate::{
     Breathe, Matrix,
@@ -228,15 +228,3 @@ const SEEDS_KEPT: usize = 8;
 
 /// Rows asked for ahead of their use. Chosen: 16 of 256 bytes fill the line buffers of a core.
 const PREFETCHED: usize = 16;
-
-/// Euclidean norm in f64: no row of f32 can overflow it or vanish in it. Eight partial sums in
-/// fixed order, plain multiplications and additions, so every CPU computes the same.
-pub(crate) fn norm(row: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 8];
-    for chunk in row.chunks(sums.len()) {
-        for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(*x) * f64::from(*x);
-        }
-    }
-    sums.iter().sum::<f64>().sqrt()
-}
