@@ -110,7 +110,7 @@ impl Model {
         candidates.sort_unstable_by(order);
         let items = candidates.iter().map(|candidate| Item {
             product: ProductRow(candidate.row),
-            score: candidate.blended as f32,
+            score: nearest_finite(candidate.blended),
             reason: candidate.reason,
             collaborative: Some(candidate.collaborative),
             content: candidate.content,
@@ -197,6 +197,12 @@ impl Model {
             candidate.content = Some(*score);
         }
     }
+}
+
+/// The nearest finite f32. A side whose greatest score is next to nothing divides its negative scores
+/// out of f32's range; both scores are finite, and so is their blend in f64. Keeps the order.
+fn nearest_finite(blended: f64) -> f32 {
+    blended.clamp(f32::MIN.into(), f32::MAX.into()) as f32
 }
 
 /// The greatest of some scores; where that is not above 0 the greatest magnitude, or 1.

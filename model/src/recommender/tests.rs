@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod extremes;
 mod fallbacks;
 mod laws;
 mod naive;
