@@ -1,7 +1,7 @@
 //! The settings of the guardrails, parsed.
 
 use super::layers::Resolved;
-use crate::guardrails::{Guardrail, Guardrails, Mode, Rule};
+use crate::guardrails::{Guardrail, Guardrails, Mode, People, Rule};
 use std::time::Duration;
 
 /// The guardrails of checked settings.
@@ -21,6 +21,10 @@ pub(super) fn guardrails(resolved: &Resolved) -> Guardrails {
     let millis = |key| Duration::from_millis(resolved.number(key));
     Guardrails {
         rules: Guardrail::ALL.map(rule),
+        people: match resolved.text("guardrail_people") {
+            "known" => People::Known,
+            _ => People::All,
+        },
         slow_after: millis("guardrail_slow_ms"),
         people_min: resolved.number("guardrail_people_min"),
         replicas_max: u32::try_from(resolved.number("replicas_max")).unwrap_or(u32::MAX),

@@ -21,7 +21,7 @@ pub(crate) mod simulation;
 pub use breach::Breach;
 pub use evidence::{Block, Evidence, Outcomes};
 pub use judge::{Judge, Look};
-pub use tally::{Answered, Counts, Pending, Tallies, Tally};
+pub use tally::{Answered, Counts, Pending, Scope, Tallies, Tally};
 
 use std::time::Duration;
 
@@ -89,11 +89,22 @@ pub struct Rule {
     pub tolerance: f64,
 }
 
+/// Who counts as evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum People {
+    /// Everybody: callers are trusted not to invent people.
+    All,
+    /// People whom every arm's version knows by their user id. An invented id is no evidence.
+    Known,
+}
+
 /// All settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guardrails {
     /// By [`Guardrail`], in its order.
     pub rules: [Rule; 4],
+    /// Who counts.
+    pub people: People,
     /// A computed answer that takes longer is slow.
     pub slow_after: Duration,
     /// No breach before each side has this many people.

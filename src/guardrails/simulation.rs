@@ -7,7 +7,7 @@ mod dice;
 mod ramps;
 mod shoppers;
 
-use super::{Guardrails, Mode, Rule};
+use super::{Guardrails, Mode, People, Rule};
 use std::time::Duration;
 
 /// As they are set by default.
@@ -20,6 +20,7 @@ pub(crate) fn settings() -> Guardrails {
             rule(Mode::Warn, 0.01),
             rule(Mode::Abort, 0.002),
         ],
+        people: People::All,
         slow_after: Duration::from_millis(50),
         people_min: 100,
         replicas_max: 20,

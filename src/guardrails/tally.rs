@@ -1,13 +1,17 @@
-//! Counts of people and the outcomes of their calls, per arm, on the request path: no lock, no allocation.
+//! Counts the outcomes of people's calls per arm, as requests make them: no lock, no allocation.
 //!
-//! People are counted, not calls. A person who calls repeatedly meets the same trouble repeatedly and stays
-//! in the same arm, so calls are not independent: one unlucky shopper would look like a bad model. In every
-//! epoch a person (the key that splits the traffic) counts once, by the first call, and once more for
-//! latency, by the first computed answer; in whichever arm that was, so that a person whom a raised share
-//! moves to the candidate is not counted on both sides.
+//! People are counted, not calls. Calls are not independent of each other: a person who meets trouble
+//! meets it with every call and stays in the same arm, so one unlucky shopper would look like a bad
+//! model. In every epoch a person (the key that splits the traffic) counts once for errors, once for
+//! empty answers and fallbacks, and once for time, each by the first call that is evidence for it,
+//! whichever arm answered: a person whom a raised share moves to the candidate is not counted on both
+//! sides.
+//!
+//! What a call is evidence for ([`Scope`]) is decided before it is answered, from the request and from
+//! what all arms have in common, never from what one arm made of it.
 
 use super::evidence::Outcomes;
-use super::{Guardrail, Guardrails};
+use super::{Guardrail, Guardrails, People};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +21,29 @@ use std::time::Duration;
 /// than a third find their bit taken and are not counted; whom that meets has nothing to do with arms).
 const SET_BITS: usize = 1 << 20;
 
+/// What a call is evidence for. A request that one arm can answer and another cannot, or that finds
+/// nothing by its own doing, must not decide between them: any caller can send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing.
+    Nothing,
+    /// Errors and time: the arms may well differ in what they find.
+    ErrorsAndTime,
+    /// Empty answers and fallbacks, too.
+    Everything,
+}
+
 /// The outcomes of one arm's people.
 pub struct Tally {
     counters: Counters,
     met: Arc<Met>,
+    settings: TallySettings,
+}
+
+#[derive(Clone, Copy)]
+struct TallySettings {
     slow_after: Duration,
+    people: People,
 }
 
 /// The tallies of all arms of a rollout with more than one.
@@ -30,21 +52,22 @@ pub struct Tallies {
     met: Arc<Met>,
 }
 
-/// The outcome of a call that has an answer.
+/// The outcome of a call that was answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
-    /// Without a product.
+    /// It has no product.
     pub is_empty: bool,
-    /// With a fallback.
+    /// A fallback was taken.
     pub is_fallback: bool,
-    /// Time to compute it; `None`: it came from the response cache.
+    /// Time to compute it; `None`: it was cached.
     pub computed_in: Option<Duration>,
 }
 
-/// A call in flight. One that ends without [`Pending::answered`] is an error, also by a panic.
+/// A call in progress. One that is dropped without [`Pending::answered`] is an error, as a panic is.
 pub struct Pending<'a> {
     tally: &'a Tally,
     person: u64,
+    scope: Scope,
     is_answered: bool,
 }
 
@@ -53,6 +76,7 @@ pub struct Pending<'a> {
 struct Counters {
     asked: AtomicU64,
     errors: AtomicU64,
+    judged: AtomicU64,
     empty: AtomicU64,
     fallbacks: AtomicU64,
     computed: AtomicU64,
@@ -66,9 +90,11 @@ pub struct Counts {
     pub asked: u64,
     /// Whose first call failed.
     pub errors: u64,
-    /// Whose first answer was empty.
+    /// Who had an answer that is evidence for what it holds.
+    pub judged: u64,
+    /// Whose first such answer was empty.
     pub empty: u64,
-    /// Whose first answer had a fallback.
+    /// Whose first such answer took a fallback.
     pub fallbacks: u64,
     /// Who had a computed answer.
     pub computed: u64,
@@ -79,6 +105,7 @@ pub struct Counts {
 /// Who has counted in this epoch.
 struct Met {
     asked: PeopleSet,
+    judged: PeopleSet,
     computed: PeopleSet,
 }
 
@@ -86,7 +113,7 @@ struct Met {
 struct PeopleSet(Box<[AtomicU64]>);
 
 impl Tallies {
-    /// Empty ones for this many arms. Takes 256 KiB.
+    /// Empty ones for this many arms. Takes 384 KiB.
     pub fn new(arms: usize, settings: &Guardrails) -> Self {
         Self::with_bits(arms, settings, SET_BITS)
     }
@@ -95,13 +122,17 @@ impl Tallies {
     pub(super) fn with_bits(arms: usize, settings: &Guardrails, bits: usize) -> Self {
         let met = Arc::new(Met {
             asked: PeopleSet::new(bits),
+            judged: PeopleSet::new(bits),
             computed: PeopleSet::new(bits),
         });
         let arm = |_| {
             Arc::new(Tally {
                 counters: Counters::default(),
                 met: Arc::clone(&met),
-                slow_after: settings.slow_after,
+                settings: TallySettings {
+                    slow_after: settings.slow_after,
+                    people: settings.people,
+                },
             })
         };
         let arms = (0..arms).map(arm).collect();
@@ -121,18 +152,25 @@ impl Tallies {
     /// Starts an epoch: every person can count once more. Calls in flight may count before or after.
     pub fn forget_people(&self) {
         self.met.asked.clear();
+        self.met.judged.clear();
         self.met.computed.clear();
     }
 }
 
 impl Tally {
-    /// A call of the person with this key begins. Costs one hash of the key.
-    pub fn begin(&self, key: &str) -> Pending<'_> {
+    /// Who counts.
+    pub fn people(&self) -> People {
+        self.settings.people
+    }
+
+    /// A call of the person with this key begins; it is evidence for `scope`. Costs one hash of the key.
+    pub fn begin(&self, key: &str, scope: Scope) -> Pending<'_> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         Pending {
             tally: self,
             person: hasher.finish(),
+            scope,
             is_answered: false,
         }
     }
@@ -146,6 +184,7 @@ impl Tally {
             empty: read(&counters.empty),
             fallbacks: read(&counters.fallbacks),
             slow: read(&counters.slow),
+            judged: read(&counters.judged),
             asked: read(&counters.asked),
             computed: read(&counters.computed),
         }
@@ -156,25 +195,34 @@ impl Pending<'_> {
     /// It has an answer.
     pub fn answered(mut self, answer: Answered) {
         self.is_answered = true;
-        let counters = &self.tally.counters;
-        if self.tally.met.asked.add(self.person) {
-            count(&counters.asked, true);
+        let Tally {
+            counters,
+            met,
+            settings,
+        } = self.tally;
+        if self.scope == Scope::Nothing {
+            return;
+        }
+        count(&counters.asked, met.asked.add(self.person));
+        if self.scope == Scope::Everything && met.judged.add(self.person) {
+            count(&counters.judged, true);
             count(&counters.empty, answer.is_empty);
             count(&counters.fallbacks, answer.is_fallback);
         }
         let Some(took) = answer.computed_in else {
             return;
         };
-        if self.tally.met.computed.add(self.person) {
+        if met.computed.add(self.person) {
             count(&counters.computed, true);
-            count(&counters.slow, took > self.tally.slow_after);
+            count(&counters.slow, took > settings.slow_after);
         }
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if !self.is_answered && self.tally.met.asked.add(self.person) {
+        let is_error = !self.is_answered && self.scope != Scope::Nothing;
+        if is_error && self.tally.met.asked.add(self.person) {
             count(&self.tally.counters.asked, true);
             count(&self.tally.counters.errors, true);
         }
@@ -194,6 +242,7 @@ impl Counts {
         Self {
             asked: self.asked.saturating_sub(earlier.asked),
             errors: self.errors.saturating_sub(earlier.errors),
+            judged: self.judged.saturating_sub(earlier.judged),
             empty: self.empty.saturating_sub(earlier.empty),
             fallbacks: self.fallbacks.saturating_sub(earlier.fallbacks),
             computed: self.computed.saturating_sub(earlier.computed),
@@ -201,15 +250,14 @@ impl Counts {
         }
     }
 
-    /// The counts of one guardrail: errors among all people, empty answers and fallbacks among those with an
-    /// answer, slow ones among those with a computed one.
+    /// As one guardrail sees it: errors among all people, empty answers and fallbacks among those with an
+    /// answer that is evidence for them, slow ones among those with a computed one.
     #[must_use]
     pub fn outcomes(&self, guardrail: Guardrail) -> Outcomes {
-        let answered = self.asked.saturating_sub(self.errors);
         let (events, people) = match guardrail {
             Guardrail::Errors => (self.errors, self.asked),
-            Guardrail::Empty => (self.empty, answered),
-            Guardrail::Fallbacks => (self.fallbacks, answered),
+            Guardrail::Empty => (self.empty, self.judged),
+            Guardrail::Fallbacks => (self.fallbacks, self.judged),
             Guardrail::Slow => (self.slow, self.computed),
         };
         Outcomes {

@@ -114,6 +114,11 @@ impl ServingArm {
         &self.live_arm().loaded
     }
 
+    /// All arms of the snapshot.
+    pub(super) fn all(&self) -> &[LiveArm] {
+        self.live.arms()
+    }
+
     /// Where this request counts for the guardrails. A caller who pins the version chooses the arm by
     /// something else than chance, so its calls compare nothing: `None`.
     pub(super) fn tally(&self) -> Option<&Tally> {

@@ -18,6 +18,7 @@
 mod arm;
 pub mod cache;
 mod encoding;
+mod evidence;
 mod filter;
 mod key;
 mod recommend;

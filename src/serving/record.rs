@@ -4,9 +4,10 @@
 use super::DataPath;
 use super::cache::CachedResponse;
 use super::encoding::Encoded;
+use super::evidence::{Arms, Judged};
 use super::resolve::Resolved;
 use crate::error::CallError;
-use crate::guardrails::{Answered, Pending};
+use crate::guardrails::{Answered, Pending, Tally};
 use crate::lifecycle::LoadedVersion;
 use crate::metrics::AnswerSummary;
 use bytes::Bytes;
@@ -36,15 +37,17 @@ pub(super) struct Recorder<'a> {
 
 impl DataPath {
     /// Starts counting. Everything that can go wrong from here on is the version's doing.
-    pub(super) fn recorder<'a, C>(
-        &'a self,
-        resolved: &'a Resolved<C>,
-        split_key: &str,
-    ) -> Recorder<'a> {
-        let tally = resolved.arm.tally();
+    pub(super) fn recorder<'a, C: Judged>(&'a self, resolved: &'a Resolved<C>) -> Recorder<'a> {
+        let begin = |tally: &'a Tally| {
+            let arms = Arms {
+                arms: resolved.arm.all(),
+                people: tally.people(),
+            };
+            tally.begin(resolved.call.split_key(), resolved.call.scope(arms))
+        };
         Recorder {
             path: self,
-            pending: tally.map(|tally| tally.begin(split_key)),
+            pending: resolved.arm.tally().map(begin),
         }
     }
 }
@@ -61,7 +64,7 @@ impl Recorder<'_> {
         match answer {
             Err(refused) => {
                 count_refusal(loaded, &refused);
-                count_shortcoming(self.pending, &refused);
+                // The pending call is dropped, which counts as an error if the call is evidence.
                 Err(refused)
             }
             Ok(Answer::Cached(cached)) => {
@@ -107,21 +110,6 @@ fn count_evidence(
             is_fallback: !summary.fallbacks().is_empty(),
             computed_in,
         });
-    }
-}
-
-/// Ids that a version does not know count as an answer without a product, since the version may have
-/// lost what others know. Everything else that a version refuses is its own shortcoming: in a split, a
-/// caller does not know which version will answer.
-fn count_shortcoming(pending: Option<Pending<'_>>, refused: &CallError) {
-    match (pending, refused) {
-        (Some(pending), CallError::UnknownProduct { .. }) => pending.answered(Answered {
-            is_empty: true,
-            is_fallback: false,
-            computed_in: None,
-        }),
-        // Dropped, which counts as an error.
-        (pending, _) => drop(pending),
     }
 }
 

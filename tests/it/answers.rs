@@ -1,4 +1,4 @@
-//! What a request gets when it asks for something the live version does not have, or in no time.
+//! Requests for what the live version does not have, and requests whose deadline has passed.
 
 use hotshelf::grpc::proto::{ProductFilter, Reason, RecommendRequest, RecommendResponse, Strategy};
 use tonic::Code;
@@ -20,7 +20,7 @@ fn of(user_id: &str) -> RecommendRequest {
 }
 
 #[tokio::test]
-async fn strategies_that_need_content_are_refused_or_replaced_and_it_is_said() {
+async fn version_without_content_refuses_content_and_falls_back_from_hybrid() {
     let shop = Shop::new();
     let version = shop.publish_without_content(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
@@ -47,7 +47,7 @@ async fn strategies_that_need_content_are_refused_or_replaced_and_it_is_said() {
 }
 
 #[tokio::test]
-async fn unknown_and_anonymous_people_get_what_is_popular() {
+async fn unknown_and_anonymous_people_get_popular_products() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -86,7 +86,7 @@ async fn unknown_and_anonymous_people_get_what_is_popular() {
 }
 
 #[tokio::test]
-async fn exclusions_and_seen_products_stay_out() {
+async fn excluded_and_seen_products_are_not_returned() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -149,11 +149,11 @@ async fn unknown_model_is_not_found() {
 }
 
 #[tokio::test]
-async fn deadline_that_is_over_is_answered_deadline_exceeded() {
+async fn passed_deadline_is_deadline_exceeded() {
     let shop = Shop::new();
     let server = server(&shop).await;
     let mut connection = RawConnection::open(server.data).await;
-    // Over when it comes, and over while the message is still to come.
+    // Passed on arrival, and passed before the message arrives.
     for timeout in ["0m", "20m"] {
         let call = connection.begin(RECOMMEND, Some(timeout)).await;
         let headers = call.answer::<RecommendResponse>().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Everything that a Recommend may ask for, against what the version's model answers alone.
+//! Every field of Recommend, against what the version's model answers by itself.
 
 use hotshelf::grpc::proto::{
     PriceRange, ProductFilter, Reason as WireReason, RecommendRequest, RecommendResponse,
@@ -8,7 +8,7 @@ use hotshelf_model::{Answer, Filter, Model, Query, Reason, Retrieval, Scratch, S
 
 use crate::harness::{BRANDS, CATEGORIES, Season, Server, Shop};
 
-/// One question in both languages.
+/// One request, for the server and for the model.
 #[derive(Clone, Default)]
 struct Question {
     user_id: &'static str,
@@ -24,7 +24,7 @@ struct Question {
 }
 
 impl Question {
-    fn on_the_wire(&self) -> RecommendRequest {
+    fn as_message(&self) -> RecommendRequest {
         let strategy = match self.strategy {
             Strategy::Hybrid => WireStrategy::Hybrid,
             Strategy::Collaborative => WireStrategy::Collaborative,
@@ -146,13 +146,13 @@ fn assert_is(answer: &RecommendResponse, expected: &Answer<'_>, model: &Model) {
 }
 
 #[tokio::test]
-async fn every_field_reaches_the_model_and_every_word_of_its_answer_comes_back() {
+async fn every_field_reaches_the_model_and_the_whole_answer_is_returned() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
     for question in questions() {
         let expected = question.answered_by(&spring.model);
-        let answer = server.ask(question.on_the_wire()).await.unwrap();
+        let answer = server.ask(question.as_message()).await.unwrap();
         assert_is(&answer, &expected, &spring.model);
         let alpha = answer.debug.unwrap().alpha;
         let used = question.alpha.unwrap_or(0.7);
@@ -163,7 +163,7 @@ async fn every_field_reaches_the_model_and_every_word_of_its_answer_comes_back()
 }
 
 #[tokio::test]
-async fn raw_scores_and_plans_are_for_those_who_ask() {
+async fn raw_scores_and_plans_are_returned_only_for_debug() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;

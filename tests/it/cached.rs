@@ -1,4 +1,4 @@
-//! The laws of the response cache: the same question gets the kept answer, and no other one does.
+//! The laws of the response cache: requests that mean the same share a cached response, others never do.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tonic::Code;
 
 use crate::harness::{BRANDS, CATEGORIES, MODEL, Season, Server, Shop, until};
 
-/// What must not differ between a computed answer and the kept one.
+/// What must not differ between a computed response and the cached one.
 fn unmarked(answer: &RecommendResponse) -> RecommendResponse {
     RecommendResponse {
         cache_hit: false,
@@ -56,26 +56,26 @@ async fn serving(settings: &[(&str, &str)]) -> (Shop, Server) {
 }
 
 #[tokio::test]
-async fn the_same_question_gets_the_kept_answer_and_is_told_so() {
+async fn repeated_request_gets_the_cached_response_marked_as_such() {
     let (_shop, server) = serving(&[]).await;
     let computed = server.ask(asked()).await.unwrap();
-    let kept = server.ask(asked()).await.unwrap();
-    assert!(!computed.cache_hit && kept.cache_hit);
+    let cached = server.ask(asked()).await.unwrap();
+    assert!(!computed.cache_hit && cached.cache_hit);
     // The time of the computation too.
-    assert_eq!(unmarked(&kept), computed);
+    assert_eq!(unmarked(&cached), computed);
     let computed = server.similar(like("p0001")).await.unwrap();
-    let kept = server.similar(like("p0001")).await.unwrap();
-    assert!(!computed.cache_hit && kept.cache_hit);
+    let cached = server.similar(like("p0001")).await.unwrap();
+    assert!(!computed.cache_hit && cached.cache_hit);
     let unmarked = SimilarProductsResponse {
         cache_hit: false,
-        ..kept
+        ..cached
     };
     assert_eq!(unmarked, computed);
     server.stop().await;
 }
 
 #[tokio::test]
-async fn what_means_the_same_gets_the_kept_answer() {
+async fn requests_that_mean_the_same_share_a_cached_response() {
     let (_shop, server) = serving(&[]).await;
     let computed = server.ask(asked()).await.unwrap();
     let jumbled = RecommendRequest {
@@ -93,9 +93,9 @@ async fn what_means_the_same_gets_the_kept_answer() {
         }),
         ..asked()
     };
-    let kept = server.ask(jumbled).await.unwrap();
-    assert!(kept.cache_hit, "{kept:?}");
-    assert_eq!(unmarked(&kept), computed);
+    let cached = server.ask(jumbled).await.unwrap();
+    assert!(cached.cache_hit, "{cached:?}");
+    assert_eq!(unmarked(&cached), computed);
     let mut similar = like("p0001");
     server.similar(similar.clone()).await.unwrap();
     similar.user_id = "u0042".to_owned();
@@ -105,7 +105,7 @@ async fn what_means_the_same_gets_the_kept_answer() {
     server.stop().await;
 }
 
-/// Makes a request another one.
+/// Changes the meaning of a request.
 type Change = fn(&mut RecommendRequest);
 
 fn filter(request: &mut RecommendRequest) -> &mut ProductFilter {
@@ -141,7 +141,7 @@ const CHANGES: [(&str, Change); 16] = [
 ];
 
 #[tokio::test]
-async fn another_question_never_gets_the_kept_answer() {
+async fn different_request_never_gets_the_cached_response() {
     let (_shop, server) = serving(&[]).await;
     server.ask(asked()).await.unwrap();
     for (what, change) in CHANGES {
@@ -176,23 +176,23 @@ async fn another_question_never_gets_the_kept_answer() {
 }
 
 #[tokio::test]
-async fn a_swap_never_leaves_an_old_versions_answer_behind() {
+async fn swap_never_serves_a_cached_response_of_the_old_version() {
     let (_shop, server) = serving(&[]).await;
     let mut versions = Vec::new();
     for (rollout, version) in [(1, 1), (2, 2), (3, 1), (4, 2)] {
         if rollout > 1 {
             server.reload(version).await.unwrap();
         }
-        for is_kept in [false, true] {
+        for is_cached in [false, true] {
             let answer = server.ask(asked()).await.unwrap();
             assert_eq!(
                 (answer.version, answer.rollout, answer.cache_hit),
-                (version, rollout, is_kept)
+                (version, rollout, is_cached)
             );
             let similar = server.similar(like("p0001")).await.unwrap();
             assert_eq!(
                 (similar.version, similar.rollout, similar.cache_hit),
-                (version, rollout, is_kept)
+                (version, rollout, is_cached)
             );
             versions.push(answer.items);
         }
@@ -203,15 +203,15 @@ async fn a_swap_never_leaves_an_old_versions_answer_behind() {
 }
 
 #[tokio::test]
-async fn arms_of_one_rollout_keep_their_own_answers() {
+async fn arms_of_one_rollout_do_not_share_cached_responses() {
     let (shop, server) = serving(&[]).await;
     shop.split([(1, 5_000), (2, 5_000)], "salt").await;
     until("both arms", async || {
         (server.live().await.arms.len() == 2).then_some(())
     })
     .await;
-    // The same question of nobody in particular: only who answers differs.
-    let mut kept = BTreeMap::new();
+    // The same anonymous request: only the arm differs.
+    let mut cached = BTreeMap::new();
     for visit in Shop::users().into_iter().take(30) {
         let version = if Shop::bucket("salt", &visit) < 5_000 {
             1
@@ -226,14 +226,14 @@ async fn arms_of_one_rollout_keep_their_own_answers() {
             .await
             .unwrap();
         assert_eq!(answer.version, version);
-        *kept.entry(version).or_insert(0) += usize::from(answer.cache_hit);
+        *cached.entry(version).or_insert(0) += usize::from(answer.cache_hit);
     }
-    assert_eq!(kept.values().sum::<usize>(), 28, "each arm computed once");
+    assert_eq!(cached.values().sum::<usize>(), 28, "each arm computed once");
     server.stop().await;
 }
 
 #[tokio::test]
-async fn with_no_bytes_nothing_is_kept() {
+async fn limit_of_zero_bytes_disables_the_cache() {
     let (_shop, server) = serving(&[("cache-bytes-max", "0")]).await;
     for _ in 0..3 {
         assert!(!server.ask(asked()).await.unwrap().cache_hit);
@@ -249,12 +249,12 @@ async fn with_no_bytes_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn a_kept_answer_expires_and_is_computed_anew() {
+async fn cached_response_expires_and_is_computed_again() {
     let (_shop, server) = serving(&[("cache-ttl-ms", "300")]).await;
     let time = |answer: &RecommendResponse| answer.generated_at.unwrap();
     let mut newest = server.ask(asked()).await.unwrap();
     let (mut is_hit, mut computed) = (false, 1);
-    until("a kept answer, and after it a new one", async || {
+    until("a cached response, and then a new one", async || {
         let answer = server.ask(asked()).await.unwrap();
         if answer.cache_hit {
             assert_eq!(time(&answer), time(&newest));
@@ -271,12 +271,16 @@ async fn a_kept_answer_expires_and_is_computed_anew() {
     let scrape = server.scrape().await;
     let recommend = [("call", "recommend")];
     let misses = scrape.value("hotshelf_cache_misses_total", &recommend);
-    assert_eq!(misses, Some(f64::from(computed)), "what expired is a miss");
+    assert_eq!(
+        misses,
+        Some(f64::from(computed)),
+        "an expired response is a miss"
+    );
     server.stop().await;
 }
 
 #[tokio::test]
-async fn refusals_are_not_kept_and_debug_answers_neither() {
+async fn neither_errors_nor_debug_responses_are_cached() {
     let (_shop, server) = serving(&[]).await;
     for _ in 0..2 {
         let refused = server.similar(like("none")).await.unwrap_err();
@@ -291,8 +295,8 @@ async fn refusals_are_not_kept_and_debug_answers_neither() {
         let answer = server.ask(debug.clone()).await.unwrap();
         assert!(!answer.cache_hit && answer.debug.is_some());
     }
-    let kept = server.ask(asked()).await.unwrap();
-    assert!(kept.cache_hit && kept.debug.is_none());
+    let cached = server.ask(asked()).await.unwrap();
+    assert!(cached.cache_hit && cached.debug.is_none());
     let scrape = server.scrape().await;
     let value = |family: &str, call: &str| scrape.value(family, &[("call", call)]);
     assert_eq!(
@@ -309,10 +313,10 @@ async fn refusals_are_not_kept_and_debug_answers_neither() {
 }
 
 #[tokio::test]
-async fn many_callers_at_once_get_their_own_answers() {
+async fn concurrent_callers_get_their_own_answers() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
-    // Room for a few dozen answers, so that some are pushed out all the time.
+    // Room for a few dozen responses, so that evictions never stop.
     let bytes_max = 30_000;
     let setting = bytes_max.to_string();
     let server = Server::serving(&shop, spring.version, &[("cache-bytes-max", &setting)]).await;

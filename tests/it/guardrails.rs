@@ -1,10 +1,10 @@
-//! Candidates that do worse than their base are taken out by the server itself; others are not.
+//! Guardrails abort candidates that do worse than their base, and no caller can make them abort others.
 //!
-//! The bad ones are bad by what they are made of: without what one request in fifty asks for, without a
-//! category that people filter by, and with factors that take long to fold in.
+//! The bad candidates are bad by what they are made of: without content, so that they fall back, and
+//! with factors that take long to fold in.
 
 use crate::harness::{MODEL, Season, Server, Shop, open_to_all, until};
-use hotshelf::grpc::proto::{ProductFilter, RecommendRequest, Strategy};
+use hotshelf::grpc::proto::{ProductFilter, RecommendRequest, SimilarProductsRequest, Strategy};
 use hotshelf_registry::RolloutRecord;
 
 /// Half of the ramp is over after ten minutes, far beyond what a test waits.
@@ -13,6 +13,11 @@ const STEPS: [(u16, u64); 3] = [(4_000, 600), (8_000, 600), (10_000, 0)];
 const RAMP: u64 = 2;
 const ABORT: u64 = 3;
 const FREQUENT: [(&str, &str); 1] = [("guardrail-interval-ms", "50")];
+/// Fallbacks abort, and few more are tolerated.
+const STRICT: [(&str, &str); 2] = [
+    ("guardrail-fallbacks", "abort"),
+    ("guardrail-fallbacks-tolerance-bp", "10"),
+];
 /// Far beyond what any of these candidates needs to be found.
 const CALLS_MAX: usize = 30_000;
 
@@ -57,15 +62,23 @@ fn of_person(number: usize) -> RecommendRequest {
     }
 }
 
-/// One in fifty asks for what a version without content cannot give.
-fn content_now_and_then(number: usize) -> RecommendRequest {
+/// One in fifty asks for what a version without content answers with a fallback.
+fn hybrid_now_and_then(number: usize) -> RecommendRequest {
     let strategy = if number % 50 == 7 {
-        Strategy::Content
+        Strategy::Hybrid
     } else {
         Strategy::Collaborative
     };
     RecommendRequest {
         strategy: strategy.into(),
+        ..of_visitor(number)
+    }
+}
+
+/// Has recent products, which both versions fold in and blend without a fallback if they have content.
+fn of_visitor(number: usize) -> RecommendRequest {
+    RecommendRequest {
+        recent_product_ids: vec!["p0001".to_owned(), "p0005".to_owned()],
         ..of_person(number)
     }
 }
@@ -80,9 +93,9 @@ fn of_tea(number: usize) -> RecommendRequest {
     }
 }
 
-/// The evidence that version 2 fails, as a share of what makes a breach.
+/// The evidence that version 2 falls back more often, as a share of a breach.
 async fn evidence(server: &Server) -> f64 {
-    let labels = [("version", "2"), ("guardrail", "errors")];
+    let labels = [("version", "2"), ("guardrail", "fallbacks")];
     let scrape = server.scrape().await;
     let near = scrape.value("hotshelf_guardrail_evidence_ratio", &labels);
     near.unwrap_or(0.0)
@@ -131,26 +144,108 @@ async fn aborted(shop: &Shop, server: Server, guardrail: &str) -> RolloutRecord 
 }
 
 #[tokio::test]
-async fn candidate_that_fails_on_two_in_a_hundred_requests_is_aborted() {
+async fn candidate_that_falls_back_on_two_in_a_hundred_requests_is_aborted() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     shop.publish_without_content(Season::Autumn).await;
-    let server = ramping(&shop, &[]).await;
-    let calls = call((&shop, &server), CALLS_MAX, content_now_and_then).await;
+    let server = ramping(&shop, &STRICT).await;
+    let calls = call((&shop, &server), CALLS_MAX, hybrid_now_and_then).await;
     println!("found after {calls} calls");
-    aborted(&shop, server, "errors").await;
+    aborted(&shop, server, "fallbacks").await;
+}
+
+/// Sends many calls of many people and finds no evidence against the candidate, with guardrails that
+/// would abort for the least of it.
+async fn assert_no_evidence(
+    shop: &Shop,
+    settings: &[(&str, &str)],
+    request: impl Fn(usize) -> RecommendRequest,
+) {
+    let eager = [
+        ("guardrail-people-min", "1"),
+        ("replicas-max", "1"),
+        ("guardrail-slow", "off"),
+    ];
+    let server = ramping(shop, &[&STRICT[..], &eager, settings].concat()).await;
+    let calls = call((shop, &server), 1_000, request).await;
+    assert_eq!(calls, 1_000, "{:?}", shop.rollout(ABORT));
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("hotshelf_guardrail_evidence_ratio", &[]), 0.0);
+    assert_eq!(server.live().await.number, RAMP);
+    server.stop().await;
 }
 
 #[tokio::test]
-async fn candidate_that_answers_empty_is_aborted() {
+async fn strategy_that_only_the_base_can_answer_is_no_evidence() {
+    let shop = Shop::new();
+    shop.publish(Season::Spring).await;
+    shop.publish_without_content(Season::Autumn).await;
+    assert_no_evidence(&shop, &[], |number| RecommendRequest {
+        strategy: Strategy::Content.into(),
+        ..of_visitor(number)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn filter_that_matches_only_in_the_base_is_no_evidence() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     shop.publish_renamed(Season::Autumn, ["tea", "coffee"])
         .await;
-    let server = ramping(&shop, &[]).await;
-    let calls = call((&shop, &server), CALLS_MAX, of_tea).await;
-    println!("found after {calls} calls");
-    aborted(&shop, server, "empty").await;
+    assert_no_evidence(&shop, &[], of_tea).await;
+}
+
+#[tokio::test]
+async fn recent_product_that_only_the_base_knows_is_no_evidence() {
+    let shop = Shop::new();
+    shop.publish_with_product(Season::Spring, "only-base").await;
+    shop.publish(Season::Autumn).await;
+    assert_no_evidence(&shop, &[], |number| RecommendRequest {
+        recent_product_ids: vec!["only-base".to_owned()],
+        ..of_person(number)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn people_whom_only_some_arms_know_are_no_evidence_where_known_people_count() {
+    let shop = Shop::new();
+    shop.publish(Season::Spring).await;
+    shop.publish_without_content(Season::Autumn).await;
+    // Real fallbacks of the candidate, for people whom somebody made up.
+    assert_no_evidence(&shop, &[("guardrail-people", "known")], of_visitor).await;
+}
+
+#[tokio::test]
+async fn product_that_only_the_base_knows_is_no_evidence() {
+    let shop = Shop::new();
+    shop.publish_with_product(Season::Spring, "only-base").await;
+    shop.publish(Season::Autumn).await;
+    let settings = [
+        ("guardrail-people-min", "1"),
+        ("replicas-max", "1"),
+        ("guardrail-slow", "off"),
+    ];
+    let server = ramping(&shop, &settings).await;
+    let mut client = server.recommender().await;
+    let mut refused = 0;
+    for number in 0..1_000 {
+        let request = SimilarProductsRequest {
+            product_id: "only-base".to_owned(),
+            user_id: format!("person {number}"),
+            ..SimilarProductsRequest::default()
+        };
+        refused += usize::from(client.similar_products(request).await.is_err());
+    }
+    assert!(
+        (100..900).contains(&refused),
+        "{refused} of 1,000 by the candidate"
+    );
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("hotshelf_guardrail_evidence_ratio", &[]), 0.0);
+    assert_eq!(server.live().await.number, RAMP);
+    server.stop().await;
 }
 
 #[tokio::test]
@@ -170,7 +265,7 @@ async fn candidate_that_is_slow_is_aborted() {
 }
 
 #[tokio::test]
-async fn candidate_that_is_as_good_stays() {
+async fn candidate_that_is_as_good_is_not_aborted() {
     let shop = Shop::new();
     for _ in 0..2 {
         shop.publish(Season::Spring).await;
@@ -185,17 +280,12 @@ async fn candidate_that_is_as_good_stays() {
 }
 
 #[tokio::test]
-async fn guardrail_that_warns_says_so_and_leaves_the_candidate() {
+async fn guardrail_set_to_warn_reports_and_leaves_the_candidate() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     shop.publish_without_content(Season::Autumn).await;
     let server = ramping(&shop, &[("guardrail-people-min", "40")]).await;
-    // The base folds in what they have seen, and blends: nothing to do without.
-    let request = |number| RecommendRequest {
-        recent_product_ids: vec!["p0001".to_owned(), "p0005".to_owned()],
-        ..of_person(number)
-    };
-    assert_eq!(call((&shop, &server), 2_000, request).await, 2_000);
+    assert_eq!(call((&shop, &server), 2_000, of_visitor).await, 2_000);
     let breaches = until("a breach in the status", async || {
         let breaches = server.status().await.guardrail_breaches;
         (!breaches.is_empty()).then_some(breaches)
@@ -224,7 +314,7 @@ async fn guardrail_that_warns_says_so_and_leaves_the_candidate() {
 }
 
 #[tokio::test]
-async fn callers_who_choose_the_version_do_not_count() {
+async fn calls_that_pin_the_version_are_no_evidence() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     shop.publish_without_content(Season::Autumn).await;
@@ -249,12 +339,12 @@ async fn callers_who_choose_the_version_do_not_count() {
 }
 
 #[tokio::test]
-async fn evidence_goes_on_from_record_to_record_of_one_ramp() {
+async fn evidence_is_carried_over_between_the_records_of_one_ramp() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     shop.publish_without_content(Season::Autumn).await;
-    let server = ramping(&shop, &[]).await;
-    call((&shop, &server), 700, content_now_and_then).await;
+    let server = ramping(&shop, &STRICT).await;
+    call((&shop, &server), 700, hybrid_now_and_then).await;
     until("some evidence", async || {
         (evidence(&server).await > 0.1).then_some(())
     })
@@ -265,7 +355,7 @@ async fn evidence_goes_on_from_record_to_record_of_one_ramp() {
     let mut client = server.recommender().await;
     let mut number = 700;
     while shop.rollouts().len() == 3 {
-        let _ = client.recommend(content_now_and_then(number)).await;
+        let _ = client.recommend(hybrid_now_and_then(number)).await;
         number += 1;
         assert!(number < CALLS_MAX, "it is never found");
     }
@@ -286,20 +376,20 @@ fn people_of(reason: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn of_replicas_that_find_the_same_one_writes_the_record_and_all_follow() {
+async fn one_replica_records_the_abort_and_all_follow() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
-    shop.publish_renamed(Season::Autumn, ["tea", "coffee"])
-        .await;
-    let one = Server::serving(&shop, 1, &FREQUENT).await;
-    let other = Server::start(&shop, &FREQUENT).await;
+    shop.publish_without_content(Season::Autumn).await;
+    let settings = [&FREQUENT[..], &STRICT].concat();
+    let one = Server::serving(&shop, 1, &settings).await;
+    let other = Server::start(&shop, &settings).await;
     other.until_live(1).await;
     shop.ramp([2, 1], &STEPS).await;
     until_rollout(&one, RAMP).await;
     until_rollout(&other, RAMP).await;
     futures::future::join(
-        call((&shop, &one), CALLS_MAX, of_tea),
-        call((&shop, &other), CALLS_MAX, of_tea),
+        call((&shop, &one), CALLS_MAX, of_visitor),
+        call((&shop, &other), CALLS_MAX, of_visitor),
     )
     .await;
     for server in [one, other] {
@@ -311,26 +401,26 @@ async fn of_replicas_that_find_the_same_one_writes_the_record_and_all_follow() {
 }
 
 #[tokio::test]
-async fn abort_that_the_registry_does_not_take_is_said_once_and_everybody_is_answered() {
+async fn abort_that_the_registry_refuses_is_logged_once_and_everybody_is_answered() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
-    shop.publish_renamed(Season::Autumn, ["tea", "coffee"])
-        .await;
+    shop.publish_without_content(Season::Autumn).await;
     Server::serving(&shop, 1, &[]).await.stop().await;
     shop.ramp([2, 1], &STEPS).await;
     open_to_all(shop.place(), 0o755);
     let folders = ["", MODEL, "toy/rollouts", "toy/versions"].map(|name| shop.root().join(name));
     folders.iter().for_each(|folder| open_to_all(folder, 0o555));
-    let mut server = Server::start_unprivileged(&shop, shop.place(), &FREQUENT).await;
+    let settings = [&FREQUENT[..], &STRICT].concat();
+    let mut server = Server::start_unprivileged(&shop, shop.place(), &settings).await;
     until_rollout(&server, RAMP).await;
     const MESSAGE: &str = "guardrail abort not recorded; will retry";
     let mut client = server.recommender().await;
     for number in 0..1_000 {
-        client.recommend(of_tea(number)).await.unwrap();
+        client.recommend(of_visitor(number)).await.unwrap();
     }
     server.logged(MESSAGE).await;
     for number in 1_000..1_500 {
-        client.recommend(of_tea(number)).await.unwrap();
+        client.recommend(of_visitor(number)).await.unwrap();
     }
     assert_eq!(server.times_logged(MESSAGE), 1);
     let status = server.status().await;

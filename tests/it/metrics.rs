@@ -1,10 +1,10 @@
-//! What a scraper sees.
+//! The series that a scraper reads.
 
 use hotshelf::grpc::proto::{RecommendRequest, SimilarProductsRequest, Strategy};
 
 use crate::harness::{MODEL, Scrape, Season, Server, Shop, until};
 
-/// Series by version: all that ends when a version does.
+/// Series by version, which end when the version retires.
 const BY_VERSION: [&str; 7] = [
     "hotshelf_version_computed_seconds_count",
     "hotshelf_version_empty_answers_total",
@@ -15,7 +15,7 @@ const BY_VERSION: [&str; 7] = [
     "hotshelf_recent_products_unknown_total",
 ];
 
-/// Families with their kind and labels; operators chart them.
+/// Families with their kind and labels, which operators chart.
 const PROMISED: [(&str, &str, &[&str]); 20] = [
     (
         "hotshelf_version_computed_seconds",
@@ -102,7 +102,7 @@ async fn some_calls(server: &Server) {
 }
 
 #[tokio::test]
-async fn series_have_the_names_and_labels_that_were_promised() {
+async fn series_have_their_documented_names_and_labels() {
     let shop = Shop::new();
     let version = shop.publish_without_content(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
@@ -125,7 +125,7 @@ async fn series_have_the_names_and_labels_that_were_promised() {
 }
 
 #[tokio::test]
-async fn answers_refusals_fallbacks_and_loads_are_counted() {
+async fn answers_errors_fallbacks_and_loads_are_counted() {
     let shop = Shop::new();
     let version = shop.publish_without_content(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
@@ -184,7 +184,7 @@ fn assert_buckets_add_up(scrape: &Scrape) {
 }
 
 #[tokio::test]
-async fn kept_answers_are_counted_like_computed_ones() {
+async fn cached_responses_are_counted_like_computed_ones() {
     let shop = Shop::new();
     let version = shop.publish_without_content(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
@@ -238,7 +238,7 @@ async fn kept_answers_are_counted_like_computed_ones() {
 }
 
 #[tokio::test]
-async fn retired_version_gives_back_its_memory_and_its_series_end() {
+async fn retired_version_frees_its_memory_and_its_series_end() {
     let shop = Shop::new();
     let spring = shop.publish_without_content(Season::Spring).await.version;
     let autumn = shop.publish_without_content(Season::Autumn).await.version;
@@ -262,7 +262,7 @@ async fn retired_version_gives_back_its_memory_and_its_series_end() {
             (resident == Some(1.0)).then_some(())
         })
         .await;
-        until("the word of it in the log", async || {
+        until("its line in the log", async || {
             (server.times_logged("retired") == swaps).then_some(())
         })
         .await;
@@ -287,7 +287,7 @@ async fn retired_version_gives_back_its_memory_and_its_series_end() {
             new
         );
     }
-    // Of a season's size, and not of three.
+    // The bytes of one version, not of three.
     until("the bytes of one version", async || {
         let now = server
             .scrape()
@@ -301,7 +301,7 @@ async fn retired_version_gives_back_its_memory_and_its_series_end() {
 }
 
 #[tokio::test]
-async fn pages_of_the_http_plane_are_three_and_read_only() {
+async fn http_plane_serves_three_read_only_pages() {
     let shop = Shop::new();
     let server = Server::start(&shop, &[]).await;
     for (path, code) in [

@@ -46,7 +46,7 @@ fn expected(published: &Published, basis: Option<Basis>) -> (Vec<(String, f32)>,
 }
 
 #[tokio::test]
-async fn similar_products_are_the_models_own_with_what_the_catalogue_says() {
+async fn similar_products_are_the_models_own_with_catalogue_fields() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -96,7 +96,7 @@ async fn similar_products_are_the_models_own_with_what_the_catalogue_says() {
 }
 
 #[tokio::test]
-async fn filters_leave_as_many_as_match_and_no_others() {
+async fn filter_returns_exactly_the_matching_products() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -142,7 +142,7 @@ async fn filters_leave_as_many_as_match_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_filter_that_nothing_passes_is_answered_and_says_so() {
+async fn filter_without_matches_is_answered_with_a_fallback() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -192,7 +192,7 @@ async fn unknown_product_is_not_found_and_named() {
 }
 
 #[tokio::test]
-async fn version_without_content_answers_by_factors_unless_content_was_named() {
+async fn version_without_content_falls_back_to_factors_unless_content_is_requested() {
     let shop = Shop::new();
     let spring = shop.publish_without_content(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;
@@ -212,7 +212,7 @@ async fn version_without_content_answers_by_factors_unless_content_was_named() {
 }
 
 #[tokio::test]
-async fn traffic_is_split_as_for_recommend() {
+async fn similar_products_uses_the_same_arm_as_recommend() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;

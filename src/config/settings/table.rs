@@ -387,6 +387,14 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         Group::Guardrails,
+        "guardrail_people",
+        // Shops whose visitors are anonymous would have no evidence otherwise.
+        Some("all"),
+        Kind::Word(&["all", "known"]),
+        "Count everybody, or users that every arm knows",
+    ),
+    setting(
+        Group::Guardrails,
         "guardrail_people_min",
         Some("100"),
         Kind::Number(1, 1_000_000_000),

@@ -133,6 +133,7 @@ impl Replica<'_> {
         let counts = &mut self.counts[arm];
         counts.asked += people;
         counts.errors += errors;
+        counts.judged += answered;
         counts.empty += dice.events(answered, rates[1]);
         counts.fallbacks += dice.events(answered, rates[2]);
         counts.computed += computed;

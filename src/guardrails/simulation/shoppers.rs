@@ -1,7 +1,7 @@
 //! Single people and their calls: why people are counted, and not calls.
 
 use super::super::evidence::{Block, Evidence, Outcomes};
-use super::super::tally::{Answered, Counts, Tallies};
+use super::super::tally::{Answered, Counts, Scope, Tallies};
 use super::super::{ALPHA, Guardrail};
 use super::dice::Dice;
 use super::settings;
@@ -34,7 +34,7 @@ fn alarms(seed: u64) -> (bool, bool) {
                 computed_in: Some(Duration::ZERO),
             };
             tallies.arms()[arm]
-                .begin(&person.to_string())
+                .begin(&person.to_string(), Scope::Everything)
                 .answered(answer);
             calls[arm].people += 1;
             calls[arm].events += u64::from(is_fallback);

@@ -215,6 +215,17 @@ impl Shop {
         Box::pin(self.publish_model(model)).await
     }
 
+    /// The same with one product more, which nobody has had.
+    pub(crate) async fn publish_with_product(&self, season: Season, id: &str) -> Published {
+        let mut products = catalogue();
+        products.push(ProductInfo {
+            id: id.to_owned(),
+            ..products[0].clone()
+        });
+        let model = fitted_on(season, &parameters(8), &products);
+        Box::pin(self.publish_model(model)).await
+    }
+
     async fn publish_fitted(&self, season: Season, parameters: FitParams) -> Published {
         Box::pin(self.publish_model(fitted(season, &parameters))).await
     }

@@ -1,0 +1,172 @@
+//! A Recommend request: its fields as asked, and the valid, canonical call.
+
+use crate::error::CallError;
+use crate::guardrails::Scope;
+use crate::metrics::CallKind;
+use crate::serving::N_DEFAULT;
+use crate::serving::arm::Target;
+use crate::serving::evidence::{Arms, Judged, is_filtered};
+use crate::serving::filter::{ProductFilter, positive_zero};
+use crate::serving::key::{CanonicalCall, KeyWriter};
+use crate::serving::validate::Violations;
+use hotshelf_model::{Model, Strategy};
+
+/// Products that a request may ask for.
+const N_MAX: u32 = 100;
+/// Recent products that a request may name.
+const RECENTS_MAX: usize = 100;
+
+/// A request as the caller wrote it, in whatever encoding. The proto file says what the fields mean.
+#[derive(Clone, Debug)]
+pub struct RecommendFields {
+    /// Empty: anonymous.
+    pub user_id: String,
+    /// Empty: none.
+    pub session_id: String,
+    /// Empty: none.
+    pub request_id: String,
+    /// Empty: the default model.
+    pub model: String,
+    /// `None`: 10.
+    pub n: Option<u32>,
+    /// `None`: the version's default. `Err`: why the value is no strategy.
+    pub strategy: Result<Option<Strategy>, String>,
+    /// `None`: the version's default.
+    pub alpha: Option<f64>,
+    /// Newest first; empty: what the model's history knows.
+    pub recent_product_ids: Vec<String>,
+    /// Which products may be returned.
+    pub filter: ProductFilter,
+    /// Whether seen products may be returned.
+    pub include_seen: bool,
+    /// Whether items carry the names of their products.
+    pub include_names: bool,
+    /// Whether the answer says how it was computed.
+    pub debug: bool,
+    /// The version to be answered by, past the traffic split.
+    pub pinned_version: Option<u64>,
+}
+
+/// A valid request in canonical form: requests that mean the same are equal.
+#[derive(Clone, Debug)]
+pub struct RecommendCall {
+    pub(in crate::serving) target: Target,
+    /// Empty: anonymous.
+    pub user_id: String,
+    /// How many products.
+    pub n: usize,
+    /// `None` until the version's default is filled in.
+    pub strategy: Option<Strategy>,
+    /// Weight of the collaborative score; `None` where the strategy does not blend.
+    pub alpha: Option<f64>,
+    /// Newest first.
+    pub recent_product_ids: Vec<String>,
+    /// Sorted, without duplicates.
+    pub filter: ProductFilter,
+    /// Whether seen products may be returned.
+    pub include_seen: bool,
+    /// Whether items carry the names of their products.
+    pub include_names: bool,
+    /// Whether the answer says how it was computed.
+    pub debug: bool,
+}
+
+impl RecommendCall {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// `BadFields` with all bad ones.
+    pub(in crate::serving) fn validate(fields: RecommendFields) -> Result<Self, CallError> {
+        let mut bad = Violations::default();
+        bad.optional_id("user_id", &fields.user_id);
+        bad.optional_id("session_id", &fields.session_id);
+        bad.optional_id("request_id", &fields.request_id);
+        bad.model(&fields.model);
+        let n = bad.count("n", fields.n, N_DEFAULT, N_MAX);
+        let strategy = bad.choice("strategy", fields.strategy);
+        if let Some(alpha) = fields.alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
+            bad.add("alpha", format!("{alpha} is not within 0 to 1"));
+        }
+        let recents = &fields.recent_product_ids;
+        bad.ids("recent_product_ids", recents, RECENTS_MAX);
+        fields.filter.check(&mut bad);
+        bad.finish()?;
+        Ok(Self {
+            target: Target::new(
+                fields.model,
+                [fields.session_id, fields.request_id],
+                fields.pinned_version,
+            ),
+            user_id: fields.user_id,
+            n: n as usize,
+            strategy,
+            alpha: fields.alpha,
+            recent_product_ids: fields.recent_product_ids,
+            filter: fields.filter.canonical(),
+            include_seen: fields.include_seen,
+            include_names: fields.include_names,
+            debug: fields.debug,
+        })
+    }
+
+    /// Fills in what the version decides. Alpha means something in a blend alone.
+    pub(in crate::serving) fn fill_defaults(&mut self, model: &Model) {
+        let strategy = self.strategy.unwrap_or_default();
+        let alpha = self.alpha.unwrap_or(model.parameters().scoring.alpha);
+        self.strategy = Some(strategy);
+        self.alpha = (strategy == Strategy::Hybrid).then_some(positive_zero(alpha));
+    }
+}
+
+impl Judged for RecommendCall {
+    fn split_key(&self) -> &str {
+        self.target.split_key(&self.user_id)
+    }
+
+    fn scope(&self, arms: Arms<'_>) -> Scope {
+        let needs_content = self.strategy == Some(Strategy::Content);
+        if needs_content && !arms.have_content() || !arms.count_person(&self.user_id) {
+            return Scope::Nothing;
+        }
+        let is_alike = !is_filtered(&self.filter)
+            && arms.agree_on_person(&self.user_id)
+            && arms.agree_on_products(&self.recent_product_ids);
+        if is_alike {
+            Scope::Everything
+        } else {
+            Scope::ErrorsAndTime
+        }
+    }
+}
+
+impl CanonicalCall for RecommendCall {
+    const KIND: CallKind = CallKind::Recommend;
+
+    fn write_key(&self, key: &mut KeyWriter) {
+        let Self {
+            // Chooses the arm, whose names are in the key.
+            target: _,
+            user_id,
+            n,
+            strategy,
+            alpha,
+            recent_product_ids,
+            filter,
+            include_seen,
+            include_names,
+            // An answer that explains itself is not cached.
+            debug: _,
+        } = self;
+        key.text(user_id);
+        key.number(*n as u64);
+        key.text(strategy.map_or("", Strategy::as_str));
+        key.optional_f64(*alpha);
+        key.texts(recent_product_ids);
+        filter.write_key(key);
+        key.flag(*include_seen);
+        key.flag(*include_names);
+    }
+}
+
+#[cfg(test)]
+mod tests;
