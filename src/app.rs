@@ -115,6 +115,10 @@ impl App {
         let addresses = self.addresses;
         tracing::info!(data = %addresses.data, admin = %addresses.admin, http = %addresses.http,
             replica = %self.identity.replica, version = env!("CARGO_PKG_VERSION"), "listening");
+        for (listener, address) in addresses.exposed() {
+            tracing::warn!(listener, %address,
+                "listener is reachable from other hosts and has no authentication");
+        }
         Ok(Running {
             config: self.config,
             registry: self.source.registry,

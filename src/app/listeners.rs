@@ -17,6 +17,16 @@ pub struct Addresses {
     pub http: SocketAddr,
 }
 
+impl Addresses {
+    /// The gRPC listeners that hosts other than this one may reach; see docs/security.md.
+    pub(super) fn exposed(self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let listeners = [("data", self.data), ("admin", self.admin)];
+        let is_exposed =
+            |(_, address): &(_, SocketAddr)| !address.ip().to_canonical().is_loopback();
+        listeners.into_iter().filter(is_exposed)
+    }
+}
+
 /// Bound, and not served yet.
 pub(super) struct Listeners {
     pub(super) data: TcpListener,
@@ -52,4 +62,29 @@ fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, AppEr
         address,
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_off_loopback_are_exposed_and_no_others() {
+        for (data, admin, expected) in [
+            ("127.0.0.1:1", "[::1]:2", &[][..]),
+            ("127.8.0.1:1", "[::ffff:127.0.0.1]:2", &[]),
+            ("0.0.0.0:1", "127.0.0.1:2", &["data"]),
+            ("127.0.0.1:1", "[::]:2", &["admin"]),
+            ("10.0.0.7:1", "[fd00::7]:2", &["data", "admin"]),
+        ] {
+            let addresses = Addresses {
+                data: data.parse().unwrap(),
+                admin: admin.parse().unwrap(),
+                // Health and metrics are for everybody.
+                http: "0.0.0.0:3".parse().unwrap(),
+            };
+            let exposed: Vec<_> = addresses.exposed().map(|(listener, _)| listener).collect();
+            assert_eq!(exposed, expected, "{data} {admin}");
+        }
+    }
 }
