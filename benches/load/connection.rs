@@ -31,7 +31,7 @@ pub(super) struct Connection {
     calls: VecDeque<Call>,
     first_stream: u32,
     in_flight: usize,
-    /// Calls that wait for a stream or for window.
+    /// Calls queued for a stream or for window.
     queue: VecDeque<(Vec<u8>, Duration)>,
     window: i64,
     unsent: Vec<u8>,

@@ -155,7 +155,7 @@ impl Greedy {
     }
 }
 
-/// Calls that had this end before the time was over.
+/// Calls that had this outcome within the time.
 fn finished(samples: &[Sample], outcome: Outcome, time: Duration) -> f64 {
     let ended = samples
         .iter()

@@ -81,8 +81,8 @@ impl Registry {
     }
 
     /// The same registry over connections of its own. A connection is driven by the runtime that
-    /// opened it, so whoever calls from a runtime that others outlive takes such a handle: no
-    /// call of theirs then ends with that runtime. Conditional writes are verified again.
+    /// opened it, so a caller on a short-lived runtime takes such a handle: no call of
+    /// others then ends with that runtime. Conditional writes are verified again.
     ///
     /// # Errors
     /// As [`Registry::open`].

@@ -1,4 +1,4 @@
-//! The calls that wait on one core, and which of them is next.
+//! The queued calls of one core, and which of them is next.
 //!
 //! Every poll of a call takes a turn. The turns of one connection (a flow) are granted in the order in which
 //! they were asked for; connections take turns by a quantum, a few calls at a time (deficit round robin, a call
@@ -53,10 +53,10 @@ struct State {
     unspent: VecDeque<usize>,
     /// Flows that have started calls since their last turn, in the order of the next one.
     ring: VecDeque<usize>,
-    /// Calls that wait: in a backlog, or granted a turn and not polled since.
+    /// Queued calls: in a backlog, or granted a turn and not polled since.
     queued: usize,
     granted: usize,
-    /// Flows with a call that waits.
+    /// Flows with a queued call.
     flows_queued: usize,
     /// Calls that started without waiting since everything that was ready then has run.
     inline: usize,

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`ConcurrencyLimit`]: calls in flight on one listener.
-//! - [`FairQueue`]: the calls that wait on one core, in the order of their turns; [`Flow`] is one
+//! - [`FairQueue`]: the queued calls of one core, in the order of their turns; [`Flow`] is one
 //!   connection's part of it. `queue_delay` measures how long they wait, and says when to shed.
 //! - [`Admission`], [`Permit`]: one decision per call, handed on as a value.
 

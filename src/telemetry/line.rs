@@ -1,6 +1,6 @@
 //! How an event becomes one line, as text or JSON.
 //!
-//! Whoever made a field's text, it ends up on one line and cannot steer a terminal: control
+//! The text of a field stays on one line and cannot steer a terminal, whatever its source: control
 //! characters are written as escapes, and what is long is cut with a mark. This is the one place
 //! that does so.
 

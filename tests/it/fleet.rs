@@ -116,7 +116,7 @@ async fn killed_and_cut_off_servers_are_lost_to_the_others() {
     one.stop().await;
 }
 
-/// One that cannot bring up what is wanted says what it serves instead, and of which version and why.
+/// A replica that cannot load the desired version reports what it serves instead, and why.
 #[tokio::test]
 async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_recovered() {
     let shop = Shop::new();

@@ -155,7 +155,7 @@ async fn both_ends_of_alpha_are_the_orders_of_either_side() {
         let blend = hybrid(None).await;
         assert_eq!(blend.strategy(), Strategy::Hybrid);
         assert!(blend.fallbacks.is_empty(), "{blend:?}");
-        // A product that one side alone nominated says so, and has both scores all the same.
+        // A product that one side alone retrieved says so, and has both scores all the same.
         let mut reasons = blend.items.iter().map(|item| item.reason());
         assert!(reasons.any(|reason| reason == Reason::Hybrid), "{blend:?}");
         for item in &blend.items {

@@ -63,11 +63,12 @@ async fn rolling_restart_fails_no_call_of_a_client_that_passes_over_to_the_next_
 /// Three servers on ports of their own, each with its own cache folder.
 struct Fleet {
     shop: Shop,
-    places: Vec<Place>,
+    homes: Vec<Home>,
     servers: Vec<Server>,
 }
 
-struct Place {
+/// The address and cache folder of one server, which outlive its process.
+struct Home {
     data: SocketAddr,
     cache: TempDir,
 }
@@ -77,13 +78,13 @@ impl Fleet {
         let shop = Shop::new();
         let version = shop.publish(Season::Spring).await.version;
         let ports = free_ports();
-        let place = |port: &u16| Place {
+        let home = |port: &u16| Home {
             data: SocketAddr::from(([127, 0, 0, 1], *port)),
             cache: tempfile::tempdir().unwrap(),
         };
         let mut fleet = Self {
             shop,
-            places: ports.iter().map(place).collect(),
+            homes: ports.iter().map(home).collect(),
             servers: Vec::new(),
         };
         for at in 0..SERVERS {
@@ -98,10 +99,10 @@ impl Fleet {
     }
 
     async fn start_one(&self, at: usize) -> Server {
-        let place = &self.places[at];
+        let home = &self.homes[at];
         let settings = [
-            ("data-addr", &*place.data.to_string()),
-            ("cache-dir", &*place.cache.path().display().to_string()),
+            ("data-addr", &*home.data.to_string()),
+            ("cache-dir", &*home.cache.path().display().to_string()),
             // The default; other tests have no time for it.
             ("drain-delay-ms", "1000"),
         ];
@@ -109,7 +110,7 @@ impl Fleet {
     }
 
     fn addresses(&self) -> Vec<SocketAddr> {
-        self.places.iter().map(|place| place.data).collect()
+        self.homes.iter().map(|home| home.data).collect()
     }
 
     /// Each ends well and comes back on its port; the next one follows once this one is in use again.

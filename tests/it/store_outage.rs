@@ -1,6 +1,6 @@
 //! The registry in a bucket of a real S3 server, which is killed and started again in the middle of
-//! publishing, fetching and reloading; and a store that lets nobody write. Whoever asks for
-//! recommendations notices none of it.
+//! publishing, fetching and reloading; and a read-only store. Callers of
+//! Recommend notice none of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -167,10 +167,7 @@ async fn a_store_killed_during_fetch_and_reload_fails_no_request() {
 }
 
 /// Version 1 is live; 2 is fetched while the store dies; both are recorded again while it dies.
-#[allow(
-    clippy::print_stdout,
-    reason = "figures, for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
 async fn reload_through_outages(store: &mut Store, [one, other]: [&Model; 2]) {
     let ids = (0..one.users().len() as u32).map(|row| one.users().id(UserRow(row)));
     let users: Vec<String> = ids
@@ -318,7 +315,7 @@ async fn a_bucket_is_listed_shown_and_verified_from_the_command_line() {
     assert!(said.refusal(2).contains("AWS_ACCESS_KEY_ID"), "{said:?}");
 }
 
-/// Nobody may write here, or whoever writes wins: each is told, and reading goes on.
+/// Read-only credentials, or a store where every conditional write wins: each is reported, and reads continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_must_not_be_written_to_refuses_reloads_and_is_followed() {
     let refused = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

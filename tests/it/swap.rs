@@ -65,10 +65,7 @@ fn train(trainer: &Path, shop: &Shop, more: &[&str]) {
 }
 
 /// Swaps versions 1 and 2, which compute as these models do, back and forth.
-#[allow(
-    clippy::print_stdout,
-    reason = "figures, for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
 async fn swap_under_load(shop: &Shop, models: [&Model; 2]) {
     let [one, other] = models;
     let is_known = |id: &&str| other.users().find(id).is_some();

@@ -22,7 +22,7 @@ async fn many_swaps_fail_no_request_and_leave_nothing_behind() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     shop.publish_sized(Season::Autumn, FACTORS).await;
-    // Kept answers would come to stay during the first swaps.
+    // Cached responses would accumulate during the first swaps.
     let server = Server::serving(&shop, 1, &[("cache-bytes-max", "0")]).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
     let mut counted = None;

@@ -98,7 +98,7 @@ class Reference:
         with_vector = [row for row in dict.fromkeys(recents) if self.has_vector[row]]
         return with_vector[: self.card["parameters"]["scoring"]["recents"]]
 
-    def nominated(self, scored, n, recents):
+    def candidates(self, scored, n, recents):
         """Products on the neighbour lists of the recents; all where fewer than n of these may."""
         groups = self.groups[self.content_recents(recents)]
         listed = numpy.union1d(groups, self.neighbours[groups])
@@ -173,11 +173,11 @@ class Reference:
         if alpha is None:
             alpha = self.card["parameters"]["scoring"]["alpha"]
         scored = eligible[numpy.isfinite(content[eligible])]
-        # A side without weight nominates nobody, and the other one alone needs only its best n.
+        # A side without weight retrieves no candidates, and the other one alone needs only its best n.
         wanted = n
         if 0 < alpha < 1:
             wanted = max(CANDIDATES_PER_ITEM * n, CANDIDATES_MIN)
-            scored = self.nominated(scored, n, recents)
+            scored = self.candidates(scored, n, recents)
         by_factors = best_first(eligible, ours[eligible])[: wanted if alpha > 0 else 0]
         by_content = best_first(scored, content[scored])[: wanted if alpha < 1 else 0]
         rows = numpy.union1d(by_factors, by_content)

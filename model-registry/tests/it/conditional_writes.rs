@@ -150,10 +150,7 @@ async fn a_server_that_ignores_the_condition_is_found_out_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[allow(
-    clippy::print_stdout,
-    reason = "figures, for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
 async fn a_server_that_checks_and_then_writes_is_found_out_over_http() {
     const TIMES: usize = 10;
     for window in [0, 100].map(Duration::from_micros) {

@@ -88,7 +88,7 @@ async fn assert_whole(registry: &Registry, number: u64, author: &str) {
     assert_parts_of(author, &parts);
 }
 
-/// What must hold of [`shop`] at every moment of a removal: what is rolled out is whole, and whoever has a
+/// What must hold of [`shop`] at every moment of a removal: what is rolled out is whole, and every
 /// manifest has its parts.
 pub(crate) async fn assert_sound(registry: &Registry) {
     for (number, author) in [(1, "ann"), (2, "bob"), (3, "cid")] {

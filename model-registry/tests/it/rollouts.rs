@@ -104,7 +104,7 @@ async fn a_record_whose_forebear_was_altered_does_not_win() {
         .await
         .unwrap();
     let log = registry.rollouts(&model()).await.unwrap();
-    // The altered record chains itself: whoever can overwrite it could have written it.
+    // The altered record chains itself: a writer who can overwrite it could have written it.
     assert_eq!(log.head().unwrap().number.get(), 2);
     let whys: Vec<_> = log
         .skipped()

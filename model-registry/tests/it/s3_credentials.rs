@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 const TOKEN: &str = "shown-to-the-agent";
 
-/// Gives the keys to whoever shows the token; counts how often it was asked.
+/// Gives the keys to requests with the token; counts the requests.
 async fn agent() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/credentials", listener.local_addr().unwrap());

@@ -30,7 +30,7 @@ struct Sts {
     asked: Vec<String>,
 }
 
-/// A bucket, and whoever gives the keys to it.
+/// A bucket, and the service that gives its keys.
 struct Cluster {
     sts: Arc<Mutex<Sts>>,
     server: FaultyS3,

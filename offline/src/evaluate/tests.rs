@@ -265,7 +265,7 @@ fn item_knn_adds_up_hand_worked_cosines() {
             .map(|row| model.products().id(hotshelf_model::ProductRow(*row)));
         assert_eq!(ids.collect::<Vec<_>>(), ["c", "b"]);
     }
-    // With what is had: c 0.986, then a by d, d by a: 1 / sqrt(4 × 2) = 0.354, both below b.
+    // With seen products: c 0.986, then a by d, d by a: 1 / sqrt(4 × 2) = 0.354, both below b.
     let mut knn = ItemKnn::new(
         &model,
         &EvaluationPlan {

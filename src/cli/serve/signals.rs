@@ -29,7 +29,7 @@ enum Request {
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// `None`: whoever started the process ignores it.
+    /// `None`: the process was started with it ignored.
     hangup: Option<Signal>,
 }
 

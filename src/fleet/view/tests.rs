@@ -124,7 +124,7 @@ fn a_rollout_of_the_same_number_that_is_not_this_one_is_not_served() {
 }
 
 #[test]
-fn without_a_rollout_whoever_serves_anything_serves() {
+fn without_a_rollout_every_replica_with_a_live_version_is_serving() {
     let assessor = Assessor {
         desired: None,
         lost_after: LOST,

@@ -68,7 +68,7 @@ fn a_wait_is_over_when_its_quorum_serves_the_rollout_or_a_newer_one() {
         ),
         (vec![own(31), unread], true, false, false),
         (vec![own(31), other(Standing::Lost, 30)], true, false, true),
-        // Its file says so, and nobody has heard of it since.
+        // Its file says so, and no heartbeat came since.
         (vec![own(31), other(Standing::Lost, 31)], true, false, true),
         (
             vec![own(31), other(Standing::Stopped, 31)],

@@ -156,7 +156,7 @@ impl ModelManager {
         let reply = match outcome {
             RecordOutcome::Created(record) => return self.adopt(record, now),
             RecordOutcome::Lost(winner) => {
-                // Who proposes one version for all traffic has it, whoever proposed it first.
+                // A proposal of one version for all traffic is met, also if another caller proposed it first.
                 let is_same = winner.all_to().is_some() && goal.is_met_by(&winner);
                 self.adopt(winner.clone(), now);
                 if is_same {

@@ -61,7 +61,7 @@ impl Server {
         Self::start_ignoring("XFSZ", shop, settings).await
     }
 
-    /// The same, with this signal ignored by whoever starts it.
+    /// The same, started with this signal ignored.
     pub(crate) async fn start_ignoring(
         signal: &str,
         shop: &Shop,

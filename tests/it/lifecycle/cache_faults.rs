@@ -270,7 +270,7 @@ async fn registry_that_fails_after_its_rollouts_were_read_is_made_up_for_by_the_
     assert_eq!(
         server.status().await.degraded,
         "",
-        "it serves what is wanted"
+        "it serves the desired version"
     );
     server.stop().await;
 }

@@ -30,7 +30,7 @@ async fn of_two_replicas_told_different_targets_at_once_all_follow_the_last_who_
         }
     }
     assert!(won > 0, "somebody wins");
-    assert_eq!(shop.rollouts().len(), 1 + won, "whoever lost wrote nothing");
+    assert_eq!(shop.rollouts().len(), 1 + won, "losers wrote nothing");
     let newest = 1 + won as u64;
     for server in [&one, &other] {
         until("the newest rollout", async || {
@@ -56,7 +56,7 @@ async fn rollout_of_several_arms_is_gone_over_only_by_name() {
         (server.live().await.arms.len() == 2).then_some(())
     })
     .await;
-    // Every user's arm is the documented hash of salt and id, whoever computes it.
+    // Every user's arm is the documented hash of salt and id.
     for user in Shop::users().iter().take(50) {
         let answer = server.recommend(user).await.unwrap();
         let is_first = Shop::bucket("salt", user) < 7_000;

@@ -190,7 +190,7 @@ async fn registry_that_shows_nothing_takes_nothing_away() {
     assert_answers_as(&server, &closed.autumn).await;
     let said = "the registry has no rollout; serving rollout 2 persisted on disk since";
     until_degraded(&server, &[said]).await;
-    // The proof that it keeps create-only writes may have made a folder.
+    // The self-test of conditional writes may have made a folder.
     std::fs::remove_dir_all(closed.shop.root()).ok();
     std::fs::rename(&aside, closed.shop.root()).unwrap();
     until("the end of the degradation", async || {
@@ -233,7 +233,7 @@ async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
 async fn registry_that_stalls_is_not_waited_for() {
     let closed = Closed::new().await;
     let record = closed.shop.root().join(MODEL).join("rollouts/000002.json");
-    // Whoever opens a pipe waits for ever.
+    // Opening a pipe blocks for ever.
     let bytes = std::fs::read(&record).unwrap();
     std::fs::remove_file(&record).unwrap();
     mknodat(CWD, &record, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

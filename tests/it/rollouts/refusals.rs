@@ -204,7 +204,7 @@ async fn of_two_racing_candidates_one_wins_and_the_other_is_told_by_whom_and_wha
         (Err(lost), Ok(_)) => ("version 3 at 100 bp, version 1 at 9900 bp; by bob", lost),
         both => panic!("{both:?}"),
     };
-    // Whoever comes later has seen the winner's record or lost the create to it.
+    // A later proposal has observed the winner's record or lost the create to it.
     let is_told = matches!(lost.code(), Code::Aborted | Code::FailedPrecondition);
     assert!(is_told && lost.message().contains(winner), "{lost:?}");
     one.stop().await;

@@ -1,4 +1,4 @@
-//! The law that every stored record is held to, whoever wrote it: a clear refusal, or a record within
+//! The law that every stored record keeps, whatever wrote it: a clear refusal, or a record within
 //! the limits of the format; and older records stay readable beside it.
 //!
 //! Plain functions, so that the fuzz targets of `fuzz/` share them; what breaks the law panics.

@@ -1,4 +1,4 @@
-//! The law that every artifact is held to, whoever made it: a clear refusal, or a model that
+//! The law that every artifact keeps, whatever made it: a clear refusal, or a model that
 //! answers every question with as many products as it promises, each of them once, all scores
 //! numbers.
 //!

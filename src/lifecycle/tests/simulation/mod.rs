@@ -6,7 +6,7 @@
 //! Real: the manager, the watch, the registry with its retries and its proof of create-only. Stood in for:
 //! loads (a manifest from the store, then luck), the disk, and memory; time is paused and passed by dice.
 //!
-//! After every step: whoever answers does so by one version that is in memory; what is live stays live;
+//! After every step: each replica answers by one version that is in memory; what is live stays live;
 //! shares never fall within a record; the store's records only grow, each over the one before it; a caller
 //! who was told of a record finds it there, saying what he asked for, and nobody loses to himself; every
 //! ticket is answered once; few versions are in memory. When the faults stop all replicas serve the newest

@@ -26,7 +26,7 @@ pub(super) enum Weather {
     Rough,
     /// No call ends before the weather changes.
     Stalled,
-    /// Nothing is there for whoever reads; writes go through.
+    /// Reads find nothing; writes succeed.
     Empty,
     /// Nothing may be written.
     ReadOnly,
