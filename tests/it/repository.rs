@@ -58,6 +58,14 @@ fn packages_depend_in_one_direction() {
 }
 
 #[test]
+fn no_two_files_of_a_package_need_each_other() {
+    let files = source::files(root());
+    let circles = circles::circles(&files);
+    let circles: Vec<String> = circles.iter().map(ToString::to_string).collect();
+    assert!(circles.is_empty(), "\n{}\n", circles.join("\n"));
+}
+
+#[test]
 fn only_the_edge_knows_wire_types() {
     holds(boundaries::wire_types);
 }
@@ -103,6 +111,21 @@ fn every_row_on_reliability_names_an_existing_test() {
     assert!(files.iter().any(|file| file.path == promises::PAGE));
     let known = promises::Known::of(&files);
     holds(|file| promises::every_failure_has_a_test(&known, file));
+}
+
+#[test]
+fn retired_phrases_stay_retired() {
+    holds(vocabulary::phrases);
+}
+
+#[test]
+fn retired_identifiers_stay_retired() {
+    holds(vocabulary::identifiers);
+}
+
+#[test]
+fn architecture_names_files_that_exist() {
+    holds(|file| documents::named_files(root(), file));
 }
 
 #[test]

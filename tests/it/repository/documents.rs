@@ -47,6 +47,40 @@ fn link_targets(text: &str) -> Vec<(usize, String)> {
     targets
 }
 
+const ARCHITECTURE: &str = "ARCHITECTURE.md";
+/// Where the paths of its walks begin.
+const TREES: [&str; 6] = [
+    "src/",
+    "model/",
+    "model-registry/",
+    "offline/",
+    "terminal/",
+    "tests/",
+];
+
+/// Files and folders that the walks of ARCHITECTURE.md name from the root exist.
+pub(crate) fn named_files(root: &Path, file: &SourceFile) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    if file.path != ARCHITECTURE {
+        return breaches;
+    }
+    for (number, line) in file.text.lines().enumerate() {
+        let is_path = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+        for word in line.split(|c: char| !is_path(c)) {
+            let word = word.trim_end_matches('.');
+            let is_named = TREES.iter().any(|tree| word.starts_with(tree));
+            if is_named && !root.join(word).exists() {
+                breaches.push(Breach::new(
+                    file,
+                    number + 1,
+                    format!("{word} is not there"),
+                ));
+            }
+        }
+    }
+    breaches
+}
+
 /// No text names a folder that only one machine has. Temporary folders are written as
 /// `file:///tmp/…` or `/tmp/hotshelf…`, which reads as the example it is.
 pub(crate) fn machine_paths(file: &SourceFile) -> Vec<Breach> {

@@ -2,7 +2,10 @@
 
 use super::laws::{self, Breach};
 use super::source::{self, SourceFile, paths, views};
-use super::{boundaries, circles, documents, promises, root, vocabulary};
+use super::{boundaries, documents, promises, root};
+
+mod circles;
+mod words;
 
 type Law = fn(&SourceFile) -> Vec<Breach>;
 
@@ -307,6 +310,15 @@ fn a_long_readme_is_found() {
 }
 
 #[test]
+fn files_that_the_architecture_invents_are_found() {
+    let law: Law = |file| documents::named_files(root(), file);
+    breaks(law, "ARCHITECTURE.md", "\n│ src/net/nowhere.rs  waits", "2");
+    breaks(law, "ARCHITECTURE.md", "`src/nowhere/` holds nothing", "1");
+    passes(law, "ARCHITECTURE.md", "src/app.rs, `src/net/`, decode.rs");
+    passes(law, "docs/a.md", "src/net/nowhere.rs");
+}
+
+#[test]
 fn code_and_comments_are_separated() {
     let text = "a(\"//b\\\"\"); // c\n/* d /* e */ f */ 'x' 'a: r#\"g\"#h; '\\'' i";
     let views = views(text);
@@ -400,99 +412,4 @@ fn rows_without_a_test_that_is_there_are_found() {
         assert_eq!(broken(&format!("| x | y | {bad} | z |")), 1, "{bad}");
     }
     assert_eq!(broken("| x | y | `a::b` z |"), 1, "a column is missing");
-}
-
-/// The circles of a package with these files.
-fn circles_among(files: &[(&str, &str)]) -> Vec<String> {
-    let file = |(path, text): &(&str, &str)| SourceFile::new(path, text);
-    let files: Vec<SourceFile> = files.iter().map(file).collect();
-    let found = circles::circles(&files);
-    found.iter().map(ToString::to_string).collect()
-}
-
-#[test]
-fn files_that_need_each_other_are_found() {
-    let pair = "2 files that need each other:\n    src/a.rs -> src/b.rs\n    src/b.rs -> src/a.rs";
-    for (a, b) in [
-        ("use crate::b::B;", "use crate::a::A;"),
-        ("use super::b;", "fn f() { crate::a::f(); }"),
-        ("use crate::{b::B as C, d};", "use crate::{d, a};"),
-        // Through a name that the root re-exports.
-        ("use crate::B;", "use super::a::A;"),
-    ] {
-        let root = "mod a; mod b; pub use b::B;";
-        let files = [("src/lib.rs", root), ("src/a.rs", a), ("src/b.rs", b)];
-        assert_eq!(circles_among(&files), [pair], "{a} {b}");
-    }
-    let three = [
-        ("model/src/a.rs", "use crate::b;"),
-        ("model/src/b.rs", "use crate::c;"),
-        ("model/src/c.rs", "use crate::a;"),
-    ];
-    assert_eq!(circles_among(&three).len(), 1);
-}
-
-#[test]
-fn files_that_need_each_other_one_way_pass() {
-    // A child may use its parent, a parent may hand on what its child declares, tests use all.
-    let files = [
-        ("src/a.rs", "mod c; pub use c::C; use crate::b;"),
-        ("src/a/c.rs", "use super::A;"),
-        (
-            "src/b.rs",
-            "use crate::d;\n#[cfg(test)]\nmod tests { use crate::a; }",
-        ),
-        (
-            "src/d.rs",
-            "// crate::b\nuse other::b; const A: &str = \"crate::b\";",
-        ),
-    ];
-    assert_eq!(circles_among(&files), [""; 0]);
-    // A circle stays within one package.
-    let packages = [
-        ("src/a.rs", "use crate::b;"),
-        ("model/src/b.rs", "use crate::a;"),
-    ];
-    assert_eq!(circles_among(&packages), [""; 0]);
-}
-
-#[test]
-fn retired_phrases_are_found_across_lines_and_in_names() {
-    let law = vocabulary::phrases;
-    breaks(law, "README.md", "Calls are\nTurned away early.", "2");
-    breaks(law, "docs/a.md", "\nCalls are turned\naway.", "2");
-    breaks(law, "src/a.rs", "//! Nobody is turned\n//! away.", "1");
-    breaks(
-        law,
-        "src/a.rs",
-        "const A: &str = \"is turned \\\n    away\";",
-        "1",
-    );
-    breaks(law, "src/a.rs", "fn calls_are_turned_away() {}", "1");
-    breaks(law, "proto/a.proto", "// how it nominates", "1");
-    breaks(law, "k8s/a.yaml", "# Whoever calls", "1");
-    passes(
-        law,
-        "docs/a.md",
-        "Overturned, away. A denominator, a storyteller.",
-    );
-    passes(law, "docs/decisions/0001-a.md", "They are turned away.");
-    let changelog = |current: &str, released: &str| {
-        format!("# Changelog\n\n## Unreleased\n{current}\n## 0.1.0\n{released}\n")
-    };
-    breaks(law, "CHANGELOG.md", &changelog("turned away", ""), "4");
-    passes(law, "CHANGELOG.md", &changelog("", "turned away"));
-}
-
-#[test]
-fn retired_identifiers_are_found_as_whole_words() {
-    let law = vocabulary::identifiers;
-    breaks(law, "src/a.rs", "\nstruct Teller;", "2");
-    breaks(law, "tests/it/a.rs", "let a: Vec<Taker> = b;", "1");
-    passes(
-        law,
-        "src/a.rs",
-        "struct StoryTeller; // Teller\nconst A: &str = \"Teller\";",
-    );
-    passes(law, "README.md", "Teller");
 }

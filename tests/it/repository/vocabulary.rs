@@ -5,10 +5,10 @@
 use super::laws::{Breach, rust_code};
 use super::source::SourceFile;
 
-/// This list itself, and the tests that break the law.
+/// This list, and the texts that break the law.
 const EXEMPT: [&str; 2] = [
     "tests/it/repository/vocabulary.rs",
-    "tests/it/repository/tests.rs",
+    "tests/it/repository/tests/words.rs",
 ];
 const DECISIONS: &str = "docs/decisions/";
 const CHANGELOG: &str = "CHANGELOG.md";
