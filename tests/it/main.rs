@@ -15,6 +15,7 @@ mod demo;
 mod demo_fleet;
 mod fleet;
 mod floods;
+mod front_page;
 mod guardrails;
 mod h2spec;
 mod harness;
