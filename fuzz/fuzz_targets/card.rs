@@ -1,4 +1,4 @@
-//! The card of a sound model is replaced by the input.
+//! Replaces the card of a sound model with the input.
 
 #![no_main]
 #![allow(

@@ -1,4 +1,4 @@
-//! What is stored under a version's number: a manifest or a tombstone.
+//! Reads the input as the record of a version: a manifest or a tombstone.
 
 #![no_main]
 #![allow(

@@ -1,5 +1,4 @@
-//! One part of a sound model is replaced by the input; its first byte says of which model and which
-//! part.
+//! Replaces one part of a sound model with the input; its first byte selects the model and the part.
 
 #![no_main]
 #![allow(

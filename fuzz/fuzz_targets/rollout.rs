@@ -1,4 +1,4 @@
-//! A rollout record that follows two sound ones.
+//! Reads the input as a rollout record after two sound ones.
 
 #![no_main]
 #![allow(

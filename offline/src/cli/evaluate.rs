@@ -19,11 +19,11 @@ use crate::train::{evaluate_model, evaluate_parameters};
 
 #[derive(Debug, Args)]
 pub(super) struct EvaluateArgs {
+    #[command(flatten)]
+    shop: ShopArgs,
     /// Evaluate a model of `train --no-refit` instead of fitting
     #[arg(long, value_name = "DIR", help_heading = "Evaluation")]
     packed: Option<PathBuf>,
-    #[command(flatten)]
-    shop: ShopArgs,
 }
 
 impl EvaluateArgs {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::json;
 use super::registry;
 use crate::error::Error;
+use crate::outputs::{self, Role, RunPath, registry_folder};
 use crate::packed::PackedModel;
 use crate::publish::{Target, publish};
 
@@ -48,6 +49,10 @@ pub(super) struct AuthorArgs {
 
 impl PublishArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
+        let packed = RunPath::new("the packed model", &self.packed, Role::Folder);
+        let registry = registry_folder(&self.registry.registry);
+        let registry = registry.map(|path| RunPath::new("--registry", path, Role::Registry));
+        outputs::check(&[packed], registry.as_slice())?;
         let publisher = Publisher::open(
             (&self.registry.registry, &self.registry.s3),
             &self.model,

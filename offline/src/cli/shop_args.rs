@@ -34,8 +34,14 @@ pub(super) struct ShopArgs {
     #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u64).range(1..=100))]
     #[arg(help_heading = "Evaluation")]
     k: Option<u64>,
-    /// Rank and count products already seen, or not [default: excluded]
-    #[arg(long, value_enum, value_name = "POLICY", help_heading = "Evaluation")]
+    /// Rank and count seen products, or neither [default: excluded]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "excluded|included",
+        hide_possible_values = true
+    )]
+    #[arg(help_heading = "Evaluation")]
     seen: Option<SeenPolicy>,
     /// Fit on this many threads [default: all cores]
     #[arg(long, value_name = "COUNT", help_heading = "Training")]

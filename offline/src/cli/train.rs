@@ -19,6 +19,9 @@ use crate::train::train;
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
+    // First, so that its positional argument stands under no heading.
+    #[command(flatten)]
+    shop: ShopArgs,
     /// Write the packed model into a new folder
     #[arg(
         long,
@@ -51,8 +54,6 @@ pub(super) struct TrainArgs {
     /// Pack the evaluated model instead of fitting on all events
     #[arg(long, help_heading = "Training")]
     no_refit: bool,
-    #[command(flatten)]
-    shop: ShopArgs,
 }
 
 impl TrainArgs {

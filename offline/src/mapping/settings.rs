@@ -79,7 +79,7 @@ pub struct ContentSettings {
     #[arg(long, value_name = "WORDS", value_parser = clap::value_parser!(u64).range(NGRAM))]
     pub ngram_max: Option<u64>,
     /// Damp term counts to 1 + ln(count) [default: false]
-    #[arg(long, value_name = "true|false")]
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
     pub sublinear_tf: Option<bool>,
     /// Require terms in this many products [default: 1]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(PRODUCTS))]

@@ -225,6 +225,22 @@ fn altered_or_missing_packed_folder_is_not_published() {
             .contains("users.arrow has 8 bytes, not ")
     );
     assert!(!workplace.path("registry/toy/versions").exists());
+    for registry in ["packed", "packed/registry"] {
+        let into = [
+            "publish",
+            "packed",
+            "--registry",
+            registry,
+            "--model",
+            "toy",
+        ];
+        assert!(
+            workplace
+                .run(&into)
+                .refusal(2)
+                .contains("the input the packed model")
+        );
+    }
 }
 
 #[test]

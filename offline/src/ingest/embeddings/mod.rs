@@ -114,7 +114,19 @@ fn read_file((name, path): &(String, impl AsRef<Path>), bytes_max: u64) -> Resul
         source,
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let size_bytes = file.metadata().map_err(unreadable)?.len();
+    let metadata = file.metadata().map_err(unreadable)?;
+    let refuse = |why: String| {
+        Err(Error::Embeddings {
+            file: name.clone(),
+            bad: 1,
+            first: vec![why],
+        })
+    };
+    if !metadata.is_file() {
+        // A device or a pipe would fill the memory before its end is known.
+        return refuse("is not a regular file".to_owned());
+    }
+    let size_bytes = metadata.len();
     let mut bytes = Vec::new();
     if size_bytes <= bytes_max {
         bytes.reserve_exact(size_bytes as usize);
@@ -124,11 +136,7 @@ fn read_file((name, path): &(String, impl AsRef<Path>), bytes_max: u64) -> Resul
             return Ok(bytes);
         }
     }
-    Err(Error::Embeddings {
-        file: name.clone(),
-        bad: 1,
-        first: vec![format!("has more than {bytes_max} bytes")],
-    })
+    refuse(format!("has more than {bytes_max} bytes"))
 }
 
 /// Unusable rows: all counted, the first few described.

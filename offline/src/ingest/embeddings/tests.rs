@@ -258,6 +258,18 @@ fn safetensors_without_such_a_tensor_is_refused() {
 }
 
 #[test]
+fn device_is_refused_before_it_fills_the_memory() {
+    let endless = || ("emb.npy".to_owned(), PathBuf::from("/dev/zero"));
+    let files = EmbeddingFiles {
+        matrix: endless(),
+        format: MatrixFormat::Npy,
+        ids: endless(),
+    };
+    let refusal = read(&files, &KNOWN.into(), 0.01).unwrap_err().to_string();
+    assert_eq!(refusal, "emb.npy: 1 problem\n  is not a regular file");
+}
+
+#[test]
 fn missing_file_is_named() {
     let nowhere = |name: &str| (name.to_owned(), PathBuf::from("nowhere").join(name));
     let files = EmbeddingFiles {
