@@ -96,7 +96,7 @@ pub struct IndexCard {
     /// Queries per second on one core of the publisher, where it measured them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries_per_s: Option<f64>,
-    /// What was asked for: `auto`, `exact` or `hnsw`.
+    /// The plan requested: `auto`, `exact` or `hnsw`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<IndexChoice>,
     /// Rows indexed.
@@ -202,7 +202,7 @@ pub struct RankerScores {
     pub ndcg: f64,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
-    /// Share of the catalogue that stands in at least one user's list.
+    /// Share of the catalogue in at least one user's list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<f64>,
 }

@@ -13,7 +13,7 @@ pub(crate) struct Grouped {
 }
 
 impl Grouped {
-    /// Sorts rows into `len` groups; every group in `groups`, which is asked by row, is below `len`
+    /// Sorts rows into `len` groups; every group in `groups`, indexed by row, is below `len`
     /// or [`NO_GROUP`]. Within a group rows stand in the order in which `rows` names them, each
     /// once. Two passes of 4 bytes a row.
     pub(crate) fn of(

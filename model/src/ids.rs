@@ -186,8 +186,8 @@ fn check_id(row: usize, previous: &str, id: &str) -> Result<(), IdError> {
     }
 }
 
-/// Bytes of a column's own numbers and texts. Not those of the part that it is a piece of: Arrow
-/// tells the whole part for every column that was decoded in place.
+/// Bytes of a column's own numbers and texts. Not those of its part: Arrow
+/// reports the whole part for every column decoded in place.
 pub(crate) fn column_bytes(column: &dyn Array) -> usize {
     let data = column.to_data();
     // An error means a type whose layout Arrow does not know; no table has one.

@@ -2,7 +2,7 @@
 //!
 //! A plan is chosen when an index is built and named in its card; callers only see
 //! [`ItemIndex::search`] and [`ItemIndex::search_among`]. This module must not know what a query
-//! vector stands for, nor why a row is not eligible.
+//! vector stands for, nor why a row is ineligible.
 
 mod choose;
 mod codes;
@@ -227,7 +227,7 @@ impl ItemIndex {
     }
 }
 
-/// Listed rows that are asked for before the first of them is needed. Chosen: as many rows of 64
+/// Listed rows that are prefetched before the first of them is needed. Chosen: as many rows of 64
 /// factors as a core's line buffers hold, several times over.
 const LISTED_AT_ONCE: usize = 32;
 

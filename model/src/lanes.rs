@@ -103,14 +103,14 @@ pub(crate) fn run<K: Kernel>(path: CpuPath, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if path == CpuPath::Avx512 && is_x86_feature_detected!("avx512f") {
-            // SAFETY: the CPU has AVX-512F; it was asked in the line above.
+            // SAFETY: the CPU has AVX-512F; checked in the line above.
             return unsafe { x86::run_avx512(kernel) };
         }
         if path == CpuPath::Avx2
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
         {
-            // SAFETY: the CPU has AVX2 and FMA; it was asked in the lines above.
+            // SAFETY: the CPU has AVX2 and FMA; checked in the lines above.
             return unsafe { x86::run_avx2(kernel) };
         }
     }

@@ -200,7 +200,7 @@ impl Solve<'_> {
         for pivot in (0..self.len).rev() {
             let row = &self.matrix[pivot * stride..][..stride];
             let (line, lane) = (pivot / LANES, pivot % LANES);
-            // What stands at the pivot and left of it meets zeros of `solution`.
+            // Numbers at the pivot and left of it meet zeros of `solution`.
             let mut acc = lanes.splat(0.0);
             for (row, solution) in row[line..].iter().zip(&self.solution[line..]) {
                 acc = lanes.fma(lanes.load(&row.0), lanes.load(&solution.0), acc);

@@ -203,7 +203,7 @@ impl Fallbacks {
         self.0 & (1 << fallback as u8) != 0
     }
 
-    /// Whether the answer is exactly what was asked for.
+    /// Whether no fallback was taken.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0

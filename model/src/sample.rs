@@ -125,7 +125,7 @@ pub(crate) fn embedding(product: usize) -> Option<Vec<f32>> {
     })
 }
 
-/// Content put together by hand, with `per_group` neighbours: what the fit makes of embeddings,
+/// Content assembled by hand, with `per_group` neighbours: what the fit makes of embeddings,
 /// in the plainest words.
 pub(crate) fn content(
     embeddings: &[Option<Vec<f32>>],

@@ -115,7 +115,7 @@ impl Exact {
         let bar = scratch.exact.lower.bar();
         let candidates = &mut scratch.exact.candidates;
         candidates.retain(|(upper, _)| *upper >= bar);
-        // Rows lie anywhere in memory: all are asked for before the first is needed.
+        // Rows lie anywhere in memory: all are prefetched before the first is needed.
         for (_, row) in candidates.iter().take(PREFETCHED) {
             prefetch(rows.row(*row as usize));
         }

@@ -82,7 +82,7 @@ impl Graph {
         (1..=self.ef).contains(&search.n) && search.eligible_max >= rows.div_ceil(ELIGIBLE_SHARE)
     }
 
-    /// Leaves the best eligible rows it comes by in `scratch`; false where these are fewer than
+    /// Leaves the best eligible rows it visits in `scratch`; false where these are fewer than
     /// wanted. Costs about 12 rows scored for each of `ef` nodes looked at.
     pub(super) fn search(
         &self,

@@ -21,7 +21,7 @@ impl Model {
     ///
     /// # Errors
     /// [`QueryError::UnknownProduct`], and [`QueryError::NeedsContent`] where [`Basis::Content`]
-    /// is asked of a version without content parts.
+    /// is requested of a version without content parts.
     pub fn similar(
         &self,
         query: &SimilarQuery<'_>,

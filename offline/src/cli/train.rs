@@ -19,7 +19,7 @@ use crate::train::train;
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    // First, so that its positional argument stands under no heading.
+    // First, so that its positional argument gets no heading.
     #[command(flatten)]
     shop: ShopArgs,
     /// Write the packed model into a new folder

@@ -154,7 +154,7 @@ impl RowSink for EventSink<'_> {
         };
         let format = &self.mapped.timestamp.format;
         let has_time = |text: &str| format.read(text).is_ok();
-        // With too many fields it would be a bad row, and not one that nobody sees.
+        // A row with too many fields would be bad, and counted as such.
         row.fields.len() >= row.names.len()
             && row.text(columns.timestamp).is_ok_and(has_time)
             && row.id(columns.user_id).is_ok()

@@ -34,7 +34,7 @@ pub(super) trait RowSink {
     fn bind(&mut self, header: &mut Header);
     /// Keeps or skips a row, or returns why it is bad. A bad row must leave no trace.
     fn accept(&mut self, row: &Row<'_>) -> Result<Outcome, Reason>;
-    /// Whether a line that stands in a quoted field would be a good row.
+    /// Whether a line within a quoted field would be a good row.
     fn reads_as_row(&self, row: &Row<'_>) -> bool;
     /// Why reading must stop, if what was kept exceeds a limit.
     fn over_limit(&self) -> Option<String>;
@@ -182,7 +182,7 @@ impl<'m> Ingestion<'m> {
     }
 
     /// Whether a line within a field of this record reads as a row: then a stray quote opened the
-    /// field, and rows would be missing without anybody knowing.
+    /// field, and rows would silently be missing.
     fn swallows_rows(&self, record: &ByteRecord, sink: &dyn RowSink) -> bool {
         if self.source.quoting != Quoting::Quotes || !record.as_slice().contains(&b'\n') {
             return false;

@@ -25,7 +25,7 @@ pub(super) fn add_reverse_edges(nodes: &[u32], edges: &mut [u32]) -> usize {
 
 /// Adds edges until a walk from the entry visits every node; `None` where no reached node has room
 /// for one. Each node that was out of reach gets its edge from the nearest node with room that a
-/// search for it comes by, else from the first one.
+/// search for it visits, else from the first one.
 pub(super) fn connect(
     (rows, path): (&Matrix, CpuPath),
     nodes: &[u32],

@@ -28,7 +28,7 @@ impl Dice {
         start..len.min(start + 1 + self.below(longest))
     }
 
-    /// A number that lies where bounds do, given the one that stands there and the bytes there are.
+    /// A number near a bound, given the present number and the number of bytes.
     pub(crate) fn boundary(&mut self, now: u64, len: u64) -> u64 {
         *self.pick(&[
             0,
