@@ -17,6 +17,7 @@ mod status;
 use crate::config::Problems;
 use crate::demo::DemoArgs;
 use crate::grpc::client::RolloutInfo;
+use crate::telemetry;
 use clap::{Args, Parser, Subcommand};
 use hotshelf_terminal::text::{self, SafeWriter};
 use std::io::Write;
@@ -85,12 +86,13 @@ pub fn run() -> ExitCode {
     let mut out = SafeWriter(std::io::stdout().lock());
     let outcome = execute(cli.command, &mut out).and_then(|()| Ok(out.flush()?));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Where standard error is closed nobody can be told.
-            let _ = writeln!(std::io::stderr(), "hotshelf: {}", message(&error));
+        Err(error) if !is_closed_pipe(&error) => {
+            telemetry::last_line(Some(&format!("hotshelf: {}", message(&error))));
             exit_code(&error)
+        }
+        _ => {
+            telemetry::last_line(None);
+            ExitCode::SUCCESS
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn open(args: &RegistryArgs) -> anyhow::Result<Registry> {
         flags: typed
             .map(|(key, text)| (key.to_owned(), text.to_owned()))
             .collect(),
-        variables: variables(),
+        variables: variables()?,
         file: None,
     };
     let registry = Registry::open(url, &layers.s3(url)?).map_err(WrongCall::from)?;

@@ -4,6 +4,7 @@ use super::proposing::{self, Proposing};
 use super::{block_on, write_json};
 use crate::grpc::client::{Client, ReloadAsk, Reloaded};
 use clap::Args;
+use hotshelf_terminal::text::one_line;
 use std::io::Write;
 
 /// Arguments of `hotshelf reload`.
@@ -68,6 +69,7 @@ fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {
         (false, "live") => format!("served version {} already", done.version),
         (false, state) => format!("is not done: version {} is {state}", done.version),
     };
-    writeln!(out, "{} {what}, rollout {rollout}", done.model)?;
+    let line = format!("{} {what}, rollout {rollout}", done.model);
+    writeln!(out, "{}", one_line(line))?;
     proposing::write_text(out, &done.phases, done.quorum.as_ref())
 }

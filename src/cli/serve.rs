@@ -25,7 +25,7 @@ impl ServeArgs {
     fn config(&self) -> Result<Config, Problems> {
         let mut layers = Layers {
             flags: self.layers.flags.clone(),
-            variables: variables(),
+            variables: variables()?,
             file: None,
         };
         if let Some(path) = &self.config {
@@ -89,7 +89,7 @@ fn argument(setting: &Setting) -> Arg {
 /// once.
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = args.config()?;
-    telemetry::start(&config.log_format, &config.log_level);
+    telemetry::start(&config.log_format, &config.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("hotshelf-control")

@@ -11,6 +11,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// Longest configuration file (chosen: a thousand times what all settings take).
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 /// The source of a text, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -66,10 +69,10 @@ impl Layers {
     /// Adds the file at this path.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or is longer than 1 MiB.
     pub fn read_file(&mut self, path: &Path) -> Result<(), Problems> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path);
+        let text = hotshelf_terminal::file::read_text(path, FILE_BYTES_MAX);
         let text = text.map_err(|error| Problems(vec![format!("{name}: {error}")]))?;
         self.file = Some((name, text));
         Ok(())

@@ -13,6 +13,7 @@ pub use settings::{Group, Kind, SETTINGS, Setting};
 use crate::guardrails::Guardrails;
 use crate::lifecycle::{Gate, STOP_TIMEOUT};
 use hotshelf_registry::{ModelName, ReplicaId, S3Options};
+use hotshelf_terminal::environment::{self, Variables};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -165,10 +166,18 @@ fn threads(asked: usize) -> usize {
 }
 
 /// The process's variables that begin with `HOTSHELF_`, and the usual ones of S3 clients.
-pub fn variables() -> BTreeMap<String, String> {
-    hotshelf_terminal::environment::variables(|name| {
+///
+/// # Errors
+/// The names of those that are not UTF-8.
+pub fn variables() -> Result<BTreeMap<String, String>, Problems> {
+    let Variables { texts, not_text } = environment::variables(|name| {
         name.starts_with("HOTSHELF_") || S3Options::VARIABLES.contains(&name)
-    })
+    });
+    let problems = not_text.iter().map(|name| format!("{name}: is not UTF-8"));
+    match not_text.is_empty() {
+        true => Ok(texts),
+        false => Err(Problems(problems.collect())),
+    }
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ pub struct DemoArgs {
 /// # Errors
 /// A request failed, or a step of the story did.
 pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    telemetry::start("auto", "warn");
+    telemetry::start("auto", "warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("hotshelf-control")

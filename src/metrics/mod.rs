@@ -45,6 +45,7 @@ impl Metrics {
         let registry = Registry::new();
         let families = Families(&registry);
         build_info(&families)?;
+        registry.register(Box::new(crate::telemetry::lines_dropped()))?;
         Ok(Self {
             answers: AnswerMetrics::register(&families)?,
             cache: CacheMetrics::register(&families)?,

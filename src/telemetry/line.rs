@@ -1,11 +1,11 @@
-//! How an event becomes one line, as text or JSON.
+//! Formats an event as one line, text or JSON.
 //!
-//! The text of a field stays on one line and cannot steer a terminal, whatever its source: control
-//! characters are written as escapes, and what is long is cut with a mark. This is the one place
-//! that does so.
+//! Every field's text stays on one line and is escaped and cut as on a terminal
+//! ([`hotshelf_terminal::text`]), whoever wrote it.
 
+use hotshelf_terminal::text::one_line;
 use serde_json::{Map, Value};
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -13,15 +13,12 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Characters of one field's text (chosen: any error of ours with its causes fits).
-const TEXT_CHARS_MAX: usize = 1_000;
-
 /// Formats events; spans are not shown.
-pub(super) struct Line {
+pub(super) struct LineFormat {
     pub(super) is_json: bool,
 }
 
-impl<S, N> FormatEvent<S, N> for Line
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -100,16 +97,11 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let mut text = Tamed::default();
-        // It never fails.
-        let _ = text.write_str(value);
-        self.put(field, text.finished().into());
+        self.put(field, one_line(value).into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let mut text = Tamed::default();
-        let _ = write!(text, "{value:?}");
-        self.put(field, text.finished().into());
+        self.put(field, one_line(format_args!("{value:?}")).into());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -129,63 +121,18 @@ impl Visit for Fields {
     }
 }
 
-/// Text without control characters and of bounded length.
-#[derive(Default)]
-struct Tamed {
-    text: String,
-    taken: usize,
-    left_out: usize,
-}
-
-impl Tamed {
-    fn finished(mut self) -> String {
-        if self.left_out > 0 {
-            // Writing to a String cannot fail.
-            let _ = write!(self.text, "… ({} characters more)", self.left_out);
-        }
-        self.text
-    }
-}
-
-impl fmt::Write for Tamed {
-    fn write_str(&mut self, more: &str) -> fmt::Result {
-        for character in more.chars() {
-            if self.taken == TEXT_CHARS_MAX {
-                self.left_out += 1;
-                continue;
-            }
-            self.taken += 1;
-            if is_wild(character) {
-                self.text.extend(character.escape_default());
-            } else {
-                self.text.push(character);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a terminal or a reader of lines may act on: controls, line and paragraph separators, and
-/// characters that turn the direction of what follows.
-fn is_wild(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hotshelf_terminal::text::{TEXT_CHARS_MAX, is_unsafe};
     use std::io;
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::fmt::MakeWriter;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Memory(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Kept {
+    impl io::Write for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -196,7 +143,7 @@ mod tests {
         }
     }
 
-    impl MakeWriter<'_> for Kept {
+    impl MakeWriter<'_> for Memory {
         type Writer = Self;
 
         fn make_writer(&self) -> Self {
@@ -205,32 +152,32 @@ mod tests {
     }
 
     fn logged(is_json: bool, log: impl FnOnce()) -> String {
-        let kept = Kept::default();
+        let memory = Memory::default();
         let logs = tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_writer(kept.clone())
-            .event_format(Line { is_json })
+            .with_writer(memory.clone())
+            .event_format(LineFormat { is_json })
             .finish();
         tracing::subscriber::with_default(logs, log);
-        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
     }
 
     const EVIL: &str = "a\nb\r\x1b[31mred\u{9b}1m\u{202e}\0 é";
-    const TAMED: &str = r"a\nb\r\u{1b}[31mred\u{9b}1m\u{202e}\u{0} é";
+    const SAFE: &str = r"a\nb\r\u{1b}[31mred\u{9b}1m\u{202e}\u{0} é";
 
     #[test]
     fn control_characters_are_escaped_and_a_line_is_one_line() {
         let log = || tracing::info!(shown = %EVIL, debugged = ?[EVIL], plain = EVIL, "{EVIL}");
         let text = logged(false, log);
         assert_eq!(text.matches('\n').count(), 1, "{text}");
-        assert!(text.chars().all(|c| c == '\n' || !is_wild(c)), "{text}");
-        assert!(text.contains(&format!("plain=\"{TAMED}\"")), "{text}");
+        assert!(text.chars().all(|c| c == '\n' || !is_unsafe(c)), "{text}");
+        assert!(text.contains(&format!("plain=\"{SAFE}\"")), "{text}");
         let json = logged(true, log);
         let line: Value = serde_json::from_str(&json).unwrap();
         for field in ["message", "shown", "plain"] {
-            assert_eq!(line[field], TAMED, "{field}");
+            assert_eq!(line[field], SAFE, "{field}");
         }
-        assert!(json.trim_end().chars().all(|c| !is_wild(c)), "{json}");
+        assert!(json.trim_end().chars().all(|c| !is_unsafe(c)), "{json}");
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The configuration of `hotshelf serve`.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::harness::{Run, hotshelf_in};
 
@@ -128,6 +133,66 @@ fn missing_registry_is_refused_at_the_first_start() {
     ];
     let run = serve(&variables, &["--log-level", "error"]);
     assert_eq!(run.refusal(2), said);
+}
+
+#[test]
+fn configuration_file_is_read_within_limits_and_never_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (long, pipe) = (path("long.toml"), path("pipe"));
+    std::fs::write(&long, "# a comment\n".repeat(100_000)).unwrap();
+    let owner = Mode::RUSR | Mode::WUSR;
+    mknodat(CWD, &*pipe, FileType::Fifo, owner, 0).unwrap();
+    let folder = folder.path().display().to_string();
+    for (file, said) in [
+        ("/dev/zero", "it is neither a regular file nor a pipe"),
+        ("/dev/stdin", ""),
+        (&*folder, "it is neither a regular file nor a pipe"),
+        (&*long, "it is longer than 1048576 bytes"),
+        // Without a writer it is empty, and what is required is missing.
+        (&*pipe, "registry: required"),
+    ] {
+        let run = serve(&[], &["--config", file]);
+        assert!(run.refusal(2).contains(said), "{run:?}");
+    }
+    let bucket = ["--registry", "s3://shelf/x"];
+    for file in [&*pipe, "/dev/zero"] {
+        let run = serve(&[], &[&bucket[..], &["--s3-ca-file", file]].concat());
+        assert!(
+            run.refusal(2).contains("it is not a regular file"),
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn variables_that_are_not_ours_may_hold_anything_and_ours_are_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let not_text = OsStr::from_bytes(b"caf\xe9");
+    let run = |variables: &[(&str, &OsStr)], args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_hotshelf"))
+            .args(args)
+            .env_clear()
+            .envs(variables.iter().copied())
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    let other = [("SOME_UNRELATED", not_text), ("LANG", not_text)];
+    let (code, said) = run(&other, &["models", "list", "--registry", "."]);
+    assert_eq!((code, said.as_str()), (0, ""));
+    let (code, said) = run(&other, &["serve", "--registry", "none"]);
+    assert!(code == 2 && said.contains("does not exist"), "{said}");
+    let ours = [("HOTSHELF_DATA_ADDR", not_text), ("AWS_REGION", not_text)];
+    let (code, said) = run(&ours, &["serve", "--registry", "."]);
+    assert!(
+        code == 2 && said.contains("HOTSHELF_DATA_ADDR: is not UTF-8"),
+        "{said}"
+    );
+    let (code, said) = run(&ours, &["recommend"]);
+    assert!(code == 2 && said.contains("invalid UTF-8"), "{said}");
 }
 
 /// Half of a service account's variables would otherwise fail much later, as a missing permission.

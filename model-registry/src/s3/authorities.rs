@@ -33,6 +33,12 @@ impl S3Authorities {
             limit: format!("a PEM file with certificates of authorities: {why}"),
         };
         let mut bytes = Vec::new();
+        // The open of a pipe would wait for a writer for ever.
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(refused("it is not a regular file".to_owned())),
+            Err(error) => return Err(refused(error.to_string())),
+        }
         let read =
             File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
         let read = read.map_err(|error| refused(error.to_string()))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hotshelf_registry::{Registry, S3Authorities, S3Options};
+use hotshelf_registry::{Registry, S3Options};
 use hotshelf_terminal::environment;
 use hotshelf_terminal::registry_args::{S3Args, S3Setting};
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 /// [`Error::Argument`] with everything that is wrong with URL, flags and variables.
 pub(super) fn open(url: &str, args: &S3Args) -> Result<Registry, Error> {
     let options = if url.starts_with("s3://") {
-        s3(args, &environment::variables(is_read))?
+        s3(args, &variables()?)?
     } else {
         S3Options::default()
     };
@@ -24,9 +24,18 @@ pub(super) fn open(url: &str, args: &S3Args) -> Result<Registry, Error> {
 
 /// The file of certificate authorities, if flags or variables name one.
 pub(super) fn ca_file(args: &S3Args) -> Option<PathBuf> {
-    let settings = args.settings(&environment::variables(is_read));
+    let settings = args.settings(&environment::variables(is_read).texts);
     let ca_file = settings.into_iter().find(|one| one.key == "s3_ca_file");
     ca_file.map(|setting| setting.text.into())
+}
+
+/// The variables that matter for a bucket, which have to be text.
+fn variables() -> Result<BTreeMap<String, String>, Error> {
+    let found = environment::variables(is_read);
+    match found.not_text.first() {
+        Some(name) => Err(Error::Argument(format!("{name} is not UTF-8"))),
+        None => Ok(found.texts),
+    }
 }
 
 fn is_read(name: &str) -> bool {
@@ -41,23 +50,11 @@ fn s3(args: &S3Args, variables: &BTreeMap<String, String>) -> Result<S3Options, 
         Error::Argument(texts.join("; "))
     })?;
     for setting in args.settings(variables) {
-        let origin = setting.origin.clone();
-        set(&mut options, setting)
-            .map_err(|error| Error::Argument(format!("{origin}: {error}")))?;
+        let S3Setting { key, text, origin } = setting;
+        let set = options.set(key, &text);
+        set.map_err(|error| Error::Argument(format!("{origin}: {error}")))?;
     }
     Ok(options)
-}
-
-fn set(options: &mut S3Options, setting: S3Setting) -> Result<(), hotshelf_registry::Error> {
-    let text = setting.text;
-    match setting.key {
-        "s3_endpoint" => options.endpoint = Some(text.parse()?),
-        "s3_region" => options.region = Some(text.parse()?),
-        "s3_path_style" => options.path_style = text.parse()?,
-        "s3_ca_file" => options.authorities = Some(S3Authorities::read(text.as_ref())?),
-        other => unreachable!("S3Args has no setting {other}"),
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -65,14 +62,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fn of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         pairs.iter().map(own).collect()
     }
 
     #[test]
     fn own_variables_override_the_usual_ones() {
-        let variables = variables(&[
+        let variables = of(&[
             ("AWS_ENDPOINT_URL", "http://usual:1"),
             ("HOTSHELF_S3_ENDPOINT", "http://own:1"),
             ("AWS_REGION", "usual-1"),
@@ -88,7 +85,7 @@ mod tests {
             ("HOTSHELF_S3_PATH_STYLE", "sometimes"),
             ("HOTSHELF_S3_CA_FILE", "nowhere.pem"),
         ] {
-            let refusal = s3(&S3Args::default(), &variables(&[(name, text)])).unwrap_err();
+            let refusal = s3(&S3Args::default(), &of(&[(name, text)])).unwrap_err();
             let refusal = refusal.to_string();
             assert!(refusal.starts_with(name), "{refusal}");
             assert!(refusal.contains(&format!("{text:?}")), "{refusal}");

@@ -5,6 +5,7 @@ use crate::cli::proposing::{self, Proposing};
 use crate::cli::{block_on, write_json};
 use crate::grpc::client::{ArmInfo, ChangeAsk, Client, RolloutAsk, RolloutDone, StepInfo};
 use clap::{ArgGroup, Args};
+use hotshelf_terminal::text::one_line;
 use std::io::Write;
 
 /// A change and its author.
@@ -135,9 +136,10 @@ fn write_text(out: &mut dyn Write, done: &RolloutDone) -> anyhow::Result<()> {
         (true, false) => "serves already",
         (false, _) => "still serves",
     };
-    match &done.rollout {
-        Some(rollout) => writeln!(out, "{} {verb} {rollout}", done.model)?,
-        None => writeln!(out, "{} serves nothing yet", done.model)?,
-    }
+    let line = match &done.rollout {
+        Some(rollout) => format!("{} {verb} {rollout}", done.model),
+        None => format!("{} serves nothing yet", done.model),
+    };
+    writeln!(out, "{}", one_line(line))?;
     proposing::write_text(out, &done.phases, done.quorum.as_ref())
 }

@@ -5,6 +5,7 @@
 //! | SIGTERM, SIGINT | drains | ends at once |
 //! | SIGHUP | drains | nothing: terminals and shells send it more than once |
 //! | SIGHUP, ignored at the start (`nohup`) | nothing | nothing |
+//! | SIGXFSZ | nothing: the write fails and is handled there | nothing |
 
 use std::future::pending;
 use std::io;
@@ -15,6 +16,9 @@ use tokio::sync::oneshot;
 /// Within this time of the first signal another one is the same one again: supervisors signal a process
 /// and then its group.
 const SIGNAL_ECHO: Duration = Duration::from_millis(200);
+
+/// SIGXFSZ, a file over its size limit: a log or a cache file that cannot grow must not end the process.
+const FILE_TOO_LARGE: SignalKind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(super) struct Signals {
     interrupt: Signal,
     /// `None`: the process was started with it ignored.
     hangup: Option<Signal>,
+    /// Never asked: it is there to be caught.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -43,6 +49,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup,
+            _file_too_large: signal(FILE_TOO_LARGE)?,
         })
     }
 

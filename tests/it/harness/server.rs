@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use super::shop::{MODEL, Shop};
 use super::small_disk::SmallDisk;
@@ -81,7 +82,58 @@ impl Server {
         Self::start_binary(&mut command, shop, &settings).await
     }
 
+    /// The same, with its log where nobody sees it. So that its ports are known it listens on a loopback
+    /// address of its own, by this number.
+    pub(crate) async fn start_logging_to(
+        log: Stdio,
+        own: u8,
+        shop: &Shop,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hotshelf"));
+        Self::start_command_logging_to((&mut command, log), own, shop, settings).await
+    }
+
+    /// The same for a command that becomes the server.
+    pub(crate) async fn start_command_logging_to(
+        (command, log): (&mut Command, Stdio),
+        own: u8,
+        shop: &Shop,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        let [data, admin, http] =
+            [50051, 50052, 9464].map(|port| SocketAddr::from(([127, 77, 0, own], port)));
+        let texts = [data, admin, http].map(|address| address.to_string());
+        let addresses = [
+            ("data-addr", &*texts[0]),
+            ("admin-addr", &texts[1]),
+            ("http-addr", &texts[2]),
+        ];
+        let cache = Self::configure(command, shop, &[&addresses, settings].concat());
+        let mut server = Self {
+            child: command.stderr(log).spawn().unwrap(),
+            log: Arc::default(),
+            reader: None,
+            own_cache: cache,
+            data,
+            admin,
+            http,
+        };
+        until("the server listens", async || {
+            assert_eq!(server.child.try_wait().unwrap(), None, "it ended");
+            TcpStream::connect(http).await.ok()
+        })
+        .await;
+        server
+    }
+
     async fn start_binary(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> Self {
+        let cache = Self::configure(command, shop, settings);
+        Self::run(command, cache).await
+    }
+
+    /// Gives the command all its settings; returns its cache folder.
+    fn configure(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> TempDir {
         let cache = tempfile::tempdir().unwrap();
         super::shop::open_to_all(cache.path(), 0o777);
         let mut flags = BTreeMap::from([
@@ -112,7 +164,7 @@ impl Server {
         for (key, value) in flags {
             command.arg(format!("--{key}")).arg(value);
         }
-        Self::run(command, cache).await
+        cache
     }
 
     /// Starts a command that is the server with all its settings; `cache` goes when the server does.

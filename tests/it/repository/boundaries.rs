@@ -172,11 +172,8 @@ pub(crate) fn object_paths(file: &SourceFile) -> Vec<Breach> {
     breaches
 }
 
-/// The readers of the environment: the one of all programs, and the batch program's own.
-const READERS: [&str; 2] = [
-    "terminal/src/environment.rs",
-    "offline/src/cli/registry_args.rs",
-];
+/// The one reader of the environment.
+const READER: &str = "terminal/src/environment.rs";
 
 /// The folders whose code may ask the reader.
 const ASKERS: [&str; 2] = ["src/config/", "offline/src/cli/"];
@@ -184,11 +181,11 @@ const ASKERS: [&str; 2] = ["src/config/", "offline/src/cli/"];
 /// Only the configuration reads the environment, through one reader.
 pub(crate) fn environment(file: &SourceFile) -> Vec<Breach> {
     let package_code = file.path.starts_with("src/") || file.path.contains("/src/");
-    if !package_code || READERS.contains(&file.path.as_str()) {
+    if !package_code || file.path == READER {
         return Vec::new();
     }
     let may_ask = ASKERS.iter().any(|folder| file.path.starts_with(folder));
-    let law = format!("only {} reads the environment", READERS[0]);
+    let law = format!("only {READER} reads the environment");
     paths_where(file, &law, |path| {
         let reads = ["var", "var_os", "vars", "vars_os"]
             .iter()
