@@ -8,16 +8,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections at once: a kubelet, a scraper, and people looking.
+/// Open connections (chosen: a kubelet, a scraper, and people looking).
 const CONNECTIONS_MAX: usize = 64;
 /// From the first to the last byte of a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +26,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const WRONG_LISTENER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
     connection: close\r\n\r\nthis is the HTTP listener (/livez, /readyz, /metrics); gRPC calls go to \
     data_addr and admin_addr\n";
+/// Read of a connection that was refused (chosen: what a client sends before it reads).
+const REFUSED_BYTES_MAX: u64 = 64 << 10;
 /// A whole connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -40,9 +43,10 @@ pub struct Pages {
     pub ready: ReadyCheck,
 }
 
-/// Serves until `stop`.
+/// Serves until `stop`. At [`CONNECTIONS_MAX`] a new connection closes an old one, so that peers that hold
+/// connections cannot keep a probe out.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = OpenConnections::default();
     let tracker = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -53,34 +57,62 @@ pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken)
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        // No room: the connection is closed.
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            continue;
-        };
-        let (pages, stop) = (pages.clone(), stop.clone());
+        let slot = open.add(stop.child_token());
+        let pages = pages.clone();
         tracker.spawn(async move {
-            let connection = connection(stream, pages);
+            let connection = connection(stream, pages, &slot);
             let limited = tokio::time::timeout(CONNECTION_TIMEOUT, connection);
-            stop.run_until_cancelled(limited).await;
-            drop(permit);
+            slot.close.run_until_cancelled(limited).await;
         });
     }
     tracker.close();
     tracker.wait().await;
 }
 
-async fn connection(mut stream: TcpStream, pages: Pages) {
+/// The connections whose tasks still hold their slot, oldest first.
+#[derive(Default)]
+struct OpenConnections {
+    slots: VecDeque<Arc<Slot>>,
+}
+
+struct Slot {
+    close: CancellationToken,
+    has_request: AtomicBool,
+}
+
+impl OpenConnections {
+    /// Adds one. Closes the oldest that has sent no request yet if there are too many; if all have sent
+    /// one, the oldest.
+    fn add(&mut self, close: CancellationToken) -> Arc<Slot> {
+        self.slots.retain(|slot| Arc::strong_count(slot) > 1);
+        if self.slots.len() >= CONNECTIONS_MAX {
+            let mut slots = self.slots.iter();
+            let silent = slots.position(|slot| !slot.has_request.load(Ordering::Relaxed));
+            if let Some(closed) = self.slots.remove(silent.unwrap_or(0)) {
+                closed.close.cancel();
+            }
+        }
+        let slot = Arc::new(Slot {
+            close,
+            has_request: AtomicBool::new(false),
+        });
+        self.slots.push_back(Arc::clone(&slot));
+        slot
+    }
+}
+
+async fn connection(stream: TcpStream, pages: Pages, slot: &Slot) {
     let begun = tokio::time::timeout(HEAD_TIMEOUT, is_http2(&stream)).await;
     match begun {
         Ok(false) => {}
         Ok(true) => {
-            // A peer that has gone already needs no answer.
-            let _ = stream.write_all(WRONG_LISTENER).await;
+            let _ = tokio::time::timeout(HEAD_TIMEOUT, refuse_http2(stream)).await;
             return;
         }
         Err(_) => return,
     }
     let service = service_fn(move |request| {
+        slot.has_request.store(true, Ordering::Relaxed);
         let response = pages.answer(&request);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -100,6 +132,16 @@ async fn connection(mut stream: TcpStream, pages: Pages) {
 async fn is_http2(stream: &TcpStream) -> bool {
     let mut head = [0; 4];
     matches!(stream.peek(&mut head).await, Ok(4) if head == *b"PRI ")
+}
+
+/// Says which listener this is, and reads what is on its way, as a close would reset the connection and
+/// take the text with it. A peer that has gone already needs no text.
+async fn refuse_http2(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.write_all(WRONG_LISTENER).await?;
+    stream.shutdown().await?;
+    let mut rest = stream.take(REFUSED_BYTES_MAX);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 impl Pages {
@@ -143,7 +185,6 @@ fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
 
     async fn get(at: std::net::SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(at).await.unwrap();
@@ -156,7 +197,54 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_that_panics_ends_its_connection_and_frees_its_place() {
+    async fn silent_connections_cannot_keep_a_probe_out() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let pages = Pages {
+            metrics,
+            ready: Arc::new(|| Ok(())),
+        };
+        let served = tokio::spawn(serve(listener, pages, stop.clone()));
+        let mut silent = Vec::new();
+        for beginning in ["", "G", "GET /livez HTTP/1.1\r\nhost: x\r\n", "PRI"] {
+            for _ in 0..CONNECTIONS_MAX {
+                let mut stream = TcpStream::connect(at).await.unwrap();
+                stream.write_all(beginning.as_bytes()).await.unwrap();
+                silent.push(stream);
+            }
+            for _ in 0..20 {
+                assert!(get(at, "/livez").await.contains("alive"), "{beginning:?}");
+            }
+        }
+        stop.cancel();
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn grpc_client_is_told_that_this_is_the_http_listener() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let pages = Pages {
+            metrics,
+            ready: Arc::new(|| Ok(())),
+        };
+        let served = tokio::spawn(serve(listener, pages, stop.clone()));
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        assert!(answer.contains("this is the HTTP listener"), "{answer}");
+        stop.cancel();
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn page_that_panics_ends_its_connection_and_frees_its_slot() {
         let metrics = Arc::new(Metrics::new().unwrap());
         metrics
             .show_cache_bytes(|| panic!("a gauge's mistake"))
