@@ -1,7 +1,7 @@
 //! Formats an event as one line, text or JSON.
 //!
 //! Every field's text stays on one line and is escaped and cut as on a terminal
-//! ([`hotshelf_terminal::text`]), whoever wrote it.
+//! ([`hotshelf_terminal::text`]), whatever its source.
 
 use hotshelf_terminal::text::one_line;
 use serde_json::{Map, Value};
