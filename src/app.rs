@@ -17,7 +17,7 @@ use crate::net::http_plane::{self, Pages};
 use crate::readiness::Readiness;
 use crate::serving::DataPath;
 use crate::serving::cache::{CacheLimits, ResponseCache};
-use hotshelf_registry::{CacheDir, Registry};
+use hotshelf_registry::{CacheDir, CacheLock, Registry};
 use listeners::Listeners;
 use planes::{Starter, drain};
 use rand_chacha::ChaCha8Rng;
@@ -39,6 +39,7 @@ pub struct App {
     source: Source,
     identity: Identity,
     jitter: ChaCha8Rng,
+    cache_lock: CacheLock,
 }
 
 impl App {
@@ -50,6 +51,7 @@ impl App {
     pub async fn bind(config: Config) -> Result<Self, AppError> {
         let registry = Registry::open(&config.registry, &config.s3).map_err(AppError::Registry)?;
         let cache = CacheDir::open(&config.cache_dir).map_err(AppError::Cache)?;
+        let cache_lock = cache.lock().map_err(AppError::Cache)?;
         let models = Models::new(&config.models).ok_or(AppError::NoModel)?;
         let metrics = Metrics::new().expect("the families have distinct names; a test makes them");
         let listeners = Listeners::bind(&config)?;
@@ -62,6 +64,7 @@ impl App {
             cache: Arc::new(cache),
             budget: budget(&config, &metrics),
             metrics: Arc::new(metrics),
+            other_revision: config.other_revision,
         };
         Ok(Self {
             addresses,
@@ -70,6 +73,7 @@ impl App {
             source,
             identity: identity.map_err(AppError::Identity)?,
             jitter: jitter()?,
+            cache_lock,
             config,
         })
     }
@@ -128,6 +132,7 @@ impl App {
             heartbeats,
             planes: [data, admin],
             http,
+            _cache_lock: self.cache_lock,
         })
     }
 
@@ -204,6 +209,8 @@ struct Running {
     heartbeats: Heartbeats,
     planes: [Plane; 2],
     http: HttpPlane,
+    /// Another server may use the cache folder once this one has ended.
+    _cache_lock: CacheLock,
 }
 
 impl Running {

@@ -13,10 +13,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod live_set;
+mod lock;
 mod partial;
 pub(crate) mod space;
 
 pub use live_set::LiveSet;
+pub use lock::CacheLock;
 pub(crate) use partial::Partial;
 use partial::{is_partial, remove_if_dead};
 

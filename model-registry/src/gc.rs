@@ -56,6 +56,8 @@ pub struct GcPlan {
     pub uploads: Vec<GcUpload>,
     /// Replicas without a heartbeat for a day.
     pub replicas: Vec<ReplicaId>,
+    /// Files that are no replica's, and why; they say nothing of what is needed, and stay.
+    pub junk: Vec<(ReplicaId, String)>,
 }
 
 /// One version of a plan.

@@ -55,7 +55,7 @@ mod store;
 mod versions;
 
 pub use arm::{Arm, BASE, CANDIDATE, SHARES_BP, candidate_and_base};
-pub use cache::{CacheDir, Evicted, LiveSet};
+pub use cache::{CacheDir, CacheLock, Evicted, LiveSet};
 pub use clock::Clock;
 pub use error::{Cause, Error};
 pub use gc::{Fate, GcDone, GcPlan, GcRules, GcUpload, GcVersion, UPLOAD_ABANDONED_AFTER};

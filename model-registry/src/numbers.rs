@@ -16,14 +16,16 @@ pub(crate) fn object_name(number: u64) -> String {
     format!("{number:0NAME_DIGITS$}.json")
 }
 
-/// The number of an object name; `None` for every name that [`object_name`] does not write.
+/// The number of an object name; `None` for every name that [`object_name`] does not write, and for numbers
+/// that no object has.
 pub(crate) fn from_object_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".json")?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let number: u64 = digits.parse().ok()?;
-    (object_name(number) == name).then_some(number)
+    let is_number = (1..=NUMBER_MAX).contains(&number);
+    (is_number && object_name(number) == name).then_some(number)
 }
 
 macro_rules! number {
@@ -120,6 +122,10 @@ mod tests {
             "+00012.json",
             ".json",
             "00001².json",
+            "000000.json",
+            "9007199254740992.json",
+            "18446744073709551615.json",
+            "18446744073709551616.json",
         ] {
             assert_eq!(from_object_name(name), None, "{name}");
         }

@@ -63,6 +63,11 @@ impl Registry {
             next = RolloutNumber::new(number.get() + 1);
         }
         let what = format!("proposing a rollout of {}", record.model);
+        if next.is_none() {
+            let limit = "every number after it is beyond 2^53 − 1; remove that record to go on";
+            let head = log.head().map_or(0, |head| head.number.get());
+            return Err(Error::invalid("rollout", &head.to_string(), limit));
+        }
         Err(Error::Contended {
             what,
             tries: NUMBER_TRIES_MAX,

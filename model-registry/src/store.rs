@@ -1,11 +1,11 @@
 //! The object store as the registry uses it: every call has a deadline and bounded retries with jittered
 //! backoff, every response a size limit, and every failure a meaning. It knows no layout and no format.
 
-use crate::limits::{LISTED_MAX, RetryLimits};
+use crate::Error;
+use crate::limits::RetryLimits;
 use crate::random::Random;
-use crate::{Error, numbers};
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
     Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStoreExt,
@@ -16,13 +16,16 @@ use std::ops::Range;
 use std::time::Duration;
 
 mod backend;
+mod bucket;
+pub(crate) mod disk;
 mod listing;
 mod meaning;
 mod upload;
 
 pub(crate) use backend::Backend;
-pub(crate) use listing::Listed;
-use meaning::{Failure, is_final, read_error, write_error};
+use backend::Kind;
+pub(crate) use listing::{Listed, Numbered, Stamp};
+use meaning::{Failure, is_final, object_error, write_error};
 
 /// The outcome of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,7 @@ impl Store {
     ) -> Result<Option<Bytes>, Error> {
         let objects = &self.backend.objects;
         let call = || async {
+            self.check_is_file(path).await?;
             let found = objects.get_opts(path, GetOptions::default()).await?;
             let size = found.meta.size;
             if size > bytes_max {
@@ -70,7 +74,7 @@ impl Store {
                 })
             }
             Err(failure) if failure.is_not_found() => Ok(None),
-            Err(failure) => Err(read_error(format!("reading {what}"), failure)),
+            Err(failure) => Err(object_error(("reading", what), failure)),
         }
     }
 
@@ -90,6 +94,7 @@ impl Store {
                 range: Some(range.clone().into()),
                 ..GetOptions::default()
             };
+            self.check_is_file(path).await?;
             let found = match objects.get_opts(path, options).await {
                 Ok(found) => found,
                 // For an object that ends before the range begins, its size is the better explanation.
@@ -109,7 +114,7 @@ impl Store {
         match self.with_retries(timeout, call).await {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is_not_found() => Ok(None),
-            Err(failure) => Err(read_error(format!("reading {what}"), failure)),
+            Err(failure) => Err(object_error(("reading", what), failure)),
         }
     }
 
@@ -154,13 +159,26 @@ impl Store {
         Ok(self.head(what, path).await?.map(|meta| meta.size))
     }
 
+    /// Whether an object, or on local disk anything, has this path.
+    pub(crate) async fn is_taken(&self, what: &str, path: &Path) -> Result<bool, Error> {
+        match self.head(what, path).await {
+            Ok(found) => Ok(found.is_some()),
+            // Only something that is not a file is at fault itself.
+            Err(error) if error.is_object_fault() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What the store says of an object; `None` where there is none.
     async fn head(&self, what: &str, path: &Path) -> Result<Option<ObjectMeta>, Error> {
-        let call = || self.backend.objects.head(path);
+        let call = || async {
+            self.check_is_file(path).await?;
+            self.backend.objects.head(path).await
+        };
         match self.with_retries(self.retry.call_timeout, call).await {
             Ok(meta) => Ok(Some(meta)),
             Err(failure) if failure.is_not_found() => Ok(None),
-            Err(failure) => Err(read_error(format!("looking for {what}"), failure)),
+            Err(failure) => Err(object_error(("looking for", what), failure)),
         }
     }
 
@@ -174,42 +192,6 @@ impl Store {
         }
     }
 
-    /// The numbers of the numbered objects in a folder, ascending. Other objects are ignored.
-    pub(crate) async fn numbers(&self, what: &str, folder: &Path) -> Result<Vec<u64>, Error> {
-        let call = || async {
-            let mut listing = self.backend.objects.list(Some(folder)).take(LISTED_MAX);
-            let mut numbers = Vec::new();
-            while let Some(meta) = listing.try_next().await? {
-                let inside = meta
-                    .location
-                    .prefix_match(folder)
-                    .map(Iterator::collect::<Vec<_>>);
-                if let Some([name]) = inside.as_deref() {
-                    numbers.extend(numbers::from_object_name(name.as_ref()));
-                }
-            }
-            numbers.sort_unstable();
-            Ok(numbers)
-        };
-        let listed = self.with_retries(self.retry.call_timeout, call).await;
-        listed.map_err(|failure| read_error(format!("listing {what}"), failure))
-    }
-
-    /// The names of the folders right below one, ascending.
-    pub(crate) async fn folders(&self, what: &str, folder: &Path) -> Result<Vec<String>, Error> {
-        let call = || self.backend.objects.list_with_delimiter(Some(folder));
-        let listed = self.with_retries(self.retry.call_timeout, call).await;
-        let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
-        let mut names: Vec<String> = listed
-            .common_prefixes
-            .iter()
-            .filter_map(Path::filename)
-            .map(str::to_owned)
-            .collect();
-        names.sort_unstable();
-        Ok(names)
-    }
-
     /// The greatest number spent: the last one listed, and then whatever follows it without a gap
     /// (writers leave none). A listing that is empty, truncated or stale therefore does no harm. Costs
     /// one more call where the listing was complete, else some 2 log₂ of what it left out.
@@ -220,7 +202,7 @@ impl Store {
         path: impl Fn(u64) -> Option<Path>,
     ) -> Result<u64, Error> {
         let is_spent = async |number: u64| match path(number) {
-            Some(path) => Ok::<_, Error>(self.size(what, &path).await?.is_some()),
+            Some(path) => self.is_taken(what, &path).await,
             None => Ok(false),
         };
         let mut newest = listed.unwrap_or(0);
@@ -236,6 +218,14 @@ impl Store {
             }
         }
         Ok(newest)
+    }
+
+    /// On local disk: refuses what is not a file before it is opened.
+    async fn check_is_file(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.backend.kind {
+            Kind::Disk(disk) => disk::check_is_file(disk, path).await,
+            Kind::Bucket(_) | Kind::Other => Ok(()),
+        }
     }
 
     /// Retries a call until it succeeds, fails for good or the tries are used up.

@@ -68,15 +68,17 @@ impl Registry {
             .await
     }
 
-    /// The newest version that was published and not removed. An unreadable record counts: passing
-    /// over it silently would serve something older than what was asked for.
+    /// The newest version that was published and not removed. An unreadable record counts: skipping it
+    /// silently would serve something older than what was asked for. Unreadable records beyond a gap in the
+    /// numbers are strays: writers leave no gaps, and no number that somebody put there may stop others.
     ///
     /// Costs one listing, and one read for each removed version on the way down, plus one.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn newest(&self, model: &ModelName) -> Result<Option<Version>, Error> {
-        let mut numbers = self.listed_versions(model).await?;
+        let listed = self.listed_versions(model).await?;
+        let mut numbers = self.without_strays(model, listed).await?;
         let newest = self.newest_after(model, numbers.last().copied()).await?;
         let listed_max = numbers.last().copied().unwrap_or(0);
         numbers.extend(listed_max + 1..=newest);
@@ -107,10 +109,46 @@ impl Registry {
         }
     }
 
-    /// The greatest version number spent, 0 if none.
+    /// The greatest version number that publishing continues from, 0 if none; see [`Registry::newest`].
     pub(crate) async fn newest_number(&self, model: &ModelName) -> Result<u64, Error> {
-        let listed = self.listed_versions(model).await?.last().copied();
-        self.newest_after(model, listed).await
+        let listed = self.listed_versions(model).await?;
+        let numbers = self.without_strays(model, listed).await?;
+        self.newest_after(model, numbers.last().copied()).await
+    }
+
+    /// Ascending numbers without the last ones beyond a gap, where no record can be read among them. Costs
+    /// one read where there is a gap before a good record, and none without gaps.
+    async fn without_strays(
+        &self,
+        model: &ModelName,
+        mut numbers: Vec<u64>,
+    ) -> Result<Vec<u64>, Error> {
+        loop {
+            let is_gap = |pair: &[u64]| pair[0] + 1 < pair[1];
+            let run = numbers.windows(2).rposition(is_gap).map_or(0, |at| at + 1);
+            if numbers.get(run).is_none_or(|first| *first == 1) {
+                return Ok(numbers);
+            }
+            for number in numbers[run..].iter().rev() {
+                if self.is_record(model, *number).await? {
+                    return Ok(numbers);
+                }
+            }
+            tracing::warn!(%model, numbers = ?numbers[run..], "stray version records ignored");
+            numbers.truncate(run);
+        }
+    }
+
+    /// Whether a record of this or a newer format has this number.
+    async fn is_record(&self, model: &ModelName, number: u64) -> Result<bool, Error> {
+        let Some(version) = Version::new(number) else {
+            return Ok(false);
+        };
+        match self.record(model, version).await {
+            Ok(_) | Err(Error::UnsupportedFormat { .. }) => Ok(true),
+            Err(error) if error.is_object_fault() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn newest_after(&self, model: &ModelName, listed: Option<u64>) -> Result<u64, Error> {
@@ -132,9 +170,9 @@ impl Registry {
 
     async fn listed_versions(&self, model: &ModelName) -> Result<Vec<u64>, Error> {
         let folder = self.layout().versions(model);
-        self.store()
-            .numbers(&format!("the versions of {model}"), &folder)
-            .await
+        let what = format!("the versions of {model}");
+        let listed = self.store().numbered(&what, &folder, 1).await?;
+        Ok(listed.into_iter().map(|one| one.number).collect())
     }
 
     async fn record(&self, model: &ModelName, version: Version) -> Result<VersionRecord, Error> {

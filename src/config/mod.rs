@@ -60,6 +60,7 @@ pub struct Config {
     pub replica_lost: Duration,
     pub memory_bytes_max: u64,
     pub gate_at_start: Gate,
+    pub other_revision: Gate,
     pub keeps_previous: bool,
     pub guardrails: Guardrails,
     pub may_pin: bool,
@@ -118,6 +119,10 @@ impl Config {
             gate_at_start: match resolved.text("gate_at_start") {
                 "refuse" => Gate::Refuse,
                 _ => Gate::Serve,
+            },
+            other_revision: match resolved.text("other_scoring_revision") {
+                "serve" => Gate::Serve,
+                _ => Gate::Refuse,
             },
             keeps_previous: resolved.text("previous_version") == "keep",
             guardrails: guardrails::guardrails(&resolved),

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_secs(1);
 /// First wait after a write that failed; doubles up to the interval (chosen).
 const RETRY_FIRST: Duration = Duration::from_secs(2);
-/// Wait after a write that was refused (chosen: rights are granted by people).
-const REFUSED_PAUSE: Duration = Duration::from_secs(600);
+/// Wait after a write that was refused (chosen: as long as the probe of write access waits at most).
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// Longest time for the final heartbeat at shutdown (chosen: some hundred times what a healthy store takes).
 pub(super) const FINAL_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -74,9 +74,11 @@ impl Heartbeat {
         }
     }
 
-    fn is_due(&self, state: &ReplicaState) -> bool {
+    fn is_due(&mut self, state: &ReplicaState) -> bool {
         if let WriteAccess::Refused(why) = &*self.member.handle.write_access.borrow() {
             self.member.set_not_reporting(why);
+            // Once write access is verified the next write waits for nothing.
+            self.progress.not_before = None;
             return false;
         }
         let now = Instant::now();

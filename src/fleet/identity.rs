@@ -62,7 +62,12 @@ impl Identity {
 
 /// The name stored here, or a new one.
 fn stored_or_drawn(file: &Path, machine: &str) -> Result<ReplicaId, IdentityError> {
-    let known = std::fs::read_to_string(file);
+    // To open a FIFO would block.
+    let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
+    let known = match is_file {
+        true => std::fs::read_to_string(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    };
     if let Some(known) = known.ok().and_then(|text| text.trim().parse().ok()) {
         return Ok(known);
     }
@@ -75,6 +80,12 @@ fn stored_or_drawn(file: &Path, machine: &str) -> Result<ReplicaId, IdentityErro
 }
 
 fn store(file: &Path, replica: &ReplicaId) -> io::Result<()> {
+    if file.exists() && !file.is_file() {
+        return Err(io::Error::other(format!(
+            "{} is not a file",
+            file.display()
+        )));
+    }
     std::fs::write(file, format!("{replica}\n"))
 }
 

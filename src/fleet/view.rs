@@ -77,7 +77,38 @@ pub struct Counts {
     pub unreadable: u32,
 }
 
+/// Replicas of one response (chosen: with their texts cut they stay well below 4 MiB, which is as much as
+/// gRPC clients take).
+const LISTED_MAX: usize = 1_000;
+/// Longest text of one replica in it, in bytes.
+const TEXT_BYTES_MAX: usize = 512;
+
 impl FleetView {
+    /// At most 1,000 replicas, this one and those that do not serve first, with their texts cut. What is left
+    /// out is said in `trouble`.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        for replica in &mut self.replicas {
+            cut(&mut replica.held_back_by);
+            if let Some(state) = &mut replica.state {
+                cut(&mut state.degraded);
+            }
+        }
+        let omitted = self.replicas.len().saturating_sub(LISTED_MAX);
+        if omitted > 0 {
+            let rank = |one: &ReplicaView| (!one.is_own, one.standing == Standing::Serving);
+            self.replicas.sort_by_key(rank);
+            self.replicas.truncate(LISTED_MAX);
+            self.replicas.sort_by(|a, b| a.replica.cmp(&b.replica));
+            let said = format!("{omitted} more replicas are counted and not listed");
+            self.trouble = match self.trouble.as_str() {
+                "" => said,
+                trouble => format!("{trouble}; {said}"),
+            };
+        }
+        self
+    }
+
     /// Counts the standings.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
@@ -92,6 +123,13 @@ impl FleetView {
             } += 1;
         }
         counts
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
     }
 }
 

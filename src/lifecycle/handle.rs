@@ -23,7 +23,7 @@ pub enum Input {
 }
 
 /// How reading the registry goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchReport {
     /// Why the registry could not be read; empty where it could.
     pub registry_error: String,

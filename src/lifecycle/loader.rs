@@ -11,11 +11,12 @@ mod obtain;
 use super::budget::MemoryBudget;
 use super::event::Supply;
 use super::live::LoadedVersion;
+use super::manager::Gate;
 use super::pacing::Pacer;
 use super::state::{LoadError, LoadErrorKind, LoadedInfo, Phase, VersionState};
 use crate::metrics::Metrics;
 use bytes::Bytes;
-use hotshelf_model::{Model, ModelCard, Query, Scratch, UserRow};
+use hotshelf_model::{Model, ModelCard, Query, SCORING_REVISION, Scratch, UserRow};
 use hotshelf_registry::{
     CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
 };
@@ -43,6 +44,8 @@ pub struct Source {
     pub budget: Arc<MemoryBudget>,
     /// Where loads are counted.
     pub metrics: Arc<Metrics>,
+    /// What to do with a version of another scoring revision.
+    pub other_revision: Gate,
 }
 
 impl Source {
@@ -148,6 +151,9 @@ impl Load {
             warm_up(&model, &mut scratch, &mut breathe);
             Ok(())
         })?;
+        let degraded = check_revision(card.scoring_revision)
+            .err()
+            .unwrap_or_default();
         let resident_bytes = model.heap_bytes();
         // A part stays in memory as a whole, including its header.
         let held_bytes = parts_bytes(&manifest).max(resident_bytes as u64);
@@ -155,6 +161,7 @@ impl Load {
         let info = LoadedInfo {
             resident_bytes,
             golden_query_failure,
+            degraded,
             refetched,
         };
         let metrics = OnceLock::new();
@@ -223,6 +230,33 @@ pub fn unpack(
     Ok((card, model))
 }
 
+/// Whether this server computes the scoring revision that a card names. Otherwise its golden queries prove
+/// nothing here, and what is checked would have switched its check off.
+///
+/// # Errors
+/// Both revisions, in words.
+pub fn check_revision(named: u32) -> Result<(), String> {
+    let computed = SCORING_REVISION;
+    if named == computed {
+        return Ok(());
+    }
+    Err(format!(
+        "its card names scoring revision {named} and this server computes revision {computed}, so that \
+         golden queries prove nothing"
+    ))
+}
+
+/// The refusal of a version by [`check_revision`].
+pub fn revision_refusal(version: Version, why: &str) -> LoadError {
+    LoadError {
+        kind: LoadErrorKind::ScoringRevision,
+        message: format!(
+            "version {version}: {why}; other_scoring_revision = \"serve\" serves it all the same"
+        ),
+        is_retryable: false,
+    }
+}
+
 /// Repeats the golden queries; `Some` says how the answers differ from the publisher's.
 pub fn check_golden_queries(
     card: &ModelCard,
@@ -289,5 +323,16 @@ mod tests {
                 .starts_with("version 12: card: invalid type: string \"xxx")
         );
         assert!(error.message.len() < 300, "{} bytes", error.message.len());
+    }
+
+    #[test]
+    fn card_of_another_scoring_revision_is_refused_by_name() {
+        for revision in [0, SCORING_REVISION + 1, u32::MAX] {
+            let why = check_revision(revision).unwrap_err();
+            assert!(why.contains(&format!("revision {revision} and")), "{why}");
+            let error = revision_refusal(Version::new(3).unwrap(), &why);
+            assert_eq!(error.kind.as_str(), "scoring_revision");
+            assert!(error.message.contains("other_scoring_revision"));
+        }
     }
 }

@@ -223,7 +223,7 @@ impl ModelManager {
                 let entry = self.versions.entry(version);
                 entry.state = VersionState::Ready;
                 entry.resident_bytes = info.resident_bytes;
-                entry.degraded = golden_query_failure.unwrap_or_default();
+                entry.degraded = golden_query_failure.unwrap_or(info.degraded);
                 entry.refetched = info.refetched;
                 entry.failure = None;
             }

@@ -76,6 +76,8 @@ pub enum LoadErrorKind {
     MemoryBudget,
     /// It answers golden queries otherwise than its publisher recorded.
     GoldenQueries,
+    /// Its card names another scoring revision than this server computes.
+    ScoringRevision,
     /// Its model card is not one that this release reads.
     Card,
     /// The cache folder does not hold what the load needs.
@@ -97,6 +99,7 @@ impl LoadErrorKind {
             Self::NotFound => "not_found",
             Self::MemoryBudget => "memory_budget",
             Self::GoldenQueries => "probes",
+            Self::ScoringRevision => "scoring_revision",
             Self::Card => "card",
             Self::Cache => "cache",
             Self::Resources => "resources",
@@ -154,6 +157,8 @@ pub struct LoadedInfo {
     pub resident_bytes: usize,
     /// The one check that failed although everything else holds.
     pub golden_query_failure: Option<String>,
+    /// Not empty: it may serve, although this is so.
+    pub degraded: String,
     /// Not empty: what was damaged, in the cache or in transit, and was refetched.
     pub refetched: String,
 }

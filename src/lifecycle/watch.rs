@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 /// Skipped records listed in status.
 const SKIPPED_MAX: usize = 16;
 
-/// Wait for the first response before the registry counts as unreadable (chosen: a store that stalls must
-/// not keep a server from its live set on disk; a slow one responds well within).
-const FIRST_ANSWER: Duration = Duration::from_secs(5);
+/// Wait for a response before the registry counts as unreadable (chosen: a store that stalls must not keep a
+/// server from its live set on disk; a slow one responds well within).
+const LATE_AFTER: Duration = Duration::from_secs(5);
 
 /// A rollout record to be written.
 #[derive(Debug)]
@@ -51,6 +51,15 @@ pub(super) struct Watch {
     pub requests: mpsc::Receiver<RecordRequest>,
     /// Spreads replicas that started together.
     pub jitter: ChaCha8Rng,
+}
+
+/// How much of the registry is read.
+#[derive(Clone, Copy)]
+enum Depth {
+    /// What follows the head.
+    Following,
+    /// A listing, too.
+    Listing,
 }
 
 impl Watch {
@@ -81,45 +90,45 @@ impl Watch {
 
     /// Reads new records and sends them to the driver. Returns whether the registry could be read.
     async fn poll(&self, log: &mut Option<RolloutLog>, report: &mut WatchReport) -> bool {
+        self.look(log, report, Depth::Following).await
+    }
+
+    async fn look(
+        &self,
+        log: &mut Option<RolloutLog>,
+        report: &mut WatchReport,
+        depth: Depth,
+    ) -> bool {
         let is_first = log.is_none();
-        let before = report.registry_error.clone();
-        let news = if is_first && before.is_empty() {
-            self.read_or_report_late(log, report).await
-        } else {
-            self.read(log).await
+        let before = report.clone();
+        let news = match before.registry_error.is_empty() {
+            true => self.read_or_report_late(log, report, depth).await,
+            false => read(self, log, depth).await,
         };
-        let mut is_new = is_first;
-        match news {
-            Ok(seen) => {
-                report.registry_error.clear();
-                for one in seen {
-                    is_new = true;
-                    if let LogEntry::Skipped { number, why } = one {
-                        self.metrics
-                            .lifecycle
-                            .rollouts_skipped
-                            .with_label_values(&[self.model.as_str()])
-                            .inc();
-                        tracing::warn!(model = %self.model, rollout = %number, why, "rollout record skipped");
-                        report.skipped.insert(0, format!("rollout {number}: {why}"));
-                        report.skipped.truncate(SKIPPED_MAX);
-                    }
+        let was_late = before != *report;
+        let (is_readable, mut is_new) = match (news, log.as_ref()) {
+            (Ok(news), Some(log)) => {
+                for entry in &news {
+                    self.log_skipped(entry);
                 }
+                report.registry_error = log.obstruction().unwrap_or_default().to_owned();
+                report.skipped = skipped(log);
+                (true, is_first || !news.is_empty())
             }
-            Err(error) => {
+            (Ok(_), None) => (false, false),
+            (Err(error), _) => {
                 report.registry_error = crate::error::with_causes(&error);
-                self.metrics
-                    .lifecycle
-                    .registry_errors
-                    .with_label_values(&[self.model.as_str()])
-                    .inc();
-                if before != report.registry_error {
-                    tracing::warn!(model = %self.model, error = report.registry_error, "cannot read the registry's rollouts");
-                }
+                let failed = &self.metrics.lifecycle.registry_errors;
+                failed.with_label_values(&[self.model.as_str()]).inc();
+                (false, is_first)
             }
+        };
+        if before.registry_error != report.registry_error && !report.registry_error.is_empty() {
+            tracing::warn!(model = %self.model, error = report.registry_error,
+                "cannot read the registry's rollouts");
         }
-        let is_readable = report.registry_error.is_empty();
-        if is_new || before != report.registry_error {
+        is_new |= was_late || before != *report;
+        if is_new {
             self.send(Input::Report(report.clone())).await;
             if let Some(log) = log.as_ref().filter(|_| is_readable) {
                 let chain = log.chain().to_vec();
@@ -129,39 +138,30 @@ impl Watch {
         is_readable
     }
 
-    /// Reads for as long as it takes, and reports when the first response is late.
+    fn log_skipped(&self, entry: &LogEntry) {
+        if let LogEntry::Skipped { number, why } = entry {
+            let skipped = &self.metrics.lifecycle.rollouts_skipped;
+            skipped.with_label_values(&[self.model.as_str()]).inc();
+            tracing::warn!(model = %self.model, rollout = %number, why, "rollout record skipped");
+        }
+    }
+
+    /// Reads for as long as it takes, and reports when the response is late.
     async fn read_or_report_late(
         &self,
         log: &mut Option<RolloutLog>,
-        report: &WatchReport,
+        report: &mut WatchReport,
+        depth: Depth,
     ) -> Result<Vec<LogEntry>, hotshelf_registry::Error> {
-        let mut read = pin!(self.read(log));
-        if let Ok(news) = tokio::time::timeout(FIRST_ANSWER, read.as_mut()).await {
+        let mut read = pin!(read(self, log, depth));
+        if let Ok(news) = tokio::time::timeout(LATE_AFTER, read.as_mut()).await {
             return news;
         }
-        let registry_error = format!("no answer within {} s", FIRST_ANSWER.as_secs());
-        tracing::warn!(model = %self.model, error = registry_error, "cannot read the registry's rollouts");
-        let late = WatchReport {
-            registry_error,
-            ..report.clone()
-        };
-        self.send(Input::Report(late)).await;
+        report.registry_error = format!("no answer within {} s", LATE_AFTER.as_secs());
+        tracing::warn!(model = %self.model, error = report.registry_error,
+            "cannot read the registry's rollouts");
+        self.send(Input::Report(report.clone())).await;
         read.await
-    }
-
-    async fn read(
-        &self,
-        log: &mut Option<RolloutLog>,
-    ) -> Result<Vec<LogEntry>, hotshelf_registry::Error> {
-        match log {
-            Some(log) => log.poll().await,
-            None => {
-                let opened = self.registry.rollouts(&self.model).await?;
-                let skipped = opened.skipped().to_vec();
-                *log = Some(opened);
-                Ok(skipped)
-            }
-        }
     }
 
     async fn record(
@@ -171,7 +171,8 @@ impl Watch {
         request: RecordRequest,
     ) {
         let began = Instant::now();
-        let is_readable = self.poll(log, report).await;
+        // A decision is made over the newest record that there is, not over the newest one near the head.
+        let is_readable = self.look(log, report, Depth::Listing).await;
         let outcome = match log.as_ref().filter(|_| is_readable) {
             None => RecordOutcome::Failed {
                 is_retryable: true,
@@ -219,4 +220,31 @@ impl Watch {
     async fn send(&self, input: Input) {
         let _ = self.inputs.send(input).await;
     }
+}
+
+async fn read(
+    watch: &Watch,
+    log: &mut Option<RolloutLog>,
+    depth: Depth,
+) -> Result<Vec<LogEntry>, hotshelf_registry::Error> {
+    match (log.as_mut(), depth) {
+        (Some(log), Depth::Following) => log.poll().await,
+        (Some(log), Depth::Listing) => log.refresh().await,
+        (None, _) => {
+            let opened = watch.registry.rollouts(&watch.model).await?;
+            let skipped = opened.skipped();
+            *log = Some(opened);
+            Ok(skipped)
+        }
+    }
+}
+
+/// For status, newest first.
+fn skipped(log: &RolloutLog) -> Vec<String> {
+    let entries = log.skipped().into_iter().take(SKIPPED_MAX);
+    let said = entries.filter_map(|entry| match entry {
+        LogEntry::Skipped { number, why } => Some(format!("rollout {number}: {why}")),
+        LogEntry::Rollout(_) => None,
+    });
+    said.collect()
 }

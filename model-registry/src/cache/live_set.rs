@@ -120,10 +120,15 @@ impl CacheDir {
         let what = format!("the live set {}", path.display());
         let size = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            found => found
-                .map_err(|source| Error::cache("reading", &path, source))?
-                .len(),
+            found => found.map_err(|source| Error::cache("reading", &path, source))?,
         };
+        if let Some(kind) = crate::store::disk::kind(size.file_type()) {
+            return Err(Error::corrupt(
+                what,
+                format!("it is a {kind} and not a file"),
+            ));
+        }
+        let size = size.len();
         if size > BYTES_MAX {
             let what = format!("size of {what}");
             return Err(Error::TooLarge {

@@ -111,6 +111,10 @@ pub(super) fn is_partial(path: &Path) -> bool {
 
 /// Removes a partial file whose writer is gone.
 pub(super) fn remove_if_dead(path: &Path) -> Result<(), Error> {
+    // To open a FIFO would block.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Ok(());
+    }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file.map_err(|source| Error::cache("opening", path, source))?,

@@ -58,9 +58,10 @@ impl Registry {
             }
         }
         let mut done = GcDone::default();
-        let (needs, gone) = self.needs(model, rules).await?;
+        let (needs, replicas) = self.needs(model, rules).await?;
         // A replica that is back meanwhile keeps its file.
-        plan.replicas.retain(|replica| gone.contains(replica));
+        plan.replicas
+            .retain(|replica| replicas.gone.contains(replica));
         let mut kept = BTreeSet::new();
         for entry in &plan.versions {
             let is_needed = needs.of(entry.version).is_some();

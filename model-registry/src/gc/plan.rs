@@ -5,7 +5,7 @@ use crate::clock::since;
 use crate::limits::{LISTED_MAX, READS_PARALLEL};
 use crate::manifest::{self, VersionRecord, described};
 use crate::store::Listed;
-use crate::{End, Error, Manifest, ModelName, Registry, Reported, UploadId, Version};
+use crate::{End, Error, Manifest, ModelName, Registry, ReplicaId, Reported, UploadId, Version};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,15 @@ enum Record {
     /// With the manifest that the tombstone carries.
     Removed(Option<Manifest>),
     Unreadable(String),
+}
+
+/// The label of a record in a format that this release does not read.
+const NEWER_FORMAT: &str = "unsupported_format";
+
+/// Replica files that say nothing of what is needed.
+pub(super) struct Replicas {
+    pub(super) gone: Vec<ReplicaId>,
+    pub(super) junk: Vec<(ReplicaId, String)>,
 }
 
 /// The objects below a model's folder.
@@ -40,8 +49,8 @@ impl Registry {
     /// and replica.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Corrupt`] where a replica's file or the chain of rollouts cannot be
-    /// read: what is needed is then unknown.
+    /// [`Error::Unavailable`]; [`Error::Corrupt`] where a replica's file has a newer format, or the chain of
+    /// rollouts cannot be read: what is needed is then unknown.
     pub async fn plan_gc(&self, model: &ModelName, rules: &GcRules) -> Result<GcPlan, Error> {
         let found = self.found(model).await?;
         Ok(self.plan((model, found), rules, None).await?.0)
@@ -83,7 +92,8 @@ impl Registry {
             });
         let reads = futures::stream::iter(reads).buffered(READS_PARALLEL);
         let mut plan = GcPlan {
-            replicas,
+            replicas: replicas.gone,
+            junk: replicas.junk,
             ..GcPlan::default()
         };
         let mut named = BTreeSet::new();
@@ -117,13 +127,13 @@ impl Registry {
         Ok((plan, uploads))
     }
 
-    /// Who needs what, and the replicas that are gone.
+    /// Who needs what, and the replicas that say nothing of it.
     pub(super) async fn needs(
         &self,
         model: &ModelName,
         rules: &GcRules,
-    ) -> Result<(Needs, Vec<crate::ReplicaId>), Error> {
-        let (mut needs, mut gone) = (Needs::default(), Vec::new());
+    ) -> Result<(Needs, Replicas), Error> {
+        let (mut needs, mut gone, mut junk) = (Needs::default(), Vec::new(), Vec::new());
         let history = self.history(model, rules.keep_rollouts.max(1)).await?;
         if let End::Broken(why) = history.end {
             let what = format!("the chain of rollouts of {model}");
@@ -144,6 +154,10 @@ impl Registry {
                         needs.in_use.insert(version, seen.replica.clone());
                     }
                 }
+                // Replicas write whole files, so that what does not parse is none of theirs.
+                Reported::Unreadable { kind, why } if kind != NEWER_FORMAT => {
+                    junk.push((seen.replica, why));
+                }
                 Reported::Unreadable { why, .. } => {
                     let what = crate::replicas::described(model, &seen.replica);
                     return Err(Error::corrupt(
@@ -153,7 +167,8 @@ impl Registry {
                 }
             }
         }
-        Ok((needs, gone))
+        let replicas = Replicas { gone, junk };
+        Ok((needs, replicas))
     }
 
     async fn gc_record(&self, model: &ModelName, version: Version) -> Result<Record, Error> {

@@ -28,7 +28,7 @@ pub(super) enum Kind {
 pub(super) struct Bucket {
     name: String,
     options: S3Options,
-    client: Arc<object_store::aws::AmazonS3>,
+    pub(super) client: Arc<object_store::aws::AmazonS3>,
 }
 
 impl Backend {

@@ -1,17 +1,28 @@
-//! The objects below a folder, with sizes and the store's times.
+//! The objects below a folder, with sizes and the store's times. A name that is no object's is no entry,
+//! and ends no listing.
 
 use super::backend::Kind;
 use super::meaning::read_error;
-use super::{Error, Store};
+use super::{Error, Store, bucket, disk};
+use crate::limits::LISTED_MAX;
+use crate::numbers;
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use object_store::ObjectMeta;
 use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectMeta};
+
+/// Numbers below this have a name that begins with a zero, so that those of all greater ones follow it in
+/// the order of bytes, however many digits they have.
+const ORDERED_BELOW: u64 = 100_000;
+/// A folder of numbered objects, or of replica files.
+const FLAT: usize = 1;
+/// A model's parts: uploads, and the parts in each.
+const NESTED: usize = 2;
 
 /// One object below a folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
-    /// Where it is.
+    /// Its path.
     pub(crate) path: Path,
     /// The segments of its path below the folder, one or more.
     pub(crate) below: Vec<String>,
@@ -19,6 +30,24 @@ pub(crate) struct Listed {
     pub(crate) size_bytes: u64,
     /// When the store accepted it, by the store's clock.
     pub(crate) modified: Timestamp,
+    /// What it is, where it is no file: on local disk alone.
+    pub(crate) kind: Option<&'static str>,
+}
+
+/// One object of a folder of numbered ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) number: u64,
+    pub(crate) stamp: Stamp,
+    /// What it is, where it is no file.
+    pub(crate) kind: Option<&'static str>,
+}
+
+/// By which an object is known to be the one that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    size_bytes: u64,
+    modified: Timestamp,
 }
 
 impl Store {
@@ -29,7 +58,7 @@ impl Store {
         path: &Path,
     ) -> Result<Option<Timestamp>, Error> {
         let meta = self.head(what, path).await?;
-        Ok(meta.and_then(|meta| modified(&meta)))
+        Ok(meta.map(|meta| modified(&meta)))
     }
 
     /// Whether there is a bucket, or a folder on local disk; a bucket without objects is one.
@@ -42,7 +71,7 @@ impl Store {
                 Err(_) => false,
             });
         }
-        let call = || self.backend.objects.list_with_delimiter(Some(root));
+        let call = || self.folder_names(root);
         match self.with_retries(self.retry.call_timeout, call).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.is_missing_bucket() => Ok(false),
@@ -64,37 +93,15 @@ impl Store {
         }
     }
 
-    /// Every object below a folder. Refuses more than `max`, so that a truncated listing is never taken for
-    /// a complete one.
+    /// Every object below a folder, two levels deep. Refuses more than `max`, so that a truncated listing is
+    /// never taken for a complete one.
     pub(crate) async fn listed(
         &self,
         what: &str,
         folder: &Path,
         max: usize,
     ) -> Result<Vec<Listed>, Error> {
-        let call = || async {
-            let mut listing = self.backend.objects.list(Some(folder));
-            let mut found = Vec::new();
-            while let Some(meta) = listing.try_next().await? {
-                if found.len() == max {
-                    return Ok(None);
-                }
-                let below = meta.location.prefix_match(folder);
-                let below: Vec<String> = below
-                    .into_iter()
-                    .flatten()
-                    .map(|segment| segment.as_ref().to_owned())
-                    .collect();
-                found.push(Listed {
-                    // A time beyond the representable range is not that of a recent write.
-                    modified: modified(&meta).unwrap_or_default(),
-                    size_bytes: meta.size,
-                    path: meta.location,
-                    below,
-                });
-            }
-            Ok(Some(found))
-        };
+        let call = || self.entries(folder, None, (NESTED, max));
         let listed = self.with_retries(self.retry.call_timeout, call).await;
         let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
         listed.ok_or_else(|| Error::TooLarge {
@@ -103,9 +110,142 @@ impl Store {
             limit: max as u64,
         })
     }
+
+    /// The numbered objects of a folder from `from` on, ascending. Other objects are ignored.
+    pub(crate) async fn numbered(
+        &self,
+        what: &str,
+        folder: &Path,
+        from: u64,
+    ) -> Result<Vec<Numbered>, Error> {
+        let before = from.saturating_sub(1);
+        let after = (1..ORDERED_BELOW)
+            .contains(&before)
+            .then(|| numbers::object_name(before));
+        let call = || self.entries(folder, after.as_deref(), (FLAT, LISTED_MAX));
+        let listed = self.with_retries(self.retry.call_timeout, call).await;
+        let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
+        let listed = listed.into_iter().flatten();
+        let numbered = listed.filter_map(|entry| {
+            let [name] = entry.below.as_slice() else {
+                return None;
+            };
+            let number = numbers::from_object_name(name).filter(|number| *number >= from)?;
+            let stamp = Stamp {
+                size_bytes: entry.size_bytes,
+                modified: entry.modified,
+            };
+            let kind = entry.kind;
+            Some(Numbered {
+                number,
+                stamp,
+                kind,
+            })
+        });
+        let mut numbered: Vec<Numbered> = numbered.collect();
+        numbered.sort_unstable_by_key(|one| one.number);
+        Ok(numbered)
+    }
+
+    /// The names of the folders right below one, ascending.
+    pub(crate) async fn folders(&self, what: &str, folder: &Path) -> Result<Vec<String>, Error> {
+        let call = || self.folder_names(folder);
+        let listed = self.with_retries(self.retry.call_timeout, call).await;
+        let mut names = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn folder_names(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
+        match &self.backend.kind {
+            Kind::Disk(disk) => {
+                let found = disk::walk(disk, folder, FLAT, LISTED_MAX).await?;
+                let folders = found.into_iter().flatten();
+                let folders = folders.filter(|entry| entry.kind == Some("folder"));
+                Ok(folders.flat_map(|entry| entry.below).collect())
+            }
+            Kind::Bucket(bucket) => bucket::folders(&bucket.client, &prefix(folder)).await,
+            Kind::Other => {
+                let objects = &self.backend.objects;
+                let listed = objects.list_with_delimiter(Some(folder)).await?;
+                let names = listed.common_prefixes.iter().filter_map(Path::filename);
+                Ok(names.map(str::to_owned).collect())
+            }
+        }
+    }
+
+    /// Every object below a folder whose name is after `after`; `None` where there are more than `max`.
+    async fn entries(
+        &self,
+        folder: &Path,
+        after: Option<&str>,
+        (depth, max): (usize, usize),
+    ) -> Result<Option<Vec<Listed>>, StoreError> {
+        let mut found = Vec::new();
+        match &self.backend.kind {
+            Kind::Disk(disk) => {
+                let Some(entries) = disk::walk(disk, folder, depth, max).await? else {
+                    return Ok(None);
+                };
+                found.extend(entries.into_iter().map(|entry| on_disk(folder, entry)));
+            }
+            Kind::Bucket(bucket) => {
+                let (prefix, after) = (prefix(folder), after.map(|name| folder.clone().join(name)));
+                let after = after.map(|path| path.to_string());
+                let mut take = |meta: ObjectMeta| {
+                    found.push(stored(folder, meta));
+                    found.len() <= max
+                };
+                bucket::list(&bucket.client, &prefix, after, &mut take).await?;
+            }
+            Kind::Other => {
+                let mut listing = self.backend.objects.list(Some(folder));
+                while let Some(meta) = listing.try_next().await? {
+                    found.push(stored(folder, meta));
+                    if found.len() > max {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok((found.len() <= max).then_some(found))
+    }
 }
 
-/// When the store accepted it; `None` for a time beyond the representable range.
-fn modified(meta: &ObjectMeta) -> Option<Timestamp> {
-    Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
+fn prefix(folder: &Path) -> String {
+    match folder.as_ref() {
+        "" => String::new(),
+        path => format!("{path}/"),
+    }
+}
+
+fn on_disk(folder: &Path, entry: disk::Entry) -> Listed {
+    let mut path = folder.clone();
+    for segment in &entry.below {
+        path = path.join(segment.as_str());
+    }
+    Listed {
+        path,
+        below: entry.below,
+        size_bytes: entry.size_bytes,
+        modified: Timestamp::try_from(entry.modified).unwrap_or_default(),
+        kind: entry.kind,
+    }
+}
+
+fn stored(folder: &Path, meta: ObjectMeta) -> Listed {
+    let below = meta.location.prefix_match(folder);
+    let below = below.into_iter().flatten();
+    Listed {
+        below: below.map(|segment| segment.as_ref().to_owned()).collect(),
+        modified: modified(&meta),
+        size_bytes: meta.size,
+        path: meta.location,
+        kind: None,
+    }
+}
+
+/// When the store accepted it. A time beyond the representable range is not that of a recent write.
+fn modified(meta: &ObjectMeta) -> Timestamp {
+    Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! What a store's failure means: whether a retry can help, and which [`Error`] it becomes.
 
+use super::disk::NotAFile;
 use crate::Error;
 use object_store::Error as StoreError;
 use std::error::Error as _;
@@ -34,6 +35,14 @@ impl Failure {
         match self {
             Self::Store(error) => is_conflict(error),
             Self::TimedOut(_) => false,
+        }
+    }
+
+    /// Something else than a file has the object's path.
+    fn not_a_file(&self) -> Option<&NotAFile> {
+        match self {
+            Self::Store(error) => not_a_file(error),
+            Self::TimedOut(_) => None,
         }
     }
 
@@ -75,6 +84,7 @@ pub(super) fn is_final(error: &StoreError) -> bool {
             | StoreError::InvalidPath { .. }
     ) || is_conflict(error)
         || is_refusal(error)
+        || not_a_file(error).is_some()
 }
 
 /// The store does not allow it, or does not support it.
@@ -103,6 +113,21 @@ fn is_refused_by_the_system(error: &StoreError) -> bool {
         cause = error.source();
     }
     false
+}
+
+fn not_a_file(error: &StoreError) -> Option<&NotAFile> {
+    match error {
+        StoreError::Generic { source, .. } => source.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Of a read of one object, which may itself be at fault.
+pub(super) fn object_error((doing, what): (&str, &str), failure: Failure) -> Error {
+    match failure.not_a_file() {
+        Some(found) => Error::corrupt(what, found.to_string()),
+        None => read_error(format!("{doing} {what}"), failure),
+    }
 }
 
 /// Of a read. Refused credentials can be renewed, so that asking again later can help.

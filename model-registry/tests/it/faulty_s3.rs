@@ -135,6 +135,11 @@ impl FaultyS3 {
         self.shared.calls.lock().unwrap().clone()
     }
 
+    /// Puts an object under a key that no client could write.
+    pub(crate) fn insert(&self, key: &str) {
+        self.shared.map.put(key.to_owned(), Bytes::new());
+    }
+
     pub(crate) fn open_uploads(&self) -> usize {
         self.shared.map.open_uploads()
     }

@@ -30,4 +30,5 @@ mod s3_tls;
 mod s3_uploads;
 mod seed;
 mod shop;
+mod strays;
 mod web_identity;

@@ -69,7 +69,7 @@ impl S3Map {
         self.0.lock().unwrap().uploads.len()
     }
 
-    fn put(&self, key: String, bytes: Bytes) -> ETag {
+    pub(crate) fn put(&self, key: String, bytes: Bytes) -> ETag {
         self.0.lock().unwrap().put(key, bytes)
     }
 
@@ -206,7 +206,9 @@ impl S3 for S3Map {
         let input = request.input;
         let prefix = input.prefix.unwrap_or_default();
         let state = self.0.lock().unwrap();
-        let after = input.continuation_token.unwrap_or_default();
+        let after = input.continuation_token.or(input.start_after);
+        let after = after.unwrap_or_default();
+        let page = input.max_keys.map_or(PAGE, |max| (max as usize).min(PAGE));
         let below = state
             .objects
             .iter()
@@ -214,9 +216,16 @@ impl S3 for S3Map {
         let (mut folders, mut contents) = (BTreeSet::new(), Vec::new());
         for (key, stored) in below {
             let rest = &key[prefix.len()..];
+            if *key <= after {
+                continue;
+            }
+            // Folders and objects of one page together: a page ends after so many of either.
             if let Some((folder, _)) = input.delimiter.as_ref().and_then(|_| rest.split_once('/')) {
                 folders.insert(format!("{prefix}{folder}/"));
-            } else if *key > after {
+                if folders.len() + contents.len() > page {
+                    break;
+                }
+            } else {
                 contents.push(Object {
                     key: Some(key.clone()),
                     size: Some(stored.bytes.len() as i64),
@@ -226,9 +235,23 @@ impl S3 for S3Map {
                 });
             }
         }
-        let is_truncated = contents.len() > PAGE;
-        contents.truncate(PAGE);
-        let last = contents.last().and_then(|object| object.key.clone());
+        let is_truncated = folders.len() + contents.len() > page;
+        if is_truncated && input.delimiter.is_some() {
+            // The one that did not fit is the last in order, and of whichever kind.
+            let last_key = contents
+                .last()
+                .and_then(|object: &Object| object.key.clone());
+            match folders.last().cloned() {
+                Some(folder) if last_key.is_none_or(|key| key < folder) => {
+                    folders.remove(&folder);
+                }
+                _ => drop(contents.pop()),
+            }
+        }
+        contents.truncate(page);
+        let last_object = contents.last().and_then(|object| object.key.clone());
+        let last_folder = folders.last().map(|folder| format!("{folder}\u{10ffff}"));
+        let last = last_object.max(last_folder);
         let prefixes = folders.into_iter().map(|prefix| CommonPrefix {
             prefix: Some(prefix),
         });

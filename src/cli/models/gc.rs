@@ -49,6 +49,8 @@ struct Report {
     uploads: Vec<UploadLine>,
     /// Replicas that have not reported for a day; their files are removed.
     gone_replicas: Vec<String>,
+    /// Files among those of replicas that are none; they stay.
+    junk_replicas: Vec<Junk>,
     /// Freed, or to be freed.
     freed_bytes: u64,
     removed_versions: Vec<u64>,
@@ -127,6 +129,7 @@ impl Report {
             removed_versions: removed.map(|line| line.version).collect(),
             taken_back_versions: Vec::new(),
             gone_replicas: plan.replicas.iter().map(ToString::to_string).collect(),
+            junk_replicas: plan.junk.iter().map(junk).collect(),
             versions,
             uploads,
         }
@@ -212,6 +215,13 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
         ));
     }
     write!(out, "{}", table.render(0))?;
+    for Junk { replica, why } in &report.junk_replicas {
+        writeln!(
+            out,
+            "replica file {replica}.json ignored: {}",
+            why.escape_debug()
+        )?;
+    }
     let freed = quantity::bytes(report.freed_bytes);
     let gone = report.gone_replicas.len();
     let versions = report.removed_versions.len();
@@ -233,4 +243,18 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// A file that is no replica's, and why.
+#[derive(Serialize)]
+struct Junk {
+    replica: String,
+    why: String,
+}
+
+fn junk((replica, why): &(hotshelf_registry::ReplicaId, String)) -> Junk {
+    Junk {
+        replica: replica.to_string(),
+        why: why.clone(),
+    }
 }

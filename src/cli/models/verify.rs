@@ -1,7 +1,9 @@
 //! `hotshelf models verify`: every check that a server makes before a version goes live.
 
 use super::{OneVersion, block_on, manifest, write_json};
-use crate::lifecycle::{LoadError, LoadErrorKind, check_golden_queries, unpack};
+use crate::lifecycle::{
+    LoadError, LoadErrorKind, check_golden_queries, check_revision, revision_refusal, unpack,
+};
 use bytes::Bytes;
 use hotshelf_model::Scratch;
 use hotshelf_registry::{CacheDir, Manifest};
@@ -63,6 +65,8 @@ fn check(
 ) -> Result<(), LoadError> {
     let parts = sealed.map_err(|error| LoadError::from(&error))?;
     let (card, model) = unpack(manifest, &parts, &mut |_| {})?;
+    check_revision(card.scoring_revision)
+        .map_err(|why| revision_refusal(manifest.version, &why))?;
     match check_golden_queries(&card, &model, &mut Scratch::default(), &mut |_| {}) {
         Some(message) => Err(LoadError {
             kind: LoadErrorKind::GoldenQueries,

@@ -106,6 +106,14 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         Group::Models,
+        "other_scoring_revision",
+        // Golden queries of another revision prove nothing here.
+        Some("refuse"),
+        Kind::Word(&["refuse", "serve"]),
+        "Refuse or serve versions of another scoring revision",
+    ),
+    setting(
+        Group::Models,
         "previous_version",
         // A rollback takes no download then; the next load takes its place.
         Some("keep"),

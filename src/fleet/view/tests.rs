@@ -188,3 +188,40 @@ fn a_version_is_in_its_state_since_it_came_into_it() {
     let second = "2026-11-24T02:00:02.000Z";
     assert_eq!(since(VersionState::Ready, second), second);
 }
+
+/// 10,000 replicas with long notes: a response stays small, and no standing is lost.
+#[test]
+fn response_about_a_huge_fleet_is_bounded_and_says_what_it_leaves_out() {
+    let long = "d".repeat(4_000);
+    let other = |at: usize| {
+        let mut view = assess(with(|s| s.degraded = long.clone(), live(31)), 1);
+        view.replica = format!("pod-{at}").parse().unwrap();
+        view
+    };
+    let mut replicas: Vec<ReplicaView> = (0..10_000).map(other).collect();
+    replicas[9_998].standing = Standing::Failed;
+    replicas[9_999].is_own = true;
+    let view = FleetView {
+        replicas,
+        trouble: String::new(),
+        not_reporting: String::new(),
+    };
+    assert_eq!(view.counts().serving, 9_999);
+    let bounded = view.bounded();
+    assert_eq!(bounded.replicas.len(), 1_000);
+    assert_eq!(
+        bounded.trouble,
+        "9000 more replicas are counted and not listed"
+    );
+    let is_there = |name: &str| {
+        bounded
+            .replicas
+            .iter()
+            .any(|one| one.replica.as_str() == name)
+    };
+    assert!(is_there("pod-9998") && is_there("pod-9999"));
+    let texts = bounded.replicas.iter().map(|one| {
+        one.held_back_by.len() + one.state.as_ref().map_or(0, |state| state.degraded.len())
+    });
+    assert!(texts.sum::<usize>() < 2 << 20);
+}

@@ -21,11 +21,13 @@ impl Operations {
         bad.finish()?;
         let handle = self.handle(&request.model)?;
         let view = self.member(handle)?.view().await;
+        let counts = view.counts();
+        let view = view.bounded();
         Ok(GetRolloutStatusResponse {
             model: handle.slot.name.to_string(),
             desired: desired_rollout(&handle.status.load().manager),
             replicas: view.replicas.iter().map(wire_replica).collect(),
-            counts: Some(wire_counts(view.counts())),
+            counts: Some(wire_counts(counts)),
             replicas_error: view.trouble,
             silent: view.not_reporting,
         })

@@ -1,9 +1,10 @@
 //! The first half of a load: from the registry or the cache folder into memory of this process, within the
 //! memory budget.
 
-use super::{Load, Source, Steps, card};
+use super::{Load, Source, Steps, card, check_revision, revision_refusal};
 use crate::lifecycle::budget::{Need, Reservation};
 use crate::lifecycle::event::Supply;
+use crate::lifecycle::manager::Gate;
 use crate::lifecycle::state::{LoadError, LoadErrorKind, VersionState};
 use bytes::Bytes;
 use hotshelf_registry::{Damaged, LocalParts, Manifest, Registry};
@@ -144,9 +145,16 @@ impl Load {
 
     /// By the manifest alone: nothing is fetched or allocated for a version that does not fit.
     fn reserve(&self, source: &Source, manifest: &Manifest) -> Result<Reservation, LoadError> {
+        let card = card(manifest)?;
+        match check_revision(card.scoring_revision) {
+            Err(why) if source.other_revision == Gate::Refuse => {
+                return Err(revision_refusal(self.version, &why));
+            }
+            _ => {}
+        }
         let need = Need {
             parts_bytes: parts_bytes(manifest),
-            working_bytes: card(manifest)?.working_bytes(),
+            working_bytes: card.working_bytes(),
         };
         source.budget.reserve(self.version, need)
     }

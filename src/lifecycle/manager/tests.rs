@@ -55,6 +55,7 @@ fn good() -> Result<LoadedInfo, LoadError> {
     Ok(LoadedInfo {
         resident_bytes: 100,
         golden_query_failure: None,
+        degraded: String::new(),
         refetched: String::new(),
     })
 }

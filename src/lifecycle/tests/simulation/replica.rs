@@ -338,6 +338,7 @@ impl Replica {
             Ok(LoadedInfo {
                 resident_bytes: 1,
                 golden_query_failure: None,
+                degraded: String::new(),
                 refetched: String::new(),
             })
         };
