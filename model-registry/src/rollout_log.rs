@@ -178,6 +178,7 @@ impl RolloutLog {
         };
         self.skipped.retain(|number, _| is_there(number));
         let mut news = self.read_listed(&listed, Missing::IsGone).await?;
+        self.read_between_head_and_parent(&listed).await?;
         match self.read_following().await {
             Ok(following) => news.extend(following),
             Err(_) if !news.is_empty() => {}
@@ -271,6 +272,9 @@ impl RolloutLog {
                 continue;
             };
             let stamp = Some(one.stamp);
+            if self.skipped.get(&number).is_some_and(|s| s.stamp == stamp) {
+                continue;
+            }
             let why = match self.read_chain(number).await? {
                 Some(Ok(_)) => self.overtaken(),
                 Some(Err(why)) => why,

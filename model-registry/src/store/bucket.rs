@@ -16,10 +16,11 @@ const PAGE_KEYS: usize = 1_000;
 /// Keys skipped by one listing (chosen: more is no stray but a bucket of something else).
 const SKIPPED_MAX: usize = 1_000;
 
-/// How a listing goes on.
+/// Where a listing continues.
 struct Cursor {
-    /// Keys up to this one are read.
+    /// After this key, where there is no token.
     after: Option<String>,
+    /// The server's own word of it.
     token: Option<String>,
     page_keys: usize,
     skipped: usize,
@@ -35,7 +36,6 @@ pub(super) async fn list(
     let mut cursor = Cursor::new(after);
     while let Some(page) = cursor.next(client, prefix, false).await? {
         for object in page.objects {
-            cursor.read(object.location.as_ref());
             if !take(object) {
                 return Ok(());
             }
@@ -52,14 +52,8 @@ pub(super) async fn folders(client: &AmazonS3, prefix: &str) -> Result<Vec<Strin
     let mut cursor = Cursor::new(None);
     let mut folders = Vec::new();
     while let Some(page) = cursor.next(client, prefix, true).await? {
-        for object in &page.objects {
-            cursor.read(object.location.as_ref());
-        }
-        for folder in &page.common_prefixes {
-            // Everything that begins with the folder and a slash is read.
-            cursor.read(&format!("{folder}0"));
-            folders.extend(folder.filename().map(str::to_owned));
-        }
+        let names = page.common_prefixes.iter().filter_map(|p| p.filename());
+        folders.extend(names.map(str::to_owned));
         if cursor.is_at_end() {
             break;
         }
@@ -74,12 +68,6 @@ impl Cursor {
             token: None,
             page_keys: PAGE_KEYS,
             skipped: 0,
-        }
-    }
-
-    fn read(&mut self, key: &str) {
-        if self.after.as_deref().is_none_or(|after| after < key) {
-            self.after = Some(key.to_owned());
         }
     }
 
@@ -99,7 +87,7 @@ impl Cursor {
                 offset: self.after.clone().filter(|_| self.token.is_none()),
                 delimiter: is_delimited.then_some("/".into()),
                 max_keys: Some(self.page_keys),
-                page_token: self.token.take(),
+                page_token: self.token.clone(),
                 ..PaginatedListOptions::default()
             };
             let error = match client.list_paginated(Some(prefix), options).await {
@@ -123,7 +111,8 @@ impl Cursor {
                 Some(folder) if is_delimited => format!("{folder}0"),
                 _ => key,
             };
-            self.read(&next);
+            self.after = Some(next);
+            self.token = None;
         }
     }
 }
