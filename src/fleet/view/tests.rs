@@ -192,9 +192,10 @@ fn a_version_is_in_its_state_since_it_came_into_it() {
 /// 10,000 replicas with long notes: a response stays small, and no standing is lost.
 #[test]
 fn response_about_a_huge_fleet_is_bounded_and_says_what_it_leaves_out() {
-    let long = "d".repeat(4_000);
+    let mut state = live(31);
+    state.degraded = "d".repeat(4_000);
     let other = |at: usize| {
-        let mut view = assess(with(|s| s.degraded = long.clone(), live(31)), 1);
+        let mut view = assess(state.clone(), 1);
         view.replica = format!("pod-{at}").parse().unwrap();
         view
     };

@@ -438,6 +438,7 @@ fn probes_alone_do_not_keep_a_cold_server_from_serving() {
         Ok(LoadedInfo {
             resident_bytes: 1,
             golden_query_failure: Some("probe 1 differs".into()),
+            degraded: String::new(),
             refetched: String::new(),
         })
     };

@@ -32,6 +32,7 @@ fn a_bad_version_never_becomes_desired_state() {
     let odd = Ok(LoadedInfo {
         resident_bytes: 1,
         golden_query_failure: Some("odd".into()),
+        degraded: String::new(),
         refetched: String::new(),
     });
     stage.propose(8, 2, None);
@@ -171,6 +172,7 @@ fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
         Ok(LoadedInfo {
             resident_bytes: 1,
             golden_query_failure: Some("odd".into()),
+            degraded: String::new(),
             refetched: String::new(),
         })
     };

@@ -30,6 +30,7 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                     let odd = LoadedInfo {
                         resident_bytes: 1,
                         golden_query_failure: Some("odd".into()),
+                        degraded: String::new(),
                         refetched: String::new(),
                     };
                     let outcome = [
