@@ -143,7 +143,7 @@ fn block_on<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow:
 
 /// A rollout on one line of text.
 fn rollout_text(rollout: Option<&RolloutInfo>) -> String {
-    rollout.map_or_else(|| "none".to_owned(), |rollout| text::one_line(rollout))
+    rollout.map_or_else(|| "none".to_owned(), text::one_line)
 }
 
 /// Writes one JSON value and a line end.
