@@ -393,6 +393,15 @@ async fn similar_products_are_printed_with_their_catalogue_entries() {
         assert!(said.price.unwrap() <= 20.0 && id != "p0012" && id != "p0014");
         assert!(text.contains(id) && text.contains(name), "{text}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn similar_products_of_an_unknown_one_or_by_a_wrong_filter_are_refused() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let server = Server::serving(&shop, spring.version, &[]).await;
+    let data = server.data.to_string();
     let run = hotshelf(&["similar", "none", "--data-addr", &data]);
     assert!(
         run.refusal(1).contains("NOT_FOUND (UNKNOWN_PRODUCT)"),
