@@ -1,5 +1,5 @@
-//! Record: what became of a request, told to the metrics, the guardrails and the response cache.
-//! Nothing here waits.
+//! Record: counts the outcome of a request in metrics and guardrails, and caches the response. Never
+//! waits.
 
 use super::DataPath;
 use super::cache::CachedResponse;

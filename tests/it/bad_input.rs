@@ -1,4 +1,4 @@
-//! Requests as callers get them wrong: refused, with every bad field named.
+//! Invalid requests are refused with every bad field named.
 
 use hotshelf::grpc::proto::{
     ListModelVersionsRequest, PriceRange, ProductFilter, RecommendRequest, SimilarProductsRequest,
@@ -129,7 +129,7 @@ async fn every_bad_field_of_a_filter_is_named() {
 }
 
 #[tokio::test]
-async fn bad_pages_are_named() {
+async fn bad_page_sizes_are_named() {
     let shop = Shop::new();
     let server = server(&shop).await;
     let mut operator = server.operator().await;
@@ -147,7 +147,7 @@ async fn bad_pages_are_named() {
 }
 
 #[tokio::test]
-async fn limits_themselves_are_allowed() {
+async fn values_at_the_limits_are_accepted() {
     let shop = Shop::new();
     let server = server(&shop).await;
     let request = RecommendRequest {

@@ -116,11 +116,13 @@ async fn aborted(shop: &Shop, server: Server, guardrail: &str) -> RolloutRecord 
         assert!(record.reason.contains(figure), "{}", record.reason);
     }
     let lines = server.lines();
-    let told = lines
+    let reported = lines
         .iter()
         .filter(|line| line["message"] == "guardrail breached");
-    let told: Vec<_> = told.filter(|line| line["why"] == *record.reason).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
+    let reported: Vec<_> = reported
+        .filter(|line| line["why"] == *record.reason)
+        .collect();
+    assert_eq!(reported.len(), 1, "{reported:?}");
     let labels = [
         ("model", MODEL),
         ("guardrail", guardrail),

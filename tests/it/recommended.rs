@@ -1,5 +1,5 @@
-//! What a Recommend promises of a version with content, whatever its model computes: filters that
-//! leave as many as match, both ends of alpha, visitors with clicks, plans by name.
+//! Promises of Recommend for any version with content: filters, the limits of alpha, anonymous
+//! visitors with recent products, plans by name.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ fn filters() -> [ProductFilter; 4] {
     ]
 }
 
-/// Ids of what the catalogue says passes.
+/// Ids of the products that pass, by the catalogue.
 fn passing(filter: &ProductFilter) -> BTreeSet<String> {
     let any = |wanted: &[String], has: &Option<String>| {
         wanted.is_empty() || has.as_ref().is_some_and(|has| wanted.contains(has))
@@ -83,7 +83,7 @@ fn passing(filter: &ProductFilter) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn filters_leave_as_many_as_match_under_every_strategy() {
+async fn every_strategy_returns_exactly_the_matching_products() {
     let (_shop, server) = serving().await;
     for filter in filters() {
         let passing = passing(&filter);
@@ -114,7 +114,7 @@ async fn filters_leave_as_many_as_match_under_every_strategy() {
 }
 
 #[tokio::test]
-async fn a_filter_that_nothing_passes_is_answered_and_says_so() {
+async fn filter_without_matches_is_answered_with_a_fallback() {
     let (_shop, server) = serving().await;
     for user in ["u0042", ""] {
         let answer = server
@@ -135,7 +135,7 @@ async fn a_filter_that_nothing_passes_is_answered_and_says_so() {
 }
 
 #[tokio::test]
-async fn both_ends_of_alpha_are_the_orders_of_either_side() {
+async fn alpha_of_one_or_zero_gives_the_order_of_one_side() {
     let (_shop, server) = serving().await;
     for user in ["u0007", "u0042", "u0133"] {
         let hybrid = async |alpha: Option<f64>| {
@@ -155,7 +155,7 @@ async fn both_ends_of_alpha_are_the_orders_of_either_side() {
         let blend = hybrid(None).await;
         assert_eq!(blend.strategy(), Strategy::Hybrid);
         assert!(blend.fallbacks.is_empty(), "{blend:?}");
-        // A product that one side alone retrieved says so, and has both scores all the same.
+        // A product that only one side retrieved says so, and still has both scores.
         let mut reasons = blend.items.iter().map(|item| item.reason());
         assert!(reasons.any(|reason| reason == Reason::Hybrid), "{blend:?}");
         for item in &blend.items {
@@ -166,7 +166,7 @@ async fn both_ends_of_alpha_are_the_orders_of_either_side() {
 }
 
 #[tokio::test]
-async fn debug_names_the_plan_of_each_side_that_was_asked() {
+async fn debug_names_the_plan_of_each_side() {
     let (_shop, server) = serving().await;
     for (strategy, sides) in [
         (Strategy::Hybrid, [true, true]),
@@ -202,7 +202,7 @@ async fn debug_names_the_plan_of_each_side_that_was_asked() {
 }
 
 #[tokio::test]
-async fn visitors_with_clicks_are_folded_in_and_get_other_products() {
+async fn anonymous_visitors_with_recent_products_are_folded_in() {
     let (_shop, server) = serving().await;
     let recents = ["p0010", "none", "p0014", "p0018", "none"];
     let asked = |strategy| RecommendRequest {

@@ -293,7 +293,7 @@ async fn safetensors_and_pyarrow_alone_recompute_what_the_server_answers() {
 }
 
 #[tokio::test]
-async fn a_second_implementation_in_numpy_gives_every_answer() {
+async fn second_implementation_in_numpy_gives_the_same_answers() {
     let Some(python) = tools::find(Tool::Python) else {
         return;
     };

@@ -10,7 +10,7 @@ use crate::grpc::recommendation_service::wire_strategy;
 use hotshelf_model::Strategy;
 use serde::Serialize;
 
-/// Which products may come back; the default lets everything through.
+/// Which products are eligible; by default all.
 #[derive(Clone, Debug, Default)]
 pub struct FilterAsk {
     /// Any of these; empty = any.
@@ -25,10 +25,10 @@ pub struct FilterAsk {
     pub exclude_product_ids: Vec<String>,
 }
 
-/// What to ask for.
+/// A request for recommendations.
 #[derive(Clone, Debug, Default)]
 pub struct RecommendAsk {
-    /// The person; empty = anonymous.
+    /// The person's id; empty = anonymous.
     pub user_id: String,
     /// Empty = the server's default.
     pub model: String,
@@ -36,75 +36,75 @@ pub struct RecommendAsk {
     pub n: Option<u32>,
     /// `None` = the server's default.
     pub strategy: Option<Strategy>,
-    /// `None` = the model's own.
+    /// `None` = the version's default.
     pub alpha: Option<f64>,
-    /// Newest first; empty = what the model knows.
+    /// Newest first; empty = the model's history.
     pub recent_product_ids: Vec<String>,
-    /// Which products may come back.
+    /// Which products are eligible.
     pub filter: FilterAsk,
-    /// Return what the person already has, too.
+    /// Include products that the person already has.
     pub include_seen: bool,
     /// Return the names of products.
     pub include_names: bool,
     /// Return how the answer was computed.
     pub debug: bool,
-    /// The live version that shall answer; `None` = as the traffic is split.
+    /// The live version to pin; `None` = by the traffic split.
     pub pin: Option<u64>,
 }
 
 /// One product of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recommendation {
-    /// Place, from 1.
+    /// Position, from 1.
     pub rank: u32,
     /// The product.
     pub product_id: String,
     /// Its name; empty where it was not requested or the catalogue has none.
     pub product_name: String,
-    /// What ranked it.
+    /// The score that ranked it.
     pub score: f64,
-    /// Where it came from.
+    /// Why it was recommended.
     pub reason: String,
-    /// Raw, where debug was asked for and one was computed.
+    /// Raw; `Some` if debug was requested and the score computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collaborative_score: Option<f64>,
-    /// Raw, where debug was asked for and one was computed.
+    /// Raw; `Some` if debug was requested and the score computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_score: Option<f64>,
 }
 
-/// How candidates were found on one side.
+/// How candidates were retrieved on one side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RetrievalInfo {
-    /// What found them.
+    /// The plan.
     pub plan: String,
-    /// Rows that a score was computed for.
+    /// Rows that were scored.
     pub rows_scored: u64,
 }
 
-/// How an answer was computed.
+/// How a response was computed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// By ALS factors.
     pub collaborative: Option<RetrievalInfo>,
     /// By content embeddings.
     pub content: Option<RetrievalInfo>,
-    /// Weight of the collaborative score; `None` where nothing was blended.
+    /// Weight of the collaborative score; `None` if scores were not blended.
     pub alpha: Option<f64>,
 }
 
-/// A list and what computed it.
+/// A ranked list, and what computed it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RecommendationList {
-    /// As asked.
+    /// As requested.
     pub user_id: String,
     /// The person's segment.
     pub user_segment: String,
-    /// The strategy really used.
+    /// The strategy that was used.
     pub strategy: String,
-    /// What the server did without.
+    /// Fallbacks that the server took.
     pub fallbacks: Vec<String>,
-    /// How many of the recent products the model does not know.
+    /// Number of recent products that the model does not know.
     pub recent_product_ids_unknown: u32,
     /// The model.
     pub model: String,
@@ -116,9 +116,9 @@ pub struct RecommendationList {
     pub arm: String,
     /// RFC 3339.
     pub generated_at: String,
-    /// From the response cache?
+    /// Whether it came from the response cache.
     pub cache_hit: bool,
-    /// Where debug was asked for.
+    /// `Some` if debug was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debug: Option<Explanation>,
     /// Best first.
@@ -126,7 +126,7 @@ pub struct RecommendationList {
 }
 
 impl Client {
-    /// Asks for recommendations.
+    /// Calls Recommend.
     ///
     /// # Errors
     /// `Refused` by the server or the transport.
@@ -142,7 +142,7 @@ impl Client {
 }
 
 impl FilterAsk {
-    /// `None` where everything passes.
+    /// `None` if every product is eligible.
     pub(super) fn into_wire(self) -> Option<ProductFilter> {
         let price = PriceRange {
             min: self.price_min,

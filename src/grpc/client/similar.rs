@@ -10,7 +10,7 @@ use crate::grpc::recommendation_service::wire_basis;
 use hotshelf_model::Basis;
 use serde::Serialize;
 
-/// What to ask for.
+/// A request for similar products.
 #[derive(Clone, Debug, Default)]
 pub struct SimilarAsk {
     /// The product.
@@ -21,26 +21,26 @@ pub struct SimilarAsk {
     pub n: Option<u32>,
     /// `None` = the server's default.
     pub basis: Option<Basis>,
-    /// Which products may come back.
+    /// Which products are eligible.
     pub filter: FilterAsk,
-    /// Say how the answer was computed.
+    /// Return how the response was computed.
     pub debug: bool,
-    /// The live version that shall answer; `None` = as the traffic is split.
+    /// The live version to pin; `None` = by the traffic split.
     pub pin: Option<u64>,
 }
 
 /// One similar product.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SimilarInfo {
-    /// Place, from 1.
+    /// Position, from 1.
     pub rank: u32,
     /// The product.
     pub product_id: String,
-    /// Empty where the catalogue has none.
+    /// Empty if the catalogue has none.
     pub product_name: String,
-    /// Empty where the catalogue has none.
+    /// Empty if the catalogue has none.
     pub category: String,
-    /// `None` where the catalogue has none.
+    /// `None` if the catalogue has none.
     pub price: Option<f32>,
     /// Cosine.
     pub similarity_score: f64,
@@ -49,11 +49,11 @@ pub struct SimilarInfo {
 /// Similar products and what computed them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SimilarList {
-    /// As asked.
+    /// As requested.
     pub product_id: String,
-    /// What similarity rests on.
+    /// The basis of similarity that was used.
     pub basis: String,
-    /// What the server did without.
+    /// Fallbacks that the server took.
     pub fallbacks: Vec<String>,
     /// The model.
     pub model: String,
@@ -65,17 +65,17 @@ pub struct SimilarList {
     pub arm: String,
     /// RFC 3339.
     pub generated_at: String,
-    /// From the response cache?
+    /// Whether it came from the response cache.
     pub cache_hit: bool,
-    /// Where debug was asked for.
+    /// `Some` if debug was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debug: Option<Explanation>,
-    /// Most alike first.
+    /// Most similar first.
     pub items: Vec<SimilarInfo>,
 }
 
 impl Client {
-    /// Asks for products like one.
+    /// Calls SimilarProducts.
     ///
     /// # Errors
     /// `Refused` by the server or the transport.

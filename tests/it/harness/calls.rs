@@ -111,7 +111,7 @@ impl Server {
         .await;
     }
 
-    /// True for SERVING, as this listener tells of this service.
+    /// Whether this listener reports the service as SERVING.
     pub(crate) async fn is_serving(at: SocketAddr, service: &str) -> Result<bool, Status> {
         let request = HealthCheckRequest {
             service: service.to_owned(),
@@ -120,7 +120,7 @@ impl Server {
         Ok(answer.into_inner().status == 1)
     }
 
-    /// The stream of what this server tells of its health as a whole.
+    /// The stream of this server's overall health.
     pub(crate) async fn watch_health(&self) -> Streaming<HealthCheckResponse> {
         let mut client = HealthClient::new(channel(self.data).await);
         let watch = client.watch(HealthCheckRequest::default()).await;
