@@ -1,4 +1,4 @@
-//! What is left to others while a server is offered more than it can do, or flooded.
+//! How a server serves others while some clients overload or flood it.
 //!
 //! One well-behaved client asks at a low rate the whole time, never for more than its equal share; its latencies
 //! are compared with those of the same client alone. Beside it other clients offer five times the peak: on 8

@@ -1,11 +1,11 @@
-//! CPU that the server spends on one Recommend, computed or kept in its cache, over that of a default
-//! tonic server which answers the same message from a constant.
+//! CPU time of one Recommend, computed or cached, over that of a default tonic server that answers the same
+//! message from a constant.
 //!
-//! Both run as processes of their own and are asked by the same client in turn; what counts is the
-//! processor time that the kernel books on each, so that neither the client nor a noisy neighbour
-//! enters the ratio.
+//! Both run as processes of their own, under the same client in turn. The kernel's processor time of each counts,
+//! so that neither the client nor a noisy neighbour enters the ratio.
 //!
-//! `cargo bench --bench request_path [-- --json] [-- --rounds 5] [-- --requests 20000]`
+//! `cargo bench --bench request_path [-- --json] [-- --rounds 5] [-- --requests 20000]
+//! [-- --server PROGRAM]`
 
 #[path = "request_path/baseline.rs"]
 mod baseline;
@@ -38,7 +38,7 @@ const SHAPES: [load::Shape; 2] = [
     },
 ];
 
-/// What is asked for, and whether answers are kept.
+/// The strategy, and whether responses are cached.
 struct Mode {
     name: &'static str,
     strategy: Strategy,
@@ -66,7 +66,7 @@ const MODES: [Mode; 3] = [
 /// Products in the catalogue.
 const PRODUCTS: usize = 20_000;
 
-/// People of the cached rows: so few that every answer is kept before the first one is measured.
+/// Users of the cached rows: so few that every response is cached before the first one is measured.
 const CACHED_USERS: usize = 1_000;
 
 /// One row of the table.
@@ -74,7 +74,7 @@ const CACHED_USERS: usize = 1_000;
 struct Row {
     norms: &'static str,
     mode: &'static str,
-    /// What really answered: a version without content answers a hybrid collaboratively.
+    /// The strategy that answered: a version without content answers a hybrid collaboratively.
     strategy: String,
     connections: usize,
     in_flight: usize,

@@ -1,4 +1,4 @@
-//! What a swap costs those who ask meanwhile, and what is left of the old version afterwards.
+//! What a swap costs the requests of that moment, and what the old version leaves behind.
 //!
 //! Two tables. Windows: latencies while a version is loaded, takes over and the old one is freed, over
 //! those of an equal window just before, at half of the capacity, with windows without a swap beside
@@ -33,7 +33,7 @@ use serving::stock::{self, Stock};
 use std::io::Write;
 use std::path::Path;
 
-/// What is measured.
+/// All tables.
 #[derive(serde::Serialize)]
 struct Figures {
     windows: windows::Row,
@@ -79,7 +79,7 @@ fn report(figures: &Figures, products: usize, is_json: bool) -> anyhow::Result<(
     let cores = std::thread::available_parallelism()?;
     writeln!(
         out,
-        "{}, server on one core, load from {cores}; {products} products against {}, hybrid, n = 10, no answer kept",
+        "{}, server on one core, load from {cores}; {products} products against {}, hybrid, n = 10, no response cached",
         cpu_kind(),
         products * 3 / 2
     )?;

@@ -1,4 +1,4 @@
-//! The client of both servers: a closed loop of so many calls on so many connections.
+//! The client of both servers: a closed loop.
 
 use hotshelf::grpc::client::{Client, RecommendAsk};
 use hotshelf::grpc::proto::recommendation_service_client::RecommendationServiceClient;
@@ -9,14 +9,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How a server is asked.
+/// The shape of the load.
 pub(crate) struct Shape {
     pub(crate) connections: usize,
-    /// Calls under way on each connection.
+    /// Calls in flight on each connection.
     pub(crate) in_flight: usize,
 }
 
-/// Who is asked for, one after the other, and how.
+/// The users asked for, one after the other, and the strategy.
 pub(crate) struct Asked {
     pub(crate) users: Vec<String>,
     pub(crate) strategy: Strategy,
@@ -25,7 +25,7 @@ pub(crate) struct Asked {
 /// An answer, for the baseline to repeat.
 pub(crate) struct Sample {
     pub(crate) message: Vec<u8>,
-    /// What really answered.
+    /// The strategy that answered.
     pub(crate) strategy: String,
 }
 

@@ -9,8 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-/// The built server on the registry in `folder`, with version 1 live, that keeps its answers or
-/// computes every one.
+/// The measured server on the registry in `folder`, with version 1 live, with or without its response cache.
 pub(crate) fn hotshelf(folder: &Path, is_cached: bool) -> anyhow::Result<server::Server> {
     let bytes = if is_cached { "67108864" } else { "0" };
     // Ten minutes: nothing expires while it is measured.
@@ -67,14 +66,14 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Processor time, user and system, per request of a run of this shape.
+    /// Processor time, user and system, per request of this load.
     pub(crate) fn cpu_us_per_request(
         self,
         shape: &Shape,
         asked: &Arc<Asked>,
         requests: usize,
     ) -> anyhow::Result<f64> {
-        // Warms caches, ours among them: everybody has been asked for before.
+        // Warms all caches: every user is asked for once before.
         let warming = asked.users.len().max(requests / 10);
         load::run(self.address, shape, asked, warming)?;
         let before = cpu_us(self.process)?;

@@ -1,4 +1,4 @@
-//! What a bench was called with.
+//! The arguments of a bench.
 
 use anyhow::Context;
 use std::str::FromStr;

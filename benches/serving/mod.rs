@@ -1,5 +1,5 @@
-//! What benches of serving share: what they are called with, the built server as a process of its own,
-//! and the made-up shop that it serves.
+//! Shared by benches of serving: their arguments, the measured server as a process of its own, and the synthetic
+//! shop that it serves.
 
 pub(crate) mod arguments;
 pub(crate) mod server;

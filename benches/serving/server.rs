@@ -1,4 +1,4 @@
-//! The built server as a process, and what the kernel says of it.
+//! The measured server as a process, and the kernel's figures of it.
 
 #![allow(
     dead_code,
@@ -29,7 +29,7 @@ pub(crate) struct Memory {
     pub(crate) anonymous: u64,
     /// Pages of files: the program's own text.
     pub(crate) file: u64,
-    /// The most that both together were since [`Server::forget_peak`].
+    /// Peak of both together since [`Server::forget_peak`].
     pub(crate) peak: u64,
 }
 
@@ -39,12 +39,12 @@ impl Server {
         Self::start_until("ready", folder, settings)
     }
 
-    /// The same with nothing to serve.
+    /// The same with an empty registry.
     pub(crate) fn start_idle(folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         Self::start_until("listening", folder, settings)
     }
 
-    /// Returns when the log says so.
+    /// Returns when the log has this message.
     fn start_until(said: &str, folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut command = Command::new(program());
         command
@@ -56,9 +56,9 @@ impl Server {
             .args(["--cache-dir", &folder.join("cache").display().to_string()])
             .args(["--data-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"])
             .args(["--http-addr", "127.0.0.1:0", "--log-format", "json"])
-            // An hour: no connection is asked to leave while it is measured.
+            // An hour: no connection reaches its age while it is measured.
             .args(["--connection-age-ms", "3600000"])
-            // Every swap is to load, also one back.
+            // Every swap loads its version, also one back.
             .args(["--previous-version", "free"]);
         for (flag, value) in settings {
             command.arg(format!("--{flag}")).arg(value);
@@ -157,7 +157,7 @@ impl Server {
         })
     }
 
-    /// From now on [`Memory::peak`] counts anew.
+    /// Resets [`Memory::peak`].
     pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
         // 5 resets the high-water mark (proc(5), clear_refs).
         Ok(std::fs::write(

@@ -1,5 +1,5 @@
-//! What the measured server serves: products with texts and prices, and people with some fifty of them
-//! each, fitted from made-up interactions whose popularity is skewed or even.
+//! The synthetic shop that the measured server serves: products with texts and prices, and users with some fifty
+//! interactions each, of skewed or even popularity.
 
 #![allow(
     dead_code,
@@ -31,7 +31,7 @@ const TASTES: usize = 40;
 const WORDS: usize = 400;
 const BRANDS: usize = 100;
 
-/// A made-up shop.
+/// A synthetic shop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stock {
     pub(crate) products: usize,
@@ -111,7 +111,7 @@ pub(crate) fn go_live(folder: &Path, version: Version) -> anyhow::Result<()> {
     })
 }
 
-/// A product whose texts tell its taste and little else.
+/// A product whose texts follow its group of taste.
 fn described(row: usize, roll: &mut impl FnMut() -> f64) -> ProductInfo {
     let mut word = || format!("word{}", (roll() * WORDS as f64) as usize % WORDS);
     let name = [word(), word(), word(), word()].join(" ");

@@ -13,7 +13,7 @@ fn count(samples: &[Sample], is: impl Fn(Outcome) -> bool) -> usize {
     samples.iter().filter(|one| is(one.outcome)).count()
 }
 
-/// What the server has told by code since then, and what never came back from it.
+/// Failed calls since then by the code that the server counted, and those without an answer.
 pub(crate) fn failed_by_code(
     server: &Server,
     before: &BTreeMap<String, u64>,

@@ -1,4 +1,4 @@
-//! A thousand swaps under steady load, and what is left of them.
+//! A thousand swaps under steady load, and what they leave behind.
 
 use crate::failures::{failed, failed_by_code, in_words};
 use crate::load::{self, Pace};

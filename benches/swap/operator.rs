@@ -1,4 +1,4 @@
-//! Asks a server for one version after the other, as its operator would.
+//! Reloads one version after the other, as an operator does.
 
 use crate::serving::server::Server;
 use anyhow::Context;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks at the status (chosen: seldom enough not to be felt by the server).
+/// Between two polls of the status (chosen: too rare to load the server).
 const LOOK: Duration = Duration::from_millis(10);
 
 pub(crate) struct Operator {

@@ -20,7 +20,7 @@ const PERIOD: Duration = Duration::from_secs(30);
 /// Shortest window: of fewer requests a p99.9 says nothing.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 4;
-/// Calls under way on each connection while the capacity is measured.
+/// Calls in flight on each connection while the capacity is measured.
 const IN_FLIGHT: usize = 16;
 const CAPACITY_TIME: Duration = Duration::from_secs(5);
 const SHARES: [f64; 3] = [0.5, 0.99, 0.999];

@@ -12,9 +12,9 @@
 //!
 //! A connection that has some of its quantum left starts its calls where they are read, in its own task, and
 //! goes before those that have used theirs up (as new flows do in FQ-CoDel). The quantum refills when the
-//! connection's turn comes and, where no call waits, whenever its task runs. All connections together start no
-//! more than four quanta so until everything that is ready has run: what comes on many connections at once
-//! waits in the queue as well.
+//! connection's turn comes and, where no call waits, whenever its task runs. All connections together start at
+//! most four quanta so until everything that is ready has run: calls on many connections at once wait in the
+//! queue as well.
 //!
 //! A call that awaits something has no turn meanwhile: it delays nobody, and its await counts neither as
 //! queueing nor as service time. Before it goes on it takes another turn.

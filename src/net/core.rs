@@ -60,7 +60,7 @@ pub(super) fn start<S: Services>(
     let name = format!("hotshelf-{}-{index}", config.name);
     std::thread::Builder::new().name(name).spawn(move || {
         runtime.block_on(run_core(config, services(), outbox, count));
-        // Nobody waits any more where the process is ending at once.
+        // Nobody waits where the process ends without a drain.
         let _ = end.send(());
     })?;
     Ok(Core { connections, inbox })
@@ -97,12 +97,12 @@ async fn run_core<S: Services>(
     tracker.wait().await;
 }
 
-/// Counts a connection for as long as it is open, and then why it was closed.
+/// Counts an open connection, and then the reason why it was closed.
 struct Open {
     name: &'static str,
     metrics: Arc<Metrics>,
     connections: Arc<AtomicUsize>,
-    /// Until its task ends in another way: then `None` where all was in good order.
+    /// `panicked` until the task ends otherwise; then `None` for a graceful end.
     end: Option<&'static str>,
 }
 

@@ -3,7 +3,7 @@
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// In good order, or by the peer.
+    /// Gracefully, or by the peer.
     Closed,
     /// No preface in time.
     PrefaceTimeout,
@@ -28,7 +28,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// The label of the metric; `None` for an end in good order.
+    /// The label of the metric; `None` for a graceful end.
     pub(super) fn reason(self) -> Option<&'static str> {
         match self {
             Self::Closed => None,

@@ -42,7 +42,7 @@ impl Head {
         self.flags & Self::END_STREAM != 0
     }
 
-    /// Nothing more is sent on this stream, in good order or not.
+    /// The last frame on this stream, graceful or not.
     pub(super) fn ends_answer(self) -> bool {
         match self.kind {
             kind::DATA | kind::HEADERS => self.ends_stream(),

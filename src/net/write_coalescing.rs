@@ -33,7 +33,7 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 const READ_BYTES: usize = 32 * 1024;
 
 thread_local! {
-    /// What is read into: one for all connections of a core, as none leaves anything in it.
+    /// The read buffer of all connections of a core: none leaves anything in it.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 

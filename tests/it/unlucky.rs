@@ -111,8 +111,8 @@ async fn idle_peer_gets_goaway_and_a_watching_one_does_not() {
     watcher.read.find(|frame| frame.kind == DATA).await;
     // This one never sends a request.
     let mut silent = FramePeer::open(server.data, &[]).await;
-    let goodbye = silent.read.find(|frame| frame.kind == GOAWAY).await;
-    assert_eq!(goodbye.payload[4..8], [0; 4], "NO_ERROR");
+    let goaway = silent.read.find(|frame| frame.kind == GOAWAY).await;
+    assert_eq!(goaway.payload[4..8], [0; 4], "NO_ERROR");
     let ping = silent.read.find(|frame| frame.kind == PING).await;
     silent
         .send(&frame(PING, 1, 0, &ping.payload))
@@ -290,11 +290,11 @@ async fn compressed_and_overlong_messages_are_refused_before_they_are_unpacked()
 
 /// How a call ends for its peer; codes are those of HTTP/2 (RFC 9113, section 7).
 #[derive(Debug, PartialEq)]
-enum Said {
+enum Ended {
     Answer,
     Refusal,
     Reset(u8),
-    Goodbye(u8),
+    GoAway(u8),
 }
 
 #[tokio::test]
@@ -307,25 +307,25 @@ async fn strange_headers_cost_their_call_or_their_connection_and_no_other() {
     let too_large = [huge.clone(), huge].concat();
     let (broken, calm) = (1, 11);
     for (name, more, expected) in [
-        ("twice", twice.concat(), Said::Reset(broken)),
-        ("two thousand", thousands, Said::Goodbye(calm)),
+        ("twice", twice.concat(), Ended::Reset(broken)),
+        ("two thousand", thousands, Ended::GoAway(calm)),
         (
             "no text",
             vec![0, 1, b'x', 3, 0xff, 0x80, 0xfe],
-            Said::Answer,
+            Ended::Answer,
         ),
-        ("upper case", header("X-Upper", "y"), Said::Goodbye(broken)),
+        ("upper case", header("X-Upper", "y"), Ended::GoAway(broken)),
         (
             "a line break",
             header("x-break", "a\r\nb: c"),
-            Said::Goodbye(broken),
+            Ended::GoAway(broken),
         ),
         (
             "connection",
             header("connection", "close"),
-            Said::Reset(broken),
+            Ended::Reset(broken),
         ),
-        ("too large", too_large, Said::Refusal),
+        ("too large", too_large, Ended::Refusal),
     ] {
         let mut peer = FramePeer::open(server.data, &[]).await;
         let block = [call_headers(RECOMMEND), more].concat();
@@ -339,14 +339,14 @@ async fn strange_headers_cost_their_call_or_their_connection_and_no_other() {
         let body = frame(DATA, END_STREAM, 1, &message(&somebody()));
         peer.send(&[frames, body].concat()).await.unwrap();
         let is_it = |frame: &Received| frame.stream == 1 || frame.kind == GOAWAY;
-        let said = peer.read.find(is_it).await;
-        let said = match said.kind {
-            RST_STREAM => Said::Reset(said.payload[3]),
-            GOAWAY => Said::Goodbye(said.payload[7]),
-            _ if said.flags & END_STREAM == 0 => Said::Answer,
-            _ => Said::Refusal,
+        let last = peer.read.find(is_it).await;
+        let ended = match last.kind {
+            RST_STREAM => Ended::Reset(last.payload[3]),
+            GOAWAY => Ended::GoAway(last.payload[7]),
+            _ if last.flags & END_STREAM == 0 => Ended::Answer,
+            _ => Ended::Refusal,
         };
-        assert_eq!(said, expected, "{name}");
+        assert_eq!(ended, expected, "{name}");
         assert_eq!(
             server.recommend("u0001").await.unwrap().version,
             1,

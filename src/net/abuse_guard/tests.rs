@@ -146,7 +146,7 @@ fn only_a_connection_without_calls_and_requests_is_idle() {
     assert_eq!(watch.judge(now + 9 * SECOND, 0), None);
     guard.read(&frame(1, 0x5, 1, 20)).unwrap();
     assert_eq!(watch.judge(now + 10 * SECOND, 0), None);
-    assert_eq!(watch.judge(now + 19 * SECOND, 1), None, "a call under way");
+    assert_eq!(watch.judge(now + 19 * SECOND, 1), None, "a call in flight");
     assert_eq!(watch.judge(now + 28 * SECOND, 0), None);
     assert_eq!(watch.judge(now + 29 * SECOND, 0), Some(End::Idle));
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 frames written by hand, for peers that break the protocol or its manners.
+//! HTTP/2 frames written by hand, for peers that violate or abuse the protocol.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -113,7 +113,7 @@ pub(crate) struct FramePeer {
 pub(crate) struct FrameReader(OwnedReadHalf);
 
 impl FramePeer {
-    /// Connects, and says what every client says first, with these settings.
+    /// Connects, and sends the client preface with these settings.
     pub(crate) async fn open(to: SocketAddr, settings: &[(u16, u32)]) -> Self {
         Self::over(TcpStream::connect(to).await.unwrap(), settings).await
     }
@@ -146,8 +146,8 @@ impl FramePeer {
         self.write.write_all(bytes).await
     }
 
-    /// Sends these bytes so many times or until the server has closed, and reads what comes
-    /// meanwhile. Says whether the server closed.
+    /// Sends these bytes `times` times or until the server has closed, and reads meanwhile. Returns whether the
+    /// server closed.
     pub(crate) async fn flood(mut self, mut bytes: impl FnMut(u32) -> Vec<u8>, times: u32) -> bool {
         let Self { mut read, .. } = self;
         let reader = tokio::spawn(async move { read.until_closed().await });
@@ -156,7 +156,7 @@ impl FramePeer {
                 break;
             }
         }
-        // A peer that has said all and waits is no flood any more.
+        // A peer that has sent everything and waits is no flood any more.
         tokio::time::timeout(PATIENCE, reader).await.is_ok()
     }
 
@@ -194,7 +194,7 @@ impl FrameReader {
         })
     }
 
-    /// The next frame that this is true of.
+    /// The next frame that satisfies this.
     pub(crate) async fn find(&mut self, is_wanted: impl Fn(&Received) -> bool) -> Received {
         let find = async {
             loop {

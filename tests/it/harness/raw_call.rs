@@ -1,5 +1,5 @@
-//! gRPC by hand over HTTP/2, for what a client library hides: a call whose message is still to come,
-//! a GOAWAY, a deadline that only the server keeps.
+//! gRPC by hand over HTTP/2, for what a client library hides: a call whose message is still to come, a GOAWAY, a
+//! deadline that only the server enforces.
 
 use std::net::SocketAddr;
 
@@ -58,7 +58,7 @@ impl RawConnection {
         OpenCall { response, body }
     }
 
-    /// Whether the server has said goodbye.
+    /// Whether the server has sent GOAWAY.
     pub(crate) async fn is_going_away(&self) -> bool {
         self.requests.clone().ready().await.is_err()
     }
@@ -66,7 +66,7 @@ impl RawConnection {
     /// Waits for the end of the connection.
     pub(crate) async fn ended(self) {
         drop(self.requests);
-        // However it ended: here it is the end that counts.
+        // How it ended does not matter here.
         let _ = self.driver.await.unwrap();
     }
 }
