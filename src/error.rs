@@ -26,6 +26,8 @@ pub struct BadField {
 pub enum CallError {
     /// All invalid fields of the request.
     BadFields(Vec<BadField>),
+    /// The request's message cannot be decoded.
+    BadMessage(String),
     /// An RPC or service that this release does not serve.
     NotServed(&'static str),
     /// The server is not configured to serve this model.
@@ -114,7 +116,7 @@ impl CallError {
     /// The canonical code.
     pub fn code(&self) -> Code {
         match self {
-            Self::BadFields(_) => Code::InvalidArgument,
+            Self::BadFields(_) | Self::BadMessage(_) => Code::InvalidArgument,
             Self::NotServed(_) => Code::Unimplemented,
             Self::UnknownModel(_) | Self::UnknownVersion(_) | Self::UnknownProduct { .. } => {
                 Code::NotFound
@@ -145,6 +147,7 @@ impl CallError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadFields(_) => "BAD_FIELDS",
+            Self::BadMessage(_) => "BAD_MESSAGE",
             Self::NotServed(_) => "NOT_SERVED_YET",
             Self::UnknownModel(_) => "UNKNOWN_MODEL",
             Self::UnknownVersion(_) => "UNKNOWN_VERSION",
@@ -175,6 +178,7 @@ impl CallError {
                     .collect();
                 texts.join("; ")
             }
+            Self::BadMessage(why) => format!("the request message cannot be decoded: {why}"),
             Self::NotServed(what) => format!("{what} is not served by this release"),
             Self::UnknownModel(model) => format!("model {model:?} is not served here"),
             Self::NotLive(model) => format!("model {model:?} has no live version yet"),
@@ -270,6 +274,7 @@ mod tests {
         };
         vec![
             (CallError::BadFields(vec![bad]), Code::InvalidArgument),
+            (CallError::BadMessage("m".into()), Code::InvalidArgument),
             (CallError::NotServed("this call"), Code::Unimplemented),
             (CallError::UnknownModel("x".into()), Code::NotFound),
             (

@@ -19,6 +19,8 @@ pub struct TrafficMetrics {
     pub connections_refused: IntCounterVec,
     /// Times that accepting paused because the accept rate was exceeded, by `listener`.
     pub accepts_held: IntCounterVec,
+    /// Streams that the server reset, by `listener` and HTTP/2 error `code`.
+    pub streams_reset: IntCounterVec,
 }
 
 impl TrafficMetrics {
@@ -56,6 +58,11 @@ impl TrafficMetrics {
                 "hotshelf_net_accepts_held_total",
                 "Times that accepting connections paused because the accept rate was exceeded.",
                 &["listener"],
+            )?,
+            streams_reset: families.counters(
+                "hotshelf_net_streams_reset_total",
+                "Streams that the server reset, by HTTP/2 error code.",
+                &["listener", "code"],
             )?,
         })
     }

@@ -11,6 +11,8 @@ use super::connection_stats::ConnectionStats;
 use super::end::End;
 use super::frame_budget::{FrameBudget, FrameFlood};
 use super::frames::{Frames, kind};
+use super::stream_resets::StreamResets;
+use std::sync::Arc;
 use std::time::Instant;
 use unanswered::Unanswered;
 
@@ -24,10 +26,11 @@ pub(super) struct AbuseGuard {
     unanswered: Unanswered,
     budget: FrameBudget,
     stats: ConnectionStats,
+    resets: Arc<StreamResets>,
 }
 
 impl AbuseGuard {
-    pub(super) fn new(stats: ConnectionStats) -> Self {
+    pub(super) fn new(stats: ConnectionStats, resets: Arc<StreamResets>) -> Self {
         Self {
             incoming: Frames::default(),
             outgoing: Frames::default(),
@@ -36,6 +39,7 @@ impl AbuseGuard {
             unanswered: Unanswered::default(),
             budget: FrameBudget::new(),
             stats,
+            resets,
         }
     }
 
@@ -47,7 +51,7 @@ impl AbuseGuard {
         let (mut requests, mut resets, mut units) = (0, 0, 0);
         let (mut is_in_headers, mut last_stream) = (self.is_in_headers, self.last_stream);
         let (unanswered, budget) = (&mut self.unanswered, &mut self.budget);
-        self.incoming.read(bytes, |head| {
+        self.incoming.read(bytes, |head, _| {
             is_in_headers = head.leaves_headers_open();
             units += u32::from(!is_in_headers);
             if head.kind == kind::HEADERS && head.stream > last_stream {
@@ -80,12 +84,18 @@ impl AbuseGuard {
     /// Counts what is about to be written.
     pub(super) fn write(&mut self, bytes: &[u8]) {
         let (mut data, mut resets) = (0, 0);
-        let unanswered = &mut self.unanswered;
-        self.outgoing.read(bytes, |head| {
+        let (unanswered, counters) = (&mut self.unanswered, &self.resets);
+        self.outgoing.read(bytes, |head, payload| {
             unanswered.wrote(head);
             match head.kind {
                 kind::DATA => data += head.len as u64,
-                kind::RST_STREAM => resets += 1,
+                kind::RST_STREAM => {
+                    resets += 1;
+                    // h2 writes such a frame in one piece.
+                    if let Some(code) = payload.first_chunk() {
+                        counters.count(u32::from_be_bytes(*code));
+                    }
+                }
                 _ => {}
             }
         });

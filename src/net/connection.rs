@@ -10,6 +10,7 @@ use super::limits::ConnectionLimits;
 use super::read_backoff::ReadBackoff;
 use super::service::HttpService;
 use super::stages::Stages;
+use super::stream_resets::StreamResets;
 use super::write_coalescing::CoalescingIo;
 use crate::admission::Flow;
 use hyper::server::conn::http2;
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error as _;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -54,6 +56,7 @@ pub(super) async fn serve<S: HttpService>(
     (service, flow): (S, Flow),
     limits: ConnectionLimits,
     stages: Stages,
+    resets: Arc<StreamResets>,
 ) -> End {
     let preface = preface(stream, &limits);
     let stream = match stages.kill.run_until_cancelled(preface).await {
@@ -63,7 +66,7 @@ pub(super) async fn serve<S: HttpService>(
     };
     let stats = ConnectionStats::default();
     let service = TrackedService::new(service, stats.clone());
-    let guard = AbuseGuard::new(stats.clone());
+    let guard = AbuseGuard::new(stats.clone(), resets);
     let backoff = ReadBackoff::new(flow.clone());
     let io = TokioIo::new(CoalescingIo::new(stream, PREFACE, guard, backoff));
     let driver = Driver {

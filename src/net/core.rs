@@ -6,6 +6,7 @@ use super::end::End;
 use super::limits::ConnectionLimits;
 use super::service::Services;
 use super::stages::Stages;
+use super::stream_resets::StreamResets;
 use crate::admission::{FairQueue, Flow, QueueLimits};
 use crate::metrics::Metrics;
 use rand_chacha::ChaCha8Rng;
@@ -74,6 +75,7 @@ async fn run_core<S: Services>(
 ) {
     let tracker = TaskTracker::new();
     let queue = FairQueue::new(config.queue);
+    let resets = Arc::new(StreamResets::new(&config.metrics, config.name));
     // The accept loop drops its end of the channel when the drain begins.
     while let Some(stream) = outbox.recv().await {
         let Some(stream) = adopt(stream) else {
@@ -86,10 +88,10 @@ async fn run_core<S: Services>(
         };
         let flow = Flow::new(&queue);
         let service = (services.connect(flow.clone()), flow);
-        let stages = config.stages.clone();
+        let (stages, resets) = (config.stages.clone(), Arc::clone(&resets));
         let open = Open::new(&config, Arc::clone(&connections));
         tracker.spawn(async move {
-            let end = serve(stream, service, limits, stages).await;
+            let end = serve(stream, service, limits, stages, resets).await;
             open.ended(end);
         });
     }

@@ -1,5 +1,5 @@
 //! Finds frame heads in a stream of HTTP/2 bytes (RFC 9113, section 4.1), however it is cut into
-//! pieces. Looks at no payload; a frame costs some nanoseconds.
+//! pieces. Reads no payload; a frame costs some nanoseconds.
 
 /// Bytes of a head.
 pub(super) const HEAD_LEN: usize = 9;
@@ -66,8 +66,8 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Calls `seen` with every head that is complete with these bytes.
-    pub(super) fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Head)) {
+    /// Calls `seen` with every head that is complete with these bytes, and what is there of its payload.
+    pub(super) fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Head, &[u8])) {
         loop {
             let skipped = self.payload_left.min(bytes.len());
             self.payload_left -= skipped;
@@ -85,7 +85,7 @@ impl Frames {
             let head = Head::parse(&self.head);
             self.head_len = 0;
             self.payload_left = head.len;
-            seen(head);
+            seen(head, &bytes[..head.len.min(bytes.len())]);
         }
     }
 
@@ -118,7 +118,7 @@ mod tests {
         ]
         .concat();
         let mut whole = Vec::new();
-        Frames::default().read(&bytes, |head| whole.push(head));
+        Frames::default().read(&bytes, |head, _| whole.push(head));
         let kinds: Vec<_> = whole.iter().map(|h| (h.kind, h.len, h.stream)).collect();
         let expected = [
             (1, 30, 1),
@@ -134,7 +134,7 @@ mod tests {
         for step in [1, 2, 8, 9, 10, 1000] {
             let (mut frames, mut pieces) = (Frames::default(), Vec::new());
             for piece in bytes.chunks(step) {
-                frames.read(piece, |head| pieces.push(head));
+                frames.read(piece, |head, _| pieces.push(head));
             }
             assert_eq!(pieces, whole, "in pieces of {step}");
             assert!(!frames.is_within_frame());
@@ -146,10 +146,10 @@ mod tests {
         let bytes = frame(kind::DATA, 0, 1, 5);
         let mut frames = Frames::default();
         for len in 1..bytes.len() {
-            frames.read(&bytes[len - 1..len], |_| {});
+            frames.read(&bytes[len - 1..len], |_, _| {});
             assert!(frames.is_within_frame(), "{len}");
         }
-        frames.read(&bytes[bytes.len() - 1..], |_| {});
+        frames.read(&bytes[bytes.len() - 1..], |_, _| {});
         assert!(!frames.is_within_frame());
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! plane ─▶ accept ─▶ core ─▶ connection ─▶ hyper and h2 ─▶ executor ─▶ call_tracking ─▶ the service
 //!                                 │            ▲
-//!                                 │       write_coalescing: abuse_guard ─▶ frame_budget, connection_stats
+//!                                 │       write_coalescing: abuse_guard ─▶ frame_budget, connection_stats, stream_resets
 //!                                 │                         read_backoff
 //!                                 └─▶ connection_watch: judges by connection_stats
 //! ```
@@ -28,6 +28,7 @@ mod plane;
 mod read_backoff;
 mod service;
 mod stages;
+mod stream_resets;
 mod write_coalescing;
 
 #[cfg(test)]

@@ -192,13 +192,17 @@ impl<T: AsyncRead + AsyncWrite> AsyncWrite for CoalescingIo<T> {
 mod tests {
     use super::super::connection_stats::ConnectionStats;
     use super::super::frames::{HEAD_LEN, Head, kind};
+    use super::super::stream_resets::StreamResets;
     use super::*;
     use crate::admission::Flow;
     use futures::FutureExt;
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     fn coalescing<T: AsyncRead + AsyncWrite>(inner: T, read_ahead: &[u8]) -> CoalescingIo<T> {
-        let guard = AbuseGuard::new(ConnectionStats::default());
+        let metrics = crate::metrics::Metrics::new().unwrap();
+        let resets = Arc::new(StreamResets::new(&metrics, "data"));
+        let guard = AbuseGuard::new(ConnectionStats::default(), resets);
         CoalescingIo::new(inner, read_ahead, guard, ReadBackoff::new(Flow::alone()))
     }
 

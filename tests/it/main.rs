@@ -23,6 +23,7 @@ mod https;
 mod kubernetes;
 mod lifecycle;
 mod log;
+mod malformed;
 mod memory_budget;
 mod methods;
 mod metrics;

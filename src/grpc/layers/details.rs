@@ -58,6 +58,10 @@ fn detailed(response: Response<Body>) -> Response<Body> {
         Some(status) if status.code() == Code::Unimplemented && status.message().is_empty() => {
             Status::from(CallError::NotServed("this call")).into_http()
         }
+        // tonic's word for a message that does not decode, is cut or is missing; ours have details.
+        Some(status) if status.code() == Code::Internal => {
+            Status::from(CallError::BadMessage(status.message().to_owned())).into_http()
+        }
         Some(status) if status.code() != Code::Ok => explained(&status).into_http(),
         _ => response,
     }
@@ -75,6 +79,19 @@ mod tests {
         assert_eq!(status.message(), "message too long");
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.reason, "OUT_OF_RANGE");
+    }
+
+    #[test]
+    fn message_that_tonic_cannot_decode_is_the_callers_fault() {
+        let bare = Status::internal("data is not UTF-8 encoded").into_http();
+        let status = Status::from_header_map(detailed(bare).headers()).unwrap();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().ends_with("data is not UTF-8 encoded"));
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "BAD_MESSAGE");
+        let ours = Status::from(CallError::Internal("the handler panicked"));
+        let kept = detailed(ours.into_http());
+        assert_eq!(kept.headers()["grpc-status"], "13");
     }
 
     #[test]

@@ -14,6 +14,11 @@ fn frame(kind: u8, flags: u8, stream: u32, len: usize) -> Vec<u8> {
     bytes
 }
 
+fn resets() -> Arc<StreamResets> {
+    let metrics = crate::metrics::Metrics::new().unwrap();
+    Arc::new(StreamResets::new(&metrics, "data"))
+}
+
 fn guarded() -> (AbuseGuard, ConnectionWatch, Instant) {
     let (stats, now) = (ConnectionStats::default(), Instant::now());
     let limits = ConnectionLimits {
@@ -23,7 +28,7 @@ fn guarded() -> (AbuseGuard, ConnectionWatch, Instant) {
         ..ConnectionLimits::patient()
     };
     let watch = ConnectionWatch::new(stats.clone(), &limits, now);
-    (AbuseGuard::new(stats), watch, now)
+    (AbuseGuard::new(stats, resets()), watch, now)
 }
 
 /// Reads `rounds` rounds, and returns the first one after which the budget was spent.
@@ -198,4 +203,25 @@ fn streaming_answer_delays_no_other() {
     assert!(!guard.is_all_answered());
     guard.write(&frame(kind::HEADERS, 0x5, 5, 10));
     assert!(guard.is_all_answered());
+}
+
+#[test]
+fn streams_that_the_server_resets_are_counted_by_code() {
+    let metrics = crate::metrics::Metrics::new().unwrap();
+    let resets = Arc::new(StreamResets::new(&metrics, "data"));
+    let mut guard = AbuseGuard::new(ConnectionStats::default(), resets);
+    let mut reset = frame(kind::RST_STREAM, 0, 1, 4);
+    for code in [1, 7, 7, 200] {
+        *reset.last_mut().unwrap() = code;
+        guard.write(&reset);
+    }
+    let count = |code| {
+        let counter = metrics
+            .traffic
+            .streams_reset
+            .with_label_values(&["data", code]);
+        counter.get()
+    };
+    assert_eq!((count("PROTOCOL_ERROR"), count("REFUSED_STREAM")), (1, 2));
+    assert_eq!(count("NO_ERROR"), 0);
 }

@@ -74,7 +74,7 @@ impl RawConnection {
 impl OpenCall {
     /// Sends the message, and returns the answer or else the status with its headers.
     pub(crate) async fn finish<A: Message + Default>(
-        mut self,
+        self,
         message: &impl Message,
     ) -> Result<A, HeaderMap> {
         let encoded = message.encode_to_vec();
@@ -82,7 +82,15 @@ impl OpenCall {
         frame.put_u8(0);
         frame.put_u32(u32::try_from(encoded.len()).unwrap());
         frame.put_slice(&encoded);
-        self.body.send_data(frame.freeze(), true).unwrap();
+        self.finish_with(frame.freeze()).await
+    }
+
+    /// The same with a body of these bytes, whatever they are.
+    pub(crate) async fn finish_with<A: Message + Default>(
+        mut self,
+        body: Bytes,
+    ) -> Result<A, HeaderMap> {
+        self.body.send_data(body, true).unwrap();
         self.answer().await
     }
 
