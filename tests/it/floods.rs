@@ -15,6 +15,8 @@ use crate::harness::{FramePeer, Held, Scrape, Season, Server, Shop, until};
 const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
 /// Frames of each flood: far more than any of them is allowed.
 const FRAMES: u32 = 100_000;
+/// Requests opened before they are cancelled (chosen: fewer than the streams of a connection).
+const BATCH: u32 = 50;
 /// Connections that flood at the same time.
 const FLOODERS: usize = 4;
 /// What an allocator may keep after a flood (chosen: some connections' buffers; a leak of one small
@@ -173,23 +175,25 @@ async fn requests_cancelled_one_after_the_other_spend_the_budget() {
     let healthy = Healthy::start(&server).await;
     let mut peer = FramePeer::open(server.data, &[]).await;
     let ping = frame(PING, 0, 0, &[1; 8]);
-    let mut stream = 1;
-    // The server has read each request before it is cancelled: the pong shows it.
-    loop {
-        let open = frame(HEADERS, END_HEADERS, stream, &call_headers(RECOMMEND));
-        if peer.send(&[open, ping.clone()].concat()).await.is_err() {
+    // The server has read each request before it is cancelled: the pong shows it. Some at a time, so that a slow
+    // machine does not refill the budget between two of them.
+    for round in 0..FRAMES / BATCH {
+        let streams = (round * BATCH..(round + 1) * BATCH).map(|number| 2 * number + 1);
+        let open = |stream| frame(HEADERS, END_HEADERS, stream, &call_headers(RECOMMEND));
+        let opened: Vec<u8> = streams.clone().flat_map(open).collect();
+        if peer.send(&[opened, ping.clone()].concat()).await.is_err() {
             break;
         }
         let mut next = peer.read.next().await;
         while next.as_ref().is_some_and(|next| next.kind != PING) {
             next = peer.read.next().await;
         }
-        let reset = frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
-        if next.is_none() || peer.send(&reset).await.is_err() {
+        let cancel = |stream| frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+        let cancelled: Vec<u8> = streams.flat_map(cancel).collect();
+        if next.is_none() || peer.send(&cancelled).await.is_err() {
             break;
         }
-        stream += 2;
-        assert!(stream < 2 * FRAMES, "never closed");
+        assert!(round + 1 < FRAMES / BATCH, "never closed");
     }
     healthy.stop().await;
     until("frame_flood counted", async || {
