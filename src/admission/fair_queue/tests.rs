@@ -92,7 +92,7 @@ fn assert_half(who: char, first_100: &[(char, u32)], slack: usize) {
     assert!(half.abs_diff(50) <= slack, "{half} of the first 100");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn few_calls_do_not_wait_behind_another_connections_many() {
     let (queue, computed) = (queue(), Computed::default());
     let (greedy, other, modest) = (
@@ -125,7 +125,7 @@ async fn few_calls_do_not_wait_behind_another_connections_many() {
     assert!(state.waiters.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_that_awaited_take_no_more_than_their_connections_share() {
     let (queue, computed) = (queue(), Computed::default());
     let (awaiting, plain) = (Connection::new(&queue), Connection::new(&queue));
@@ -149,7 +149,7 @@ async fn calls_that_awaited_take_no_more_than_their_connections_share() {
     assert_half('p', &order[..100], 2 * QUANTUM_CALLS_MAX);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn call_that_awaited_starts_at_once_where_its_connection_has_quantum_left() {
     let (queue, computed) = (queue(), Computed::default());
     let (greedy, modest) = (Connection::new(&queue), Connection::new(&queue));
@@ -188,7 +188,7 @@ async fn awaiting_call_holds_up_nobody_and_is_no_service_time() {
     assert_eq!(queue.lock().delay.interval_nanos, interval);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn quantum_refills_with_each_run_of_the_connection_where_no_call_waits() {
     let (queue, computed) = (queue(), Computed::default());
     let only = Connection::new(&queue);
@@ -213,7 +213,7 @@ async fn quantum_refills_with_each_run_of_the_connection_where_no_call_waits() {
     assert_eq!(*computed.lock(), [('c', 0)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn quantum_does_not_refill_while_another_connection_waits() {
     let (queue, computed) = (queue(), Computed::default());
     let (other, one) = (Connection::new(&queue), Connection::new(&queue));
@@ -231,7 +231,7 @@ async fn quantum_does_not_refill_while_another_connection_waits() {
     assert_eq!(*computed.lock(), [('1', 101)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn dropped_calls_leave_the_queue_wherever_they_wait() {
     let (queue, computed) = (queue(), Computed::default());
     let (gone, stays) = (Connection::new(&queue), Connection::new(&queue));
@@ -294,7 +294,7 @@ async fn each_connection_has_an_equal_part_of_a_queue_that_is_too_long() {
     set(0, 0, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_on_many_connections_at_once_wait_in_the_queue() {
     let (queue, computed) = (queue(), Computed::default());
     let many: Vec<_> = (0..2000).map(|_| Connection::new(&queue)).collect();
@@ -317,7 +317,7 @@ async fn calls_on_many_connections_at_once_wait_in_the_queue() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn connection_with_quantum_left_goes_before_those_that_used_theirs_up() {
     let (queue, computed) = (queue(), Computed::default());
     let (greedy, other, modest) = (
