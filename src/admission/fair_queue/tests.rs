@@ -309,10 +309,11 @@ async fn calls_on_many_connections_at_once_wait_in_the_queue() {
         let exceeded = queue.lock().delay.exceeded_since;
         assert!(exceeded.is_some(), "and the delay is seen");
         computed.all(2000).await;
-        let state = queue.lock();
-        assert_eq!(state.queued, 0);
-        assert!(state.ring.is_empty() && state.unspent.is_empty());
-        drop(state);
+        {
+            let state = queue.lock();
+            assert_eq!(state.queued, 0);
+            assert!(state.ring.is_empty() && state.unspent.is_empty());
+        }
         tokio::task::yield_now().await;
     }
 }

@@ -120,7 +120,7 @@ impl Package {
             _ => return None,
         };
         while let Some((name, more)) = rest.split_first() {
-            let child = [&module[..], &[name.clone()]].concat();
+            let child = [&module[..], std::slice::from_ref(name)].concat();
             if self.modules.contains_key(&child) {
                 (module, rest) = (child, more);
                 continue;

@@ -27,19 +27,7 @@ fn no_sequence_of_events_takes_the_last_version_down() {
                 1 => stage.desired(&[]),
                 2 | 3 if !loading.is_empty() => {
                     let version = loading.swap_remove(0);
-                    let odd = LoadedInfo {
-                        resident_bytes: 1,
-                        golden_query_failure: Some("odd".into()),
-                        degraded: String::new(),
-                        refetched: String::new(),
-                    };
-                    let outcome = [
-                        good(),
-                        bad(LoadErrorKind::Registry("x"), true),
-                        bad(LoadErrorKind::Registry("y"), false),
-                        Ok(odd),
-                    ];
-                    stage.loaded(version, outcome[roll(4) as usize].clone())
+                    stage.loaded(version, load_outcome(&mut roll))
                 }
                 4 => {
                     asked += 1;
@@ -81,6 +69,21 @@ fn no_sequence_of_events_takes_the_last_version_down() {
         answered.sort_unstable();
         answered.dedup();
         assert_eq!(answered.len(), total, "seed {seed}: answered twice");
+    }
+}
+
+/// How a load ends: well, badly for now, badly for good, or with a golden query that fails.
+fn load_outcome(roll: &mut impl FnMut(u32) -> u64) -> Result<LoadedInfo, LoadError> {
+    match roll(4) {
+        0 => good(),
+        1 => bad(LoadErrorKind::Registry("x"), true),
+        2 => bad(LoadErrorKind::Registry("y"), false),
+        _ => Ok(LoadedInfo {
+            resident_bytes: 1,
+            golden_query_failure: Some("odd".into()),
+            degraded: String::new(),
+            refetched: String::new(),
+        }),
     }
 }
 
