@@ -1,5 +1,7 @@
 //! Models of the greatest and smallest numbers that a load accepts: no score leaves f32.
 
+use std::num::NonZeroUsize;
+
 use proptest::{prelude::*, strategy::Strategy as _};
 
 use super::*;
@@ -48,7 +50,15 @@ fn model(products: Vec<f32>, users: Vec<f32>, gram: [f32; 4], rows: &[Option<Vec
             );
         }
     }
-    let mut model = sample::model(&builder.build(), &sample::params_without_content(FACTORS));
+    let params = sample::params_without_content(FACTORS);
+    let mut model = crate::fit(
+        &builder.build(),
+        &[],
+        &params,
+        NonZeroUsize::MIN,
+        &mut |_| {},
+    )
+    .unwrap();
     model.als = Als {
         user_factors: Matrix::from_vec(users, FACTORS).unwrap(),
         product_factors: Matrix::from_vec(products, FACTORS).unwrap(),
