@@ -32,10 +32,6 @@ impl S3Authorities {
             value: path.display().to_string(),
             limit: format!("a PEM file with certificates of authorities: {why}"),
         };
-        // To open a FIFO would block.
-        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(refused("it is not a file".to_owned()));
-        }
         let mut bytes = Vec::new();
         // The open of a pipe would wait for a writer for ever.
         match std::fs::metadata(path) {
