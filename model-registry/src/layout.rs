@@ -79,6 +79,12 @@ impl Layout {
     }
 }
 
+/// What lies below a folder by these names, as a listing found them.
+pub(crate) fn below<'a>(folder: &Path, names: impl IntoIterator<Item = &'a str>) -> Path {
+    let joined = |path: Path, name| path.join(name);
+    names.into_iter().fold(folder.clone(), joined)
+}
+
 /// The root that a URL's path names: percent-decoded, absolute, without dot or empty segments.
 pub(crate) fn root_of_url(path: &str) -> Option<Path> {
     Path::from_url_path(path.strip_prefix('/')?).ok()

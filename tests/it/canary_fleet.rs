@@ -202,7 +202,7 @@ async fn killed_and_corrupted(fleet: &Fleet, (one, mut two): (&Server, Server)) 
     drop(two);
     let were = fleet.corrupt("two");
     let mut two = fleet.start("two").await;
-    two.logged("damaged in the cache; fetched again").await;
+    two.logged("damaged in the cache; refetched").await;
     two.until_ready().await;
     until("two's note of its cache", async || {
         let seen = shown(one, "two")?;

@@ -50,7 +50,7 @@ impl CacheDir {
                 tracing::warn!(%error, path = %path.display(), "this file system has no locks");
             }
         }
-        // For whoever meets the lock; without these words it is held all the same.
+        // For the process that finds the folder locked; the lock holds without this text, too.
         let program = std::env::current_exe().unwrap_or_default();
         let text = format!("{} {}\n", std::process::id(), program.display());
         let written = file

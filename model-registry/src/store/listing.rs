@@ -4,6 +4,7 @@
 use super::backend::Kind;
 use super::meaning::read_error;
 use super::{Error, Store, bucket, disk};
+use crate::layout;
 use crate::limits::LISTED_MAX;
 use crate::numbers;
 use futures::TryStreamExt;
@@ -190,7 +191,10 @@ impl Store {
                 found.extend(entries.into_iter().map(|entry| on_disk(folder, entry)));
             }
             Kind::Bucket(bucket) => {
-                let (prefix, after) = (prefix(folder), after.map(|name| folder.clone().join(name)));
+                let (prefix, after) = (
+                    prefix(folder),
+                    after.map(|name| layout::below(folder, [name])),
+                );
                 let after = after.map(|path| path.to_string());
                 let mut take = |meta: ObjectMeta| {
                     found.push(stored(folder, meta));
@@ -220,12 +224,8 @@ fn prefix(folder: &Path) -> String {
 }
 
 fn on_disk(folder: &Path, entry: disk::Entry) -> Listed {
-    let mut path = folder.clone();
-    for segment in &entry.below {
-        path = path.join(segment.as_str());
-    }
     Listed {
-        path,
+        path: layout::below(folder, entry.below.iter().map(String::as_str)),
         below: entry.below,
         size_bytes: entry.size_bytes,
         modified: Timestamp::try_from(entry.modified).unwrap_or_default(),

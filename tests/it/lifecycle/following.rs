@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tonic::Code;
 
-use crate::harness::{MODEL, Season, Server, Shop, Traffic, until};
+use crate::harness::{MODEL, Season, Server, Shop, Traffic, hotshelf, until};
 
 #[tokio::test]
 async fn every_replica_follows_the_rollout_that_one_of_them_wrote() {
@@ -121,9 +121,28 @@ async fn registry_that_goes_away_changes_nothing_that_is_live() {
     .await;
     assert_eq!(server.live_version().await, Some(spring));
 
-    let late = Server::start(&shop, &[]).await;
-    assert_eq!(late.live_version().await, None);
+    // A first start cannot tell a registry that is away from one that was misspelt.
+    let (url, cache) = (shop.url(), shop.place().join("first"));
+    let cache = cache.display().to_string();
+    let any = "127.0.0.1:0";
+    let first = hotshelf(&[
+        "serve",
+        "--registry",
+        &url,
+        "--models",
+        MODEL,
+        "--cache-dir",
+        &cache,
+        "--data-addr",
+        any,
+        "--admin-addr",
+        any,
+        "--http-addr",
+        any,
+    ]);
+    assert!(first.refusal(2).contains("does not exist"), "{first:?}");
     std::fs::rename(&away, shop.root()).unwrap();
+    let late = Server::start(&shop, &[]).await;
     late.until_live(spring).await;
     server.reload(autumn).await.unwrap();
     late.until_live(autumn).await;

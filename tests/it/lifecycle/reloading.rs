@@ -7,6 +7,8 @@ use crate::harness::{
     MODEL, RawConnection, Season, Server, Shop, Traffic, error_reason, open_to_all, until,
     violations,
 };
+use crate::store_outage::Store;
+use crate::store_outage::proxy::Point;
 
 const RELOAD: &str = "/hotshelf.v1.ModelService/ReloadModel";
 
@@ -157,24 +159,17 @@ async fn reload_refuses_what_the_caller_cannot_mean() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reload_near_its_deadline_answers_with_the_state_so_far_and_goes_on() {
-    let shop = Shop::new();
-    let spring = shop.publish(Season::Spring).await.version;
-    let autumn = shop.publish(Season::Autumn).await.version;
-    let server = Server::serving(&shop, spring, &[]).await;
-    // A store that stalls: reading a pipe waits for its writer.
-    let part = shop.part_file(autumn, "users.arrow").await;
-    let (aside, pipe) = (part.with_extension("aside"), part.with_extension("pipe"));
-    std::fs::rename(&part, &aside).unwrap();
-    assert!(
-        std::process::Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    std::fs::hard_link(&pipe, &part).unwrap();
+    let Some(mut store) = Store::new().await else {
+        return;
+    };
+    let spring = store.direct.publish(Season::Spring).await.version;
+    let autumn = store.direct.publish(Season::Autumn).await.version;
+    let server = Server::serving(&store.shop, spring, &[]).await;
+    // The store stalls in the middle of a part.
+    let point = Point::HalfAnswered;
+    store.proxy.hold("GET", "users.arrow", point);
 
     let request = ReloadModelRequest {
         version: Some(autumn),
@@ -193,15 +188,14 @@ async fn reload_near_its_deadline_answers_with_the_state_so_far_and_goes_on() {
     );
     assert_eq!(server.recommend("u0001").await.unwrap().version, spring);
 
-    // The store is well again; the stalled read ends with an error, and the next call loads.
-    std::fs::rename(&aside, &part).unwrap();
-    let writer = std::thread::Builder::new().spawn(move || std::fs::File::create(pipe).unwrap());
+    // The stalled read ends with an error; the load or the next call fetches the part again.
+    store.proxy.reached().await;
+    store.proxy.cut();
     until("the end of the stalled load", async || {
         let done = server.reload(autumn).await;
         done.ok().filter(|done| done.state() == VersionState::Live)
     })
     .await;
-    writer.unwrap().join().unwrap();
     assert_eq!(server.recommend("u0001").await.unwrap().version, autumn);
     server.stop().await;
 }

@@ -3,10 +3,11 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use crate::harness::{MODEL, Published, Season, Server, Shop, http_get, top, until};
+use crate::store_outage::Store;
+use crate::store_outage::proxy::Point;
 use crate::tools::s3_server::{Kind, S3Server};
 use crate::tools::{self, Tool};
 
@@ -229,20 +230,26 @@ async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn registry_that_stalls_is_not_waited_for() {
-    let closed = Closed::new().await;
-    let record = closed.shop.root().join(MODEL).join("rollouts/000002.json");
-    // Opening a pipe blocks for ever.
-    let bytes = std::fs::read(&record).unwrap();
-    std::fs::remove_file(&record).unwrap();
-    mknodat(CWD, &record, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    let server = closed.start().await;
+    let Some(mut store) = Store::new().await else {
+        return;
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let cache_dir = cache.path().display().to_string();
+    let settings = [("cache-dir", cache_dir.as_str())];
+    let autumn = store.direct.publish(Season::Autumn).await;
+    let server = Server::serving(&store.shop, autumn.version, &settings).await;
+    until_remembered(&server, 1).await;
+    server.stop().await;
+    // The store takes the first look at the rollouts and does not answer.
+    store.proxy.hold("GET", "rollouts", Point::Done);
+    let server = Server::start(&store.shop, &settings).await;
+    store.proxy.reached().await;
     server.until_ready().await;
-    assert_answers_as(&server, &closed.autumn).await;
+    assert_answers_as(&server, &autumn).await;
     until_degraded(&server, &["because no answer within 5 s"]).await;
-    std::fs::remove_file(&record).unwrap();
-    std::fs::write(&record, bytes).unwrap();
+    store.proxy.cut();
     server.stop().await;
 }
 

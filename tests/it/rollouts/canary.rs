@@ -214,7 +214,7 @@ async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
     let run = hotshelf(&[&all[..], &signed].concat());
     let told = run.refusal(1);
     assert!(
-        told.contains("before all who were waited for served it"),
+        told.contains("timed out before every replica served it"),
         "{run:?}"
     );
     let missing = run

@@ -217,7 +217,7 @@ fn what_is_typed_wrong_never_reaches_a_server() {
         (vec!["start", "2", "--share", "1"], "is no share"),
         (
             vec!["start", "2", "--steps", "1%:10x,100%"],
-            "is no time to hold a share",
+            "is not a duration such as",
         ),
         (vec!["start", "--arm", "a=1"], "is no arm"),
         (vec!["start"], "required"),
