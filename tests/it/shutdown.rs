@@ -1,17 +1,14 @@
 //! Shutdown: clients see NOT_SERVING before anything fails, and calls in flight are finished.
 
-use std::path::Path;
-
 use hotshelf::grpc::proto::{RecommendRequest, RecommendResponse, ReloadModelRequest};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use crate::harness::{
-    MODEL, RawConnection, Season, Server, Shop, Traffic, error_reason, http_get, until,
-};
+use crate::harness::{RawConnection, Season, Server, Shop, Traffic, error_reason, http_get, until};
+use crate::store_outage::Store;
+use crate::store_outage::proxy::Point;
 
 const RECOMMEND: &str = "/hotshelf.v1.RecommendationService/Recommend";
 
@@ -157,30 +154,26 @@ async fn peer_that_never_reads_is_closed_at_the_drain_deadline() {
         .await;
 }
 
-/// Replaces a file by a FIFO: opening it blocks for ever.
-fn stall(file: &Path) {
-    std::fs::remove_file(file).unwrap();
-    mknodat(CWD, file, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-}
-
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reload_in_progress_is_answered_shutting_down() {
-    let shop = Shop::new();
-    let mut server = server(&shop, &[]).await;
-    let stalled = shop.publish(Season::Autumn).await.version;
-    stall(&shop.root().join(MODEL).join("versions/000002.json"));
+    let Some(mut store) = Store::new().await else {
+        return;
+    };
+    let spring = store.direct.publish(Season::Spring).await.version;
+    let autumn = store.direct.publish(Season::Autumn).await.version;
+    let mut server = Server::serving(&store.shop, spring, &[]).await;
+    store
+        .proxy
+        .hold("GET", "versions/000002", Point::HalfAnswered);
     let mut operator = server.operator().await;
     let request = ReloadModelRequest {
-        version: Some(stalled),
+        version: Some(autumn),
         ..ReloadModelRequest::default()
     };
     let call = tokio::spawn(async move { operator.reload_model(request).await });
-    until("the load", async || {
-        (server.times_logged("loading") == 2).then_some(())
-    })
-    .await;
-    assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
-    assert!(!call.is_finished());
+    store.proxy.reached().await;
+    assert_eq!(server.recommend("u0001").await.unwrap().version, spring);
+    assert!(!call.is_finished(), "{:?}", call.await);
     server.signal(Signal::TERM);
     let refused = call.await.unwrap().unwrap_err();
     assert_eq!(
@@ -191,13 +184,15 @@ async fn reload_in_progress_is_answered_shutting_down() {
     server.logged("drained").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_whose_registry_stalls_at_its_start_ends_well_too() {
-    let shop = Shop::new();
-    let server = server(&shop, &[]).await;
-    server.stop().await;
-    stall(&shop.root().join(MODEL).join("rollouts/000001.json"));
-    let mut server = Server::start(&shop, &[]).await;
+    let Some(mut store) = Store::new().await else {
+        return;
+    };
+    store.direct.publish(Season::Spring).await;
+    store.proxy.hold("GET", "rollouts", Point::Done);
+    let mut server = Server::start(&store.shop, &[]).await;
+    store.proxy.reached().await;
     assert_eq!(http_get(server.http, "/livez").await.0, 200);
     assert_eq!(http_get(server.http, "/readyz").await.0, 503);
     server.signal(Signal::TERM);
