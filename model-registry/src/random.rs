@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_are_spread_by_a_half_either_way() {
+    fn jitter_is_half_of_the_wait_either_way() {
         let random = Random::new(Some([7; 32]));
         let mean = Duration::from_millis(100);
         let waits: Vec<Duration> = (0..200).map(|_| random.around(mean)).collect();

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn test_vectors_stand_in_the_readme() {
+    fn test_vectors_are_listed_in_the_readme() {
         let readme = include_str!("../README.md");
         for (salt, key, bucket) in VECTORS {
             let row = format!("| `{salt}` | `{key}` | {bucket} |").replace("``", "(empty)");

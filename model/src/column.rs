@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aligned_bytes_are_looked_at_in_place_and_others_copied() {
+    fn aligned_bytes_are_borrowed_and_others_copied() {
         let owned = Column::from_vec(vec![1u32, 2, 3]);
         let start = owned.as_bytes().as_ptr();
         let bytes = owned.bytes;

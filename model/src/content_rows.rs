@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sparse_copy_is_kept_of_sparse_rows_alone() {
+    fn sparse_copy_is_kept_of_sparse_rows_alone() {
         let mut numbers = vec![0.0; 64];
         numbers[5] = 1.0;
         let sparse = Matrix::from_vec(numbers, 32).unwrap();

@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "equal lengths")]
-    fn unequal_lengths_are_a_bug_of_the_caller() {
+    fn unequal_lengths_panic() {
         let _ = dot(&[1.0], &[]);
     }
 }

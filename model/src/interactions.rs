@@ -211,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_cut_keeps_the_catalogue_and_renumbers_the_rest() {
+    fn cut_keeps_the_catalogue_and_renumbers_the_rest() {
         let mut builder = InteractionsBuilder::new();
         builder.add("v", "p3", 1.0, 5);
         builder.add("u", "p2", 1.0, 20);

@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn short_lists_pay_in_precision_and_perfect_lists_reach_one() {
+    fn short_lists_lose_precision_and_perfect_lists_score_one() {
         assert!(close(precision_at_k(&[3], &[3], 10), 0.1));
         assert!(close(ndcg_at_k(&[3], &[3], 10), 1.0));
         assert!(close(ndcg_at_k(&[3, 5], &[3, 4, 5], 2), 1.0));
     }
 
     #[test]
-    fn nothing_relevant_and_k_zero_score_zero() {
+    fn no_relevant_items_or_k_zero_score_zero() {
         for metric in [precision_at_k, recall_at_k, ndcg_at_k, hit_at_k] {
             assert!(close(metric(&RANKED, &[], 5), 0.0));
             assert!(close(metric(&RANKED, &[1], 0), 0.0));

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sort_breathes_at_least_once_per_128_kib() {
+    fn long_sort_pauses_at_least_once_per_128_kib() {
         let items: Vec<u64> = (0..400_000u64).map(|x| x * 7919 % 1_000_003).collect();
         let (mut breaths, mut longest) = (0, 0);
         let done = sorted(items, 8 << 10, u64::cmp, &mut |bytes| {

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_not_asked_for_have_no_say() {
+    fn rows_outside_the_selection_do_not_count() {
         let mut observed = ObservedAttributes::default();
         for name in ["now", "later", "later"] {
             let mut row = Attributes::default();

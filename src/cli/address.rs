@@ -192,7 +192,7 @@ mod tests {
     use super::dialled;
 
     #[test]
-    fn a_server_that_listens_everywhere_is_reached_on_loopback() {
+    fn server_that_listens_everywhere_is_reached_on_loopback() {
         for (typed, address) in [
             ("0.0.0.0:50052", "127.0.0.1:50052"),
             ("[::]:50052", "[::1]:50052"),

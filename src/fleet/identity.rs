@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_the_same_replica_and_another_cache_is_another() {
+    fn replica_identity_survives_a_restart_and_differs_by_cache() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let name = |cache: &Path| found("", "", cache, "127.0.0.1:1").replica;
         let first = name(one.path());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_goes_over_what_the_machine_says() {
+    fn configured_replica_name_overrides_the_host_name() {
         let cache = tempfile::tempdir().unwrap();
         let identity = found("pod-7", "pod-7.shop:1", cache.path(), "0.0.0.0:50051");
         assert_eq!(identity.replica.as_str(), "pod-7");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_machines_name_begins_a_replicas() {
+    fn every_host_name_yields_a_valid_replica_name() {
         let long = "x".repeat(300);
         for (machine, name) in [
             ("Web_7.example.org", "web-7-example-org"),

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_need_limit_and_the_reason() {
+    fn version_over_the_budget_is_refused_with_need_limit_and_reason() {
         let budget = budget(1_200_000_000);
         let held = budget.reserve(v(6), need(850_000_000, 50_000_000)).unwrap();
         let error = budget
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_never_fit_is_not_retried_and_says_so() {
+    fn version_that_can_never_fit_is_not_retried() {
         for huge in [1_001, u64::MAX] {
             let error = budget(1_000).reserve(v(7), need(huge, 1)).map(drop);
             let error = error.unwrap_err();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn reservations_follow_what_is_held_and_tell_of_what_is_freed() {
+    fn reservations_follow_usage_and_announce_freed_memory() {
         let budget = budget(1_000);
         let mut freed = budget.freed();
         let mut one = budget.reserve(v(1), need(300, 300)).unwrap();

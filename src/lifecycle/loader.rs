@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusal_of_a_card_repeats_a_line_of_it_and_no_more() {
+    fn error_about_a_card_quotes_at_most_one_line() {
         let manifest = serde_json::json!({
             "format": 1, "model": "shop", "version": 12, "upload": "ab".repeat(16),
             "nonce": "cd".repeat(16), "created_at": "2026-11-24T02:00:00Z", "author": "ann",

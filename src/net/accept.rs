@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn rate_is_kept_and_a_tenth_of_it_may_come_at_once() {
+    fn accept_rate_is_limited_with_a_burst_of_a_tenth() {
         for per_s in [1, 7, 10, 1000] {
             let born = Instant::now();
             let mut rate = Rate::new(per_s, born);

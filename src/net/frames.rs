@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_not_there_as_a_whole_is_known() {
+    fn frame_that_is_not_there_as_a_whole_is_known() {
         let bytes = frame(kind::DATA, 0, 1, 5);
         let mut frames = Frames::default();
         for len in 1..bytes.len() {

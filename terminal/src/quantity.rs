@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_printed_as_it_was_typed() {
+    fn duration_is_printed_as_it_was_typed() {
         for text in [
             "0s", "250ms", "59s", "10m", "2h", "1d", "7d", "1d 12h", "1h 30m", "400d",
         ] {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_examples() {
+    fn invalid_duration_is_refused_with_examples() {
         let refused = [
             "",
             "10",

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typed_arguments_go_over_variables_and_empty_ones_say_nothing() {
+    fn typed_arguments_override_variables_and_empty_ones_are_unset() {
         let args = S3Args {
             s3_endpoint: Some("http://typed:1".to_owned()),
             s3_ca_file: Some(String::new()),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_path_is_a_folder() {
+    fn plain_path_is_a_folder() {
         let here = std::path::absolute(".").unwrap();
         let here = here.display();
         assert_eq!(registry_url("/a/b"), Ok("file:///a/b".to_owned()));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_only_begins_like_a_url_is_no_folder() {
+    fn text_that_only_begins_like_a_url_is_no_folder() {
         for text in ["", " ", "s3:/bucket/x", "file:/x", "s3:"] {
             assert!(registry_url(text).is_err(), "{text}");
         }

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_nothing_is_empty() {
+    fn table_of_nothing_is_empty() {
         assert_eq!(TextTable::new([Column::Left("")]).render(2), "");
     }
 }

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_keeps_its_line_breaks_and_nothing_else() {
+    fn list_keeps_its_line_breaks_and_nothing_else() {
         assert_eq!(lines("two:\n  a\x07\n  b\r\n"), "two:\n  a\\u{7}\n  b");
     }
 }

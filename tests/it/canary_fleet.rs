@@ -238,7 +238,7 @@ async fn cut_off(fleet: &Fleet, (one, three): (&Server, &Server)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
-async fn one_command_ramps_three_servers_whatever_befalls_them_and_one_takes_it_back() {
+async fn ramp_by_one_command_survives_faults_and_one_command_rolls_it_back() {
     let Some(fleet) = Fleet::new().await else {
         return;
     };
@@ -299,7 +299,7 @@ async fn one_command_ramps_three_servers_whatever_befalls_them_and_one_takes_it_
 
 /// A full cache: the desired version cannot be loaded there, and every status says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_of_the_fleet_with_a_broken_cache_serves_the_base_and_is_shown_to_fail() {
+async fn replica_with_a_broken_cache_serves_the_base_and_shows_its_failure() {
     let Some(fleet) = Fleet::new().await else {
         return;
     };

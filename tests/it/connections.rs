@@ -246,7 +246,7 @@ async fn streams_beyond_the_limit_are_refused_and_the_connection_serves_on() {
 
 /// While the request is open; frames for one that was answered before its end are ignored.
 #[tokio::test]
-async fn a_second_header_block_that_ends_nothing_resets_its_request_and_no_other() {
+async fn second_header_block_that_ends_nothing_resets_its_request_and_no_other() {
     let shop = Shop::new();
     let server = server(&shop, &[]).await;
     let mut peer = FramePeer::open(server.data, &[]).await;

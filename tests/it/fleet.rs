@@ -51,7 +51,7 @@ async fn until_seen(server: &Server, replica: &str, standing: ReplicaStanding) -
 /// A server that was killed is lost to the others, and so is one that cannot reach the store, which says so
 /// of itself; neither harms a request elsewhere. What one proposes, all that are there serve.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_and_cut_off_servers_are_lost_to_the_others() {
+async fn killed_and_partitioned_servers_are_shown_as_lost() {
     let Some(store) = Store::new().await else {
         return;
     };
@@ -118,7 +118,7 @@ async fn killed_and_cut_off_servers_are_lost_to_the_others() {
 
 /// A replica that cannot load the desired version reports what it serves instead, and why.
 #[tokio::test]
-async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_recovered() {
+async fn broken_cache_shows_in_the_fleet_and_so_does_its_recovery() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;
@@ -150,7 +150,7 @@ async fn a_server_whose_cache_is_broken_shows_its_failure_and_then_that_it_has_r
 
 /// It does not look lost for being scaled down, and a file that nobody can read is shown as one.
 #[tokio::test]
-async fn a_server_that_ends_in_good_order_has_stopped_and_junk_is_unreadable() {
+async fn drained_server_is_shown_as_stopped_and_junk_as_unreadable() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let one = start(&shop, "one", &[]).await;
@@ -174,7 +174,7 @@ async fn a_server_that_ends_in_good_order_has_stopped_and_junk_is_unreadable() {
 
 /// Who may only read serves and follows, writes nothing, and is silent by its own word.
 #[tokio::test]
-async fn a_server_that_may_only_read_is_silent_and_serves_all_the_same() {
+async fn read_only_server_does_not_report_and_still_serves() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     open_to_all(shop.place(), 0o755);
@@ -200,7 +200,7 @@ async fn a_server_that_may_only_read_is_silent_and_serves_all_the_same() {
 
 /// A server that is started again is the same replica; two on one machine are two.
 #[tokio::test]
-async fn a_server_without_a_name_keeps_the_one_it_draws() {
+async fn generated_replica_name_survives_a_restart() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let cache = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ async fn a_server_without_a_name_keeps_the_one_it_draws() {
 }
 
 #[tokio::test]
-async fn the_command_line_shows_the_fleet_once_as_json_and_again_and_again() {
+async fn command_line_shows_the_fleet_once_as_json_and_again_and_again() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let one = start(&shop, "one", &[]).await;
@@ -270,7 +270,7 @@ async fn the_command_line_shows_the_fleet_once_as_json_and_again_and_again() {
 
 /// From the command line: shown, done, refused, and what is needed goes on being served.
 #[tokio::test]
-async fn what_nobody_needs_is_removed_by_the_command_line_and_nothing_else() {
+async fn gc_removes_only_what_is_unreferenced() {
     let shop = Shop::new();
     for season in [
         Season::Spring,

@@ -130,7 +130,7 @@ async fn control_frames_without_requests_end_their_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_body_or_header_block_in_empty_frames_ends_its_connection_and_no_other() {
+async fn body_or_header_block_in_empty_frames_ends_its_connection_and_no_other() {
     let server = server().await;
     let open = frame(HEADERS, END_HEADERS, 1, &call_headers(RECOMMEND));
     let empty = |_| frame(DATA, 0, 1, &[]);
@@ -206,7 +206,7 @@ async fn requests_cancelled_one_after_the_other_spend_the_budget() {
 }
 
 #[tokio::test]
-async fn calls_of_a_greedy_client_do_not_push_out_those_of_another() {
+async fn greedy_client_does_not_starve_another() {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;
     let settings = [

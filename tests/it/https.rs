@@ -8,7 +8,7 @@ use crate::tools::s3_server::S3Server;
 use crate::tools::{self, Tool};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_over_https_is_followed_by_those_who_are_told_whom_to_trust() {
+async fn bucket_over_https_is_followed_with_the_right_ca_file() {
     let Some(program) = tools::find(Tool::Versitygw) else {
         return;
     };
@@ -63,7 +63,7 @@ async fn a_bucket_over_https_is_followed_by_those_who_are_told_whom_to_trust() {
 }
 
 #[test]
-fn a_file_of_authorities_that_is_none_ends_the_start_by_setting_path_and_reason() {
+fn invalid_ca_file_stops_the_start_naming_setting_path_and_reason() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("empty.pem"), "nothing").unwrap();
     let serve = |variables: &[(&str, &str)], args: &[&str]| -> Run {

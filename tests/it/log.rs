@@ -59,7 +59,7 @@ async fn log_whose_reader_has_gone_costs_lines_only() {
 
 /// The pipe is full from the beginning, so that the first line waits for its reader already.
 #[tokio::test]
-async fn log_that_nobody_reads_is_waited_for_by_nothing() {
+async fn nothing_waits_for_an_unread_log() {
     let shop = Shop::new();
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&[b'x'; PIPE_BYTES]).unwrap();

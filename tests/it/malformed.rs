@@ -154,7 +154,7 @@ async fn every_authority_that_http_allows_is_served() {
 }
 
 #[tokio::test]
-async fn authority_that_is_none_is_reset_counted_and_logged_with_the_remedy() {
+async fn invalid_authority_is_reset_counted_and_logged_with_the_remedy() {
     let mut server = server().await;
     let lists = [
         "10.0.0.1:50051,10.0.0.2:50051",

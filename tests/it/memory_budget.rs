@@ -63,7 +63,7 @@ async fn version_over_the_budget_is_refused_before_it_is_fetched_while_the_old_o
 }
 
 #[tokio::test]
-async fn version_that_fits_alone_but_not_beside_the_old_one_is_told_exactly_that() {
+async fn version_that_fits_only_alone_is_refused_with_that_reason() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let autumn = shop.publish(Season::Autumn).await.version;
@@ -100,7 +100,7 @@ async fn version_that_fits_alone_but_not_beside_the_old_one_is_told_exactly_that
 }
 
 #[tokio::test]
-async fn refused_version_is_loaded_as_soon_as_another_model_gives_memory_back() {
+async fn refused_version_is_loaded_as_soon_as_another_model_frees_memory() {
     let shop = Shop::new();
     let other = shop.beside("other");
     let (first, second) = (

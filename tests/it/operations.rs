@@ -114,7 +114,7 @@ fn programs() -> Option<String> {
 }
 
 #[tokio::test]
-async fn page_on_operations_says_what_its_commands_say() {
+async fn operations_page_shows_what_its_commands_print() {
     let Some(programs) = programs() else { return };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let page = with_free_ports(&fs::read_to_string(page).unwrap());
@@ -140,7 +140,7 @@ async fn page_on_operations_says_what_its_commands_say() {
 }
 
 #[test]
-fn page_on_operations_shows_every_change_from_both_sides() {
+fn operations_page_shows_every_change_from_both_sides() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let commands: Vec<Step> = steps(&fs::read_to_string(page).unwrap());
     let runs = |what: &str| commands.iter().any(|step| step.command.contains(what));

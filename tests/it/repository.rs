@@ -58,7 +58,7 @@ fn packages_depend_in_one_direction() {
 }
 
 #[test]
-fn no_two_files_of_a_package_need_each_other() {
+fn no_files_of_a_package_form_a_circle() {
     let files = source::files(root());
     let circles = circles::circles(&files);
     let circles: Vec<String> = circles.iter().map(ToString::to_string).collect();
@@ -101,7 +101,7 @@ fn work_left_to_do_names_its_issue() {
 }
 
 #[test]
-fn relative_links_lead_somewhere() {
+fn relative_links_resolve() {
     holds(|file| documents::links(root(), file));
 }
 

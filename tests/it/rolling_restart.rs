@@ -50,7 +50,7 @@ async fn rolling_restart_fails_no_call_of_a_grpc_client_with_the_documented_sett
 }
 
 #[tokio::test]
-async fn rolling_restart_fails_no_call_of_a_client_that_passes_over_to_the_next_server() {
+async fn rolling_restart_fails_no_call_of_a_client_that_fails_over() {
     let mut fleet = Fleet::start().await;
     let client = Passing::start(&fleet.addresses());
     fleet.restart_each_under_load().await;

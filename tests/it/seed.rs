@@ -27,7 +27,7 @@ fn seeded() -> Shop {
 }
 
 #[tokio::test]
-async fn the_newest_rollout_of_the_seed_is_served_as_it_was_published() {
+async fn newest_rollout_of_the_seed_is_served_as_it_was_published() {
     let shop = seeded();
     let server = Server::start(&shop, &[]).await;
     server.until_live(2).await;

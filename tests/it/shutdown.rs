@@ -110,7 +110,7 @@ async fn second_signal_ends_the_process_without_draining() {
 }
 
 #[tokio::test]
-async fn server_with_nothing_live_ends_well_too() {
+async fn server_with_nothing_live_drains_too() {
     let mut server = Server::start(&Shop::new(), &[]).await;
     server.signal(Signal::TERM);
     assert_eq!(server.ended().await.code(), Some(0));
@@ -185,7 +185,7 @@ async fn reload_in_progress_is_answered_shutting_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn server_whose_registry_stalls_at_its_start_ends_well_too() {
+async fn server_whose_registry_stalls_at_its_start_drains_too() {
     let Some(mut store) = Store::new().await else {
         return;
     };

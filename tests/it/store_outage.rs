@@ -98,7 +98,7 @@ async fn answers_come(traffic: &Traffic, version: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publish_cut_by_a_killed_store_is_published_or_can_be_repeated_and_loses_no_number() {
+async fn publish_interrupted_by_a_killed_store_succeeds_or_can_be_repeated() {
     let Some(mut store) = Store::new().await else {
         return;
     };
@@ -157,7 +157,7 @@ async fn a_publish_cut_by_a_killed_store_is_published_or_can_be_repeated_and_los
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_killed_during_fetch_and_reload_fails_no_request() {
+async fn store_killed_during_fetch_and_reload_fails_no_request() {
     let Some(mut store) = Store::new().await else {
         return;
     };
@@ -226,7 +226,7 @@ async fn reload_through_outages(store: &mut Store, [one, other]: [&Model; 2]) {
 
 /// As a proxy or a cache on the way hands it out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_is_wrong_once_costs_no_reload_and_is_told() {
+async fn corrupt_response_of_the_store_is_refetched_and_reported() {
     let Some(store) = Store::new().await else {
         return;
     };
@@ -247,7 +247,7 @@ async fn a_body_that_is_wrong_once_costs_no_reload_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_proves_its_store_once_that_can_be_reached() {
+async fn server_verifies_conditional_writes_once_the_store_is_reachable() {
     let Some(store) = Store::new().await else {
         return;
     };
@@ -282,7 +282,7 @@ async fn writable(server: &Server) -> Option<f64> {
 
 /// The commands that look at a registry themselves are told the way by flags and variables alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_is_listed_shown_and_verified_from_the_command_line() {
+async fn bucket_is_listed_shown_and_verified_from_the_command_line() {
     let Some(store) = Store::new().await else {
         return;
     };
@@ -317,7 +317,7 @@ async fn a_bucket_is_listed_shown_and_verified_from_the_command_line() {
 
 /// Read-only credentials, or a store where every conditional write wins: each is reported, and reads continue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_must_not_be_written_to_refuses_reloads_and_is_followed() {
+async fn store_without_conditional_writes_refuses_reloads_and_is_followed() {
     let refused = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let taken = "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     for (answer, said) in [
@@ -354,7 +354,7 @@ async fn a_store_that_must_not_be_written_to_refuses_reloads_and_is_followed() {
 /// The walk of a data scientist: a real shop is trained, published, served, swapped; the store dies
 /// in the middle of each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_shop_is_trained_published_and_swapped_over_a_store_that_is_killed() {
+async fn real_shop_is_trained_published_and_swapped_over_a_killed_store() {
     let (Some(trainer), Some(mut store)) = (tools::trainer(), Store::new().await) else {
         return;
     };

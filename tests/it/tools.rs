@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn tool_of_an_unfinished_install_is_not_found() {
+    fn tool_of_an_unfinished_install_is_missing() {
         let tools = tools_with_grpcurl("1.9.4\n");
         fs::remove_file(tools.path().join("stamps/grpcurl")).unwrap();
         let found = find_in(tools.path(), Tool::Grpcurl, &pins());

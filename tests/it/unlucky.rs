@@ -103,7 +103,7 @@ async fn message_that_drips_ends_its_call_and_not_its_connection() {
 }
 
 #[tokio::test]
-async fn idle_peer_gets_goaway_and_a_watching_one_does_not() {
+async fn idle_peer_gets_goaway_and_a_health_watcher_does_not() {
     let server = server(&[("idle-timeout-ms", "1000")]).await;
     let mut watcher = FramePeer::open(server.data, &[]).await;
     let watch = call(1, WATCH, &HealthCheckRequest::default());
@@ -298,7 +298,7 @@ enum Ended {
 }
 
 #[tokio::test]
-async fn strange_headers_cost_their_call_or_their_connection_and_no_other() {
+async fn strange_headers_fail_their_call_or_connection_and_no_other() {
     let server = server(&[]).await;
     let twice = ["grpc-timeout", "content-type", "te", "user-agent"];
     let twice = twice.map(|name| [header(name, "1S"), header(name, "\t~")].concat());

@@ -112,7 +112,7 @@ mod tests {
 
     /// A holder that wrote nothing, or words of somebody else.
     #[test]
-    fn lock_whose_words_cannot_be_read_is_held_all_the_same() {
+    fn lock_file_with_junk_is_still_locked() {
         let dir = tempfile::tempdir().unwrap();
         let cache = CacheDir::open(dir.path()).unwrap();
         let _first = cache.lock().unwrap();

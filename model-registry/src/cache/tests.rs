@@ -32,7 +32,7 @@ fn opening_removes_partial_files_of_dead_writers_only() {
 }
 
 #[test]
-fn keeping_some_uploads_removes_the_other_ones_and_nothing_else() {
+fn eviction_removes_only_uploads_that_are_not_kept() {
     let dir = tempfile::tempdir().unwrap();
     let cache = CacheDir::open(dir.path()).unwrap();
     let model: ModelName = "shop".parse().unwrap();
@@ -63,7 +63,7 @@ fn keeping_some_uploads_removes_the_other_ones_and_nothing_else() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_an_error_naming_it() {
+fn folder_that_cannot_be_created_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, b"").unwrap();
@@ -74,7 +74,7 @@ fn a_folder_that_cannot_be_made_is_an_error_naming_it() {
 
 #[cfg(unix)]
 #[test]
-fn the_folder_is_private() {
+fn cache_folder_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let cache = CacheDir::open(dir.path().join("a/b")).unwrap();

@@ -7,7 +7,7 @@ fn version(number: u64) -> Version {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[test]
-fn only_what_is_old_passed_over_and_needed_by_nobody_is_removed() {
+fn only_old_superseded_and_unreferenced_objects_are_removed() {
     let rollout = RolloutNumber::new(31).unwrap();
     let replica: ReplicaId = "pod-7".parse().unwrap();
     let needs = Needs {

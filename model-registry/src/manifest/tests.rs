@@ -22,7 +22,7 @@ fn read(value: &Value) -> Result<VersionRecord, Error> {
 }
 
 #[test]
-fn a_manifest_reads_back_as_it_was_written() {
+fn manifest_reads_back_as_it_was_written() {
     let Ok(VersionRecord::Published(manifest)) = read(&good()) else {
         panic!("a good manifest")
     };
@@ -103,7 +103,7 @@ fn broken_bytes_are_refused() {
 }
 
 #[test]
-fn a_part_over_the_configured_size_is_refused_with_both_numbers() {
+fn part_over_the_configured_size_is_refused_with_both_numbers() {
     let mut value = good();
     value["parts"][0]["size_bytes"] = json!(1_001);
     let error = read(&value).map(|_| ()).unwrap_err();
@@ -114,7 +114,7 @@ fn a_part_over_the_configured_size_is_refused_with_both_numbers() {
 }
 
 #[test]
-fn a_newer_format_is_named_whatever_else_it_holds() {
+fn newer_format_is_named_whatever_else_it_holds() {
     let error = read(&json!({ "format": 2, "parts": "elsewhere" }))
         .map(|_| ())
         .unwrap_err();
@@ -125,7 +125,7 @@ fn a_newer_format_is_named_whatever_else_it_holds() {
 }
 
 #[test]
-fn a_tombstone_says_who_and_why() {
+fn tombstone_names_author_and_reason() {
     let removed = json!({ "at": "2026-11-24T02:00:00Z", "by": "bob", "why": "leaked prices" });
     let value = json!({ "format": 1, "model": "shop", "version": 12, "removed": removed });
     assert!(matches!(read(&value), Ok(VersionRecord::Removed(stone)) if stone.by == "bob"));
@@ -134,7 +134,7 @@ fn a_tombstone_says_who_and_why() {
 }
 
 #[test]
-fn a_removal_holds_whatever_its_words_are() {
+fn tombstone_with_any_text_still_removes() {
     let removed = json!({ "at": "?", "by": "bob\u{1b}[2J", "why": "w".repeat(1 << 20) });
     let value = json!({ "format": 1, "model": "shop", "version": 12, "removed": removed });
     let Ok(VersionRecord::Removed(stone)) = read(&value) else {
@@ -145,7 +145,7 @@ fn a_removal_holds_whatever_its_words_are() {
 }
 
 #[test]
-fn sizes_that_leave_the_numbers_are_refused() {
+fn sizes_beyond_the_number_range_are_refused() {
     let mut value = good();
     let part =
         |name: &str| json!({ "name": name, "size_bytes": 1u64 << 63, "sha256": "00".repeat(32) });
@@ -160,7 +160,7 @@ fn sizes_that_leave_the_numbers_are_refused() {
 }
 
 #[test]
-fn a_tree_of_too_many_values_is_not_built() {
+fn json_with_too_many_values_is_refused() {
     let mut value = good();
     value["card"] = json!(vec![json!({}); 200_000]);
     assert!(read(&value).is_ok());
@@ -174,7 +174,7 @@ fn a_tree_of_too_many_values_is_not_built() {
 }
 
 #[test]
-fn a_complaint_repeats_a_line_of_the_record_and_no_more() {
+fn error_quotes_at_most_one_line_of_the_record() {
     let mut value = good();
     value["version"] = json!("x".repeat(1 << 20));
     let said = read(&value).map(|_| ()).unwrap_err().with_causes();

@@ -8,7 +8,7 @@ const SMUGGLED: [&str; 22] = [
 ];
 
 #[test]
-fn no_path_is_smuggled_in_by_a_name() {
+fn name_cannot_smuggle_in_a_path() {
     for text in SMUGGLED {
         assert!(text.parse::<ModelName>().is_err(), "{text:?}");
         assert!(text.parse::<ReplicaId>().is_err(), "{text:?}");
@@ -68,7 +68,7 @@ fn lengths_are_bounded() {
 }
 
 #[test]
-fn json_goes_through_the_same_parse() {
+fn names_in_json_are_parsed_alike() {
     for text in SMUGGLED {
         let json = serde_json::to_string(text).unwrap();
         assert!(serde_json::from_str::<ModelName>(&json).is_err(), "{json}");

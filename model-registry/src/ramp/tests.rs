@@ -58,7 +58,7 @@ fn each_step_is_held_from_its_beginning_to_the_next_ones() {
 }
 
 #[test]
-fn the_next_growth_is_told_until_there_is_none() {
+fn next_step_is_known_until_the_last() {
     let ramp = usual();
     let left = |elapsed| {
         ramp.grows_in(Duration::from_secs(elapsed))
@@ -78,7 +78,7 @@ fn the_next_growth_is_told_until_there_is_none() {
 }
 
 #[test]
-fn a_paused_ramp_stands_still_and_goes_on_where_it_stood() {
+fn paused_ramp_keeps_its_share_and_resumes_there() {
     let first = record(usual());
     let carried = first.carried_ramp(at(1_000), 500).unwrap();
     assert_eq!(carried.elapsed_s, 1_000);
@@ -97,7 +97,7 @@ fn a_paused_ramp_stands_still_and_goes_on_where_it_stood() {
 }
 
 #[test]
-fn a_successor_begins_with_the_share_that_its_writer_serves_whatever_his_clock_says() {
+fn successor_starts_at_the_share_its_writer_serves_whatever_its_clock_says() {
     // The clock was set back; 2,500 are served already.
     let carried = record(usual()).carried_ramp(at(-50), 2_500).unwrap();
     assert_eq!(carried.elapsed_s, 2_400);
@@ -105,7 +105,7 @@ fn a_successor_begins_with_the_share_that_its_writer_serves_whatever_his_clock_s
 }
 
 #[test]
-fn a_ramp_out_of_shape_is_refused_by_field_value_and_limit() {
+fn malformed_ramp_is_refused_by_field_value_and_limit() {
     let with = |of: &[(u16, u64)]| Ramp::new(steps(of)).check().unwrap_err().to_string();
     let many: Vec<(u16, u64)> = (1..=33).map(|n| (n, u64::from(n < 33))).collect();
     for (found, said) in [
@@ -129,7 +129,7 @@ fn a_ramp_out_of_shape_is_refused_by_field_value_and_limit() {
 }
 
 #[test]
-fn a_record_whose_arms_contradict_its_ramp_is_refused() {
+fn record_whose_arms_contradict_its_ramp_is_refused() {
     let refused = |change: &dyn Fn(&mut RolloutRecord)| {
         let mut record = record(usual());
         change(&mut record);
@@ -148,7 +148,7 @@ fn a_record_whose_arms_contradict_its_ramp_is_refused() {
 }
 
 #[test]
-fn a_record_without_ramp_is_written_as_before_and_one_with_a_ramp_reads_back() {
+fn record_without_ramp_is_written_as_before_and_one_with_a_ramp_reads_back() {
     let with = record(Ramp {
         elapsed_s: 700,
         ..usual()
@@ -179,7 +179,7 @@ fn any_ramp() -> impl Strategy<Value = Ramp> {
 
 proptest! {
     #[test]
-    fn a_later_moment_never_has_a_smaller_share_and_never_moves_a_user_back(
+    fn later_moment_never_has_a_smaller_share_and_never_moves_a_user_back(
         ramp in any_ramp(),
         key in ".{0,20}",
         early in 0_i64..40_000,
@@ -207,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_carried_on_has_the_share_of_the_moment(
+    fn continued_ramp_has_the_share_of_the_moment(
         ramp in any_ramp(),
         when in -1_000_i64..40_000,
     ) {

@@ -25,7 +25,7 @@ fn parse(value: &Value) -> Result<ReplicaState, Error> {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn replica_file_survives_a_round_trip() {
     let mut state = parse(&good()).unwrap();
     state.degraded = "wanted rollout 31,\nserving 30".to_owned();
     let bytes = json::write(&state);
@@ -34,7 +34,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn what_a_newer_release_adds_is_passed_over_and_its_words_are_kept() {
+fn unknown_fields_and_states_of_a_newer_release_are_tolerated() {
     let mut value = good();
     value["colour"] = json!("blue");
     value["versions"][0]["state"] = json!("polishing");
@@ -44,7 +44,7 @@ fn what_a_newer_release_adds_is_passed_over_and_its_words_are_kept() {
 }
 
 #[test]
-fn a_file_that_breaks_a_limit_is_corrupt_and_says_which() {
+fn file_over_a_limit_is_corrupt_and_names_the_limit() {
     let version = good()["versions"][0].clone();
     let arm = good()["arms"][0].clone();
     let cases: [(&str, Value, &str); 13] = [
@@ -75,7 +75,7 @@ fn a_file_that_breaks_a_limit_is_corrupt_and_says_which() {
 }
 
 #[test]
-fn notes_of_any_length_are_made_to_fit() {
+fn notes_are_truncated_to_fit() {
     let mut state = parse(&good()).unwrap();
     state.degraded = "\u{7}é".repeat(4_000);
     state.registry_trouble = format!("  {}  ", "x".repeat(5_000));

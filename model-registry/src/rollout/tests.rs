@@ -71,7 +71,7 @@ fn shares_add_up_to_ten_thousand_over_one_to_eight_arms() {
 }
 
 #[test]
-fn somebody_signs_and_says_why() {
+fn author_and_reason_are_required() {
     for (author, reason) in [("", "why"), ("ann", " "), ("ann", "a\u{1b}[31m")] {
         assert!(
             RolloutDraft::all_to(version(1), author, reason)
@@ -97,7 +97,7 @@ fn somebody_signs_and_says_why() {
 }
 
 #[test]
-fn a_record_keeps_the_digest_of_its_stored_bytes() {
+fn record_keeps_the_digest_of_its_stored_bytes() {
     let bytes = serde_json::to_vec(&good()).unwrap();
     let record = RolloutRecord::parse(&bytes).unwrap();
     assert_eq!(record.sha256, Sha256Digest::of(&bytes));

@@ -16,7 +16,7 @@ const KEYS: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn the_narrower_variable_counts_and_an_empty_one_says_nothing() {
+fn narrower_variable_wins_and_an_empty_one_is_unset() {
     let found = options(&[
         ("AWS_ENDPOINT_URL_S3", "http://narrow:9000"),
         ("AWS_ENDPOINT_URL", "http://wide"),
@@ -90,7 +90,7 @@ fn every_problem_names_its_variable_and_no_secret() {
 }
 
 #[test]
-fn a_role_may_be_given_by_another_service_but_not_without_tls() {
+fn custom_sts_endpoint_must_use_tls() {
     let role = [
         ("AWS_ROLE_ARN", "arn:aws:iam::1:role/shelf"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/web-token"),
@@ -116,7 +116,7 @@ fn a_role_may_be_given_by_another_service_but_not_without_tls() {
 }
 
 #[test]
-fn no_secret_is_shown() {
+fn no_secret_is_printed() {
     let token = [("AWS_SESSION_TOKEN", "hush-token")];
     let shown = format!("{:?}", options(&[&KEYS[..], &token].concat()));
     assert!(shown.contains("who") && !shown.contains("hush"), "{shown}");
@@ -160,7 +160,7 @@ fn shown_client(endpoint: Option<&str>, style: PathStyle) -> String {
 }
 
 #[test]
-fn the_bucket_stands_in_the_path_where_an_endpoint_is_given() {
+fn bucket_stands_in_the_path_where_an_endpoint_is_given() {
     let minio = Some("http://minio:9000");
     for (endpoint, style, url) in [
         (
@@ -185,7 +185,7 @@ fn the_bucket_stands_in_the_path_where_an_endpoint_is_given() {
 }
 
 #[test]
-fn nothing_but_the_registry_tries_again_or_gives_up_for_time() {
+fn only_the_registry_retries_and_times_out() {
     let shown = shown_client(None, PathStyle::Auto);
     assert!(shown.contains("max_retries: 0"), "{shown}");
     assert!(shown.contains(" timeout: None"), "{shown}");
@@ -194,7 +194,7 @@ fn nothing_but_the_registry_tries_again_or_gives_up_for_time() {
 }
 
 #[test]
-fn without_credentials_a_bucket_is_refused_and_nobody_is_asked() {
+fn bucket_without_credentials_is_refused_without_a_request() {
     let error = crate::Registry::open("s3://shelf/x", &S3Options::default()).unwrap_err();
     assert_eq!(error.kind(), "invalid");
     for said in [

@@ -57,7 +57,7 @@ async fn fetched() -> Fetched {
 }
 
 #[tokio::test]
-async fn complete_files_are_used_again() {
+async fn complete_files_are_reused() {
     let fetched = fetched().await;
     let calls = fetched.store.calls();
     assert_parts_of("ann", &fetched.load().await.unwrap());
@@ -69,14 +69,14 @@ async fn complete_files_are_used_again() {
 }
 
 #[tokio::test]
-async fn a_truncated_file_is_fetched_again() {
+async fn truncated_file_is_fetched_again() {
     let fetched = fetched().await;
     fs::write(&fetched.file, b"short").unwrap();
     assert_parts_of("ann", &fetched.load().await.unwrap());
 }
 
 #[tokio::test]
-async fn an_altered_file_is_found_out_deleted_and_fetched_again() {
+async fn altered_file_is_detected_deleted_and_refetched() {
     let fetched = fetched().await;
     let mut bytes = fs::read(&fetched.file).unwrap();
     bytes[5_000] ^= 1;
@@ -89,7 +89,7 @@ async fn an_altered_file_is_found_out_deleted_and_fetched_again() {
 }
 
 #[tokio::test]
-async fn all_altered_files_are_found_out_at_once() {
+async fn all_altered_files_are_detected_at_once() {
     let fetched = fetched().await;
     let other = fetched.file.with_file_name("users.arrow");
     let mut bytes = fs::read(&fetched.file).unwrap();
@@ -103,7 +103,7 @@ async fn all_altered_files_are_found_out_at_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_shrinks_between_fetch_and_seal_is_refused() {
+async fn file_that_shrinks_between_fetch_and_seal_is_refused() {
     let fetched = fetched().await;
     let mut local = fetched.fetch().await.unwrap();
     fs::write(&fetched.file, b"short").unwrap();
@@ -126,7 +126,7 @@ async fn sealed_parts_do_not_look_at_the_file_again() {
 }
 
 #[tokio::test]
-async fn an_evicted_version_can_be_loaded_again() {
+async fn evicted_version_can_be_loaded_again() {
     let fetched = fetched().await;
     let mut local = fetched.fetch().await.unwrap();
     let evicted = fetched
@@ -154,7 +154,7 @@ async fn two_fetches_of_one_version_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn a_disk_without_room_is_told_by_need_and_by_what_is_free_before_the_first_byte() {
+async fn full_disk_is_refused_with_need_and_free_space_before_the_first_byte() {
     let mut fetched = fetched().await;
     // More than any file system has: an exbibyte in two parts that are not in the cache.
     for part in &mut fetched.manifest.parts[..2] {
@@ -189,7 +189,7 @@ async fn a_disk_without_room_is_told_by_need_and_by_what_is_free_before_the_firs
 }
 
 #[tokio::test]
-async fn a_part_that_is_deleted_while_it_is_fetched_is_named_and_leaves_no_half_file() {
+async fn part_deleted_during_its_fetch_is_named_and_leaves_no_partial_file() {
     let (fetched, error) = disturbed(|objects, path| {
         objects.delete(path).now_or_never().unwrap().unwrap();
     })
@@ -205,7 +205,7 @@ async fn a_part_that_is_deleted_while_it_is_fetched_is_named_and_leaves_no_half_
 }
 
 #[tokio::test]
-async fn a_part_that_is_overwritten_while_it_is_fetched_is_never_sealed() {
+async fn part_overwritten_during_its_fetch_is_never_sealed() {
     let (fetched, error) = disturbed(|objects, path| {
         let other = Bytes::from(vec![b'x'; 10_000]);
         let put = objects.put(path, other.into());

@@ -50,7 +50,7 @@ async fn assert_only_reads(registry: &Registry, kind: &str, said: &str) {
 }
 
 #[tokio::test]
-async fn a_store_that_ignores_create_only_is_never_written_to() {
+async fn store_that_ignores_create_only_is_never_written_to() {
     let store = FaultStore::new(used_store().await, |_, op, _| match op {
         Op::Put => Fault::IgnoreCreate,
         _ => Fault::None,
@@ -59,7 +59,7 @@ async fn a_store_that_ignores_create_only_is_never_written_to() {
 }
 
 #[tokio::test]
-async fn a_store_that_checks_and_then_writes_is_never_written_to() {
+async fn store_that_checks_and_then_writes_is_never_written_to() {
     let store = FaultStore::new(used_store().await, |_, op, _| match op {
         Op::Put => Fault::CheckThenWrite,
         _ => Fault::None,
@@ -73,7 +73,7 @@ async fn a_store_that_checks_and_then_writes_is_never_written_to() {
 }
 
 #[tokio::test]
-async fn credentials_that_may_only_read_only_read() {
+async fn read_only_credentials_only_read() {
     let store = FaultStore::new(used_store().await, |_, op, _| match op {
         Op::Put | Op::Upload | Op::Delete => Fault::Deny,
         _ => Fault::None,
@@ -87,7 +87,7 @@ async fn credentials_that_may_only_read_only_read() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_reached_is_tested_again() {
+async fn store_that_cannot_be_reached_is_tested_again() {
     let store = FaultStore::new(used_store().await, |call, _, _| match call {
         0 => Fault::Fail,
         _ => Fault::None,
@@ -99,7 +99,7 @@ async fn a_store_that_cannot_be_reached_is_tested_again() {
 }
 
 #[tokio::test]
-async fn the_proof_is_made_once_and_leaves_nothing() {
+async fn write_probe_runs_once_and_leaves_nothing() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let counted = FaultStore::new(store.clone(), |_, _, _| Fault::None);
     let registry = over(counted.clone(), 1);
@@ -145,13 +145,13 @@ async fn found_out_over_http(careless: Careless, times: usize) -> Vec<Error> {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_the_condition_is_found_out_over_http() {
+async fn server_that_ignores_the_condition_is_detected_over_http() {
     assert_eq!(found_out_over_http(Careless::Ignores, 3).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[allow(clippy::print_stdout, reason = "figures, shown with --nocapture")]
-async fn a_server_that_checks_and_then_writes_is_found_out_over_http() {
+async fn server_that_checks_and_then_writes_is_detected_over_http() {
     const TIMES: usize = 10;
     for window in [0, 100].map(Duration::from_micros) {
         let found = found_out_over_http(Careless::ChecksFirst(window), TIMES).await;

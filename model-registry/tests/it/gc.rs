@@ -112,7 +112,7 @@ pub(crate) async fn assert_ended(store: &Arc<dyn ObjectStore>, root: &Path, regi
 }
 
 #[tokio::test]
-async fn a_run_stopped_at_any_call_leaves_a_sound_registry_and_the_next_one_ends_it() {
+async fn run_stopped_at_any_call_leaves_a_sound_registry_and_the_next_one_ends_it() {
     let mut k = 0;
     loop {
         let (store, healthy) = shop().await;
@@ -133,7 +133,7 @@ async fn a_run_stopped_at_any_call_leaves_a_sound_registry_and_the_next_one_ends
 
 /// The rollout comes between the tombstone and the deletion of the first part, whichever call that is.
 #[tokio::test]
-async fn a_version_that_is_rolled_out_while_it_is_removed_is_not_lost() {
+async fn version_that_is_rolled_out_while_it_is_removed_is_not_lost() {
     let mut taken_back = 0;
     let mut k = 0;
     loop {
@@ -178,7 +178,7 @@ async fn a_version_that_is_rolled_out_while_it_is_removed_is_not_lost() {
     clippy::disallowed_methods,
     reason = "the run is held up where its store is called, on a thread of its own"
 )]
-async fn a_run_takes_back_what_is_rolled_out_after_it_made_its_plan() {
+async fn gc_restores_a_version_that_is_rolled_out_after_its_plan() {
     let (store, healthy) = shop().await;
     let (reached, hold) = std::sync::mpsc::sync_channel(1);
     let (go_on, held) = std::sync::mpsc::sync_channel(1);
@@ -210,7 +210,7 @@ async fn a_run_takes_back_what_is_rolled_out_after_it_made_its_plan() {
 }
 
 #[tokio::test]
-async fn what_a_plan_sweeps_of_a_model_without_versions_is_swept() {
+async fn gc_sweeps_a_model_without_versions() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let left = format!("root/shop/parts/{}/rest.json", "ab".repeat(16));
     let left = Path::parse(left).unwrap();
@@ -224,7 +224,7 @@ async fn what_a_plan_sweeps_of_a_model_without_versions_is_swept() {
 }
 
 #[tokio::test]
-async fn a_replica_that_comes_back_while_a_run_removes_keeps_its_file() {
+async fn replica_that_comes_back_while_a_run_removes_keeps_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let disk = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
     let store: Arc<dyn ObjectStore> = Arc::new(disk);
@@ -256,7 +256,7 @@ async fn a_replica_that_comes_back_while_a_run_removes_keeps_its_file() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_see_who_needs_what_removes_nothing() {
+async fn gc_that_cannot_read_references_removes_nothing() {
     let (store, registry) = shop().await;
     registry.write_replica(&state("pod-1")).await.unwrap();
     let path = Path::from("root/shop/replicas/pod-2.json");
@@ -294,7 +294,7 @@ async fn a_run_that_cannot_see_who_needs_what_removes_nothing() {
 }
 
 #[tokio::test]
-async fn the_young_stay_by_the_stores_clock_whatever_this_machine_says() {
+async fn young_objects_stay_by_the_stores_clock() {
     let (store, registry) = shop().await;
     let year = jiff::SignedDuration::from_hours(24 * 365);
     let clock = Clock::from_fn(move || jiff::Timestamp::now() + year);
@@ -315,7 +315,7 @@ async fn the_young_stay_by_the_stores_clock_whatever_this_machine_says() {
 
 /// Its parts may have been swept: a version without them must not come to be.
 #[tokio::test(start_paused = true)]
-async fn a_publish_that_took_longer_than_its_parts_are_safe_makes_no_version() {
+async fn publish_that_took_longer_than_its_parts_are_safe_makes_no_version() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let hours = Arc::new(std::sync::atomic::AtomicI64::new(0));
     let late = Arc::clone(&hours);

@@ -12,7 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::sync::Arc;
 
 #[tokio::test]
-async fn what_breaks_a_limit_is_refused_before_anything_is_written() {
+async fn input_over_a_limit_is_refused_before_anything_is_written() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let mut small = options(1);
     small.limits.part_bytes_max = 9_999;
@@ -42,7 +42,7 @@ async fn what_breaks_a_limit_is_refused_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_points_elsewhere_fetches_nothing() {
+async fn manifest_that_points_elsewhere_fetches_nothing() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let registry = over(store.clone(), 1);
     let manifest = registry
@@ -85,7 +85,7 @@ async fn a_manifest_that_points_elsewhere_fetches_nothing() {
 }
 
 #[tokio::test]
-async fn an_oversized_manifest_is_not_read() {
+async fn oversized_manifest_is_not_read() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let path = Path::from("root/shop/versions/000001.json");
     store
@@ -103,7 +103,7 @@ async fn an_oversized_manifest_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_large_part_goes_up_in_pieces_and_comes_down_whole() {
+async fn large_part_goes_up_in_pieces_and_comes_down_whole() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}/registry", folder.path().display());
     let registry = Registry::open(&url, &S3Options::default())

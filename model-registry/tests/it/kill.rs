@@ -133,7 +133,7 @@ fn partials(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_registry_goes_on_after_publish_was_killed_at_any_step() {
+async fn registry_goes_on_after_publish_was_killed_at_any_step() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path());
     let mut spent = 0;
@@ -158,7 +158,7 @@ async fn a_registry_goes_on_after_publish_was_killed_at_any_step() {
 }
 
 #[tokio::test]
-async fn a_cache_goes_on_after_fetch_was_killed_at_any_step() {
+async fn cache_goes_on_after_fetch_was_killed_at_any_step() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path());
     let manifest = registry
@@ -181,7 +181,7 @@ async fn a_cache_goes_on_after_fetch_was_killed_at_any_step() {
 }
 
 #[tokio::test]
-async fn a_registry_goes_on_after_removal_was_killed_at_any_step() {
+async fn registry_goes_on_after_removal_was_killed_at_any_step() {
     let store: std::sync::Arc<dyn object_store::ObjectStore> =
         std::sync::Arc::new(LocalFileSystem::new());
     let mut kills = 0;
@@ -206,7 +206,7 @@ async fn a_registry_goes_on_after_removal_was_killed_at_any_step() {
 }
 
 #[tokio::test]
-async fn a_registry_goes_on_after_publish_was_killed_from_outside() {
+async fn registry_goes_on_after_publish_was_killed_from_outside() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path());
     let mut spent = 0;
@@ -228,7 +228,7 @@ async fn a_registry_goes_on_after_publish_was_killed_from_outside() {
 }
 
 #[tokio::test]
-async fn a_cache_goes_on_after_fetch_was_killed_from_outside() {
+async fn cache_goes_on_after_fetch_was_killed_from_outside() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(folder.path());
     let manifest = registry

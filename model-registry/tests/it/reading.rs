@@ -33,7 +33,7 @@ fn told(store: &Arc<dyn ObjectStore>, op: Op, fault: Fault) -> Registry {
 }
 
 #[tokio::test]
-async fn an_empty_listing_misleads_nobody() {
+async fn empty_listing_misleads_no_reader() {
     for count in [1, 2, 3, 7, 40] {
         let store = used_store(count).await;
         let misled = told(&store, Op::List, Fault::ListNothing);
@@ -50,7 +50,7 @@ async fn an_empty_listing_misleads_nobody() {
 }
 
 #[tokio::test]
-async fn a_failed_listing_is_an_error_and_no_order() {
+async fn failed_listing_is_an_error_and_no_empty_log() {
     let store = used_store(2).await;
     let failing = told(&store, Op::List, Fault::Fail);
     assert!(failing.rollouts(&model()).await.unwrap_err().is_retryable());
@@ -60,7 +60,7 @@ async fn a_failed_listing_is_an_error_and_no_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_log_keeps_its_head_whatever_the_store_does() {
+async fn log_keeps_its_head_whatever_the_store_does() {
     let store = used_store(3).await;
     let is_down = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let down = is_down.clone();

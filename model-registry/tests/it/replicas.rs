@@ -90,7 +90,7 @@ fn set_age(folder: &Path, replica: &str, age: Duration) {
 }
 
 #[tokio::test]
-async fn a_wrong_clock_makes_nobody_old_once_its_owner_has_written() {
+async fn wrong_clock_ages_no_replica_once_it_has_written() {
     let store = Arc::new(InMemory::new());
     let right = over(store, 1);
     right.publish(&model(), new_version("ann")).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_wrong_clock_makes_nobody_old_once_its_owner_has_written() {
 }
 
 #[tokio::test]
-async fn age_is_the_stores_and_beyond_a_day_a_file_is_not_read() {
+async fn age_is_by_the_stores_clock_and_files_over_a_day_old_are_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let registry = on_disk(folder.path()).await;
     for replica in ["gone", "lost", "young"] {
@@ -139,7 +139,7 @@ async fn age_is_the_stores_and_beyond_a_day_a_file_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_replica_writes_nothing_into_a_folder_that_is_away() {
+async fn replica_writes_nothing_into_a_missing_folder() {
     let folder = tempfile::tempdir().unwrap();
     let registry = on_disk(folder.path()).await;
     registry.write_replica(&state("pod-1")).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_replica_writes_nothing_into_a_folder_that_is_away() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_or_refuses_is_an_error_and_never_an_empty_fleet() {
+async fn store_that_fails_or_refuses_is_an_error_and_never_an_empty_fleet() {
     let store = Arc::new(InMemory::new());
     let healthy = over(store.clone(), 1);
     healthy.publish(&model(), new_version("ann")).await.unwrap();

@@ -31,7 +31,7 @@ fn path(number: u64) -> Path {
 }
 
 #[tokio::test]
-async fn a_long_chain_is_verified_to_a_bounded_depth() {
+async fn long_chain_is_verified_to_a_bounded_depth() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let records = propose_many(&over(store.clone(), 1), 100).await;
     // Old records may be cleared away.
@@ -93,7 +93,7 @@ async fn what_was_desired_at_a_time_is_the_newest_record_written_by_then() {
 }
 
 #[tokio::test]
-async fn a_record_whose_forebear_was_altered_does_not_win() {
+async fn record_with_an_altered_ancestor_does_not_win() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let registry = over(store.clone(), 1);
     let records = propose_many(&registry, 4).await;
@@ -134,7 +134,7 @@ async fn a_record_whose_forebear_was_altered_does_not_win() {
 }
 
 #[tokio::test]
-async fn asking_for_news_costs_one_call() {
+async fn poll_without_news_costs_one_call() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     propose_many(&over(store.clone(), 1), 3).await;
     let counted = FaultStore::new(store.clone(), |_, _, _| Fault::None);
@@ -154,7 +154,7 @@ async fn asking_for_news_costs_one_call() {
 }
 
 #[tokio::test]
-async fn what_was_read_before_a_failure_is_told() {
+async fn records_read_before_a_failure_are_returned() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let empty = over(store.clone(), 1);
     let from = empty.rollouts(&model()).await.unwrap();
@@ -187,7 +187,7 @@ async fn propose_more(registry: &Registry, count: u64) {
 }
 
 #[tokio::test]
-async fn a_draft_that_breaks_its_limits_writes_nothing() {
+async fn draft_over_its_limits_writes_nothing() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let registry = over(store.clone(), 1);
     let log = registry.rollouts(&model()).await.unwrap();

@@ -47,7 +47,7 @@ async fn agent() -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_containers_agent_is_asked_once_and_shown_the_token() {
+async fn containers_agent_is_asked_once_and_shown_the_token() {
     let server = FaultyS3::start().await;
     let (url, asked) = agent().await;
     let folder = tempfile::tempdir().unwrap();

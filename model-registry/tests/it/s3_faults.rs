@@ -121,7 +121,7 @@ fn is_third_range(call: &Call) -> bool {
 }
 
 #[tokio::test]
-async fn a_failing_server_is_asked_as_often_as_the_limit_says_and_no_oftener() {
+async fn failing_server_is_retried_up_to_the_limit() {
     let published = Published::new().await;
     let (server, registry) = (&published.server, &published.registry);
     for status in [500, 502, 503, 429] {
@@ -139,7 +139,7 @@ async fn a_failing_server_is_asked_as_often_as_the_limit_says_and_no_oftener() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_is_unavailable() {
+async fn server_that_is_gone_is_unavailable() {
     let published = Published::new().await;
     let registry = published.registry.clone();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -151,7 +151,7 @@ async fn a_server_that_is_gone_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_no_empty_registry() {
+async fn bucket_that_is_not_there_is_no_empty_registry() {
     let Some(fresh) = Fresh::versitygw().await else {
         return;
     };
@@ -181,7 +181,7 @@ async fn assert_nothing_is_said_of(registry: &Registry, published: &Published) {
 }
 
 #[tokio::test]
-async fn who_may_not_read_is_told_so_at_once() {
+async fn denied_read_fails_without_retries() {
     let published = Published::new().await;
     let (server, registry) = (&published.server, &published.registry);
     server.plan(|_, _| Fault::Status(403));
@@ -195,7 +195,7 @@ async fn who_may_not_read_is_told_so_at_once() {
 }
 
 #[tokio::test]
-async fn who_may_not_write_only_reads() {
+async fn denied_write_makes_the_registry_read_only() {
     let published = Published::new().await;
     let server = &published.server;
     // Another handle: this one has proved already that it may.
@@ -215,7 +215,7 @@ async fn who_may_not_write_only_reads() {
 }
 
 #[tokio::test]
-async fn a_slow_body_is_waited_for() {
+async fn slow_body_is_waited_for() {
     let published = Published::new().await;
     published.server.plan(|_, call| {
         if is_get(call) {
@@ -229,7 +229,7 @@ async fn a_slow_body_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_range_that_stalls_is_asked_for_again_and_no_other_is() {
+async fn only_the_stalled_range_is_retried() {
     for fault in [Fault::Stall, Fault::StallHalfway] {
         let published = Published::new().await;
         published.server.plan(at_first(1, fault, is_third_range));
@@ -248,7 +248,7 @@ async fn a_range_that_stalls_is_asked_for_again_and_no_other_is() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_ends_the_fetch_within_its_tries() {
+async fn server_that_never_answers_ends_the_fetch_within_its_tries() {
     let published = Published::new().await;
     published.server.plan(|_, call| {
         if is_third_range(call) {
@@ -266,7 +266,7 @@ async fn a_server_that_never_answers_ends_the_fetch_within_its_tries() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_is_asked_for_again_and_never_taken() {
+async fn truncated_body_is_retried_and_never_accepted() {
     let published = Published::new().await;
     published
         .server
@@ -295,7 +295,7 @@ async fn a_body_that_is_cut_is_asked_for_again_and_never_taken() {
 
 /// A proxy that hands out one bad body: the part is fetched anew, all of it, and no other is.
 #[tokio::test]
-async fn wrong_bytes_are_asked_for_again_within_the_load_and_nothing_of_them_is_kept() {
+async fn wrong_bytes_are_refetched_within_the_load_and_discarded() {
     let published = Published::new().await;
     published.assert_one_wrong_body_is_mended().await;
     let calls = published.server.calls();
@@ -332,7 +332,7 @@ async fn bytes_that_stay_wrong_are_corrupt_and_fetched_anew_next_time() {
 
 /// A damaged file of the cache does not use up the second try of what is fetched in its place.
 #[tokio::test]
-async fn a_damaged_cache_and_one_wrong_body_after_it_cost_no_load() {
+async fn damaged_cache_and_one_wrong_body_after_it_cost_no_load() {
     let published = Published::new().await;
     published.assert_loads().await;
     let file = published.folder().join("als.safetensors");
@@ -342,7 +342,7 @@ async fn a_damaged_cache_and_one_wrong_body_after_it_cost_no_load() {
 
 /// Parts are never overwritten; where somebody does it all the same, the digest tells.
 #[tokio::test]
-async fn a_part_overwritten_during_its_fetch_is_never_taken() {
+async fn part_overwritten_during_its_fetch_is_never_accepted() {
     for size in [10_000, 9_999] {
         let fresh = Fresh::s3s().await.unwrap();
         let published = fresh
@@ -384,7 +384,7 @@ async fn a_part_overwritten_during_its_fetch_is_never_taken() {
 }
 
 #[tokio::test]
-async fn an_applied_create_whose_answer_is_lost_is_one_success() {
+async fn applied_create_whose_answer_is_lost_is_one_success() {
     let published = Published::new().await;
     let (server, registry) = (&published.server, &published.registry);
     server.plan(at_first(1, Fault::LoseAnswer, |call| call.op == Op::Create));
@@ -408,7 +408,7 @@ async fn an_applied_create_whose_answer_is_lost_is_one_success() {
 
 /// S3 says 409 while another conditional write is under way, which may still fail.
 #[tokio::test]
-async fn a_create_that_is_undecided_is_tried_again_and_costs_no_number() {
+async fn create_that_is_undecided_is_tried_again_and_costs_no_number() {
     let published = Published::new().await;
     let (server, registry) = (&published.server, &published.registry);
     server.plan(at_first(2, Fault::Status(409), |call| {
@@ -443,7 +443,7 @@ async fn a_create_that_is_undecided_is_tried_again_and_costs_no_number() {
 }
 
 #[tokio::test]
-async fn an_empty_listing_unloads_nothing_and_reuses_no_number() {
+async fn empty_listing_unloads_nothing_and_reuses_no_number() {
     let published = Published::new().await;
     let (server, registry) = (&published.server, &published.registry);
     let mut log = registry.rollouts(&model()).await.unwrap();

@@ -73,7 +73,7 @@ async fn assert_refused(registry: &Registry, said: &str) {
 }
 
 #[tokio::test]
-async fn a_version_is_published_and_fetched_over_https_by_a_private_authority() {
+async fn version_is_published_and_fetched_over_https_by_a_private_authority() {
     let Some(https) = Https::of("127.0.0.1").await else {
         return;
     };
@@ -88,7 +88,7 @@ async fn a_version_is_published_and_fetched_over_https_by_a_private_authority() 
 }
 
 #[tokio::test]
-async fn a_store_of_an_authority_that_is_not_trusted_is_refused_and_said_so() {
+async fn store_with_an_untrusted_certificate_is_refused_and_named() {
     let Some(https) = Https::of("127.0.0.1").await else {
         return;
     };
@@ -101,7 +101,7 @@ async fn a_store_of_an_authority_that_is_not_trusted_is_refused_and_said_so() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_is_refused_and_both_names_are_said() {
+async fn certificate_for_another_name_is_refused_with_both_names() {
     let Some(https) = Https::of("store.elsewhere.example").await else {
         return;
     };
@@ -111,7 +111,7 @@ async fn a_certificate_for_another_name_is_refused_and_both_names_are_said() {
 }
 
 #[test]
-fn what_is_no_file_of_authorities_is_refused_by_its_path_and_by_what_is_wrong() {
+fn invalid_ca_file_is_refused_with_path_and_reason() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let good = std::fs::read_to_string(authority.file(folder.path())).unwrap();

@@ -29,7 +29,7 @@ async fn assert_whole(registry: &Registry, manifest: &Manifest) {
 }
 
 #[tokio::test]
-async fn a_large_part_goes_up_in_pieces_and_comes_down_whole_from_real_servers() {
+async fn large_part_goes_up_in_pieces_and_comes_down_whole_from_real_servers() {
     for fresh in [Fresh::versitygw().await, Fresh::moto().await] {
         let Some(fresh) = fresh else { continue };
         let manifest = fresh
@@ -80,7 +80,7 @@ async fn publish_through(fault: Fault, op: Op) -> [usize; 4] {
 }
 
 #[tokio::test]
-async fn a_failed_piece_is_sent_again_alone() {
+async fn failed_upload_part_is_retried_alone() {
     assert_eq!(
         publish_through(Fault::None, Op::UploadPiece).await,
         [1, 3, 1, 0]
@@ -92,13 +92,13 @@ async fn a_failed_piece_is_sent_again_alone() {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_is_lost_is_found_done() {
+async fn completed_upload_is_found_although_its_response_was_lost() {
     let counts = publish_through(Fault::LoseAnswer, Op::UploadComplete).await;
     assert_eq!(counts, [1, 3, 2, 0], "nothing is sent twice");
 }
 
 #[tokio::test]
-async fn an_upload_that_cannot_be_finished_is_aborted_and_publishes_nothing() {
+async fn upload_that_cannot_be_finished_is_aborted_and_publishes_nothing() {
     for op in [Op::UploadPiece, Op::UploadComplete] {
         let fresh = Fresh::s3s().await.unwrap();
         let server = fresh.server();

@@ -244,7 +244,7 @@ async fn junk_among_replica_files_is_reported_and_stops_no_garbage_collection() 
 
 /// What S3 allows as a key and the client does not take as a path.
 #[tokio::test]
-async fn keys_that_are_no_paths_end_no_listing() {
+async fn invalid_keys_do_not_end_a_listing() {
     let fresh = Fresh::s3s().await.unwrap();
     let registry = &fresh.registry;
     let mut log = open(registry).await;
@@ -340,7 +340,7 @@ mod on_disk {
     }
 
     #[tokio::test]
-    async fn fifo_among_versions_replicas_or_parts_hangs_nobody() {
+    async fn fifo_among_versions_replicas_or_parts_blocks_nothing() {
         let OnDisk { fresh, rollouts } = on_disk().await;
         let registry = &fresh.registry;
         let manifest = registry
@@ -366,7 +366,7 @@ mod on_disk {
 
     /// Names that a disk allows and no store does.
     #[tokio::test]
-    async fn names_that_are_no_text_end_no_listing() {
+    async fn names_that_are_not_text_do_not_end_a_listing() {
         use std::os::unix::ffi::OsStrExt;
         let OnDisk { fresh, rollouts } = on_disk().await;
         let registry = &fresh.registry;

@@ -149,7 +149,7 @@ fn answer(head: &str, sts: &mut Sts) -> String {
 }
 
 #[tokio::test]
-async fn a_role_is_taken_once_by_the_token_of_the_file_and_kept_until_it_runs_out() {
+async fn role_is_assumed_once_with_the_token_file_until_it_expires() {
     let cluster = Cluster::new("first", LASTS).await;
     let registry = cluster.registry();
     let published = registry.publish(&model(), new_version("ann")).await;
@@ -168,7 +168,7 @@ async fn a_role_is_taken_once_by_the_token_of_the_file_and_kept_until_it_runs_ou
 }
 
 #[tokio::test]
-async fn a_token_that_is_exchanged_while_running_is_the_one_that_is_shown_next() {
+async fn rotated_token_is_used_for_the_next_request() {
     let cluster = Cluster::new("first", IS_OVER).await;
     let registry = cluster.registry();
     let published = registry.publish(&model(), new_version("ann")).await;
@@ -186,7 +186,7 @@ async fn a_token_that_is_exchanged_while_running_is_the_one_that_is_shown_next()
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_or_not_there_is_unavailable_and_never_repeated() {
+async fn refused_or_missing_token_is_unavailable_and_never_printed() {
     let cluster = Cluster::new("known", LASTS).await;
     std::fs::write(&cluster.token_file, "unknown-and-secret").unwrap();
     let refused = cluster.registry().newest(&model()).await.unwrap_err();

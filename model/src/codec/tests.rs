@@ -139,7 +139,7 @@ fn parts_at_odd_addresses_are_copied_and_give_the_same_answers() {
 }
 
 #[test]
-fn decoding_breathes_at_least_once_a_mebibyte() {
+fn decoding_pauses_at_least_once_per_mebibyte() {
     let (card, parts) = packed();
     let (mut heard, mut most) = (0, 0);
     Model::unpack(&card, &parts, &mut |bytes| {

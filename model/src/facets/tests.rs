@@ -21,7 +21,7 @@ fn model() -> Model {
 }
 
 #[test]
-fn codes_and_lists_say_what_the_column_says() {
+fn codes_and_lists_match_the_column() {
     let model = model();
     let products = model.products();
     let facets = Facets::new(products, &mut |_| {});
@@ -60,14 +60,14 @@ fn codes_and_lists_say_what_the_column_says() {
 }
 
 #[test]
-fn an_empty_shop_has_facets() {
+fn empty_shop_has_facets() {
     let empty = arrow_array::StringArray::from(Vec::<Option<&str>>::new());
     let facet = Facet::new(&empty, &[], &mut |_| {});
     assert_eq!((facet.len(), facet.find("")), (0, None));
 }
 
 #[test]
-fn a_price_lies_within_bounds_that_are_written_like_it() {
+fn price_lies_within_bounds_that_are_written_like_it() {
     let model = model();
     let facets = Facets::new(model.products(), &mut |_| {});
     let product = model.products().find("item-0009").unwrap();
@@ -91,7 +91,7 @@ fn some(names: &'static [&'static str]) -> impl proptest::strategy::Strategy<Val
 
 proptest! {
     #[test]
-    fn a_compiled_filter_passes_what_the_filter_says(
+    fn compiled_filter_passes_what_the_filter_says(
         categories in some(&["category 0", "category 3", "category 6", "none"]),
         brands in some(&["brand 3", "brand 43", "", "brand"]),
         price_min in proptest::option::of(-1.0..60.0),

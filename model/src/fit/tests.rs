@@ -225,7 +225,7 @@ fn rows_that_f32_cannot_solve_are_solved_in_f64_and_counted() {
 }
 
 #[test]
-fn tables_say_what_the_data_said() {
+fn tables_match_the_data() {
     let mut builder = InteractionsBuilder::new();
     for (product, value, at_s) in [("b", 1.0, 5), ("a", 2.0, 7), ("b", 4.0, 9), ("c", 1.0, 9)] {
         builder.add("anna", product, value, at_s);

@@ -101,7 +101,7 @@ fn factors_solve_the_normal_equations() {
 }
 
 #[test]
-fn a_known_user_folded_in_from_the_same_events_gets_the_stored_factors() {
+fn known_user_folded_in_from_the_same_events_gets_the_stored_factors() {
     // Every event is worth the same, as every occurrence in a fold-in is.
     let value = 3.0;
     let mut builder = InteractionsBuilder::new();
@@ -158,7 +158,7 @@ fn products_without_factors_do_not_help() {
 }
 
 #[test]
-fn what_f32_cannot_solve_is_solved_in_f64_and_nonsense_is_given_up() {
+fn systems_f32_cannot_solve_are_solved_in_f64_and_nan_is_refused() {
     let model = sample::model(&sample::shop(200, 90), &sample::params(16));
     let mut fold_in = FoldIn::default();
     let heavy = Weights {

@@ -24,7 +24,7 @@ fn unpacked(model: &Model) -> (ModelCard, u64, u64) {
 }
 
 #[test]
-fn what_a_model_holds_stays_within_parts_and_bound_and_is_no_small_part_of_them() {
+fn memory_of_a_model_stays_within_its_estimate_and_close_to_it() {
     for products in [120, 1_000, 4_000] {
         for choice in [IndexChoice::Exact, IndexChoice::Hnsw] {
             let (card, parts, heap) = unpacked(&sample::shop_with_content(products, choice));

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_singular_system_is_solved_with_a_ridge_and_nan_is_given_up() {
+    fn singular_system_is_solved_with_a_ridge_and_nan_is_refused() {
         let mut system = System::new(&[0.0; 4], 2, 0.0);
         system.add(&[1.0, 1.0], 1.0);
         let solution = system.solve();

@@ -80,7 +80,7 @@ fn answers_are_the_naive_ranking_of_all_eligible_products() {
 }
 
 #[test]
-fn seen_and_excluded_products_stay_away_unless_asked_for() {
+fn seen_and_excluded_products_are_left_out_unless_requested() {
     let model = sample::model(
         &sample::checkerboard(10),
         &sample::params_without_content(4),
@@ -131,7 +131,7 @@ fn seen_and_excluded_products_stay_away_unless_asked_for() {
 }
 
 #[test]
-fn unknown_and_anonymous_users_get_popularity_and_are_told_so() {
+fn unknown_and_anonymous_users_get_popularity_as_a_named_fallback() {
     let model = sample::model(&sample::shop(80, 50), &sample::params_without_content(4));
     for user_id in ["", "nobody"] {
         let exclude = [model
@@ -187,7 +187,7 @@ fn strategies_without_their_parts_fall_back_or_are_refused() {
 }
 
 #[test]
-fn a_user_whose_factors_vanished_gets_popularity() {
+fn user_whose_factors_vanished_gets_popularity() {
     let mut params = sample::params_without_content(3);
     // So much regularization that no factor survives.
     params.als.regularization = 1e37;
@@ -230,7 +230,7 @@ fn scratch_serves_models_of_different_sizes_in_turn() {
 }
 
 #[test]
-fn an_unpacked_model_answers_as_the_fitted_one_under_every_choice_of_index() {
+fn unpacked_model_answers_as_the_fitted_one_under_every_choice_of_index() {
     for choice in [
         crate::IndexChoice::Auto,
         crate::IndexChoice::Exact,

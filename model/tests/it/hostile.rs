@@ -253,7 +253,7 @@ fn no_mutant_panics_or_takes_more_than_its_share() {
 }
 
 #[test]
-fn a_larger_artifact_holds_no_more_in_proportion() {
+fn larger_artifact_holds_no_more_in_proportion() {
     let large = [large_specimen()];
     let outcomes = try_all(&large, 0..LARGE_MUTANTS);
     println!(

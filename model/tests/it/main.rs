@@ -60,7 +60,7 @@ fn fitted(threads: usize) -> Model {
 }
 
 #[test]
-fn a_model_travels_as_bytes_and_json_and_answers_as_before() {
+fn model_travels_as_bytes_and_json_and_answers_as_before() {
     let model = fitted(2);
     let packed = model
         .pack(CardExtra {
@@ -107,7 +107,7 @@ fn a_model_travels_as_bytes_and_json_and_answers_as_before() {
 }
 
 #[test]
-fn threads_leave_no_trace_in_the_bytes() {
+fn bytes_do_not_depend_on_threads() {
     let pack = |threads| fitted(threads).pack(CardExtra::default()).unwrap().parts;
     assert_eq!(pack(1), pack(3));
 }

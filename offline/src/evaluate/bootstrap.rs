@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handful_of_users_proves_nothing() {
+    fn few_users_give_no_verdict() {
         let found = of(&[0.5; USERS_MIN - 1]);
         assert_eq!((found.low, found.high), (-1.0, 1.0));
         assert_eq!(found.interval(), None);

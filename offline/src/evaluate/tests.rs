@@ -95,7 +95,7 @@ fn included_products_are_ranked_and_looked_for() {
 }
 
 #[test]
-fn user_who_only_repeats_is_left_out_rather_than_scored_zero() {
+fn user_with_only_repeats_is_left_out_and_not_scored_zero() {
     let report = measured(
         &shop("1 a 1\n2 b 2\n1 a 101\n2 a 102"),
         plan(SeenPolicy::Excluded, 2),
@@ -173,7 +173,7 @@ fn last_share_cuts_at_a_midnight() {
 }
 
 #[test]
-fn tastes_that_popularity_cannot_see_are_found() {
+fn personal_taste_beats_popularity() {
     // Even users buy even products, odd users odd ones; each comes back for the one they lack.
     let mut lines = String::new();
     for user in 0..20 {
@@ -224,7 +224,7 @@ fn segments_divide_the_users_and_share_the_columns_of_the_whole() {
 }
 
 #[test]
-fn places_are_shared_out_among_tenths_of_what_sold_and_what_never_did() {
+fn list_places_are_counted_by_popularity_decile() {
     // Twenty products that sell 20, 19, .. 1 times to users who come back for nothing new but one.
     let mut lines = String::new();
     for product in 0..20 {

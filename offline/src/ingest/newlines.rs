@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_record_is_stopped() {
+    fn record_over_the_limit_is_refused() {
         let long = vec![b'x'; RECORD_BYTES_MAX as usize * 2];
         let inner = std::io::BufReader::new(long.as_slice());
         let mut newlines = UniversalNewlines::new(inner, RecordBytes::default(), None);

@@ -188,7 +188,7 @@ fn allowed_bad_rows_are_quarantined_with_their_reason() {
 }
 
 #[test]
-fn a_bad_row_leaves_no_trace_in_the_shop() {
+fn bad_row_changes_nothing_in_the_shop() {
     let allowed = MAPPING.replace(
         "[events.columns]",
         "bad_rows = { at_most = 1, file = \"bad.csv\" }\n[events.columns]",

@@ -58,7 +58,7 @@ fn same_spec_gives_the_same_files() {
 
 /// The seed's meaning is part of what people quote from the demo: a change to it is deliberate.
 #[test]
-fn a_known_seed_gives_known_figures() {
+fn known_seed_gives_known_figures() {
     let shop = &*SHOP;
     let of = |kind| {
         shop.events()
@@ -117,7 +117,7 @@ fn ids_are_unique_and_in_order() {
 }
 
 #[test]
-fn every_step_of_the_funnel_follows_the_one_before() {
+fn each_funnel_step_follows_the_one_before() {
     let shop = &*SHOP;
     let mut reached: BTreeMap<(u32, u32, u32), EventKind> = BTreeMap::new();
     for event in shop.events() {
@@ -203,7 +203,7 @@ fn people_keep_to_what_they_like() {
 }
 
 #[test]
-fn a_shop_of_nothing_is_empty() {
+fn shop_of_nothing_is_empty() {
     let nobody = generate(&ShopSpec {
         users: 0,
         ..small()

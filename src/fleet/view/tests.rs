@@ -53,7 +53,7 @@ fn live(number: u64) -> ReplicaState {
 }
 
 #[test]
-fn a_replica_stands_where_its_words_and_its_silence_put_it() {
+fn replica_state_follows_its_reports_and_their_age() {
     let with = |change: fn(&mut ReplicaState), mut state: ReplicaState| {
         change(&mut state);
         state
@@ -116,7 +116,7 @@ fn a_replica_stands_where_its_words_and_its_silence_put_it() {
 
 /// A number alone does not tell a rollout of this registry from one of another.
 #[test]
-fn a_rollout_of_the_same_number_that_is_not_this_one_is_not_served() {
+fn rollout_of_the_same_number_and_another_digest_is_not_served() {
     let mut other = live(31);
     other.live = state("live", "").live;
     other.live.as_mut().unwrap().number = 31.try_into().unwrap();
@@ -142,7 +142,7 @@ fn without_a_rollout_every_replica_with_a_live_version_is_serving() {
 }
 
 #[test]
-fn what_cannot_be_read_is_unreadable_then_lost_then_gone() {
+fn unreadable_replica_file_becomes_lost_and_then_disappears() {
     let desired = desired();
     let assessor = Assessor {
         desired: Some(&desired),
@@ -169,7 +169,7 @@ fn what_cannot_be_read_is_unreadable_then_lost_then_gone() {
 }
 
 #[test]
-fn a_version_is_in_its_state_since_it_came_into_it() {
+fn version_states_tell_since_when() {
     use crate::lifecycle::VersionEntry;
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let version = Version::new(12).unwrap();

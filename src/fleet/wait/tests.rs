@@ -39,7 +39,7 @@ fn waited(replicas: Vec<ReplicaView>, quorum: Quorum, trouble: &str) -> Waited {
 }
 
 #[test]
-fn a_wait_is_over_when_its_quorum_serves_the_rollout_or_a_newer_one() {
+fn wait_ends_when_its_quorum_serves_the_rollout_or_a_newer_one() {
     let own = |live| replica("own", Standing::Serving, live);
     let other = |standing, live| replica("other", standing, live);
     let unread = ReplicaView {
@@ -93,7 +93,7 @@ fn a_wait_is_over_when_its_quorum_serves_the_rollout_or_a_newer_one() {
 }
 
 #[test]
-fn who_cannot_see_the_others_does_not_say_that_all_are_there() {
+fn replica_that_cannot_read_the_fleet_reports_no_quorum() {
     let own = vec![replica("own", Standing::Serving, 31)];
     assert!(!waited(own.clone(), Quorum::All, "no answer").is_met);
     assert!(waited(own.clone(), Quorum::Own, "no answer").is_met);

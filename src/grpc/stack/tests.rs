@@ -78,7 +78,7 @@ async fn ask(client: &mut HealthClient<Channel>, service: &str) -> Result<i32, S
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_internal_and_counted_and_its_connection_serves_on() {
+async fn handler_that_panics_is_internal_and_counted_and_its_connection_serves_on() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let made = Arc::clone(&metrics);
     let plane = NetPlane::start(config(), &metrics, move || services(&made)).unwrap();

@@ -167,7 +167,7 @@ fn nothing_is_bet_before_the_base_is_known_or_where_all_is_tolerated() {
 }
 
 #[test]
-fn e_values_stay_numbers_at_the_edges() {
+fn e_values_stay_finite_at_the_edges() {
     let mut evidence = informed(0.0, 100);
     for _ in 0..50 {
         evidence.add(block((1_000_000, 1_000_000), (0, 1_000_000)));
@@ -177,7 +177,7 @@ fn e_values_stay_numbers_at_the_edges() {
 }
 
 #[test]
-fn no_block_takes_more_than_is_staked() {
+fn no_block_loses_more_than_its_stake() {
     let mut evidence = informed(0.0, 0);
     // The common rate leaps: a guess from before would call this all but impossible.
     evidence.add(block((5, 10), (500_000, 1_000_000)));

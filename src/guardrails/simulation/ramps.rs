@@ -211,7 +211,7 @@ fn alarms(all: &[Vec<Outcome>]) -> [usize; 4] {
 }
 
 #[test]
-fn a_thousand_ramps_of_good_candidates_abort_no_oftener_than_promised() {
+fn false_aborts_of_a_thousand_good_ramps_stay_within_alpha() {
     let [breached, aborted, tests, beyond_20] = alarms(&ramps(&world([0.0; 4]), 0..1_000));
     println!(
         "A/A: of 1,000 ramps over {REPLICAS} replicas {breached} breached, {aborted} aborted; of {tests} \
@@ -223,7 +223,7 @@ fn a_thousand_ramps_of_good_candidates_abort_no_oftener_than_promised() {
 }
 
 #[test]
-fn candidates_as_bad_as_tolerated_are_called_bad_no_oftener_than_promised() {
+fn candidates_at_the_tolerance_are_aborted_within_alpha() {
     let settings = settings();
     let harm = settings.rules.map(|rule| rule.tolerance);
     let [breached, _, tests, beyond_20] = alarms(&ramps(&world(harm), 5_000..5_200));
@@ -238,7 +238,7 @@ fn candidates_as_bad_as_tolerated_are_called_bad_no_oftener_than_promised() {
 
 /// Thirty times as many people as above: enough to see what is tolerated.
 #[test]
-fn what_is_tolerated_is_seen_and_called_good() {
+fn tolerated_difference_is_accepted() {
     const RAMPS: usize = 20;
     let harm = settings().rules.map(|rule| rule.tolerance);
     let mut busy = World {

@@ -58,7 +58,7 @@ fn alarms(seed: u64) -> (bool, bool) {
 }
 
 #[test]
-fn busy_people_do_not_make_a_good_candidate_look_bad() {
+fn heavy_users_do_not_bias_a_good_candidate() {
     let all: Vec<_> = (0..SHOPS).map(alarms).collect();
     let people = all.iter().filter(|(people, _)| *people).count();
     let calls = all.iter().filter(|(_, calls)| *calls).count();

@@ -220,7 +220,7 @@ fn reply(ticket: Ticket, reply: Reply) -> Action {
 }
 
 #[test]
-fn the_first_rollout_is_loaded_at_full_speed_and_activated() {
+fn first_rollout_is_loaded_at_full_speed_and_activated() {
     let mut stage = Stage::new();
     assert_eq!(stage.desired(&[]), [], "an empty registry asks for nothing");
     let first = rollout(1, &[1]);
@@ -233,7 +233,7 @@ fn the_first_rollout_is_loaded_at_full_speed_and_activated() {
 }
 
 #[test]
-fn a_new_rollout_retires_the_old_version_only_after_the_new_one_is_live() {
+fn new_rollout_retires_the_old_version_only_after_the_new_one_is_live() {
     let mut stage = Stage::with_one_live();
     let second = rollout(2, &[2]);
     assert_eq!(
@@ -248,7 +248,7 @@ fn a_new_rollout_retires_the_old_version_only_after_the_new_one_is_live() {
 }
 
 #[test]
-fn what_every_replica_fetches_waits_for_its_turn_and_what_a_caller_wants_does_not() {
+fn fleet_wide_loads_are_spread_and_a_callers_reload_starts_at_once() {
     let spread = Policy {
         follow_delay: Duration::from_secs(3),
         ..policy()
@@ -276,7 +276,7 @@ fn what_every_replica_fetches_waits_for_its_turn_and_what_a_caller_wants_does_no
 }
 
 #[test]
-fn an_empty_or_older_chain_changes_nothing() {
+fn empty_or_older_chain_changes_nothing() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, good());
@@ -312,7 +312,7 @@ fn failed_load_keeps_previous_version_live_and_is_retried_with_growing_pauses() 
 }
 
 #[test]
-fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
+fn load_refused_for_memory_is_retried_when_memory_is_freed() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, bad(LoadErrorKind::MemoryBudget, true));
@@ -331,7 +331,7 @@ fn what_was_refused_for_want_of_memory_is_tried_again_when_some_is_freed() {
 }
 
 #[test]
-fn memory_that_is_freed_before_its_refusal_is_heard_of_is_not_waited_for() {
+fn memory_freed_before_the_refusal_arrives_is_not_waited_for() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     assert_eq!(stage.tell(Event::MemoryFreed), [], "a load is under way");
@@ -348,7 +348,7 @@ fn memory_that_is_freed_before_its_refusal_is_heard_of_is_not_waited_for() {
 }
 
 #[test]
-fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
+fn abandoned_version_is_not_retried_when_memory_is_freed() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, bad(LoadErrorKind::Registry("unavailable"), true));
@@ -359,7 +359,7 @@ fn a_version_that_is_not_wanted_any_more_wakes_nobody() {
 }
 
 #[test]
-fn a_failure_that_retrying_cannot_mend_is_not_retried() {
+fn permanent_failure_is_not_retried() {
     let mut stage = Stage::with_one_live();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     stage.loaded(2, bad(LoadErrorKind::Model("not_finite"), false));
@@ -370,7 +370,7 @@ fn a_failure_that_retrying_cannot_mend_is_not_retried() {
 }
 
 #[test]
-fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
+fn cold_start_falls_back_to_the_newest_servable_rollout() {
     let mut stage = Stage::new();
     let older = rollout(2, &[2]);
     let chain = [rollout(3, &[3]), older.clone(), rollout(1, &[1])];
@@ -392,7 +392,7 @@ fn a_cold_start_walks_back_to_the_newest_rollout_that_can_be_served() {
 }
 
 #[test]
-fn a_cold_start_does_not_walk_back_past_a_rollout_that_is_on_its_way() {
+fn cold_start_does_not_fall_back_past_a_rollout_that_is_loading() {
     let mut stage = Stage::new();
     stage.propose(7, 1, None);
     let second = rollout(2, &[2]);
@@ -407,7 +407,7 @@ fn a_cold_start_does_not_walk_back_past_a_rollout_that_is_on_its_way() {
 }
 
 #[test]
-fn an_arm_of_a_rollout_that_does_not_fit_makes_room_for_what_is_walked_back_to() {
+fn arm_that_does_not_fit_makes_room_for_the_fallback() {
     let mut stage = Stage::new();
     let (split, older) = (rollout(2, &[2, 3]), rollout(1, &[1]));
     stage.desired(&[split, older.clone()]);
@@ -420,7 +420,7 @@ fn an_arm_of_a_rollout_that_does_not_fit_makes_room_for_what_is_walked_back_to()
 }
 
 #[test]
-fn a_running_replica_that_cannot_follow_stays_where_it_is() {
+fn running_replica_that_cannot_follow_keeps_its_version() {
     let mut stage = Stage::with_one_live();
     let chain = [rollout(3, &[3]), rollout(2, &[2]), rollout(1, &[1])];
     assert_eq!(stage.desired(&chain), [load(3, true)]);
@@ -433,7 +433,7 @@ fn a_running_replica_that_cannot_follow_stays_where_it_is() {
 }
 
 #[test]
-fn probes_alone_do_not_keep_a_cold_server_from_serving() {
+fn failed_golden_queries_alone_do_not_stop_a_cold_start() {
     let odd = || {
         Ok(LoadedInfo {
             resident_bytes: 1,
@@ -466,7 +466,7 @@ fn probes_alone_do_not_keep_a_cold_server_from_serving() {
 }
 
 #[test]
-fn a_rollout_of_several_arms_goes_live_when_all_of_them_are_loaded() {
+fn rollout_of_several_arms_goes_live_when_all_of_them_are_loaded() {
     let mut stage = Stage::with_one_live();
     let split = rollout(2, &[1, 2]);
     assert_eq!(
@@ -478,7 +478,7 @@ fn a_rollout_of_several_arms_goes_live_when_all_of_them_are_loaded() {
 }
 
 #[test]
-fn past_versions_are_forgotten_beyond_a_limit() {
+fn past_versions_are_listed_up_to_a_limit() {
     let mut stage = Stage::with_one_live();
     for number in 2..60 {
         stage.desired(&[rollout(number, &[number])]);

@@ -74,7 +74,7 @@ fn cancelled_requests_spend_the_budget_and_others_never_do() {
 }
 
 #[test]
-fn the_budget_comes_back_with_time() {
+fn budget_comes_back_with_time() {
     let (mut guard, _, _) = guarded();
     let ping = frame(6, 0, 0, 8);
     let spent = (0..200_000).find(|_| guard.read(&ping).is_err());

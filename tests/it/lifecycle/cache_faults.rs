@@ -120,7 +120,7 @@ fn limit_files(server: &Server, bytes_max: Option<u64>) {
 }
 
 #[tokio::test]
-async fn cache_that_takes_no_more_bytes_keeps_the_old_version_live_until_it_does() {
+async fn full_cache_keeps_the_old_version_live_until_there_is_room() {
     let stage = Stage::new().await;
     let server = Server::start_with_failing_writes(&stage.shop, &PATIENT).await;
     server.reload(stage.spring.version).await.unwrap();
@@ -140,7 +140,7 @@ async fn cache_that_takes_no_more_bytes_keeps_the_old_version_live_until_it_does
 }
 
 #[tokio::test]
-async fn cache_that_is_closed_under_a_running_server_keeps_the_old_version_live_until_it_opens() {
+async fn unwritable_cache_keeps_the_old_version_live_until_it_is_writable() {
     let stage = Stage::new().await;
     open_to_all(stage.shop.place(), 0o755);
     let other = Server::start(&stage.shop, &[]).await;
@@ -162,7 +162,7 @@ async fn cache_that_is_closed_under_a_running_server_keeps_the_old_version_live_
 }
 
 #[tokio::test]
-async fn memory_of_what_is_live_that_cannot_be_written_is_said_and_written_later() {
+async fn unwritable_live_set_is_reported_and_persisted_later() {
     let stage = Stage::new().await;
     let server = Server::start_with_failing_writes(&stage.shop, &PATIENT).await;
     server.reload(stage.spring.version).await.unwrap();
@@ -196,7 +196,7 @@ async fn memory_of_what_is_live_that_cannot_be_written_is_said_and_written_later
 }
 
 #[tokio::test]
-async fn files_cut_short_and_altered_under_a_running_server_are_never_answered_from() {
+async fn truncated_and_altered_cache_files_are_never_served() {
     let stage = Stage::new().await;
     let server = Server::serving(&stage.shop, stage.spring.version, &PATIENT).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
@@ -227,7 +227,7 @@ async fn files_cut_short_and_altered_under_a_running_server_are_never_answered_f
 }
 
 #[tokio::test]
-async fn version_deleted_from_the_store_while_it_is_live_answers_on() {
+async fn version_deleted_from_the_store_keeps_serving_while_live() {
     let stage = Stage::new().await;
     let server = Server::serving(&stage.shop, stage.spring.version, &PATIENT).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
@@ -249,7 +249,7 @@ async fn version_deleted_from_the_store_while_it_is_live_answers_on() {
 }
 
 #[tokio::test]
-async fn registry_that_fails_after_its_rollouts_were_read_is_made_up_for_by_the_cache() {
+async fn cache_replaces_a_registry_that_fails_after_its_rollouts_were_read() {
     let stage = Stage::new().await;
     let cache = tempfile::tempdir().unwrap();
     let folder = cache.path().display().to_string();

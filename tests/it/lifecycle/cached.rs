@@ -3,7 +3,7 @@
 use crate::harness::{MODEL, Season, Server, Shop, until};
 
 #[tokio::test]
-async fn damaged_cache_hurts_nobody() {
+async fn damaged_cache_is_fetched_again_and_fails_no_request() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let cache = shop.place().join("cache").display().to_string();

@@ -35,7 +35,7 @@ async fn every_replica_follows_the_rollout_that_one_of_them_wrote() {
 }
 
 #[tokio::test]
-async fn running_replica_that_cannot_follow_stays_where_it_is_and_says_so() {
+async fn replica_that_cannot_follow_keeps_its_version_and_reports_why() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;
@@ -63,7 +63,7 @@ async fn running_replica_that_cannot_follow_stays_where_it_is_and_says_so() {
 }
 
 #[tokio::test]
-async fn junk_among_the_rollouts_is_passed_over_and_reported() {
+async fn junk_among_rollouts_is_skipped_and_reported() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;
@@ -103,7 +103,7 @@ async fn junk_among_the_rollouts_is_passed_over_and_reported() {
 }
 
 #[tokio::test]
-async fn registry_that_goes_away_changes_nothing_that_is_live() {
+async fn registry_outage_leaves_live_versions_alone() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;

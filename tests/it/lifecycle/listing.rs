@@ -77,7 +77,7 @@ async fn versions_are_listed_newest_first_in_pages_with_what_is_wrong_with_them(
 
 /// Nobody gets something older than what they asked for without being told.
 #[tokio::test]
-async fn newest_is_passed_over_where_it_was_removed_and_not_where_it_cannot_be_read() {
+async fn newest_skips_removed_versions_and_no_unreadable_ones() {
     let (shop, _spring) = shop().await;
     let server = Server::start(&shop, &[]).await;
     let asked = |version| ReloadModelRequest {

@@ -7,7 +7,7 @@ use tonic::Code;
 use crate::harness::{Season, Server, Shop, error_reason, until};
 
 #[tokio::test]
-async fn of_two_replicas_told_different_targets_at_once_all_follow_the_last_who_won() {
+async fn racing_reloads_end_in_one_rollout_that_all_follow() {
     let shop = Shop::new();
     for season in [Season::Spring, Season::Autumn, Season::Spring] {
         shop.publish(season).await;
@@ -45,7 +45,7 @@ async fn of_two_replicas_told_different_targets_at_once_all_follow_the_last_who_
 }
 
 #[tokio::test]
-async fn rollout_of_several_arms_is_gone_over_only_by_name() {
+async fn rollout_with_several_arms_is_replaced_only_if_the_request_names_it() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await;
     let autumn = shop.publish(Season::Autumn).await;
@@ -91,7 +91,7 @@ async fn rollout_of_several_arms_is_gone_over_only_by_name() {
 }
 
 #[tokio::test]
-async fn models_of_one_server_live_apart_and_it_is_ready_with_the_last_of_them() {
+async fn models_are_independent_and_the_server_is_ready_with_the_last() {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;
     let outlet = shop.beside("outlet");

@@ -13,7 +13,7 @@ use crate::store_outage::proxy::Point;
 const RELOAD: &str = "/hotshelf.v1.ModelService/ReloadModel";
 
 #[tokio::test]
-async fn reload_tells_versions_rollout_and_phases() {
+async fn reload_returns_versions_rollout_and_phases() {
     let shop = Shop::new();
     shop.publish(Season::Spring).await;
     let server = Server::start(&shop, &[]).await;
@@ -95,7 +95,7 @@ async fn concurrent_reloads_of_one_target_are_one_load_and_one_rollout() {
 }
 
 #[tokio::test]
-async fn reload_refuses_what_the_caller_cannot_mean() {
+async fn reload_refuses_impossible_requests() {
     let shop = Shop::new();
     let version = shop.publish(Season::Spring).await.version;
     let server = Server::serving(&shop, version, &[]).await;
@@ -160,7 +160,7 @@ async fn reload_refuses_what_the_caller_cannot_mean() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reload_near_its_deadline_answers_with_the_state_so_far_and_goes_on() {
+async fn reload_near_its_deadline_returns_the_state_so_far_and_continues() {
     let Some(mut store) = Store::new().await else {
         return;
     };
@@ -201,7 +201,7 @@ async fn reload_near_its_deadline_answers_with_the_state_so_far_and_goes_on() {
 }
 
 #[tokio::test]
-async fn registry_that_takes_no_writes_is_served_from_and_refuses_reloads() {
+async fn read_only_registry_is_served_from_and_refuses_reloads() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;

@@ -121,7 +121,7 @@ async fn assert_answers_as(server: &Server, published: &Published) {
 }
 
 #[tokio::test]
-async fn server_starts_on_what_it_remembers_and_follows_the_registry_when_it_is_back() {
+async fn server_starts_from_its_live_set_and_follows_the_registry_once_it_is_back() {
     let closed = Closed::new().await;
     let broken = closed.break_registry();
     let mut server = closed.start().await;
@@ -182,7 +182,7 @@ async fn newer_rollout_is_followed_once_the_registry_is_back() {
 }
 
 #[tokio::test]
-async fn registry_that_shows_nothing_takes_nothing_away() {
+async fn empty_registry_takes_no_live_version_away() {
     let closed = Closed::new().await;
     let aside = closed.shop.place().join("aside");
     std::fs::rename(closed.shop.root(), &aside).unwrap();
@@ -231,7 +231,7 @@ async fn server_starts_on_its_cache_while_its_s3_server_is_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn registry_that_stalls_is_not_waited_for() {
+async fn start_does_not_wait_for_a_stalled_registry() {
     let Some(mut store) = Store::new().await else {
         return;
     };
@@ -299,7 +299,7 @@ async fn altered_part_of_the_cache_is_never_served() {
 }
 
 #[tokio::test]
-async fn altered_memory_of_what_was_live_is_never_believed() {
+async fn altered_live_set_is_ignored() {
     let closed = Closed::new().await;
     flip_last_byte(&closed.live_set());
     let said = [
@@ -310,7 +310,7 @@ async fn altered_memory_of_what_was_live_is_never_believed() {
 }
 
 #[tokio::test]
-async fn half_a_memory_of_what_was_live_is_never_believed() {
+async fn truncated_live_set_is_ignored() {
     let closed = Closed::new().await;
     let bytes = std::fs::read(closed.live_set()).unwrap();
     std::fs::write(closed.live_set(), &bytes[..bytes.len() / 2]).unwrap();
@@ -322,7 +322,7 @@ async fn half_a_memory_of_what_was_live_is_never_believed() {
 }
 
 #[tokio::test]
-async fn fresh_server_without_a_registry_says_that_it_remembers_nothing() {
+async fn fresh_server_without_a_registry_reports_that_no_live_set_is_persisted() {
     let closed = Closed::new().await;
     std::fs::remove_file(closed.live_set()).unwrap();
     let said = ["the registry cannot be read; nothing is persisted on disk"];
@@ -330,7 +330,7 @@ async fn fresh_server_without_a_registry_says_that_it_remembers_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_of_one_registry_is_not_served_under_another() {
+async fn live_set_of_one_registry_is_not_served_under_another() {
     let closed = Closed::new().await;
     let (cache, other) = (closed.cache.path().display().to_string(), Shop::new());
     other.publish(Season::Spring).await;
@@ -344,7 +344,7 @@ async fn what_is_remembered_of_one_registry_is_not_served_under_another() {
 }
 
 #[tokio::test]
-async fn parts_that_are_remembered_outlive_a_load_of_something_newer() {
+async fn parts_of_the_live_set_survive_a_newer_load() {
     let closed = Closed::new().await;
     let other = Server::start(&closed.shop, &[]).await;
     other.reload(closed.spring.version).await.unwrap();

@@ -124,7 +124,7 @@ async fn restarted_server_serves_the_newest_rollout_again() {
 }
 
 #[tokio::test]
-async fn cold_start_walks_back_to_the_newest_rollout_that_can_be_served_and_says_so() {
+async fn cold_start_falls_back_to_the_newest_servable_rollout_and_says_so() {
     let shop = Shop::new();
     let spring = shop.publish(Season::Spring).await.version;
     let autumn = shop.publish(Season::Autumn).await.version;
@@ -165,7 +165,7 @@ async fn cold_start_walks_back_to_the_newest_rollout_that_can_be_served_and_says
 }
 
 #[tokio::test]
-async fn version_whose_probes_alone_fail_serves_at_a_cold_start_unless_refused() {
+async fn version_that_fails_golden_queries_alone_serves_at_a_cold_start_unless_refused() {
     let shop = Shop::new();
     let mut spring = shop.publish(Season::Spring).await;
     let server = Server::serving(&shop, spring.version, &[]).await;

@@ -147,7 +147,7 @@ fn is_line(shown: &str, said: &str) -> bool {
 }
 
 #[test]
-fn lines_are_compared_but_for_what_is_left_open() {
+fn lines_match_apart_from_placeholders() {
     for (shown, said, is_same) in [
         ("a b", "a   b", true),
         ("a b", "a c", false),

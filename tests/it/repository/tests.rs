@@ -188,7 +188,7 @@ fn object_paths_are_found_outside_layout() {
 }
 
 #[test]
-fn the_environment_is_read_in_one_place() {
+fn environment_is_read_in_one_place() {
     breaks(
         boundaries::environment,
         "src/cli/a.rs",
@@ -302,7 +302,7 @@ fn dead_links_and_machine_paths_are_found() {
 }
 
 #[test]
-fn a_long_readme_is_found() {
+fn long_readme_is_found() {
     let law = documents::front_page;
     breaks(law, "README.md", &"\n".repeat(150), "150");
     passes(law, "README.md", &"\n".repeat(149));

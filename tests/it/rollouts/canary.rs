@@ -12,7 +12,7 @@ fn shares(live: &Rollout) -> Vec<(String, u64, u32)> {
 }
 
 #[tokio::test]
-async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_more() {
+async fn candidate_serves_the_buckets_below_its_growing_share() {
     let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[]).await;
     let traffic = Traffic::start(server.data, Shop::users(), RATE);
@@ -67,7 +67,7 @@ async fn candidate_answers_those_whose_bucket_is_below_its_share_and_only_ever_m
 }
 
 #[tokio::test]
-async fn steps_are_taken_by_the_clock_alike_on_two_replicas_and_stand_while_paused() {
+async fn two_replicas_step_a_ramp_alike_and_hold_it_while_paused() {
     let shop = Shop::with_two_versions().await;
     let one = Server::serving(&shop, 1, &[]).await;
     let other = Server::start(&shop, &[]).await;
@@ -180,7 +180,7 @@ async fn replica_that_cannot_load_the_candidate_serves_the_base_and_says_so() {
 }
 
 #[tokio::test]
-async fn change_can_wait_until_all_or_so_many_replicas_serve_it() {
+async fn change_can_wait_for_a_number_of_replicas_or_all() {
     let shop = Shop::with_two_versions().await;
     let needs = [
         need_bytes(&shop.manifest(1).await),

@@ -148,7 +148,7 @@ async fn bad_fields_are_named_with_value_and_limit() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_now_is_refused_and_names_what_is_under_way() {
+async fn change_that_conflicts_with_the_current_rollout_is_refused_and_names_it() {
     let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[]).await;
     let refused = propose(&server, start(9, vec![step(100, 0)]))
@@ -183,7 +183,7 @@ async fn what_makes_no_sense_now_is_refused_and_names_what_is_under_way() {
 }
 
 #[tokio::test]
-async fn of_two_racing_candidates_one_wins_and_the_other_is_told_by_whom_and_what() {
+async fn of_two_racing_candidates_the_loser_learns_who_won() {
     let shop = Shop::new();
     for factors in [8, 16, 24] {
         shop.publish_sized(Season::Spring, factors).await;
@@ -212,7 +212,7 @@ async fn of_two_racing_candidates_one_wins_and_the_other_is_told_by_whom_and_wha
 }
 
 #[test]
-fn what_is_typed_wrong_never_reaches_a_server() {
+fn mistyped_commands_never_reach_a_server() {
     for (args, said) in [
         (vec!["start", "2", "--share", "1"], "is no share"),
         (

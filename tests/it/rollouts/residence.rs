@@ -1,7 +1,7 @@
 use crate::harness::{Season, Server, Shop, until};
 
 #[tokio::test]
-async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
+async fn rollback_to_a_resident_version_downloads_nothing() {
     let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
     server.reload(2).await.unwrap();
@@ -29,7 +29,7 @@ async fn rollback_takes_no_download_where_the_previous_version_is_kept() {
 }
 
 #[tokio::test]
-async fn previous_version_makes_way_for_the_next_one() {
+async fn previous_version_is_unloaded_for_the_next_one() {
     let shop = Shop::new();
     for factors in [8, 16, 24] {
         shop.publish_sized(Season::Spring, factors).await;
@@ -56,7 +56,7 @@ async fn previous_version_makes_way_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn version_that_was_removed_is_not_gone_back_to_though_it_is_in_memory() {
+async fn removed_version_is_no_rollback_target_though_it_is_resident() {
     let shop = Shop::with_two_versions().await;
     let server = Server::serving(&shop, 1, &[("previous-version", "keep")]).await;
     server.reload(2).await.unwrap();

@@ -49,7 +49,7 @@ fn shop() -> ModelName {
 }
 
 #[test]
-fn what_is_remembered_is_recalled_whole() {
+fn live_set_is_restored_as_it_was_persisted() {
     let kept = kept();
     let recalled = kept.cache.restore(&shop()).unwrap().unwrap();
     assert_eq!(recalled, set());
@@ -63,7 +63,7 @@ fn what_is_remembered_is_recalled_whole() {
 }
 
 #[test]
-fn any_flipped_or_missing_byte_is_found_out() {
+fn any_flipped_or_missing_byte_is_detected() {
     let whole = fs::read(&kept().file).unwrap();
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
@@ -82,7 +82,7 @@ fn any_flipped_or_missing_byte_is_found_out() {
 }
 
 #[test]
-fn a_damaged_file_is_named() {
+fn damaged_file_is_named() {
     let kept = kept();
     fs::write(&kept.file, b"hotshelf-live-set 1 zz\n").unwrap();
     let error = kept.cache.restore(&shop()).unwrap_err();
@@ -91,7 +91,7 @@ fn a_damaged_file_is_named() {
 }
 
 #[test]
-fn another_format_is_named_and_not_guessed_at() {
+fn unknown_format_is_refused_by_name() {
     let kept = kept();
     let text = fs::read_to_string(&kept.file).unwrap();
     fs::write(&kept.file, text.replacen(" 1 ", " 2 ", 1)).unwrap();
@@ -105,7 +105,7 @@ fn another_format_is_named_and_not_guessed_at() {
 }
 
 #[test]
-fn a_set_of_another_model_is_not_this_ones() {
+fn live_set_of_another_model_is_refused() {
     let kept = kept();
     let other = kept.file.parent().unwrap().parent().unwrap().join("other");
     fs::create_dir_all(&other).unwrap();
@@ -128,7 +128,7 @@ fn manifests_that_are_not_those_of_the_arms_are_refused() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_what_was_remembered() {
+fn failed_write_leaves_the_persisted_live_set() {
     let kept = kept();
     let before = fs::read(&kept.file).unwrap();
     // A folder under the name cannot be replaced by a file.
@@ -148,7 +148,7 @@ fn a_write_that_fails_leaves_what_was_remembered() {
 }
 
 #[test]
-fn uploads_that_are_remembered_are_not_evicted() {
+fn uploads_of_the_live_set_are_not_evicted() {
     let kept = kept();
     let folder = |upload: u8| kept.file.with_file_name(format!("{upload:02x}").repeat(16));
     for upload in [0xa4, 0xa2, 0xa1] {
@@ -170,7 +170,7 @@ fn half_written_sets_of_dead_writers_are_swept() {
 }
 
 #[test]
-fn parts_are_held_only_where_all_are_there_in_full_size() {
+fn parts_count_as_cached_only_if_all_have_their_full_size() {
     let kept = kept();
     let manifest = manifest(4, 0xa4);
     let held = || kept.cache.held(&manifest);

@@ -63,7 +63,7 @@ fn content_survives_a_round_trip() {
 }
 
 #[test]
-fn a_single_group_has_empty_lists_and_a_model_may_have_no_content() {
+fn single_group_has_empty_lists_and_a_model_may_have_no_content() {
     let mug = ProductInfo {
         id: "item-0001".to_owned(),
         name: Some("Mug".to_owned()),

@@ -76,12 +76,12 @@ const CARD_FAULTS: &[Fault] = &[
 ];
 
 #[test]
-fn a_card_cannot_ask_for_work_without_end() {
+fn card_cannot_demand_unbounded_work() {
     check_faults(&packed(), CARD_FAULTS);
 }
 
 #[test]
-fn a_refusal_repeats_a_line_of_what_it_was_given_and_no_more() {
+fn error_quotes_at_most_one_line_of_its_input() {
     let megabyte = "ж".repeat(1 << 19);
     let (card, parts) = packed();
     let mut planned = card.clone();
@@ -128,7 +128,7 @@ fn als_header(shape: &str, offsets: [[usize; 2]; 3]) -> String {
 }
 
 #[test]
-fn headers_of_safetensors_that_lie_are_refused() {
+fn inconsistent_safetensors_headers_are_refused() {
     let sound = [[0, 1680], [1680, 2800], [2800, 2996]];
     let (card, mut parts) = packed();
     let header = als_header("[60,7]", sound);
@@ -188,7 +188,7 @@ fn headers_of_safetensors_that_lie_are_refused() {
 }
 
 #[test]
-fn offsets_of_arrow_that_lie_are_refused() {
+fn inconsistent_arrow_offsets_are_refused() {
     let (card, parts) = packed();
     // Ids are of ten bytes: the offsets are 0, 10, 20 and so on.
     let offsets: Vec<u8> = (0..4i32).flat_map(|at| (10 * at).to_le_bytes()).collect();
@@ -236,7 +236,7 @@ fn offsets_of_arrow_that_lie_are_refused() {
 }
 
 #[test]
-fn no_float_of_any_part_may_be_without_value() {
+fn every_float_of_every_part_must_be_finite() {
     let (card, parts) = packed_with(&FitParams {
         index: IndexChoice::Hnsw,
         ..sample::params(7)
@@ -271,7 +271,7 @@ fn no_float_of_any_part_may_be_without_value() {
 /// Rings and islands are sound as far as loading looks: what matters is that searches end and
 /// that what they miss is found otherwise.
 #[test]
-fn graphs_that_loop_or_have_islands_still_answer_in_full() {
+fn graphs_with_loops_or_islands_return_all_results() {
     let (card, parts) = super::index::packed_graph();
     let ring = |row: u32, rows: u32| [(row + 1) % rows];
     let island = |row: u32, _: u32| [row ^ 1];

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cheapest_way_within_the_limit_is_taken() {
+    fn cheapest_way_within_the_limit_is_taken() {
         let full = ItemIndex::exact(&Matrix::from_vec(vec![0.5; 4 * 4], 4).unwrap());
         let mut sparse = vec![0.0; 4 * 64];
         (0..4).for_each(|row| sparse[row * 64 + row] = 1.0);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_alone_has_no_neighbours() {
+    fn group_alone_has_no_neighbours() {
         let index = ItemIndex::exact(&Matrix::from_vec(vec![1.0], 1).unwrap());
         let (neighbours, is_exact) = nearest(&index, CpuPath::detected(), &pool(1));
         assert!(is_exact && neighbours.per_group == 0 && neighbours.groups.as_slice().is_empty());

@@ -73,7 +73,7 @@ fn hand_worked_rows() {
 }
 
 #[test]
-fn a_price_alone_is_nothing_to_embed() {
+fn price_alone_gives_no_embedding() {
     let (rows, groups, _) = embedded(&shelf(), &ContentParams::default());
     assert_eq!((rows.rows(), groups[3]), (3, NO_GROUP));
     let none = [product("a", "the of", Some(1.0)), product("b", "", None)];

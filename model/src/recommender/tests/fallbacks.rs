@@ -24,7 +24,7 @@ fn strings(texts: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_known_user_gets_a_hybrid_with_both_raw_scores_and_no_fallback() {
+fn known_user_gets_a_hybrid_with_both_raw_scores_and_no_fallback() {
     for model in shops() {
         let query = Query {
             user_id: "user-00033",
@@ -46,7 +46,7 @@ fn a_known_user_gets_a_hybrid_with_both_raw_scores_and_no_fallback() {
 }
 
 #[test]
-fn a_visitor_with_clicks_is_folded_in_and_does_not_get_them_back() {
+fn visitor_with_clicks_is_folded_in_and_does_not_get_them_back() {
     for model in shops() {
         let recents = strings(&["item-0003", "item-0001", "no such item", "item-0003"]);
         let query = Query {
@@ -158,7 +158,7 @@ fn nothing_known_at_all_is_popularity_by_category_where_a_filter_names_one() {
 }
 
 #[test]
-fn a_filter_that_nothing_passes_is_an_empty_answer_that_says_so() {
+fn filter_that_nothing_passes_is_an_empty_answer_that_says_so() {
     let unknown = strings(&["no such category"]);
     let category = Filter {
         categories: &unknown,
@@ -190,7 +190,7 @@ fn a_filter_that_nothing_passes_is_an_empty_answer_that_says_so() {
 }
 
 #[test]
-fn content_is_filled_up_with_the_popular_of_the_recents_categories() {
+fn content_is_filled_up_with_popular_products_of_the_same_categories() {
     for model in shops() {
         let query = Query {
             user_id: "user-00033",
@@ -214,7 +214,7 @@ fn content_is_filled_up_with_the_popular_of_the_recents_categories() {
 }
 
 #[test]
-fn the_trace_names_what_found_the_candidates() {
+fn trace_names_what_found_the_candidates() {
     let model = sample::shop_with_content(300, IndexChoice::Exact);
     let plans = |query: &Query<'_>| {
         let trace = ask(&model, query).trace;

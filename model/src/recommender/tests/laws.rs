@@ -104,7 +104,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn answers_are_those_of_the_plainest_way(asked in asked(), choice in 0usize..3) {
+    fn answers_equal_the_naive_implementation(asked in asked(), choice in 0usize..3) {
         let model = &models()[choice];
         let query = asked.query();
         let folds_in = naive::factors(model, &query).is_none()
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn as_many_as_match_none_twice_and_none_that_must_stay_away(
+    fn answer_has_every_match_once_and_no_excluded_product(
         asked in asked(), choice in 0usize..3,
     ) {
         let model = &models()[choice];

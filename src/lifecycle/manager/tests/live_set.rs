@@ -43,7 +43,7 @@ fn served_from_disk() -> Stage {
 }
 
 #[test]
-fn the_disk_is_asked_only_when_the_registry_cannot_be_read() {
+fn live_set_is_read_only_when_the_registry_is_unreadable() {
     let mut stage = Stage::new();
     assert_eq!(stage.actions(), []);
     assert_eq!(stage.errands, [], "the registry was not tried yet");
@@ -59,7 +59,7 @@ fn the_disk_is_asked_only_when_the_registry_cannot_be_read() {
 }
 
 #[test]
-fn what_is_remembered_is_loaded_from_the_cache_alone_and_served_with_all_reasons_said() {
+fn live_set_is_loaded_from_the_cache_alone_and_served_degraded_with_reasons() {
     let mut stage = Stage::new();
     let third = rollout(3, &[3]);
     stage.tell(unreadable());
@@ -79,7 +79,7 @@ fn what_is_remembered_is_loaded_from_the_cache_alone_and_served_with_all_reasons
 }
 
 #[test]
-fn a_registry_that_comes_back_is_followed_and_ends_the_degradation() {
+fn registry_that_comes_back_is_followed_and_ends_the_degradation() {
     let mut stage = served_from_disk();
     let same = rollout(3, &[3]);
     assert_eq!(stage.desired(std::slice::from_ref(&same)), []);
@@ -97,7 +97,7 @@ fn a_registry_that_comes_back_is_followed_and_ends_the_degradation() {
 }
 
 #[test]
-fn a_record_of_the_same_number_from_another_registry_is_not_taken_for_the_remembered_one() {
+fn record_of_the_same_number_from_another_registry_is_not_the_persisted_one() {
     let mut stage = served_from_disk();
     let mut other = rollout(3, &[7]);
     other.sha256 = "7".repeat(64).parse().unwrap();
@@ -106,7 +106,7 @@ fn a_record_of_the_same_number_from_another_registry_is_not_taken_for_the_rememb
 }
 
 #[test]
-fn a_cache_that_cannot_serve_is_tried_again_with_growing_pauses_and_says_why() {
+fn failed_load_from_the_cache_is_retried_with_backoff_and_says_why() {
     let mut stage = Stage::new();
     stage.tell(unreadable());
     stage.tell(remembered(&rollout(3, &[3])));
@@ -130,7 +130,7 @@ fn a_cache_that_cannot_serve_is_tried_again_with_growing_pauses_and_says_why() {
 }
 
 #[test]
-fn what_the_cache_could_not_give_is_fetched_at_once_when_the_registry_is_back() {
+fn parts_missing_in_the_cache_are_fetched_once_the_registry_is_back() {
     let mut stage = Stage::new();
     let third = rollout(3, &[3]);
     stage.tell(unreadable());
@@ -144,7 +144,7 @@ fn what_the_cache_could_not_give_is_fetched_at_once_when_the_registry_is_back() 
 }
 
 #[test]
-fn a_load_from_the_cache_that_fails_when_the_registry_is_back_does_not_walk_back() {
+fn failed_load_from_the_cache_does_not_fall_back_once_the_registry_is_back() {
     let mut stage = Stage::new();
     let third = rollout(3, &[3]);
     stage.tell(unreadable());
@@ -161,7 +161,7 @@ fn a_load_from_the_cache_that_fails_when_the_registry_is_back_does_not_walk_back
 }
 
 #[test]
-fn a_memory_that_cannot_be_read_is_asked_again_and_said() {
+fn unreadable_live_set_is_reported_and_read_again() {
     let mut stage = Stage::new();
     stage.tell(unreadable());
     stage.tell(recalled(Err("it is corrupt".into())));
@@ -180,7 +180,7 @@ fn a_memory_that_cannot_be_read_is_asked_again_and_said() {
 }
 
 #[test]
-fn nothing_remembered_is_said_and_not_asked_for_again() {
+fn missing_live_set_is_reported_and_not_read_again() {
     let mut stage = Stage::new();
     stage.tell(unreadable());
     stage.tell(recalled(Ok(None)));
@@ -193,7 +193,7 @@ fn nothing_remembered_is_said_and_not_asked_for_again() {
 }
 
 #[test]
-fn an_empty_registry_does_not_take_away_what_is_remembered() {
+fn empty_registry_does_not_unload_the_live_set() {
     let mut stage = served_from_disk();
     assert_eq!(stage.desired(&[]), []);
     assert_eq!(stage.live(), Some(3));
@@ -218,7 +218,7 @@ fn an_empty_registry_does_not_take_away_what_is_remembered() {
 }
 
 #[test]
-fn a_reload_over_an_empty_registry_is_fetched_from_it() {
+fn reload_over_an_empty_registry_is_fetched_from_it() {
     let mut stage = Stage::new();
     stage.desired(&[]);
     stage.tell(remembered(&rollout(3, &[3])));
@@ -227,7 +227,7 @@ fn a_reload_over_an_empty_registry_is_fetched_from_it() {
 }
 
 #[test]
-fn every_arm_of_what_is_remembered_stays_loaded_while_another_is_tried_again() {
+fn arms_of_the_live_set_stay_loaded_while_another_is_retried() {
     let mut stage = Stage::new();
     let split = rollout(3, &[3, 4]);
     stage.tell(unreadable());
@@ -243,7 +243,7 @@ fn every_arm_of_what_is_remembered_stays_loaded_while_another_is_tried_again() {
 }
 
 #[test]
-fn every_activation_is_written_down_once() {
+fn every_activation_is_persisted_once() {
     let mut stage = Stage::with_one_live();
     stage.actions();
     let keep = |record: RolloutRecord| Action::Persist { record };
@@ -255,7 +255,7 @@ fn every_activation_is_written_down_once() {
 }
 
 #[test]
-fn a_disk_that_takes_nothing_is_said_and_tried_again_and_takes_nothing_down() {
+fn failed_persist_is_reported_retried_and_unloads_nothing() {
     let mut stage = Stage::new();
     stage.disk = Err("no space left".into());
     stage.desired(&[rollout(1, &[1])]);

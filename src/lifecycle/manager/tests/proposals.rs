@@ -2,7 +2,7 @@ use super::*;
 use hotshelf_registry::RolloutDraft;
 
 #[test]
-fn a_reload_is_loaded_first_and_recorded_then() {
+fn reload_loads_before_it_records() {
     let mut stage = Stage::with_one_live();
     assert_eq!(stage.propose(7, 2, None), [load(2, true)]);
     let actions = stage.loaded(2, good());
@@ -17,7 +17,7 @@ fn a_reload_is_loaded_first_and_recorded_then() {
 }
 
 #[test]
-fn a_bad_version_never_becomes_desired_state() {
+fn bad_version_never_becomes_desired_state() {
     let mut stage = Stage::with_one_live();
     stage.propose(7, 2, None);
     let error = LoadError {
@@ -48,7 +48,7 @@ fn a_bad_version_never_becomes_desired_state() {
 }
 
 #[test]
-fn a_reload_of_what_is_live_changes_nothing() {
+fn reload_of_what_is_live_changes_nothing() {
     let mut stage = Stage::with_one_live();
     assert_eq!(stage.propose(7, 1, None), [reply(7, Reply::Unchanged)]);
 }
@@ -67,7 +67,7 @@ fn concurrent_reloads_of_one_target_are_one_load_and_one_record() {
 }
 
 #[test]
-fn a_rollout_of_several_arms_has_to_be_named_to_be_gone_over() {
+fn rollout_with_several_arms_is_replaced_only_by_expected_rollout() {
     let mut stage = Stage::with_one_live();
     let split = rollout(2, &[1, 2]);
     stage.desired(&[split.clone(), rollout(1, &[1])]);
@@ -85,7 +85,7 @@ fn a_rollout_of_several_arms_has_to_be_named_to_be_gone_over() {
 }
 
 #[test]
-fn a_lost_race_for_the_same_target_is_success_and_for_another_is_aborted() {
+fn lost_race_for_the_same_target_is_success_and_for_another_is_aborted() {
     let mut stage = Stage::with_one_live();
     stage.propose(7, 2, None);
     stage.loaded(2, good());
@@ -109,7 +109,7 @@ fn a_lost_race_for_the_same_target_is_success_and_for_another_is_aborted() {
 }
 
 #[test]
-fn a_rollout_that_came_while_loading_aborts_the_proposal_made_before_it() {
+fn rollout_that_came_while_loading_aborts_the_proposal_made_before_it() {
     let mut stage = Stage::with_one_live();
     stage.propose(7, 2, None);
     let other = rollout(2, &[3]);
@@ -125,7 +125,7 @@ fn a_rollout_that_came_while_loading_aborts_the_proposal_made_before_it() {
 }
 
 #[test]
-fn a_store_that_takes_no_record_leaves_the_old_version_live() {
+fn failed_write_of_a_record_leaves_the_old_version_live() {
     let mut stage = Stage::with_one_live();
     stage.propose(7, 2, None);
     stage.loaded(2, good());
@@ -154,7 +154,7 @@ fn proposals_are_bounded() {
 }
 
 #[test]
-fn a_proposal_before_the_registry_was_read_is_judged_by_what_is_read() {
+fn proposal_waits_for_the_first_read_of_the_registry() {
     let mut stage = Stage::new();
     assert_eq!(stage.propose(7, 3, None), []);
     let split = rollout(4, &[1, 2]);
@@ -166,7 +166,7 @@ fn a_proposal_before_the_registry_was_read_is_judged_by_what_is_read() {
 }
 
 #[test]
-fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
+fn refused_version_is_not_loaded_again_before_its_memory_is_free() {
     let mut stage = Stage::with_one_live();
     let odd = || {
         Ok(LoadedInfo {
@@ -183,7 +183,7 @@ fn a_refused_version_is_not_loaded_again_before_its_memory_is_free() {
 }
 
 #[test]
-fn a_proposal_at_a_cold_start_is_recorded_although_an_older_rollout_says_the_same() {
+fn proposal_at_a_cold_start_is_recorded_despite_an_equal_older_rollout() {
     let mut stage = Stage::new();
     stage.desired(&[rollout(2, &[2]), rollout(1, &[1])]);
     // Version 1 is loaded for the proposal, beside version 2 that everybody wants.

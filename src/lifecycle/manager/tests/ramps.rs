@@ -95,7 +95,7 @@ fn start(version: u64) -> Change {
 }
 
 #[test]
-fn a_candidate_is_loaded_before_its_record_is_written() {
+fn candidate_is_loaded_before_its_record_is_written() {
     let mut stage = Stage::with_one_live();
     assert_eq!(stage.change(7, start(2)), [load(2, true)]);
     let actions = stage.loaded(2, good());
@@ -111,7 +111,7 @@ fn a_candidate_is_loaded_before_its_record_is_written() {
 }
 
 #[test]
-fn a_candidate_that_cannot_serve_never_becomes_desired_state() {
+fn candidate_that_cannot_serve_never_becomes_desired_state() {
     let mut stage = Stage::with_one_live();
     stage.change(7, start(2));
     let actions = stage.loaded(2, bad(LoadErrorKind::Registry("corrupt"), false));
@@ -129,7 +129,7 @@ fn a_candidate_that_cannot_serve_never_becomes_desired_state() {
 }
 
 #[test]
-fn a_candidate_grows_when_its_time_has_come() {
+fn candidate_grows_at_the_time_of_its_step() {
     let mut stage = Stage::with_candidate(&usual());
     assert_eq!(
         stage.wakeup(),
@@ -151,7 +151,7 @@ fn a_candidate_grows_when_its_time_has_come() {
 }
 
 #[test]
-fn a_share_never_falls_within_one_record_whatever_the_clock_says() {
+fn share_never_falls_within_one_record_whatever_the_clock_says() {
     let mut stage = Stage::with_candidate(&usual());
     stage.now = after(700);
     assert_eq!(stage.actions(), [Action::Grow { candidate_bp: 500 }]);
@@ -197,7 +197,7 @@ fn every_record_of_a_ramp_has_its_salt_and_a_new_candidate_a_fresh_one() {
 }
 
 #[test]
-fn a_paused_ramp_stands_and_goes_on_where_it_stood() {
+fn paused_ramp_holds_and_resumes_at_its_share() {
     let mut stage = Stage::with_candidate(&usual());
     stage.now = after(700);
     let draft = stage.draft_of(Change::Pause);
@@ -215,7 +215,7 @@ fn a_paused_ramp_stands_and_goes_on_where_it_stood() {
 }
 
 #[test]
-fn promote_abort_and_rollback_give_everybody_one_version() {
+fn promote_abort_and_rollback_end_in_one_version() {
     let all = |change| {
         let draft = Stage::with_candidate(&usual()).draft_of(change);
         (draft.arms[0].version.get(), draft.arms[0].share_bp)
@@ -233,7 +233,7 @@ fn promote_abort_and_rollback_give_everybody_one_version() {
 
 /// A chain is remembered 32 records back; a ramp may have more.
 #[test]
-fn a_base_is_gone_back_to_however_many_records_a_ramp_has() {
+fn rollback_reaches_the_base_however_many_records_a_ramp_has() {
     for change in [Change::Abort, Change::Rollback] {
         let mut stage = Stage::with_candidate(&usual());
         let long: Vec<_> = (2..=40).rev().map(|n| ramping(n, &usual())).collect();
@@ -245,7 +245,7 @@ fn a_base_is_gone_back_to_however_many_records_a_ramp_has() {
 }
 
 #[test]
-fn a_rollback_skips_what_was_never_for_everybody() {
+fn rollback_skips_versions_that_never_had_all_traffic() {
     let mut stage = Stage::with_candidate(&usual());
     let promoted = rollout(3, &[2]);
     let chain = [promoted, ramping(2, &usual()), rollout(1, &[1])];
@@ -260,7 +260,7 @@ fn a_rollback_skips_what_was_never_for_everybody() {
 }
 
 #[test]
-fn what_was_live_before_stays_in_memory_until_another_version_is_loaded() {
+fn previous_version_stays_resident_until_another_is_loaded() {
     let mut stage = Stage::with_previous();
     // Going back takes no load.
     let draft = stage.draft_of(Change::Rollback);
@@ -279,7 +279,7 @@ fn what_was_live_before_stays_in_memory_until_another_version_is_loaded() {
 }
 
 #[test]
-fn a_previous_version_makes_way_when_another_model_wants_memory() {
+fn previous_version_is_unloaded_when_another_model_needs_memory() {
     let mut stage = Stage::with_previous();
     let short = |is_short| Event::Shortage { is_short };
     assert_eq!(stage.tell(short(true)), [retire(1)]);
@@ -291,7 +291,7 @@ fn a_previous_version_makes_way_when_another_model_wants_memory() {
 }
 
 #[test]
-fn changes_that_make_no_sense_name_what_is_under_way() {
+fn conflicting_changes_name_the_current_rollout() {
     let mut stage = Stage::with_candidate(&usual());
     let why = stage.refused(start(3));
     assert!(
@@ -332,7 +332,7 @@ fn changes_that_make_no_sense_name_what_is_under_way() {
 }
 
 #[test]
-fn of_two_candidates_at_once_one_wins_and_the_other_is_told_by_whom() {
+fn of_two_concurrent_candidates_the_loser_learns_who_won() {
     let mut stage = Stage::with_one_live();
     stage.change(7, start(3));
     stage.loaded(3, good());
