@@ -2,10 +2,11 @@
 //! message from a constant.
 //!
 //! Both run as processes of their own, under the same client in turn. The kernel's processor time of each counts,
-//! so that neither the client nor a noisy neighbour enters the ratio.
+//! so that neither the client nor a noisy neighbour enters the ratio. With `--beside PROGRAM`, such as the server
+//! of an earlier commit, that one is measured in the same rounds, and the table compares the two.
 //!
 //! `cargo bench --bench request_path [-- --json] [-- --rounds 5] [-- --requests 20000]
-//! [-- --server PROGRAM]`
+//! [-- --server PROGRAM] [-- --beside PROGRAM]`
 
 #[path = "request_path/baseline.rs"]
 mod baseline;
@@ -81,7 +82,16 @@ struct Row {
     constant_us: f64,
     hotshelf_us: f64,
     ratio: f64,
+    /// The server of `--beside`, and ours over it.
+    beside: Option<Beside>,
     rounds: usize,
+}
+
+/// Another server, measured in the same rounds.
+#[derive(serde::Serialize)]
+struct Beside {
+    us: f64,
+    ratio: f64,
 }
 
 /// How often, and how much at a time.
@@ -133,27 +143,27 @@ fn compare(
         strategy: mode.strategy,
     });
     let serving = process::hotshelf(folder, mode.is_cached)?;
-    let hotshelf = process::Measured {
-        process: serving.id(),
-        address: serving.data,
-    };
+    let hotshelf = process::measured(&serving);
+    let other = process::beside(folder, mode.is_cached)?;
     let answer = load::one_answer(hotshelf.address, &asked)?;
     let repeating = Constant::start(folder, &answer.message)?;
     let constant = repeating.measured();
     let mut rows = Vec::new();
     for shape in SHAPES {
-        let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let requests = if shape.in_flight == 1 {
+            effort.requests / 4
+        } else {
+            effort.requests
+        };
+        let (mut of_constant, mut of_hotshelf, mut of_other) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..effort.rounds {
-            let requests = if shape.in_flight == 1 {
-                effort.requests / 4
-            } else {
-                effort.requests
-            };
-            let of_constant = constant.cpu_us_per_request(&shape, &asked, requests)?;
-            let of_hotshelf = hotshelf.cpu_us_per_request(&shape, &asked, requests)?;
-            theirs.push(of_constant);
-            ours.push(of_hotshelf);
-            ratios.push(of_hotshelf / of_constant);
+            let us =
+                |server: process::Measured| server.cpu_us_per_request(&shape, &asked, requests);
+            of_constant.push(us(constant)?);
+            of_hotshelf.push(us(hotshelf)?);
+            if let Some(other) = &other {
+                of_other.push(us(process::measured(other))?);
+            }
         }
         rows.push(Row {
             norms,
@@ -161,18 +171,29 @@ fn compare(
             strategy: answer.strategy.clone(),
             connections: shape.connections,
             in_flight: shape.in_flight,
-            constant_us: median(&mut theirs),
-            hotshelf_us: median(&mut ours),
-            ratio: median(&mut ratios),
+            constant_us: median(&of_constant),
+            hotshelf_us: median(&of_hotshelf),
+            ratio: median_ratio(&of_hotshelf, &of_constant),
+            beside: other.as_ref().map(|_| Beside {
+                us: median(&of_other),
+                ratio: median_ratio(&of_hotshelf, &of_other),
+            }),
             rounds: effort.rounds,
         });
     }
     Ok(rows)
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// The median over rounds of one server's time over the other's.
+fn median_ratio(ours: &[f64], theirs: &[f64]) -> f64 {
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
+    median(&ratios)
 }
 
 fn report(rows: &[Row], is_json: bool) -> anyhow::Result<()> {
@@ -196,15 +217,26 @@ fn report(rows: &[Row], is_json: bool) -> anyhow::Result<()> {
         stock::FACTORS,
         stock::EVENTS_PER_USER
     )?;
+    let has_other = rows.iter().any(|row| row.beside.is_some());
+    let of_other = if has_other {
+        format!(" {:>12} {:>7}", "beside", "ratio")
+    } else {
+        String::new()
+    };
     writeln!(
         out,
-        "{:8} {:24} {:14} {:>16} {:>12} {:>12} {:>7}",
+        "{:8} {:24} {:14} {:>16} {:>12} {:>12} {:>7}{of_other}",
         "norms", "mode", "answered", "conns x calls", "constant", "hotshelf", "ratio"
     )?;
     for row in rows {
+        let of_other = row.beside.as_ref().map(|other| {
+            let Beside { us, ratio } = other;
+            format!(" {us:>9.1} µs {ratio:>7.2}")
+        });
+        let of_other = of_other.unwrap_or_default();
         writeln!(
             out,
-            "{:8} {:24} {:14} {:>16} {:>9.1} µs {:>9.1} µs {:>7.2}",
+            "{:8} {:24} {:14} {:>16} {:>9.1} µs {:>9.1} µs {:>7.2}{of_other}",
             row.norms,
             row.mode,
             row.strategy,

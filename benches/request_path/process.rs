@@ -1,7 +1,8 @@
 //! The two servers as processes, and the processor time that the kernel books on them.
 
 use crate::load::{self, Asked, Shape};
-use crate::serving::server::{self, cpu_us};
+use crate::serving::arguments::Arguments;
+use crate::serving::server::{Server, cpu_us};
 use anyhow::Context;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,11 +11,35 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 /// The measured server on the registry in `folder`, with version 1 live, with or without its response cache.
-pub(crate) fn hotshelf(folder: &Path, is_cached: bool) -> anyhow::Result<server::Server> {
+pub(crate) fn hotshelf(folder: &Path, is_cached: bool) -> anyhow::Result<Server> {
+    Server::start(folder, &settings(is_cached))
+}
+
+/// The program of `--beside`, if there is one, on the same registry.
+pub(crate) fn beside(folder: &Path, is_cached: bool) -> anyhow::Result<Option<Server>> {
+    let arguments = Arguments::given();
+    let Some(program) = arguments.after("--beside") else {
+        return Ok(None);
+    };
+    let program = program.context("--beside: a program is missing")?;
+    let cache = folder.join("cache-beside").display().to_string();
+    let cache = ("cache-dir", cache.as_str());
+    let settings: Vec<_> = settings(is_cached).into_iter().chain([cache]).collect();
+    Server::start_program(program, folder, &settings).map(Some)
+}
+
+fn settings(is_cached: bool) -> [(&'static str, &'static str); 2] {
     let bytes = if is_cached { "67108864" } else { "0" };
     // Ten minutes: nothing expires while it is measured.
-    let settings = [("cache-ttl-ms", "600000"), ("cache-bytes-max", bytes)];
-    server::Server::start(folder, &settings)
+    [("cache-ttl-ms", "600000"), ("cache-bytes-max", bytes)]
+}
+
+/// A server's process and address.
+pub(crate) fn measured(server: &Server) -> Measured {
+    Measured {
+        process: server.id(),
+        address: server.data,
+    }
 }
 
 /// This same program as the constant server; ends with its value.

@@ -36,24 +36,40 @@ pub(crate) struct Memory {
 impl Server {
     /// The built server on the registry in `folder`; returns when a version is live.
     pub(crate) fn start(folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        Self::start_until("ready", folder, settings)
+        Self::start_program(&program(), folder, settings)
+    }
+
+    /// The same by another program.
+    pub(crate) fn start_program(
+        program: &str,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        Self::start_until("ready", program, (folder, settings))
     }
 
     /// The same with an empty registry.
     pub(crate) fn start_idle(folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        Self::start_until("listening", folder, settings)
+        Self::start_until("listening", &program(), (folder, settings))
     }
 
     /// Returns when the log has this message.
-    fn start_until(said: &str, folder: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
-        let mut command = Command::new(program());
+    fn start_until(
+        said: &str,
+        program: &str,
+        (folder, settings): (&Path, &[(&str, &str)]),
+    ) -> anyhow::Result<Self> {
+        let cache = folder.join("cache").display().to_string();
+        let has_cache = settings.iter().any(|(flag, _)| *flag == "cache-dir");
+        let cache = (!has_cache).then_some(["--cache-dir", &cache]);
+        let mut command = Command::new(program);
         command
             .arg("serve")
             .args([
                 "--registry",
                 &format!("file://{}", folder.join("registry").display()),
             ])
-            .args(["--cache-dir", &folder.join("cache").display().to_string()])
+            .args(cache.into_iter().flatten())
             .args(["--data-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"])
             .args(["--http-addr", "127.0.0.1:0", "--log-format", "json"])
             // An hour: no connection reaches its age while it is measured.
