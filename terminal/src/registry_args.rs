@@ -25,19 +25,19 @@ pub struct RegistryArgs {
 /// How an S3 service is reached, as typed. The variables of the same settings come second; what
 /// neither says is left to the usual variables of S3 clients.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "S3")]
 pub struct S3Args {
+    // A heading of the group would also cover the arguments that a command lists after it.
     /// Set the S3 endpoint [env: HOTSHELF_S3_ENDPOINT, AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "S3")]
     s3_endpoint: Option<String>,
     /// Set the bucket's region [env: HOTSHELF_S3_REGION, AWS_REGION]
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", help_heading = "S3")]
     s3_region: Option<String>,
     /// Address buckets by path: auto, always or never [env: HOTSHELF_S3_PATH_STYLE]
-    #[arg(long, value_name = "STYLE")]
+    #[arg(long, value_name = "STYLE", help_heading = "S3")]
     s3_path_style: Option<String>,
     /// Trust the certificate authorities in this file [env: HOTSHELF_S3_CA_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "S3")]
     s3_ca_file: Option<String>,
 }
 
