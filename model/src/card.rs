@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     params::{FitParams, IndexChoice},
     query::{Reason, Strategy},
+    verdict::{Trial, Verdict},
 };
 
 /// What a published version says about itself beside its parts.
@@ -171,7 +172,10 @@ pub struct GraphCard {
 pub struct Evaluation {
     /// How events were split into training and evaluation, in words.
     pub protocol: String,
-    /// First instant of the held-out events, RFC 3339.
+    /// `time`, `leave_last_out` or `given`.
+    #[serde(default = "split_default")]
+    pub split: String,
+    /// First instant of the held-out events, RFC 3339; empty unless the split is by time.
     pub cut_off: String,
     /// Length of the ranked lists.
     pub k: usize,
@@ -187,6 +191,17 @@ pub struct Evaluation {
     pub note: String,
     /// One row per ranker, baselines included.
     pub rankers: Vec<RankerScores>,
+    /// What it concluded; absent in versions that were published before verdicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Every trial of the search over parameters, none where there was no search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Trial>,
+}
+
+/// For versions that were published before there were others.
+fn split_default() -> String {
+    "time".to_owned()
 }
 
 /// Means over the measured users.
@@ -200,6 +215,12 @@ pub struct RankerScores {
     pub recall: f64,
     /// nDCG@k, binary relevance.
     pub ndcg: f64,
+    /// Mean average precision at k.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<f64>,
+    /// Mean reciprocal rank at k.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mrr: Option<f64>,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
     /// Share of the catalogue in at least one user's list.

@@ -26,7 +26,7 @@
 //!    Decoding reads in place, and an [`UnpackError`] names part, row and value.
 //! 5. **Golden queries.** The [`ModelCard`] carries whole queries with their answers;
 //!    [`ModelCard::check_golden_queries`] repeats them and catches what no checksum sees.
-//! 6. **Measuring.** [`metrics`] has precision, recall, nDCG and hit rate at k.
+//! 6. **Measuring.** [`metrics`] has precision, recall, nDCG, MAP, MRR and hit rate at k.
 //!
 //! Underneath, [`mod@dot`] is the one dot product: sixteen lanes, fused multiply-adds, one fixed
 //! tree of additions, compiled for three instruction sets that agree to the bit.
@@ -83,6 +83,7 @@ mod row_set;
 mod sample;
 mod topk;
 mod users;
+mod verdict;
 
 pub use als::{Als, FACTOR_NORM_MAX, FACTORS_MAX};
 pub use card::{
@@ -109,6 +110,7 @@ pub use query::{
 };
 pub use recommender::{Model, Scratch};
 pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
+pub use verdict::{Comparison, LiveComparison, Outcome, Trial, Verdict};
 
 /// How answers are computed. It changes where the same parts and query would give other scores than
 /// before, and travels in every card so that golden queries can tell a new formula from a fault.

@@ -36,6 +36,27 @@ pub fn ndcg_at_k(ranked: &[u32], relevant: &[u32], k: usize) -> f64 {
     hits(ranked, relevant, k).map(discount).sum::<f64>() / best
 }
 
+/// Average precision: the precision at the rank of each hit among the first `k`, summed and divided by
+/// the most hits that `k` allows, `min(k, relevant)`. Its mean is MAP@k, as implicit's
+/// `mean_average_precision_at_k` defines it.
+#[must_use]
+pub fn average_precision_at_k(ranked: &[u32], relevant: &[u32], k: usize) -> f64 {
+    let most = k.min(relevant.len());
+    if most == 0 {
+        return 0.0;
+    }
+    let hits = hits(ranked, relevant, k).enumerate();
+    let precisions = hits.map(|(earlier, position)| (earlier + 1) as f64 / (position + 1) as f64);
+    precisions.sum::<f64>() / most as f64
+}
+
+/// One over the rank of the first hit among the first `k`, 0 without one; its mean is MRR@k.
+#[must_use]
+pub fn reciprocal_rank_at_k(ranked: &[u32], relevant: &[u32], k: usize) -> f64 {
+    let first = hits(ranked, relevant, k).next();
+    first.map_or(0.0, |position| 1.0 / (position + 1) as f64)
+}
+
 /// 1 where at least one of the first `k` is relevant, else 0; its mean is the hit rate.
 #[must_use]
 pub fn hit_at_k(ranked: &[u32], relevant: &[u32], k: usize) -> f64 {
@@ -60,6 +81,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const METRICS: [fn(&[u32], &[u32], usize) -> f64; 6] = [
+        precision_at_k,
+        recall_at_k,
+        ndcg_at_k,
+        average_precision_at_k,
+        reciprocal_rank_at_k,
+        hit_at_k,
+    ];
     const RANKED: [u32; 5] = [7, 1, 9, 4, 2];
 
     fn close(left: f64, right: f64) -> bool {
@@ -81,18 +110,28 @@ mod tests {
         assert!(close(hit_at_k(&RANKED, &relevant, 5), 1.0));
         assert!(close(hit_at_k(&RANKED, &relevant, 1), 0.0));
         assert!(close(precision_at_k(&RANKED, &relevant, 2), 0.5));
+        // Precision 1/2 at rank 2 and 2/4 at rank 4, over the three that were wanted.
+        assert!(close(
+            average_precision_at_k(&RANKED, &relevant, 5),
+            1.0 / 3.0
+        ));
+        // Of a list of two at most two can be found.
+        assert!(close(average_precision_at_k(&RANKED, &relevant, 2), 0.25));
+        assert!(close(reciprocal_rank_at_k(&RANKED, &relevant, 5), 0.5));
+        assert!(close(reciprocal_rank_at_k(&RANKED, &relevant, 1), 0.0));
     }
 
     #[test]
     fn short_lists_lose_precision_and_perfect_lists_score_one() {
         assert!(close(precision_at_k(&[3], &[3], 10), 0.1));
         assert!(close(ndcg_at_k(&[3], &[3], 10), 1.0));
+        assert!(close(average_precision_at_k(&[3], &[3], 10), 1.0));
         assert!(close(ndcg_at_k(&[3, 5], &[3, 4, 5], 2), 1.0));
     }
 
     #[test]
     fn no_relevant_items_or_k_zero_score_zero() {
-        for metric in [precision_at_k, recall_at_k, ndcg_at_k, hit_at_k] {
+        for metric in METRICS {
             assert!(close(metric(&RANKED, &[], 5), 0.0));
             assert!(close(metric(&RANKED, &[1], 0), 0.0));
             assert!(close(metric(&[], &[1], 5), 0.0));
@@ -108,7 +147,7 @@ mod tests {
         ) {
             let ranked: Vec<u32> = ranked.into_iter().collect();
             let relevant: Vec<u32> = relevant.into_iter().collect();
-            for metric in [precision_at_k, recall_at_k, ndcg_at_k, hit_at_k] {
+            for metric in METRICS {
                 let value = metric(&ranked, &relevant, k);
                 prop_assert!((0.0..=1.0 + 1e-12).contains(&value));
             }

@@ -112,9 +112,8 @@ fn show_index(name: &str, index: &IndexCard, out: &mut dyn Write) -> anyhow::Res
 fn show_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(
         out,
-        "\nevaluation: {}, cut at {}, {} users, {} products; seen products {}",
+        "\nevaluation: {}, {} users, {} products; seen products {}",
         one_line(&evaluation.protocol),
-        one_line(&evaluation.cut_off),
         evaluation.users,
         evaluation.catalogue,
         one_line(&evaluation.seen)
