@@ -1,7 +1,7 @@
 //! Errors, by what the caller can do about them.
 //!
 //! An error that a changed file or flag corrects exits with code 2 and names file, row and column;
-//! all others exit with 1. A text is one line, or one line per problem; the binary appends causes.
+//! a version that the gate refuses exits with 3, all others with 1. A text is one line, or one line per problem; the binary appends causes.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -142,6 +142,18 @@ pub enum Error {
     /// The model could not be packed.
     #[error("packing failed")]
     Pack(#[from] hotshelf_model::PackError),
+    /// A version was shown to be worse, and is not published.
+    #[error(
+        "the gate refuses this version: its interval lies wholly below the margin of -{margin}{}\n  \
+         publish it all the same with a reason that goes into the manifest: --force REASON",
+        indented(sentences)
+    )]
+    Gate {
+        /// The verdict, a sentence for each comparison.
+        sentences: Vec<String>,
+        /// How much worse is tolerated.
+        margin: f64,
+    },
     /// The runtime that talks to the registry could not be started.
     #[error("cannot start a runtime")]
     Runtime(#[source] std::io::Error),
@@ -156,7 +168,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 if a file or a flag must change before a retry can succeed, else 1.
+    /// 2 if a file or a flag must change before a retry can succeed, 3 if the gate refused, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Mapping { .. }
@@ -174,6 +186,7 @@ impl Error {
             | Self::Pack(_)
             | Self::Runtime(_)
             | Self::Registry { .. } => 1,
+            Self::Gate { .. } => 3,
         }
     }
 }

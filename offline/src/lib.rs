@@ -1,15 +1,14 @@
 //! Hotshelf's batch side: trains, evaluates and publishes models from a shop's files.
 //!
 //! ```text
-//! shop.toml ─▶ mapping ─▶ ingest ─▶ Shop ─▶ split ─▶ fit before the cut ─▶ evaluate after it
-//!                                     └────────────▶ fit on all events ─▶ pack ─▶ folder, registry
+//! shop.toml ─▶ mapping ─▶ ingest ─▶ Shop ─▶ split ─▶ tune ─▶ fit the past ─▶ evaluate the test
+//!                                     └─────────────────────▶ fit on all events ─▶ pack ─▶ folder, registry
 //! ```
 //!
 //! - [`Mapping`] is one shop's checked TOML file: which file and column holds what. It opens no
 //!   data.
 //! - [`read_shop`] streams those files into a [`Shop`]; an [`IngestReport`] accounts for every row.
-//! - [`train()`] fits, evaluates and packs; [`evaluate_parameters`] and [`evaluate_model`] stop
-//!   after the evaluation. [`EvaluationReport`] defines the numbers.
+//! - [`train()`] tunes, fits, evaluates and packs. [`EvaluationReport`] defines the numbers.
 //! - [`PackedModel`] is what is published, in memory or in a folder.
 //! - [`cli`] is the command line over all of it.
 //!
@@ -21,8 +20,10 @@ pub mod cli;
 mod clock;
 mod error;
 mod evaluate;
+mod gate;
 mod ingest;
 mod interner;
+mod live;
 mod mapping;
 mod outputs;
 mod packed;
@@ -36,20 +37,21 @@ mod train;
 
 pub use error::{BadRow, Error, Problem};
 pub use evaluate::{
-    Difference, Differences, EvaluationReport, LongTail, Scores, SegmentScores, Unavailable,
+    Difference, Differences, EvaluationReport, LongTail, Scores, ScoresAt, SegmentScores,
+    Unavailable,
 };
+pub use gate::Passed;
 pub use ingest::{
     Dropped, EmbeddingsReport, FileReport, IngestOptions, IngestReport, JoinReport, SourceReport,
     read_shop,
 };
-pub use mapping::{ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy};
+pub use live::LiveVersion;
+pub use mapping::{
+    ContentSettings, Cut, EvaluationPlan, Mapping, ModelSettings, SeenPolicy, SplitRule,
+};
 pub use packed::PackedModel;
 pub use progress::Progress;
 pub use publish::{Target, publish};
-pub use sample::{
-    ProductSample, Sample, SampleEvent, SampleItem, SampleNeighbour, SampleOptions, SampleProduct,
-    product_samples, samples,
-};
 pub use shop::Shop;
 pub use time_format::{parse_instant, rfc3339};
-pub use train::{TrainOptions, Trained, evaluate_model, evaluate_parameters, train};
+pub use train::{TrainOptions, Trained, train};

@@ -5,17 +5,19 @@
 //! written under another name and renamed at the end, so a folder that exists is complete.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use hotshelf_model::{ModelCard, Packed};
+use hotshelf_model::{ModelCard, Packed, Verdict};
 use hotshelf_registry::{Lineage, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
 const PACKED_JSON: &str = "packed.json";
+/// What a later evaluation concluded; beside the model, whose bytes stay as they are.
+const VERDICT_JSON: &str = "verdict.json";
 /// Version of the folder's format, not of the registry's.
 const FOLDER_FORMAT: u32 = 1;
 /// Longest `packed.json` read (chosen: what the registry accepts of a manifest).
@@ -147,6 +149,55 @@ impl PackedModel {
         fs::write(folder.join(PACKED_JSON), text)
     }
 
+    /// Stores what an evaluation of the model in `folder` concluded, in place of what was concluded
+    /// before.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Packed`] if there is no packed model.
+    pub fn store_verdict(folder: &Path, verdict: &Verdict) -> Result<(), Error> {
+        let stored = StoredVerdict {
+            packed_sha256: Sha256Digest::of(&read_index(folder)?),
+            verdict: verdict.clone(),
+        };
+        let path = folder.join(VERDICT_JSON);
+        let failed = |source| Error::Write {
+            path: path.clone(),
+            source,
+        };
+        let mut text = serde_json::to_vec_pretty(&stored).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        // Under a name of its own first: a reader finds the old verdict or the new one.
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        io::Write::write_all(&mut file, &text).map_err(failed)?;
+        let persisted = file.persist(&path);
+        persisted.map(drop).map_err(|error| failed(error.error))
+    }
+
+    /// What was last concluded of the model in `folder`: by a later evaluation, or else in its card.
+    ///
+    /// # Errors
+    /// [`Error::Packed`] if the stored verdict cannot be read or is that of another model.
+    pub fn verdict(&self, folder: &Path) -> Result<Option<Verdict>, Error> {
+        let refuse = |why: String| Error::Packed {
+            folder: folder.to_owned(),
+            why: format!("{VERDICT_JSON}: {why}; evaluate the model again, or remove the file"),
+        };
+        let text = match read_at_most(&folder.join(VERDICT_JSON), INDEX_BYTES_MAX) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let evaluation = self.card.evaluation.as_ref();
+                return Ok(evaluation.and_then(|evaluation| evaluation.verdict.clone()));
+            }
+            Err(error) => return Err(refuse(error.to_string())),
+        };
+        let stored: StoredVerdict =
+            serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+        if stored.packed_sha256 != Sha256Digest::of(&read_index(folder)?) {
+            return Err(refuse("it is that of another packed model".to_owned()));
+        }
+        Ok(Some(stored.verdict))
+    }
+
     /// Reads a folder that [`PackedModel::write`] wrote.
     ///
     /// # Errors
@@ -156,8 +207,7 @@ impl PackedModel {
             folder: folder.to_owned(),
             why,
         };
-        let text = read_at_most(&folder.join(PACKED_JSON), INDEX_BYTES_MAX)
-            .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
+        let text = read_index(folder)?;
         let index: FolderIndex = serde_json::from_slice(&text)
             .map_err(|error| refuse(format!("{PACKED_JSON}: {error}")))?;
         if index.format != FOLDER_FORMAT {
@@ -200,6 +250,23 @@ impl PackedModel {
             parts,
         })
     }
+}
+
+/// `verdict.json`.
+#[derive(Serialize, Deserialize)]
+struct StoredVerdict {
+    /// Of `packed.json`, which names every part by its own digest.
+    packed_sha256: Sha256Digest,
+    verdict: Verdict,
+}
+
+/// The bytes of `packed.json`.
+fn read_index(folder: &Path) -> Result<Vec<u8>, Error> {
+    let read = read_at_most(&folder.join(PACKED_JSON), INDEX_BYTES_MAX);
+    read.map_err(|error| Error::Packed {
+        folder: folder.to_owned(),
+        why: format!("{PACKED_JSON}: {error}"),
+    })
 }
 
 /// A file of at most so many bytes; of a longer one, one byte more than that.

@@ -1,6 +1,6 @@
-//! Progress bars on standard error, only if that is a terminal: a pipe, a log or `--json` never
-//! sees one.
+//! Progress on standard error: bars on a terminal, one line a stage in a pipe or a log.
 
+use std::io::Write;
 use std::time::Duration;
 
 use hotshelf_terminal::text::one_line;
@@ -13,12 +13,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Bars on standard error if that is a terminal.
-    pub fn on_terminal() -> Self {
+    /// Bars on standard error if that is a terminal, else a line when a stage begins.
+    pub fn on_stderr() -> Self {
         Self { visible: true }
     }
 
-    /// No bars: for tests and for callers that show their own.
+    /// Nothing: for tests and for callers that show their own.
     pub fn silent() -> Self {
         Self { visible: false }
     }
@@ -49,6 +49,9 @@ impl Progress {
         }
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(200));
+        } else if self.visible {
+            // If standard error cannot be written to, there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "progress: {}", one_line(what));
         }
         bar
     }

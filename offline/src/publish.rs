@@ -3,6 +3,7 @@
 use hotshelf_registry::{Manifest, ModelName, NewPart, NewVersion, PartName, Registry};
 
 use crate::error::Error;
+use crate::gate::Passed;
 use crate::packed::PackedModel;
 
 /// Registry, name and author for publishing.
@@ -17,17 +18,21 @@ pub struct Target<'a> {
     pub author: &'a str,
 }
 
-/// Publishes a version and returns its manifest. Blocks on a runtime of its own, so it must not be
+/// Publishes a version that passed the gate and returns its manifest, whose card says how it passed. Blocks on a runtime of its own, so it must not be
 /// called inside another.
 ///
 /// # Errors
 /// [`Error::Registry`].
-pub fn publish(packed: PackedModel, target: &Target<'_>) -> Result<Manifest, Error> {
+pub fn publish(
+    packed: PackedModel,
+    passed: &Passed,
+    target: &Target<'_>,
+) -> Result<Manifest, Error> {
     let failed = |source| Error::Registry {
         url: target.url.to_owned(),
         source,
     };
-    let version = version(packed, target.author).map_err(failed)?;
+    let version = version(packed, passed, target.author).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -36,14 +41,20 @@ pub fn publish(packed: PackedModel, target: &Target<'_>) -> Result<Manifest, Err
     published.map_err(failed)
 }
 
-fn version(packed: PackedModel, author: &str) -> Result<NewVersion, hotshelf_registry::Error> {
+fn version(
+    packed: PackedModel,
+    passed: &Passed,
+    author: &str,
+) -> Result<NewVersion, hotshelf_registry::Error> {
+    let mut card = serde_json::to_value(&packed.card).expect("a card has text keys only");
+    card["gate"] = serde_json::to_value(passed).expect("it has text keys only");
     let parts = packed.parts.into_iter().map(|(name, bytes)| {
         let name: PartName = name.parse()?;
         Ok(NewPart { name, bytes })
     });
     Ok(NewVersion {
         parts: parts.collect::<Result<_, hotshelf_registry::Error>>()?,
-        card: serde_json::to_value(&packed.card).expect("a card has text keys only"),
+        card,
         lineage: packed.lineage,
         author: author.to_owned(),
     })

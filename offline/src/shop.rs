@@ -2,8 +2,8 @@
 //!
 //! `ingest` makes it, everything else reads it. Ids are numbered by first occurrence;
 //! [`Shop::interactions`] sorts them for the model. An event takes 24 bytes, and 4 more where
-//! product attributes are read from events. Attributes are aggregated at the cut of each fit, never
-//! before: a label of later rows would tell an evaluation what it has to predict.
+//! product attributes are read from events. Attributes are aggregated over the events that a fit
+//! knows, never over others: a label of held-out rows would tell an evaluation what it has to predict.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -31,6 +31,59 @@ pub struct Shop {
     pub(crate) embeddings: HashMap<String, Arc<[f32]>>,
     /// Distinct sessions, if the mapping names a column for them.
     pub sessions: Option<u64>,
+    /// Whether events have times; else each has its position in the files in place of one.
+    pub(crate) has_times: bool,
+    /// Index of the first event of the test files, if the split is given by files.
+    pub(crate) test_from: Option<usize>,
+}
+
+/// The period that an event belongs to; each is held out from those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Period {
+    Past,
+    /// Parameters are tuned on it.
+    Validation,
+    /// Models are judged by it.
+    Test,
+}
+
+/// The events that a fit may use; by default all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known<'a> {
+    /// By event its period, and the first period that is not known.
+    periods: Option<(&'a [Period], Period)>,
+    /// By user of the shop: whether they are in; None for everybody.
+    users: Option<&'a [bool]>,
+}
+
+impl<'a> Known<'a> {
+    /// The events of the periods before `held_out`.
+    pub(crate) fn before(periods: &'a [Period], held_out: Period) -> Self {
+        Self {
+            periods: Some((periods, held_out)),
+            users: None,
+        }
+    }
+
+    /// The same of some users alone.
+    pub(crate) fn of(self, users: &'a [bool]) -> Self {
+        Self {
+            users: Some(users),
+            ..self
+        }
+    }
+
+    /// Whether something is held out.
+    pub(crate) fn is_past(self) -> bool {
+        self.periods.is_some()
+    }
+
+    fn has(self, (at, event): (usize, &ShopEvent)) -> bool {
+        let in_time = self
+            .periods
+            .is_none_or(|(periods, held_out)| periods[at] < held_out);
+        in_time && self.users.is_none_or(|users| users[event.user as usize])
+    }
 }
 
 /// One event; user, product and kind are numbers in the shop's id tables.
@@ -67,8 +120,11 @@ impl Shop {
         pairs.len()
     }
 
-    /// First and last moment of any event, None in a shop without any.
+    /// First and last moment of any event, None in a shop without events or without times.
     pub fn period_s(&self) -> Option<(i64, i64)> {
+        if !self.has_times {
+            return None;
+        }
         let times = || self.events.iter().map(|event| event.at_s);
         Some((times().min()?, times().max()?))
     }
@@ -85,16 +141,16 @@ impl Shop {
         (0..self.products.len() as u32).map(|number| self.products.text(number))
     }
 
-    /// Input of a fit: events before `cut_s` (all of them if None), and products.
+    /// Input of a fit: the known events, and products.
     ///
     /// A catalogue in files is known in full at any time. Products known from events alone exist
     /// from their first event on, so a cut omits later ones.
-    pub(crate) fn interactions(&self, cut_s: Option<i64>) -> Interactions {
+    pub(crate) fn interactions(&self, known: Known<'_>) -> Interactions {
         let mut builder = InteractionsBuilder::new();
         for id in self.listed.iter().flat_map(BTreeMap::keys) {
             builder.add_product(id);
         }
-        for (_, event) in self.events_before(cut_s) {
+        for (_, event) in self.known_events(known) {
             let (user, product) = (
                 self.users.text(event.user),
                 self.products.text(event.product),
@@ -104,19 +160,19 @@ impl Shop {
         builder.build()
     }
 
-    /// Products sorted by id, with everything known of them before `cut_s` (or at all, if None):
-    /// what the catalogue's files say, and what they leave empty as the rows of events before the
-    /// cut have it. Rows from the cut on change nothing here.
-    pub(crate) fn catalogue(&self, cut_s: Option<i64>) -> Vec<ProductInfo> {
-        let events = self.events_before(cut_s);
+    /// Products sorted by id, with everything that the known events tell of them: what the
+    /// catalogue's files say, and what they leave empty as the rows of those events have it. Rows
+    /// that are held out change nothing here.
+    pub(crate) fn catalogue(&self, known: Known<'_>) -> Vec<ProductInfo> {
+        let events = self.known_events(known);
         let rows = events.map(|(at, event)| (event.product, at));
         let mut merged = self.listed.clone().unwrap_or_default();
         for (number, observed) in self.observed.by_product(rows) {
             let id = self.products.text(number).to_owned();
             merged.entry(id).or_default().fill(observed);
         }
-        let known: HashSet<u32> = self.events_before(cut_s).map(|(_, e)| e.product).collect();
-        for number in known {
+        let with_events: HashSet<u32> = self.known_events(known).map(|(_, e)| e.product).collect();
+        for number in with_events {
             merged
                 .entry(self.products.text(number).to_owned())
                 .or_default();
@@ -128,9 +184,12 @@ impl Shop {
         products.collect()
     }
 
-    /// Events with their indexes.
-    fn events_before(&self, cut_s: Option<i64>) -> impl Iterator<Item = (usize, &ShopEvent)> {
+    /// The known events with their indexes.
+    pub(crate) fn known_events<'s>(
+        &'s self,
+        known: Known<'s>,
+    ) -> impl Iterator<Item = (usize, &'s ShopEvent)> {
         let events = self.events.iter().enumerate();
-        events.filter(move |(_, event)| cut_s.is_none_or(|cut| event.at_s < cut))
+        events.filter(move |event| known.has(*event))
     }
 }

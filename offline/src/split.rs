@@ -1,85 +1,150 @@
-//! Splits a shop's events by time: training events before the cut, held-out events from it on.
+//! Splits a shop's events into three periods: past, validation, test.
+//!
+//! ```text
+//! time             past ────────────────────────┤ validation ────┤ test ────▶  cut_s divides, for everybody
+//! leave_last_out   past of a user ──────────────┤ last but one ──┤ last        user by user
+//! given            training files ──────────────┤ a share ───────┤ test files  user by user
+//! ```
+//!
+//! Models are judged by the test period and tuned on the validation period, which never overlaps it.
+//! The fit that is judged knows past and validation; a fit of the tuning knows the past alone.
+
+mod given;
+mod per_user;
+#[cfg(test)]
+mod tests;
+mod time;
 
 use std::collections::BTreeMap;
 
 use crate::error::Error;
-use crate::mapping::{Cut, EvaluationPlan};
-use crate::shop::Shop;
-use crate::time_format::{date, midnight, rfc3339};
+use crate::mapping::{EvaluationPlan, SplitRule};
+use crate::shop::{Known, Period, Shop};
 
-/// A cut and the events after it.
+/// Relevant products by user, in the shop's numbering; products ascend and are distinct.
+pub(crate) type Relevant = BTreeMap<u32, Vec<u32>>;
+
+/// A shop's events, divided.
 #[derive(Debug)]
 pub(crate) struct Split {
-    /// Time of the cut.
-    pub(crate) cut_s: i64,
+    /// `time`, `leave_last_out` or `given`.
+    pub(crate) rule: &'static str,
+    /// Start of the test period, where it has one.
+    pub(crate) cut_s: Option<i64>,
+    /// By event.
+    periods: Vec<Period>,
+    /// Events before the test period.
     pub(crate) past_events: usize,
+    /// Events of the test period.
     pub(crate) future_events: usize,
-    /// Products with a relevant held-out event, by user, in the shop's numbering; products ascend
-    /// and are distinct.
-    pub(crate) future: BTreeMap<u32, Vec<u32>>,
+    /// What users of the test period want.
+    pub(crate) future: Relevant,
+    /// What users of the validation period want; empty where there is none.
+    pub(crate) validation: Relevant,
+    /// What the validation period is, in words.
+    pub(crate) validation_text: String,
+}
+
+/// A rule's outcome.
+struct Divided {
+    cut_s: Option<i64>,
+    periods: Vec<Period>,
+    validation_text: String,
 }
 
 impl Split {
     /// Splits a shop's events.
     ///
     /// # Errors
-    /// If one side is empty.
+    /// If one side is empty, with where the split was chosen.
     pub(crate) fn new(shop: &Shop, plan: &EvaluationPlan) -> Result<Self, Error> {
-        let cut_s = match plan.cut {
-            Cut::At(at_s) => at_s,
-            Cut::LastShare(share) => last_share(shop, share),
-        };
-        let relevant: Vec<u32> = plan
-            .relevant
-            .iter()
-            .filter_map(|kind| shop.kinds.find(kind))
-            .collect();
-        let counts = |kind: u32| plan.relevant.is_empty() || relevant.contains(&kind);
-        let mut future: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        let mut future_events = 0;
-        for event in shop.events.iter().filter(|event| event.at_s >= cut_s) {
-            future_events += 1;
-            if counts(event.kind) {
-                future.entry(event.user).or_default().push(event.product);
+        let relevant = RelevantKinds::new(shop, plan);
+        let divided = match plan.split {
+            SplitRule::Time(cut) => time::divide(shop, cut)?,
+            SplitRule::LeaveLastOut => {
+                per_user::leave_last_out(shop, &relevant).ok_or_else(|| {
+                    refuse(
+                        plan,
+                        "no user has two relevant events, the last of which could be held out",
+                    )
+                })?
             }
-        }
-        for products in future.values_mut() {
-            products.sort_unstable();
-            products.dedup();
-        }
-        let past_events = shop.events.len() - future_events;
-        let split = Self {
-            cut_s,
-            past_events,
-            future_events,
-            future,
+            SplitRule::Given => given::divide(shop, plan)?,
         };
-        split.check(shop)?;
+        let wanted = |period: Period| wanted(shop, &divided.periods, (period, &relevant));
+        let future_events = count(&divided.periods, Period::Test);
+        let split = Self {
+            rule: plan.split.as_str(),
+            cut_s: divided.cut_s,
+            past_events: shop.events.len() - future_events,
+            future_events,
+            future: wanted(Period::Test),
+            validation: wanted(Period::Validation),
+            validation_text: divided.validation_text,
+            periods: divided.periods,
+        };
+        if split.future.is_empty() {
+            return Err(refuse(plan, "no held-out event is relevant"));
+        }
         Ok(split)
     }
 
-    fn check(&self, shop: &Shop) -> Result<(), Error> {
-        let side = match (self.past_events, self.future_events) {
-            (0, _) => "before",
-            (_, 0) => "after",
-            _ => return Ok(()),
-        };
-        let (first, last) = shop.period_s().unwrap_or_default();
-        Err(Error::Unusable(format!(
-            "no event lies {side} the cut at {}; the events go from {} to {}",
-            rfc3339(self.cut_s),
-            date(first),
-            date(last)
-        )))
+    /// What the fit that is judged may know.
+    pub(crate) fn past(&self) -> Known<'_> {
+        Known::before(&self.periods, Period::Test)
+    }
+
+    /// What a fit of the tuning may know.
+    pub(crate) fn tuning_past(&self) -> Known<'_> {
+        Known::before(&self.periods, Period::Validation)
     }
 }
 
-/// The midnight before the last `share` of the events.
-fn last_share(shop: &Shop, share: f64) -> i64 {
-    let mut times: Vec<i64> = shop.events.iter().map(|event| event.at_s).collect();
-    times.sort_unstable();
-    let at = ((1.0 - share) * times.len() as f64) as usize;
-    times
-        .get(at.min(times.len().saturating_sub(1)))
-        .map_or(0, |at_s| midnight(*at_s))
+fn refuse(plan: &EvaluationPlan, why: &str) -> Error {
+    let (origin, rule) = (&plan.origin, plan.split.as_str());
+    Error::Unusable(format!("{origin} is {rule:?}: {why}"))
+}
+
+/// Interaction types that count as hits.
+struct RelevantKinds {
+    /// By type of the shop.
+    counts: Vec<bool>,
+}
+
+impl RelevantKinds {
+    fn new(shop: &Shop, plan: &EvaluationPlan) -> Self {
+        let named = |kind: u32| {
+            let text = shop.kinds.text(kind);
+            plan.relevant.is_empty() || plan.relevant.iter().any(|one| one == text)
+        };
+        Self {
+            counts: (0..shop.kinds.len() as u32).map(named).collect(),
+        }
+    }
+
+    fn has(&self, kind: u32) -> bool {
+        self.counts[kind as usize]
+    }
+}
+
+/// The products with relevant events of one period.
+fn wanted(
+    shop: &Shop,
+    periods: &[Period],
+    (period, relevant): (Period, &RelevantKinds),
+) -> Relevant {
+    let mut wanted = Relevant::new();
+    let events = shop.events.iter().zip(periods);
+    for (event, _) in events.filter(|(event, of)| **of == period && relevant.has(event.kind)) {
+        wanted.entry(event.user).or_default().push(event.product);
+    }
+    for products in wanted.values_mut() {
+        products.sort_unstable();
+        products.dedup();
+    }
+    wanted
+}
+
+fn count(periods: &[Period], period: Period) -> usize {
+    periods.iter().filter(|of| **of == period).count()
 }

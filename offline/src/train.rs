@@ -1,13 +1,13 @@
 //! Trains a shop's model: split, fit, evaluate, pack.
 //!
 //! ```text
-//! shop ─▶ split by time ─▶ fit before the cut ─▶ evaluate on held-out events ─┐
-//!   └────────────────────────────────────────▶ fit on all events ─────────────┴─▶ pack
-//!                                              (or pack the first: refit = false)
+//! shop ─▶ split ─▶ fit on the past ─▶ evaluate on held-out events ─┐
+//!   └───────────────────────────────▶ fit on all events ───────────┴─▶ pack
+//!                                     (or pack the first: refit = false)
 //! ```
 //!
-//! The card always holds the evaluation of the fit before the cut, and says whether the packed
-//! model is that fit or was fitted again.
+//! The card always holds the evaluation of the fit on the past, and says whether the packed model is
+//! that fit or was fitted again.
 
 use std::num::NonZeroUsize;
 
@@ -16,12 +16,13 @@ use hotshelf_registry::{Input, Lineage};
 
 use crate::clock::monotonic;
 use crate::error::Error;
-use crate::evaluate::{EvaluationReport, evaluate};
+use crate::evaluate::{Evaluated, EvaluationReport, Held, Judged, Live, PerUser, evaluate, pool};
 use crate::ingest::IngestReport;
+use crate::live::LiveVersion;
 use crate::mapping::EvaluationPlan;
 use crate::packed::PackedModel;
 use crate::progress::Progress;
-use crate::shop::Shop;
+use crate::shop::{Known, Shop};
 use crate::split::Split;
 
 /// Known users in the golden queries of a model (chosen: enough for many users of every segment,
@@ -37,10 +38,12 @@ pub struct TrainOptions {
     pub params: FitParams,
     /// Whether the packed model is fitted again on all events.
     pub refit: bool,
-    /// Threads of the fit; any number gives the same bytes.
+    /// Threads of fits and evaluations; any number gives the same bytes.
     pub threads: NonZeroUsize,
     /// Commit of the code that trains, where known.
     pub code_commit: Option<String>,
+    /// The version to compare with.
+    pub live: Option<LiveVersion>,
 }
 
 /// The result of training.
@@ -52,6 +55,10 @@ pub struct Trained {
     pub evaluation: EvaluationReport,
     /// Its parts, card and lineage.
     pub packed: PackedModel,
+    /// The parameters that it was fitted with.
+    pub params: FitParams,
+    pub(crate) per_user: PerUser,
+    pub(crate) split: Split,
 }
 
 /// Evaluates the parameters on a shop and packs a model fitted with them. `read` gives the lineage.
@@ -65,61 +72,74 @@ pub fn train(
     progress: Progress,
 ) -> Result<Trained, Error> {
     let split = Split::new(shop, &options.plan)?;
+    let params = &options.params;
     // Timing costs and shows only in the card, so only the packed model's indexes are timed.
-    let timed = |packed: bool| Fit {
-        options,
-        clock: packed.then_some(monotonic as Clock),
-    };
-    let past = timed(!options.refit).before(shop, Some(split.cut_s), progress)?;
-    let evaluation = evaluate_with_bar(&past, shop, &split, &options.plan, progress);
+    let past = options.fit(shop, (split.past(), !options.refit), (params, progress))?;
+    let Evaluated { report, per_user } = options.evaluate(&past, (shop, &split), progress)?;
     let model = if options.refit {
-        timed(true).before(shop, None, progress)?
+        options.fit(shop, (Known::default(), true), (params, progress))?
     } else {
         past
     };
     let extra = CardExtra {
-        evaluation: Some(evaluation.card(&options.plan, options.refit)),
+        evaluation: Some(report.card(&options.plan, options.refit)),
         golden_queries: GOLDEN_QUERIES,
     };
     let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage(read, options));
     Ok(Trained {
         model,
-        evaluation,
+        evaluation: report,
         packed,
+        params: params.clone(),
+        per_user,
+        split,
     })
 }
 
-/// Fits before the cut and evaluates, without packing.
+/// A model, evaluated on what it does not know.
+pub(crate) struct EvaluatedModel {
+    pub(crate) model: Model,
+    pub(crate) evaluated: Evaluated,
+    pub(crate) split: Split,
+}
+
+/// Fits the past and evaluates, without packing.
 ///
 /// # Errors
 /// As [`train`].
-pub fn evaluate_parameters(
+pub(crate) fn evaluate_parameters(
     shop: &Shop,
     options: &TrainOptions,
     progress: Progress,
-) -> Result<(Model, EvaluationReport), Error> {
+) -> Result<EvaluatedModel, Error> {
     let split = Split::new(shop, &options.plan)?;
-    let fit = Fit {
-        options,
-        clock: None,
-    };
-    let past = fit.before(shop, Some(split.cut_s), progress)?;
-    let evaluation = evaluate_with_bar(&past, shop, &split, &options.plan, progress);
-    Ok((past, evaluation))
+    let fitted = (&options.params, progress);
+    let model = options.fit(shop, (split.past(), false), fitted)?;
+    let evaluated = options.evaluate(&model, (shop, &split), progress)?;
+    Ok(EvaluatedModel {
+        model,
+        evaluated,
+        split,
+    })
 }
 
-/// Evaluates an existing model, which must not know events from the cut on.
+/// Evaluates an existing model, which must not know held-out events.
 ///
 /// # Errors
 /// A split with an empty side.
-pub fn evaluate_model(
-    model: &Model,
+pub(crate) fn evaluate_model(
+    model: Model,
     shop: &Shop,
-    plan: &EvaluationPlan,
+    options: &TrainOptions,
     progress: Progress,
-) -> Result<EvaluationReport, Error> {
-    let split = Split::new(shop, plan)?;
-    Ok(evaluate_with_bar(model, shop, &split, plan, progress))
+) -> Result<EvaluatedModel, Error> {
+    let split = Split::new(shop, &options.plan)?;
+    let evaluated = options.evaluate(&model, (shop, &split), progress)?;
+    Ok(EvaluatedModel {
+        model,
+        evaluated,
+        split,
+    })
 }
 
 /// The files that were read, the code, the seed.
@@ -137,40 +157,53 @@ fn lineage(read: &IngestReport, options: &TrainOptions) -> Lineage {
     }
 }
 
-fn evaluate_with_bar(
-    model: &Model,
-    shop: &Shop,
-    split: &Split,
-    plan: &EvaluationPlan,
-    progress: Progress,
-) -> EvaluationReport {
-    let bar = progress.steps("evaluating users", split.future.len() as u64);
-    let report = evaluate(model, shop, split, plan, &bar);
-    bar.finish_and_clear();
-    report
-}
-
-/// A fit, timed or not.
-struct Fit<'a> {
-    options: &'a TrainOptions,
-    /// Clock that measures the speed of indexes.
-    clock: Option<Clock>,
-}
-
-impl Fit<'_> {
-    /// Fits on the events before `cut_s`, or on all of them.
-    fn before(&self, shop: &Shop, cut_s: Option<i64>, progress: Progress) -> Result<Model, Error> {
-        let data = shop.interactions(cut_s);
-        let catalogue = shop.catalogue(cut_s);
-        let what = if cut_s.is_some() {
-            "fitting before the cut"
-        } else {
-            "fitting on all events"
+impl TrainOptions {
+    /// Evaluates a model of the past, beside the live version's parameters fitted on the same past.
+    fn evaluate(
+        &self,
+        model: &Model,
+        (shop, split): (&Shop, &Split),
+        progress: Progress,
+    ) -> Result<Evaluated, Error> {
+        let live = self.live.as_ref().map(|live| {
+            let fitted = (&live.params, progress);
+            let model = self.fit(shop, (split.past(), false), fitted)?;
+            Ok::<_, Error>((live, model))
+        });
+        let live = live.transpose()?;
+        let judged = Judged {
+            model,
+            live: live.as_ref().map(|(live, model)| Live {
+                version: live.version,
+                strategy: live.strategy,
+                model,
+            }),
         };
-        let params = &self.options.params;
+        let held = Held {
+            shop,
+            split,
+            plan: &self.plan,
+        };
+        let pool = pool(self.threads)?;
+        Ok(pool.install(|| evaluate(&judged, &held, progress)))
+    }
+
+    /// Fits on the known events.
+    pub(crate) fn fit(
+        &self,
+        shop: &Shop,
+        (known, is_timed): (Known<'_>, bool),
+        (params, progress): (&FitParams, Progress),
+    ) -> Result<Model, Error> {
+        let data = shop.interactions(known);
+        let catalogue = shop.catalogue(known);
+        let what = match known.is_past() {
+            true => "fitting on training events",
+            false => "fitting on all events",
+        };
         let workers = Workers {
-            threads: self.options.threads,
-            clock: self.clock,
+            threads: self.threads,
+            clock: is_timed.then_some(monotonic as Clock),
         };
         let bar = progress.steps(what, params.als.iterations as u64);
         let mut step = |step: FitStep| {

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hotshelf_registry::{ModelName, Registry};
+use hotshelf_model::Verdict;
+use hotshelf_registry::{ModelName, Registry, RolloutDraft};
 use hotshelf_terminal::quantity::grouped;
 use hotshelf_terminal::registry_args::{RegistryArgs, S3Args};
 use hotshelf_terminal::text::one_line;
@@ -14,6 +15,8 @@ use serde::Serialize;
 use super::json;
 use super::registry;
 use crate::error::Error;
+use crate::gate::{Passed, pass};
+use crate::live::{LiveVersion, live_version};
 use crate::outputs::{self, Role, RunPath, registry_folder};
 use crate::packed::PackedModel;
 use crate::publish::{Target, publish};
@@ -30,6 +33,9 @@ pub(super) struct PublishArgs {
     model: String,
     #[command(flatten)]
     author: AuthorArgs,
+    /// Publish against the verdict, for a reason kept in the manifest
+    #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "Output")]
+    force: Option<String>,
     /// Print the result as one JSON object
     #[arg(long, help_heading = "Report")]
     json: bool,
@@ -58,13 +64,25 @@ impl PublishArgs {
             &self.model,
             &self.author,
         )?;
-        let published = publisher.publish(PackedModel::read(&self.packed)?)?;
+        let packed = PackedModel::read(&self.packed)?;
+        let verdict = packed.verdict(&self.packed)?;
+        let published = publisher.publish(packed, verdict.as_ref(), self.force.as_deref())?;
         if self.json {
             json(&published)
         } else {
-            Ok(one_line(published.text()) + "\n")
+            Ok(published.text())
         }
     }
+}
+
+/// A reason of 1 to 1,024 bytes, as rollouts have one.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("a reason is needed".to_owned());
+    }
+    let checked = RolloutDraft::check_reason(text);
+    checked.map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// An open registry and a valid model name, checked before anything is computed.
@@ -90,7 +108,20 @@ impl<'a> Publisher<'a> {
         })
     }
 
-    pub(super) fn publish(&self, packed: PackedModel) -> Result<Published, Error> {
+    /// The version that is live under this name.
+    pub(super) fn live(&self) -> Result<Option<LiveVersion>, Error> {
+        live_version((self.url, &self.registry), &self.model)
+    }
+
+    /// Publishes what passes the gate.
+    pub(super) fn publish(
+        &self,
+        packed: PackedModel,
+        verdict: Option<&Verdict>,
+        forced: Option<&str>,
+    ) -> Result<Published, Error> {
+        let live = self.live()?.map(|live| live.version);
+        let passed = pass(verdict, live, forced)?;
         let size_bytes = packed.size_bytes();
         let target = Target {
             url: self.url,
@@ -98,12 +129,13 @@ impl<'a> Publisher<'a> {
             model: &self.model,
             author: self.author,
         };
-        let manifest = publish(packed, &target)?;
+        let manifest = publish(packed, &passed, &target)?;
         Ok(Published {
             registry: self.url.to_owned(),
             model: manifest.model.to_string(),
             version: manifest.version.get(),
             size_bytes,
+            gate: passed,
         })
     }
 }
@@ -115,17 +147,27 @@ pub(super) struct Published {
     model: String,
     version: u64,
     size_bytes: u64,
+    gate: Passed,
 }
 
 impl Published {
+    /// A line for each warning, and the result as the last one.
     pub(super) fn text(&self) -> String {
+        let warnings = self.gate.warnings.iter();
+        let warnings = warnings.map(|why| one_line(format!("WARNING: {why}")) + "\n");
+        let forced = self.gate.forced.iter();
+        let forced =
+            forced.map(|why| one_line(format!("Published against its verdict: {why}")) + "\n");
         let Self {
             registry,
             model,
             version,
             size_bytes,
+            ..
         } = self;
         let size = grouped(*size_bytes);
-        format!("Published {model} version {version} into {registry}: {size} bytes")
+        let result = format!("Published {model} version {version} into {registry}: {size} bytes");
+        let lines = warnings.chain(forced).chain([one_line(result) + "\n"]);
+        lines.collect()
     }
 }

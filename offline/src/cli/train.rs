@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hotshelf_terminal::registry_args::{S3Args, registry_url};
 
-use super::publish::{AuthorArgs, Publisher};
+use super::publish::{AuthorArgs, Publisher, reason};
 use super::registry;
 use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
@@ -15,6 +15,7 @@ use crate::outputs::{Role, RunPath, registry_folder};
 use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
+use crate::shop::Known;
 use crate::train::train;
 
 #[derive(Debug, Args)]
@@ -40,13 +41,22 @@ pub(super) struct TrainArgs {
     )]
     publish: Option<String>,
     /// Name the model in the registry
-    #[arg(
-        long = "model",
-        value_name = "NAME",
-        requires = "publish",
-        help_heading = "Output"
-    )]
+    #[arg(long = "model", value_name = "NAME", help_heading = "Output")]
     model_name: Option<String>,
+    /// Publish against the verdict, for a reason kept in the manifest
+    #[arg(long, value_name = "REASON", requires = "publish", value_parser = reason)]
+    #[arg(help_heading = "Output")]
+    force_publish: Option<String>,
+    /// Compare with the version that is live in this registry
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "model_name",
+        conflicts_with = "publish",
+        value_parser = registry_url,
+        help_heading = "Evaluation"
+    )]
+    live: Option<String>,
     #[command(flatten)]
     s3: S3Args,
     #[command(flatten)]
@@ -58,12 +68,20 @@ pub(super) struct TrainArgs {
 
 impl TrainArgs {
     pub(super) fn run(&self) -> Result<String, Error> {
-        let progress = Progress::on_terminal();
+        let progress = Progress::on_stderr();
         let mapping = self.shop.mapping()?;
         self.check_paths(&mapping)?;
         let mut options = self.shop.options(&mapping)?;
         options.refit = !self.no_refit;
-        let publisher = self.publisher()?;
+        if self.model_name.is_some() && self.publish.is_none() && self.live.is_none() {
+            let why = "--model names a model of a registry: add --publish or --live";
+            return Err(Error::Argument(why.to_owned()));
+        }
+        let publisher = self.publisher(self.publish.as_deref())?;
+        let compared = self.publisher(self.live.as_deref())?;
+        if let Some(registry) = publisher.as_ref().or(compared.as_ref()) {
+            options.live = registry.live()?;
+        }
         if let Some(folder) = &self.out {
             PackedModel::check_writable(folder, self.shop.force)?;
         }
@@ -75,17 +93,27 @@ impl TrainArgs {
         }
         let size_bytes = trained.packed.size_bytes();
         let index = trained.packed.card.index.clone();
-        let publish = |publisher: Publisher<'_>| publisher.publish(trained.packed);
-        let published = publisher.map(publish).transpose()?;
+        let verdict = Some(&trained.evaluation.verdict);
+        let forced = self.force_publish.as_deref();
+        let publish = |publisher: Publisher<'_>| publisher.publish(trained.packed, verdict, forced);
+        let published = publisher.map(publish).transpose();
+        // A version that the gate refuses was trained all the same: the page shows it.
+        let (published, refused) = match published {
+            Err(refused @ Error::Gate { .. }) => (None, Some(refused)),
+            published => (published?, None),
+        };
 
         let shown = SampleOptions {
             seed: options.params.als.seed,
             each: self.shop.samples,
-            before_s: (!options.refit).then_some(trained.evaluation.cut_s),
+            known: match options.refit {
+                true => Known::default(),
+                false => trained.split.past(),
+            },
         };
         let report = RunReport {
             shop: ShopSummary::of(&shop, read),
-            parameters: options.params,
+            parameters: trained.params,
             samples: samples(&trained.model, &shop, shown),
             product_samples: product_samples(&trained.model, shown),
             index,
@@ -95,7 +123,8 @@ impl TrainArgs {
             size_bytes: Some(size_bytes),
             published,
         };
-        self.shop.finish(&report)
+        let text = self.shop.finish(&report, &trained.per_user)?;
+        refused.map_or(Ok(text), Err)
     }
 
     fn check_paths(&self, mapping: &Mapping) -> Result<(), Error> {
@@ -111,8 +140,8 @@ impl TrainArgs {
     }
 
     /// Opens the registry before anything is read, so that a mistyped name costs no training.
-    fn publisher(&self) -> Result<Option<Publisher<'_>>, Error> {
-        match (&self.publish, &self.model_name) {
+    fn publisher<'a>(&'a self, url: Option<&'a str>) -> Result<Option<Publisher<'a>>, Error> {
+        match (url, &self.model_name) {
             (Some(url), Some(model)) => {
                 Publisher::open((url, &self.s3), model, &self.author).map(Some)
             }

@@ -5,8 +5,10 @@
 //! and metrics of a group share the resamples. The interval is the percentile interval of
 //! Efron, Tibshirani (1993), An introduction to the bootstrap, chapter 13.
 
+use indicatif::ProgressBar;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// Resamples of one interval (chosen: the ends of a 95 % interval move by about a hundredth of
@@ -14,6 +16,9 @@ use serde::Serialize;
 pub(super) const RESAMPLES: usize = 2000;
 /// Resamples outside each end of a 95 % interval.
 const TAIL: usize = RESAMPLES / 40;
+/// Most groups that users are drawn in (chosen: the ends of the interval move by less than they do
+/// from seed to seed).
+const GROUPS_MAX: usize = 20_000;
 /// Fewest users for an interval; with fewer the resamples hardly differ and would prove anything
 /// (chosen: with 10, a chance run of one sign is below 1 in 500).
 pub(super) const USERS_MIN: usize = 10;
@@ -48,18 +53,19 @@ impl Difference {
 }
 
 /// Differences of a whole group. `rows` has one row per user, and every row the same columns: one
-/// for each difference of interest. Costs resamples × users × columns additions.
-pub(super) fn differences(rows: &[Vec<f64>], seed: u64) -> Vec<Difference> {
+/// for each difference of interest. Costs resamples × groups × columns additions, on all threads of
+/// the pool that it is called in; any number of threads gives the same intervals.
+pub(super) fn differences(rows: &[Vec<f64>], seed: u64, bar: &ProgressBar) -> Vec<Difference> {
     let columns = rows.first().map_or(0, Vec::len);
     let column = |at: usize| rows.iter().map(move |row| row[at]);
     let n = rows.len();
-    let mut means = if n < USERS_MIN {
-        vec![Vec::new(); columns]
+    let resampled = if n < USERS_MIN {
+        Vec::new()
     } else {
-        resampled_means(rows, seed)
+        resampled_means(&Groups::of(rows, seed), seed, bar)
     };
     let difference = |at: usize| {
-        let means = &mut means[at];
+        let mut means: Vec<f64> = resampled.iter().map(|means| means[at]).collect();
         means.sort_unstable_by(f64::total_cmp);
         let unknown = means.is_empty();
         Difference {
@@ -77,26 +83,83 @@ pub(super) fn differences(rows: &[Vec<f64>], seed: u64) -> Vec<Difference> {
     (0..columns).map(difference).collect()
 }
 
-/// Means of every resample, by column.
-fn resampled_means(rows: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
-    let (n, columns) = (rows.len(), rows[0].len());
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut means = vec![Vec::with_capacity(RESAMPLES); columns];
-    let mut sums = vec![0.0; columns];
-    for _ in 0..RESAMPLES {
-        sums.fill(0.0);
-        for _ in 0..n {
-            // The bias of a draw is at most n / 2^64.
-            let drawn = (u128::from(rng.next_u64()) * n as u128) >> 64;
-            for (sum, difference) in sums.iter_mut().zip(&rows[drawn as usize]) {
+/// Users as they are drawn: one by one or, where they are many, in random groups.
+///
+/// The mean of n users and the mean of G random groups of them have the same variance, so that drawing
+/// groups gives the same interval for a bounded cost.
+struct Groups {
+    /// Sums of the columns, one row after the other.
+    sums: Vec<f64>,
+    /// Users in each group.
+    users: Vec<f64>,
+    columns: usize,
+}
+
+impl Groups {
+    fn of(rows: &[Vec<f64>], seed: u64) -> Self {
+        let columns = rows.first().map_or(0, Vec::len);
+        let count = rows.len().min(GROUPS_MAX);
+        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+        if count < rows.len() {
+            let mut rng = stream(seed, u64::MAX);
+            for at in (1..order.len()).rev() {
+                order.swap(at, below(at + 1, &mut rng));
+            }
+        }
+        let mut groups = Self {
+            sums: vec![0.0; count * columns],
+            users: vec![0.0; count],
+            columns,
+        };
+        for (at, row) in order.into_iter().enumerate() {
+            let group = at % count;
+            groups.users[group] += 1.0;
+            let sums = &mut groups.sums[group * columns..(group + 1) * columns];
+            for (sum, difference) in sums.iter_mut().zip(&rows[row as usize]) {
                 *sum += difference;
             }
         }
-        for (means, sum) in means.iter_mut().zip(&sums) {
-            means.push(sum / n as f64);
-        }
+        groups
     }
-    means
+}
+
+/// Means by resample, then by column.
+fn resampled_means(groups: &Groups, seed: u64, bar: &ProgressBar) -> Vec<Vec<f64>> {
+    let count = groups.users.len();
+    let resample = |drawn: &mut Vec<u32>, resample: usize| {
+        let mut rng = stream(seed, resample as u64);
+        drawn.clear();
+        drawn.resize(count, 0);
+        for _ in 0..count {
+            drawn[below(count, &mut rng)] += 1;
+        }
+        let (mut users, mut sums) = (0.0, vec![0.0; groups.columns]);
+        let rows = groups.sums.chunks_exact(groups.columns);
+        for ((times, row), of) in drawn.iter().zip(rows).zip(&groups.users) {
+            let times = f64::from(*times);
+            users += times * of;
+            for (sum, difference) in sums.iter_mut().zip(row) {
+                *sum += times * difference;
+            }
+        }
+        bar.inc(1);
+        sums.iter_mut().for_each(|sum| *sum /= users);
+        sums
+    };
+    let resamples = (0..RESAMPLES).into_par_iter();
+    resamples.map_init(Vec::new, resample).collect()
+}
+
+/// The random numbers of one resample: its own stream, so that no thread waits for another.
+fn stream(seed: u64, number: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(number);
+    rng
+}
+
+/// A draw from 0 to n - 1, with a bias of at most n / 2^64.
+fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }
 
 #[cfg(test)]
@@ -106,7 +169,7 @@ mod tests {
 
     fn of(differences_: &[f64]) -> Difference {
         let rows: Vec<Vec<f64>> = differences_.iter().map(|d| vec![*d]).collect();
-        differences(&rows, 42)[0]
+        differences(&rows, 42, &ProgressBar::hidden())[0]
     }
 
     #[test]
@@ -146,9 +209,10 @@ mod tests {
             .map(|n| f64::from(n % 7) - 3.0)
             .map(|d| vec![d, 2.0 * d])
             .collect();
-        let found = differences(&rows, 7);
-        assert_eq!(found, differences(&rows, 7));
-        assert_ne!(found, differences(&rows, 8));
+        let of_seed = |seed| differences(&rows, seed, &ProgressBar::hidden());
+        let found = of_seed(7);
+        assert_eq!(found, of_seed(7));
+        assert_ne!(found, of_seed(8));
         assert_eq!(2.0 * found[0].low, found[1].low);
         assert!(!found[0].is_clear());
     }
@@ -160,6 +224,38 @@ mod tests {
         assert_eq!(found.interval(), None);
         assert!(!found.is_clear());
         assert!(of(&[0.5; USERS_MIN]).is_clear());
-        assert!(differences(&[], 1).is_empty());
+        assert!(differences(&[], 1, &ProgressBar::hidden()).is_empty());
+    }
+
+    #[test]
+    fn mean_of_random_groups_varies_as_the_mean_of_their_users() {
+        // A fifth of 100,000 users gain 1: the variance of their mean is 0.16 / 100,000. A trend over
+        // the users, such as from old to new ones, must not vanish in the groups.
+        let rows: Vec<Vec<f64>> = (0..100_000)
+            .map(|n| vec![f64::from(n % 5 / 4), f64::from(n) / 1e5])
+            .collect();
+        let groups = Groups::of(&rows, 42);
+        assert_eq!((groups.users.len(), groups.users[7]), (GROUPS_MAX, 5.0));
+        for (at, exact) in [(0, 0.16), (1, 1.0 / 12.0)] {
+            let means = groups.sums.chunks_exact(2).map(|sums| sums[at] / 5.0);
+            let mean = means.clone().sum::<f64>() / GROUPS_MAX as f64;
+            let squares = means.map(|of| (of - mean).powi(2)).sum::<f64>();
+            let variance = squares / GROUPS_MAX as f64 / GROUPS_MAX as f64;
+            assert!(
+                (variance * 1e5 / exact - 1.0).abs() < 0.05,
+                "{at}: {variance}"
+            );
+        }
+    }
+
+    #[test]
+    fn threads_change_no_interval() {
+        let rows: Vec<Vec<f64>> = (0..50).map(|n| vec![f64::from(n % 7) - 3.0]).collect();
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let pool = pool.build().unwrap();
+            pool.install(|| differences(&rows, 7, &ProgressBar::hidden()))
+        };
+        assert_eq!(on(1), on(3));
     }
 }

@@ -1,26 +1,33 @@
-//! The rankers compared: the model's strategies and most popular.
+//! What is compared: the trait of all rankers, and the model's strategies.
 
 use hotshelf_model::{Fallback, Fallbacks, Model, Query, QueryError, Scratch, Strategy, UserRow};
 
-use crate::mapping::{EvaluationPlan, SeenPolicy};
-
-/// The ranker that all others are compared with.
-pub(super) const BASELINE: &str = "most_popular";
-
 /// Ranks products for one user: rows of the model, best first, at most k.
-pub(super) trait Ranker {
+///
+/// A ranker is shared by all threads; what a call needs to write stands in [`RankWork`].
+pub(super) trait Ranker: Sync {
     fn name(&self) -> &'static str;
-    /// Returns the fallbacks taken.
-    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks;
+    /// Leaves the list in `work.list` and returns the fallbacks taken.
+    fn rank(&self, user: UserRow, k: usize, work: &mut RankWork) -> Fallbacks;
 }
 
-/// A strategy of the model, queried as the server queries it.
+/// One thread's working memory; what it held before never changes a list.
+#[derive(Default)]
+pub(super) struct RankWork {
+    pub(super) list: Vec<u32>,
+    pub(super) scratch: Scratch,
+    /// By product; all zero between calls.
+    pub(super) scores: Vec<f64>,
+    /// Products with a score.
+    pub(super) touched: Vec<u32>,
+}
+
+/// A strategy of a model, queried as the server queries it.
 pub(super) struct StrategyRanker<'m> {
     model: &'m Model,
+    name: &'static str,
     strategy: Strategy,
-    k: usize,
     include_seen: bool,
-    scratch: Scratch,
 }
 
 impl<'m> StrategyRanker<'m> {
@@ -28,18 +35,12 @@ impl<'m> StrategyRanker<'m> {
     /// so that this holds for what is served.
     pub(super) fn new(
         model: &'m Model,
-        plan: &EvaluationPlan,
-        strategy: Strategy,
+        (name, strategy): (&'static str, Strategy),
+        include_seen: bool,
     ) -> Result<Self, QueryError> {
-        let mut ranker = Self {
-            model,
-            strategy,
-            k: plan.k,
-            include_seen: plan.seen == SeenPolicy::Included,
-            scratch: Scratch::default(),
-        };
+        let ranker = Self::falling_back(model, (name, strategy), include_seen);
         if !model.users().is_empty() {
-            let fallbacks = ranker.ask(UserRow(0), &mut Vec::new())?;
+            let fallbacks = ranker.ask(UserRow(0), 1, &mut RankWork::default())?;
             if fallbacks.contains(Fallback::NoContentParts) {
                 return Err(QueryError::NeedsContent);
             }
@@ -47,68 +48,43 @@ impl<'m> StrategyRanker<'m> {
         Ok(ranker)
     }
 
-    fn ask(&mut self, user: UserRow, list: &mut Vec<u32>) -> Result<Fallbacks, QueryError> {
+    /// The same, whatever the model falls back to.
+    pub(super) fn falling_back(
+        model: &'m Model,
+        (name, strategy): (&'static str, Strategy),
+        include_seen: bool,
+    ) -> Self {
+        Self {
+            model,
+            name,
+            strategy,
+            include_seen,
+        }
+    }
+
+    fn ask(&self, user: UserRow, k: usize, work: &mut RankWork) -> Result<Fallbacks, QueryError> {
         let query = Query {
             user_id: self.model.users().id(user),
-            n: self.k,
+            n: k,
             strategy: self.strategy,
             include_seen: self.include_seen,
             ..Query::default()
         };
-        let answer = self.model.recommend(&query, &mut self.scratch)?;
-        list.extend(answer.items.iter().map(|item| item.product.0));
+        let answer = self.model.recommend(&query, &mut work.scratch)?;
+        work.list.clear();
+        let rows = answer.items.iter().map(|item| item.product.0);
+        work.list.extend(rows);
         Ok(answer.fallbacks)
     }
 }
 
 impl Ranker for StrategyRanker<'_> {
     fn name(&self) -> &'static str {
-        self.strategy.as_str()
+        self.name
     }
 
-    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks {
-        list.clear();
-        self.ask(user, list)
-            .expect("a strategy that the model answered once is answered for every user")
-    }
-}
-
-/// The most popular products before the cut, without those that the user has if `excluded`.
-pub(super) struct MostPopular<'m> {
-    model: &'m Model,
-    by_popularity: Vec<u32>,
-    k: usize,
-    include_seen: bool,
-}
-
-impl<'m> MostPopular<'m> {
-    pub(super) fn new(model: &'m Model, plan: &EvaluationPlan) -> Self {
-        Self {
-            model,
-            by_popularity: model.popular().map(|product| product.0).collect(),
-            k: plan.k,
-            include_seen: plan.seen == SeenPolicy::Included,
-        }
-    }
-}
-
-impl Ranker for MostPopular<'_> {
-    fn name(&self) -> &'static str {
-        BASELINE
-    }
-
-    fn rank(&mut self, user: UserRow, list: &mut Vec<u32>) -> Fallbacks {
-        list.clear();
-        let seen = if self.include_seen {
-            &[]
-        } else {
-            self.model.history().seen(user)
-        };
-        let new = self
-            .by_popularity
-            .iter()
-            .filter(|row| seen.binary_search(row).is_err());
-        list.extend(new.take(self.k));
-        Fallbacks::default()
+    fn rank(&self, user: UserRow, k: usize, work: &mut RankWork) -> Fallbacks {
+        self.ask(user, k, work)
+            .expect("a strategy that the model answers at all is answered for every user")
     }
 }

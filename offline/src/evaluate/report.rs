@@ -1,30 +1,32 @@
-//! The outcome of an evaluation: numbers and verdicts.
+//! The outcome of an evaluation: its numbers.
 
 use std::collections::BTreeMap;
 
-use hotshelf_model::{Evaluation, RankerScores, Strategy};
+use hotshelf_model::{Evaluation, RankerScores, Verdict};
 use serde::Serialize;
 
 use super::bootstrap::Difference;
 use crate::mapping::EvaluationPlan;
 
-/// Metrics that are means over users: precision, recall, nDCG and hit rate, in this order.
-pub(super) const METRICS: usize = 4;
+/// Metrics that judge a list: precision, recall, nDCG, average precision, reciprocal rank, hit.
+pub(super) const METRICS: usize = 6;
 
 /// Outcome of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
-    /// Start of the evaluation period, RFC 3339.
-    pub cut_off: String,
-    /// The same in seconds since 1970.
-    #[serde(skip)]
-    pub cut_s: i64,
-    /// Training events: those before the cut.
+    /// `time`, `leave_last_out` or `given`.
+    pub split: &'static str,
+    /// Start of the evaluation period, RFC 3339; absent unless the split is by time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<String>,
+    /// Training events.
     pub past_events: usize,
-    /// Held-out events: those from the cut on.
+    /// Held-out events.
     pub future_events: usize,
-    /// Length of the lists.
+    /// Length of the lists that decide.
     pub k: usize,
+    /// Every length evaluated, that one first.
+    pub lengths: Vec<usize>,
     /// `excluded` or `included`.
     pub seen: &'static str,
     /// Products ranked.
@@ -35,13 +37,21 @@ pub struct EvaluationReport {
     pub users_without_past: usize,
     /// Users without a relevant held-out event (they only repeat products).
     pub users_without_relevant: usize,
-    /// Share of the relevant products that first occur after the cut.
+    /// Share of the relevant products that no training event names.
     pub unknown_relevant_share: f64,
     /// Resamples behind every interval.
     pub resamples: usize,
     /// Neighbours per product in item-kNN.
     pub item_knn_neighbours: usize,
-    /// Means of each ranker: the model's strategies first, then the baselines.
+    /// What intra-list diversity compares.
+    pub diversity_by: &'static str,
+    /// The strategy that answers by default.
+    pub default_strategy: &'static str,
+    /// The baseline with the greatest mean nDCG, which the others are compared with.
+    pub baseline: &'static str,
+    /// The model's strategies.
+    pub strategies: Vec<&'static str>,
+    /// Means of each ranker: the model's strategies first, then the live version, then the baselines.
     pub rankers: Vec<Scores>,
     /// The same for the users of each segment of the model.
     pub segments: Vec<SegmentScores>,
@@ -51,12 +61,17 @@ pub struct EvaluationReport {
     pub unavailable: Vec<Unavailable>,
     /// By ranker, the number of lists with each fallback; one list may have several.
     pub fallbacks: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
+    /// What a reader of the numbers must know.
+    pub notes: Vec<String>,
+    /// What it concludes.
+    pub verdict: Verdict,
 }
 
-/// Means over some of the evaluated users.
+/// Means over some of the evaluated users, in lists of the length that decides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scores {
-    /// `collaborative`, `content`, `hybrid`, `most_popular` or `item_knn`.
+    /// A strategy (`collaborative`, `content`, `hybrid`), `live`, or a baseline (`most_popular`,
+    /// `recently_popular`, `personal_frequency`, `item_knn`, `item_knn_bm25`).
     pub ranker: &'static str,
     /// Precision@k.
     pub precision: f64,
@@ -64,18 +79,68 @@ pub struct Scores {
     pub recall: f64,
     /// nDCG@k, binary relevance.
     pub ndcg: f64,
+    /// Mean average precision at k.
+    pub map: f64,
+    /// Mean reciprocal rank at k.
+    pub mrr: f64,
     /// Share of users with at least one hit.
     pub hit_rate: f64,
     /// Share of the catalogue in at least one list of these users.
     pub coverage: f64,
-    /// The scores minus those of most popular, user by user; absent for most popular itself and
+    /// Mean self-information of the products in bits; absent without lists.
+    pub novelty: Option<f64>,
+    /// Intra-list diversity; absent without lists of two.
+    pub diversity: Option<f64>,
+    /// By how much the products are more popular than those that the users have, as a share.
+    pub popularity_bias: Option<f64>,
+    /// The scores minus those of the best baseline, user by user; absent for that baseline itself and
     /// without evaluated users.
-    #[serde(rename = "difference_to_most_popular")]
+    #[serde(rename = "difference_to_baseline")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Differences>,
+    /// The same means in lists of the other lengths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lengths: Vec<ScoresAt>,
 }
 
-/// One difference for each metric that is a mean over users.
+impl Scores {
+    /// The same means with their length.
+    pub fn at(&self, k: usize) -> ScoresAt {
+        ScoresAt {
+            k,
+            precision: self.precision,
+            recall: self.recall,
+            ndcg: self.ndcg,
+            map: self.map,
+            mrr: self.mrr,
+            hit_rate: self.hit_rate,
+            coverage: self.coverage,
+            novelty: self.novelty,
+            diversity: self.diversity,
+            popularity_bias: self.popularity_bias,
+        }
+    }
+}
+
+/// Means in lists of one length; as in [`Scores`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct ScoresAt {
+    /// The length.
+    pub k: usize,
+    pub precision: f64,
+    pub recall: f64,
+    pub ndcg: f64,
+    pub map: f64,
+    pub mrr: f64,
+    pub hit_rate: f64,
+    pub coverage: f64,
+    pub novelty: Option<f64>,
+    pub diversity: Option<f64>,
+    pub popularity_bias: Option<f64>,
+}
+
+/// One difference for each metric that judges lists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Differences {
     /// Of precision@k.
@@ -84,6 +149,10 @@ pub struct Differences {
     pub recall: Difference,
     /// Of nDCG@k.
     pub ndcg: Difference,
+    /// Of average precision.
+    pub map: Difference,
+    /// Of reciprocal rank.
+    pub mrr: Difference,
     /// Of the hit rate.
     pub hit_rate: Difference,
 }
@@ -95,7 +164,9 @@ impl Differences {
             precision: columns[0],
             recall: columns[1],
             ndcg: columns[2],
-            hit_rate: columns[3],
+            map: columns[3],
+            mrr: columns[4],
+            hit_rate: columns[5],
         }
     }
 }
@@ -138,6 +209,15 @@ impl EvaluationReport {
         self.rankers.iter().find(|scores| scores.ranker == name)
     }
 
+    /// How the events were split, in words.
+    pub fn split_text(&self) -> String {
+        match (self.split, &self.cut_off) {
+            ("time", Some(cut_off)) => format!("by time, at {cut_off}"),
+            ("leave_last_out", _) => "the last relevant event of each user".to_owned(),
+            _ => "as the shop's files give it".to_owned(),
+        }
+    }
+
     /// This evaluation for the model card. `refit`: whether the packed model was fitted again on
     /// all events.
     pub fn card(&self, plan: &EvaluationPlan, refit: bool) -> Evaluation {
@@ -147,78 +227,45 @@ impl EvaluationReport {
             plan.relevant.join(", ")
         };
         let measured = if refit {
-            "The numbers are those of a model fitted on the events before the cut-off. The \
-             published model was fitted on all events with the same parameters and was itself not \
-             evaluated."
+            "The numbers are those of a model fitted on the training events. The published model was \
+             fitted on all events with the same parameters and was itself not evaluated."
         } else {
-            "The published model is the one that was evaluated; it knows no event from the \
-             cut-off on."
+            "The published model is the one that was evaluated; it knows no held-out event."
         };
         let rankers = self.rankers.iter().map(|scores| RankerScores {
             ranker: scores.ranker.to_owned(),
             precision: scores.precision,
             recall: scores.recall,
             ndcg: scores.ndcg,
+            map: Some(scores.map),
+            mrr: Some(scores.mrr),
             hit_rate: scores.hit_rate,
             coverage: Some(scores.coverage),
         });
+        let notes = self.notes.join(" ");
+        let note = format!("{measured} {} {notes}", self.verdict_text());
         Evaluation {
             protocol: format!(
-                "split by time; full catalogue ranked; popularity counted on the past only; \
-                 relevant: {relevant}"
+                "split {}; full catalogue ranked; popularity counted on the past only; relevant: \
+                 {relevant}",
+                self.split_text()
             ),
-            cut_off: self.cut_off.clone(),
+            split: self.split.to_owned(),
+            cut_off: self.cut_off.clone().unwrap_or_default(),
             k: self.k,
             users: self.users,
             catalogue: self.catalogue,
             seen: self.seen.to_owned(),
             refit,
-            note: format!("{measured} {}", self.verdict()),
+            note: note.trim_end().to_owned(),
             rankers: rankers.collect(),
+            verdict: Some(self.verdict.clone()),
+            trials: Vec::new(),
         }
     }
 
-    /// The verdicts as one text: is the default strategy better than most popular, is
-    /// collaborative?
-    pub fn verdict(&self) -> String {
+    /// The verdicts as one text.
+    pub fn verdict_text(&self) -> String {
         self.verdicts().join(" ")
-    }
-
-    /// One sentence per strategy judged.
-    pub fn verdicts(&self) -> Vec<String> {
-        if self.users == 0 {
-            return vec!["No user could be measured.".to_owned()];
-        }
-        let default = Strategy::default().as_str();
-        let collaborative = Strategy::Collaborative.as_str();
-        vec![
-            self.sentence(default, "Hybrid, the default strategy,"),
-            self.sentence(collaborative, "Collaborative"),
-        ]
-    }
-
-    fn sentence(&self, ranker: &str, who: &str) -> String {
-        if let Some(unavailable) = self.unavailable.iter().find(|u| u.ranker == ranker) {
-            return format!("{who} was not measured: {}.", unavailable.why);
-        }
-        let differences = self
-            .ranker(ranker)
-            .and_then(|scores| scores.difference.as_ref());
-        let Some(Differences { ndcg, .. }) = differences else {
-            return format!("{who} was not measured.");
-        };
-        let outcome = if ndcg.low > 0.0 {
-            "is better than most popular"
-        } else if ndcg.high < 0.0 {
-            "is WORSE than most popular"
-        } else {
-            "is NOT shown to be better than most popular"
-        };
-        let k = self.k;
-        let interval = match ndcg.interval() {
-            Some(interval) => format!("95 % interval {interval}"),
-            None => "too few users for an interval".to_owned(),
-        };
-        format!("{who} {outcome}: nDCG@{k} {:+.4}, {interval}.", ndcg.mean)
     }
 }

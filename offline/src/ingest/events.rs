@@ -20,6 +20,8 @@ pub(super) struct ParsedEvents {
     pub(super) events: Vec<ShopEvent>,
     pub(super) observed: ObservedAttributes,
     pub(super) sessions: Option<u64>,
+    /// Index of the first event of the test files, if there are such files.
+    pub(super) test_from: Option<usize>,
 }
 
 pub(super) struct EventSink<'m> {
@@ -38,7 +40,7 @@ pub(super) struct EventSink<'m> {
 struct Columns<'m> {
     user_id: Column,
     product_id: Column,
-    timestamp: Column,
+    timestamp: Option<Column>,
     kind: Option<Column>,
     value: Option<Column>,
     quantity: Option<Column>,
@@ -59,6 +61,7 @@ impl<'m> EventSink<'m> {
             events: Vec::new(),
             observed: ObservedAttributes::default(),
             sessions: None,
+            test_from: None,
         };
         Self {
             mapped: &mapping.events.columns,
@@ -76,23 +79,38 @@ impl<'m> EventSink<'m> {
         self.read.sessions = counted.then_some(self.sessions.len() as u64);
         self.read
     }
+
+    /// Time of a row; where there are no times, its position among the rows that were kept.
+    fn time(&self, columns: &Columns<'_>, row: &Row<'_>) -> Result<i64, Reason> {
+        let (Some(column), Some(mapped)) = (columns.timestamp, &self.mapped.timestamp) else {
+            return Ok(self.read.events.len() as i64);
+        };
+        let at_s = mapped.format.read(row.text(column)?);
+        at_s.map_err(|why| row.about(column, &why))
+    }
 }
 
 impl RowSink for EventSink<'_> {
     fn bind(&mut self, header: &mut Header) {
         let mapped = self.mapped;
+        let user_id = header.column(&mapped.user_id);
+        let product_id = header.column(&mapped.product_id);
         let kind = match &mapped.kind {
             KindColumn::Constant(_) => None,
             KindColumn::Column { column, .. } => Some(header.column(column)),
         };
+        let timestamp = mapped
+            .timestamp
+            .as_ref()
+            .map(|mapped| header.column(&mapped.column));
         let mut optional = |name: &Option<String>| name.as_ref().map(|name| header.column(name));
         let value = optional(&mapped.value);
         let quantity = optional(&mapped.quantity);
         let session_id = optional(&mapped.session_id);
         self.columns = Some(Columns {
-            user_id: header.column(&mapped.user_id),
-            product_id: header.column(&mapped.product_id),
-            timestamp: header.column(&mapped.timestamp.column),
+            user_id,
+            product_id,
+            timestamp,
             kind,
             value,
             quantity,
@@ -107,10 +125,12 @@ impl RowSink for EventSink<'_> {
         let Some(columns) = &self.columns else {
             return Err("read before its header".to_owned());
         };
-        let timestamp = row.text(columns.timestamp)?;
-        let at_s = self.mapped.timestamp.format.read(timestamp);
-        let at_s = at_s.map_err(|why| row.about(columns.timestamp, &why))?;
+        let at_s = self.time(columns, row)?;
         let user = row.id(columns.user_id)?;
+        if self.read.test_from.is_some() && self.read.users.find(user).is_none() {
+            let why = format!("is {user:?}, a user without a training row");
+            return Err(row.about(columns.user_id, &why));
+        }
         let product = row.id(columns.product_id)?;
         let (kind, weight) = kind(self.mapped, self.weights, columns.kind, row)?;
         let value = value(columns, weight, row)?;
@@ -148,15 +168,17 @@ impl RowSink for EventSink<'_> {
         Ok(Outcome::Kept)
     }
 
+    fn start_test(&mut self) {
+        self.read.test_from = Some(self.read.events.len());
+    }
+
     fn reads_as_row(&self, row: &Row<'_>) -> bool {
         let Some(columns) = &self.columns else {
             return false;
         };
-        let format = &self.mapped.timestamp.format;
-        let has_time = |text: &str| format.read(text).is_ok();
         // A row with too many fields would be bad, and counted as such.
         row.fields.len() >= row.names.len()
-            && row.text(columns.timestamp).is_ok_and(has_time)
+            && self.time(columns, row).is_ok()
             && row.id(columns.user_id).is_ok()
             && row.id(columns.product_id).is_ok()
     }

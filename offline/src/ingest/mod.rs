@@ -35,6 +35,8 @@ use join::Join;
 pub struct IngestOptions {
     /// Events from this time on are dropped and counted.
     pub until_s: Option<i64>,
+    /// Whether the files of `[evaluation] test` are left out.
+    pub without_test: bool,
     /// Whether quarantine files may replace files that no earlier run wrote.
     pub force: bool,
 }
@@ -57,9 +59,13 @@ pub fn read_shop(
     let catalogue = mapping.catalogue.as_ref();
     let from_events = catalogue.map(|catalogue| &catalogue.from_events);
     let mut sink = events::EventSink::new(mapping, options.until_s, from_events);
-    let events_report = table::read(&mapping.events.source, &mut sink, progress)?;
+    let test = match options.without_test {
+        true => &[],
+        false => mapping.events.test.as_slice(),
+    };
+    let events_report = table::read(&mapping.events.source, test, &mut sink, progress)?;
     let read = sink.into_events();
-    if read.events.is_empty() {
+    if read.events.is_empty() || read.test_from == Some(0) {
         let file = mapping.file.display();
         let why = "no event is left after the drop rules; there is nothing to train on";
         return Err(Error::Unusable(format!("{file}: {why}")));
@@ -69,7 +75,7 @@ pub fn read_shop(
         None => (None, None),
         Some(files) => {
             let mut sink = catalogue::CatalogueSink::new(files);
-            let report = table::read(&files.source, &mut sink, progress)?;
+            let report = table::read(&files.source, &[], &mut sink, progress)?;
             (Some(sink.into_products()), Some(report))
         }
     };
@@ -83,6 +89,8 @@ pub fn read_shop(
         listed,
         embeddings: HashMap::new(),
         sessions: read.sessions,
+        has_times: mapping.events.columns.timestamp.is_some(),
+        test_from: read.test_from,
     };
     let refuse = |why: String| Error::Unusable(format!("{}: {why}", mapping.file.display()));
     let at_least = catalogue.map_or(0.0, |catalogue| catalogue.matched_at_least);

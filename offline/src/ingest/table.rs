@@ -9,6 +9,7 @@
 //! whatever the file's size.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use csv::ByteRecord;
@@ -34,6 +35,8 @@ pub(super) trait RowSink {
     fn bind(&mut self, header: &mut Header);
     /// Keeps or skips a row, or returns why it is bad. A bad row must leave no trace.
     fn accept(&mut self, row: &Row<'_>) -> Result<Outcome, Reason>;
+    /// Called before the rows of the first test file, if there are such files.
+    fn start_test(&mut self) {}
     /// Whether a line within a quoted field would be a good row.
     fn reads_as_row(&self, row: &Row<'_>) -> bool;
     /// Why reading must stop, if what was kept exceeds a limit.
@@ -48,15 +51,20 @@ pub(super) enum Outcome {
     Skipped,
 }
 
-/// Reads every file of a source.
+/// Reads every file of a source, then the test files, whose rows have the same columns and rules.
 pub(super) fn read(
     source: &SourceMapping,
+    test: &[(String, PathBuf)],
     sink: &mut dyn RowSink,
     progress: Progress,
 ) -> Result<SourceReport, Error> {
     let mut ingestion = Ingestion::new(source);
     let mut files = Vec::new();
-    for (name, path) in &source.files {
+    let all = source.files.iter().chain(test).enumerate();
+    for (at, (name, path)) in all {
+        if at == source.files.len() {
+            sink.start_test();
+        }
         let quotes = (source.quoting != Quoting::None)
             .then(|| Rc::new(RefCell::new(QuoteTracker::new(source.delimiter))));
         let opened = Source::open(path, quotes).map_err(|error| Error::Unreadable {

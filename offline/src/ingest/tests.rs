@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use hotshelf_registry::Sha256Digest;
 
 use super::*;
+use crate::shop::Known;
 
 mod quoting;
 
@@ -81,7 +82,7 @@ fn plain_gzip_bom_and_line_ends_give_the_same_shop() {
     for bytes in variants {
         let shop = Folder::new(&bytes).read(MAPPING).unwrap();
         assert_eq!(shop.events_len(), 2);
-        let catalogue = shop.catalogue(None);
+        let catalogue = shop.catalogue(Known::default());
         assert_eq!(catalogue[0].name.as_deref(), Some("big, red\nlamp"));
         assert_eq!((catalogue[0].price, catalogue[1].price), (Some(2.0), None));
         assert_eq!(shop.events[1].value, 10.0);
@@ -272,7 +273,7 @@ fn catalogue_file_adds_products_and_wins_over_events() {
         b"id,kind,size,brand\np,LAMP,XL,NA\nr,,L,Own\n",
     );
     let shop = folder.read(&mapping).unwrap();
-    let catalogue = shop.catalogue(None);
+    let catalogue = shop.catalogue(Known::default());
     let seen: Vec<_> = catalogue
         .iter()
         .map(|p| {

@@ -1,7 +1,7 @@
 //! The `[events]` table: the files of interactions, and which column holds what.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::EventsMapping;
 use super::section::{Section, Value};
@@ -13,7 +13,8 @@ use crate::time_format::TimeFormat;
 pub(crate) struct EventColumns {
     pub(crate) user_id: String,
     pub(crate) product_id: String,
-    pub(crate) timestamp: TimestampColumn,
+    /// None where the data have no times: then rows follow each other in the order of the files.
+    pub(crate) timestamp: Option<TimestampColumn>,
     pub(crate) kind: KindColumn,
     /// Value of the event, instead of its type's weight.
     pub(crate) value: Option<String>,
@@ -42,30 +43,42 @@ pub(crate) enum KindColumn {
 
 type Weights = BTreeMap<String, f32>;
 
+/// What a split by time says where there are no times.
+const TIMES_NEEDED: &str = "evaluation.split = \"time\" needs it; data without times can be split \"leave_last_out\" or \"given\"";
+
 /// None where a problem was reported.
 pub(super) fn read(
     mut section: Section<'_>,
     folder: &Path,
     weights: &Weights,
+    (test, needs_times): (Vec<(String, PathBuf)>, bool),
 ) -> Option<EventsMapping> {
     let source = source::read(&mut section, folder);
     let columns = section
         .required("columns")
         .and_then(|value| value.section());
-    let columns = columns.and_then(|columns| read_columns(columns, weights));
+    let columns = columns.and_then(|columns| read_columns(columns, weights, needs_times));
     section.finish();
     Some(EventsMapping {
         source: source?,
+        test,
         columns: columns?,
     })
 }
 
-fn read_columns(mut section: Section<'_>, weights: &Weights) -> Option<EventColumns> {
+fn read_columns(
+    mut section: Section<'_>,
+    weights: &Weights,
+    needs_times: bool,
+) -> Option<EventColumns> {
     let user_id = section.required("user_id").and_then(|value| value.text());
     let product_id = section
         .required("product_id")
         .and_then(|value| value.text());
-    let timestamp = section.required("timestamp").and_then(read_timestamp);
+    let timestamp = section.value("timestamp").map(read_timestamp);
+    if timestamp.is_none() && needs_times {
+        section.missing("timestamp", TIMES_NEEDED);
+    }
     let kind = section
         .required("interaction_type")
         .and_then(|value| read_kind(value, weights));
@@ -76,7 +89,7 @@ fn read_columns(mut section: Section<'_>, weights: &Weights) -> Option<EventColu
     Some(EventColumns {
         user_id: user_id?,
         product_id: product_id?,
-        timestamp: timestamp?,
+        timestamp: optional(timestamp)?,
         kind: kind?,
         value: optional(value)?,
         quantity: optional(quantity)?,

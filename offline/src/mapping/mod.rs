@@ -27,12 +27,14 @@ pub(crate) use catalogue::{
 };
 pub(crate) use drop_rule::{Condition, number};
 pub(crate) use embeddings::{EmbeddingFiles, MatrixFormat};
-pub use evaluation::{Cut, EvaluationPlan, SeenPolicy};
+pub use evaluation::{Cut, EvaluationPlan, SeenPolicy, SplitRule};
+pub(crate) use evaluation::{K_MAX, check_lengths};
 pub(crate) use events::{EventColumns, KindColumn};
 pub use settings::{ContentSettings, ModelSettings};
 pub(crate) use source::{Quoting, SourceMapping};
 
 use crate::error::{Error, Problem};
+use evaluation::Evaluation;
 use problems::Document;
 use section::Section;
 
@@ -56,6 +58,9 @@ pub struct Mapping {
 #[derive(Debug, Clone)]
 pub(crate) struct EventsMapping {
     pub(crate) source: SourceMapping,
+    /// Files of held-out events with the columns of `source`: each as the mapping names it, and its
+    /// path; empty unless the split is given.
+    pub(crate) test: Vec<(String, PathBuf)>,
     pub(crate) columns: EventColumns,
 }
 
@@ -126,11 +131,17 @@ fn read(file: &Path, mut root: Section<'_>) -> Option<Mapping> {
     let shop = root.value("shop").and_then(|value| value.text());
     let weights = read_weights(root.value("values").and_then(|value| value.section()));
     let events = root.required("events").and_then(|value| value.section());
-    let events = events.and_then(|section| events::read(section, folder, &weights));
     let catalogue = root.value("catalogue").and_then(|value| value.section());
     let catalogue = catalogue.map(|section| catalogue::read(section, folder));
     let evaluation = root.value("evaluation").and_then(|value| value.section());
-    let evaluation = evaluation::read_evaluation(evaluation, &weights);
+    // Before the events: a split by time needs their times.
+    let Evaluation {
+        plan: evaluation,
+        test,
+    } = evaluation::read_evaluation(evaluation, (file, folder), &weights);
+    let needs_times = matches!(evaluation.split, SplitRule::Time(_));
+    let events =
+        events.and_then(|section| events::read(section, folder, &weights, (test, needs_times)));
     let model = settings::read_model(root.value("model").and_then(|value| value.section()));
     let content = root.value("content").and_then(|value| value.section());
     let model = ModelSettings {

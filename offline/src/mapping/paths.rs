@@ -12,6 +12,8 @@ impl Mapping {
             let files = source.files.iter();
             inputs.extend(files.map(|(_, path)| RunPath::file(format!("{name}.files"), path)));
         }
+        let test = self.events.test.iter();
+        inputs.extend(test.map(|(_, path)| RunPath::file("evaluation.test", path)));
         let own = self.catalogue.as_ref().and_then(|c| c.embeddings.as_ref());
         if let Some(own) = own {
             inputs.push(RunPath::file("catalogue.embeddings.file", &own.matrix.1));

@@ -42,13 +42,17 @@ impl<'t> Document<'t> {
     }
 
     pub(super) fn report(&self, offset: usize, key: &str, message: String) {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         self.problems.borrow_mut().push(Problem {
-            line,
+            line: self.line(offset),
             key: key.to_owned(),
             message,
         });
+    }
+
+    /// The line of a byte, from 1.
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 }
 
@@ -62,6 +66,11 @@ pub(super) struct KeyLocation<'t> {
 }
 
 impl KeyLocation<'_> {
+    /// Its line in the text, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.document.line(self.offset)
+    }
+
     pub(super) fn complain(&self, message: String) {
         self.document.report(self.offset, &self.path, message);
     }

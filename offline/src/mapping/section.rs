@@ -57,6 +57,14 @@ impl<'t> Section<'t> {
         found
     }
 
+    /// Reports that `key` is missing, and why it is needed.
+    pub(super) fn missing(&self, key: &str, why: &str) {
+        let KeyLocation {
+            document, offset, ..
+        } = self.location;
+        document.report(offset, &self.key(key), format!("is missing; {why}"));
+    }
+
     /// Every remaining key with its value: for tables with keys of the user's choice.
     pub(super) fn rest(&mut self) -> Vec<(String, Value<'t>)> {
         let table = std::mem::take(&mut self.table);
@@ -117,6 +125,11 @@ impl<'t> Value<'t> {
     /// Reports a problem with this value.
     pub(super) fn complain(&self, message: impl Into<String>) {
         self.location.complain(message.into());
+    }
+
+    /// Its line in the text, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.location.line()
     }
 
     pub(super) fn is_table(&self) -> bool {
@@ -188,6 +201,25 @@ impl<'t> Value<'t> {
             _ => {
                 let (low, high) = range.into_inner();
                 self.refuse(&format!("must lie in {low} to {high}, not {whole}"))
+            }
+        }
+    }
+
+    /// A whole number inside `range`, or a list of them.
+    pub(super) fn whole_numbers_in(&self, range: RangeInclusive<u64>) -> Option<Vec<u64>> {
+        let Some(array) = self.value.as_array() else {
+            return Some(vec![self.whole_in(range)?]);
+        };
+        let whole = |entry: &Spanned<DeValue<'_>>| {
+            let whole = entry.get_ref().as_integer()?;
+            u64::from_str_radix(whole.as_str(), whole.radix()).ok()
+        };
+        let numbers: Option<Vec<u64>> = array.iter().map(whole).collect();
+        match numbers {
+            Some(numbers) if numbers.iter().all(|number| range.contains(number)) => Some(numbers),
+            _ => {
+                let (low, high) = range.into_inner();
+                self.refuse(&format!("must be whole numbers in {low} to {high}"))
             }
         }
     }

@@ -9,11 +9,11 @@ mod products;
 use std::collections::BTreeMap;
 
 use hotshelf_model::{Model, ProductRow, Query, Scratch, UserRow};
-pub use products::{ProductSample, SampleNeighbour, product_samples};
+pub(crate) use products::{ProductSample, product_samples};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::shop::Shop;
+use crate::shop::{Known, Shop};
 use crate::time_format::date;
 
 /// Products of a user's history that are shown.
@@ -23,80 +23,80 @@ const RECOMMENDED_SHOWN: usize = 10;
 
 /// One user with history and list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// The user.
-    pub user_id: String,
+    pub(crate) user_id: String,
     /// Their segment in the model.
-    pub segment: String,
+    pub(crate) segment: String,
     /// Distinct products in their history.
-    pub products: usize,
+    pub(crate) products: usize,
     /// Their last products, newest first.
-    pub history: Vec<SampleEvent>,
+    pub(crate) history: Vec<SampleEvent>,
     /// The strategy that answered: the default one, or what it fell back to.
-    pub strategy: &'static str,
+    pub(crate) strategy: &'static str,
     /// Fallbacks of the list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fallbacks: Vec<&'static str>,
+    pub(crate) fallbacks: Vec<&'static str>,
     /// What the model recommends to them.
-    pub recommended: Vec<SampleItem>,
+    pub(crate) recommended: Vec<SampleItem>,
 }
 
 /// All interactions of a user with one product.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SampleEvent {
-    /// Day of the last one.
-    pub date: String,
+pub(crate) struct SampleEvent {
+    /// Day of the last one; empty where events have no times.
+    pub(crate) date: String,
     /// Number of interactions by type.
-    pub interactions: BTreeMap<String, u64>,
+    pub(crate) interactions: BTreeMap<String, u64>,
     /// The product.
-    pub product: SampleProduct,
+    pub(crate) product: SampleProduct,
 }
 
 /// One recommended product.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SampleItem {
+pub(crate) struct SampleItem {
     /// From 1.
-    pub rank: usize,
+    pub(crate) rank: usize,
     /// The product.
-    pub product: SampleProduct,
+    pub(crate) product: SampleProduct,
     /// What the list is ordered by.
-    pub score: f32,
+    pub(crate) score: f32,
     /// Source of the item.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// The raw collaborative score, if one was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub collaborative: Option<f32>,
+    pub(crate) collaborative: Option<f32>,
     /// The raw content score, if one was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<f32>,
+    pub(crate) content: Option<f32>,
 }
 
 /// A product with its attributes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SampleProduct {
+pub(crate) struct SampleProduct {
     /// The product.
-    pub product_id: String,
+    pub(crate) product_id: String,
     /// Its name, if the catalogue has one.
-    pub product_name: Option<String>,
+    pub(crate) product_name: Option<String>,
     /// Its category, if the catalogue has one.
-    pub category: Option<String>,
+    pub(crate) category: Option<String>,
     /// Its price, if the catalogue has one.
-    pub price: Option<f32>,
+    pub(crate) price: Option<f32>,
 }
 
 /// Which users and products to sample, and which events to show.
 #[derive(Debug, Clone, Copy)]
-pub struct SampleOptions {
+pub(crate) struct SampleOptions<'a> {
     /// Seed of the choice.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Users of each segment, and products of each popularity band.
-    pub each: usize,
-    /// Events from this time on are not shown: the model does not know them.
-    pub before_s: Option<i64>,
+    pub(crate) each: usize,
+    /// The events that the model knows; others are not shown.
+    pub(crate) known: Known<'a>,
 }
 
 /// Users of each segment that has any, with their histories and the model's lists.
-pub fn samples(model: &Model, shop: &Shop, options: SampleOptions) -> Vec<Sample> {
+pub(crate) fn samples(model: &Model, shop: &Shop, options: SampleOptions<'_>) -> Vec<Sample> {
     let mut scratch = Scratch::default();
     let mut samples = Vec::new();
     let users = model.users();
@@ -105,7 +105,7 @@ pub fn samples(model: &Model, shop: &Shop, options: SampleOptions) -> Vec<Sample
         let members = all_users.filter(|row| users.segment(*row) == segment);
         for user in first_by_hash(members.collect(), options, |row| users.id(*row)) {
             samples.push(Sample {
-                history: history(model, shop, users.id(user), options.before_s),
+                history: history(model, shop, users.id(user), options.known),
                 ..sample(model, user, &mut scratch)
             });
         }
@@ -116,7 +116,7 @@ pub fn samples(model: &Model, shop: &Shop, options: SampleOptions) -> Vec<Sample
 /// The candidates with the smallest hashes of seed and id.
 fn first_by_hash<'a, T>(
     candidates: Vec<T>,
-    options: SampleOptions,
+    options: SampleOptions<'_>,
     id: impl Fn(&T) -> &'a str,
 ) -> impl Iterator<Item = T> {
     let hash = |candidate: &T| -> [u8; 32] {
@@ -177,17 +177,13 @@ fn product(model: &Model, row: ProductRow) -> SampleProduct {
 }
 
 /// The last products of a user with all interactions.
-fn history(model: &Model, shop: &Shop, user_id: &str, before_s: Option<i64>) -> Vec<SampleEvent> {
+fn history(model: &Model, shop: &Shop, user_id: &str, known: Known<'_>) -> Vec<SampleEvent> {
     let Some(user) = shop.users.find(user_id) else {
         return Vec::new();
     };
     let mut by_product: BTreeMap<u32, (i64, BTreeMap<String, u64>)> = BTreeMap::new();
-    let known = |at_s: i64| before_s.is_none_or(|before_s| at_s < before_s);
-    let theirs = shop
-        .events
-        .iter()
-        .filter(|event| event.user == user && known(event.at_s));
-    for event in theirs {
+    let known = shop.known_events(known).map(|(_, event)| event);
+    for event in known.filter(|event| event.user == user) {
         let (last_s, kinds) = by_product.entry(event.product).or_default();
         *last_s = event.at_s.max(*last_s);
         *kinds
@@ -205,7 +201,11 @@ fn history(model: &Model, shop: &Shop, user_id: &str, before_s: Option<i64>) -> 
     let shown = known.into_iter().take(HISTORY_SHOWN);
     shown
         .map(|(last_s, row, interactions)| SampleEvent {
-            date: date(last_s),
+            date: if shop.has_times {
+                date(last_s)
+            } else {
+                String::new()
+            },
             interactions,
             product: product(model, row),
         })

@@ -10,36 +10,36 @@ const NEIGHBOURS_SHOWN: usize = 8;
 
 /// One product and its neighbours.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ProductSample {
+pub(crate) struct ProductSample {
     /// How popular it is: `popular` (the most popular tenth of the products with events),
     /// `middle` (the rest of their more popular half), `rare` (their less popular half) or
     /// `no events`.
-    pub band: &'static str,
+    pub(crate) band: &'static str,
     /// The product.
-    pub product: SampleProduct,
+    pub(crate) product: SampleProduct,
     /// What the similarity is based on; absent if the model could not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub basis: Option<Basis>,
+    pub(crate) basis: Option<Basis>,
     /// Most similar first.
-    pub neighbours: Vec<SampleNeighbour>,
+    pub(crate) neighbours: Vec<SampleNeighbour>,
     /// Fallbacks, or why there is no answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// One similar product.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SampleNeighbour {
+pub(crate) struct SampleNeighbour {
     /// From 1.
-    pub rank: usize,
+    pub(crate) rank: usize,
     /// The product.
-    pub product: SampleProduct,
+    pub(crate) product: SampleProduct,
     /// Cosine; 0 for popular products that fill up the list.
-    pub similarity: f32,
+    pub(crate) similarity: f32,
 }
 
 /// Products of each popularity band that has any, chosen by hash, with their neighbours.
-pub fn product_samples(model: &Model, options: SampleOptions) -> Vec<ProductSample> {
+pub(crate) fn product_samples(model: &Model, options: SampleOptions<'_>) -> Vec<ProductSample> {
     let mut scratch = Scratch::default();
     let mut samples = Vec::new();
     for (band, rows) in bands(model) {

@@ -23,14 +23,20 @@ impl Run {
         serde_json::from_str(&self.stdout).unwrap()
     }
 
-    /// Standard error of a run that had to end with `code`.
-    pub(crate) fn refusal(&self, code: i32) -> &str {
+    /// Standard error of a run that had to end with `code`, without the lines of its progress.
+    pub(crate) fn refusal(&self, code: i32) -> String {
         assert_eq!(self.code, code, "{self:?}");
         assert_eq!(
             self.stdout, "",
             "nothing on standard output where the run failed"
         );
-        self.stderr.trim_end()
+        let is_progress = |line: &&str| line.starts_with("progress: ");
+        let said: Vec<&str> = self
+            .stderr
+            .lines()
+            .filter(|line| !is_progress(line))
+            .collect();
+        said.join("\n")
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod example;
+mod gate;
 mod harness;
 mod outputs;
+mod protocols;
 mod real_shops;
 mod walk;

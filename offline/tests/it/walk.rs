@@ -266,7 +266,23 @@ fn text_report_shows_shop_evaluation_and_samples() {
     let workplace = workplace();
     let run = workplace.run(&["train", "shop.toml", "--out", "packed"]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert_eq!(run.stderr, "", "no progress bar where there is no terminal");
+    let stages = [
+        "reading events.csv",
+        "reading products.csv",
+        "fitting on training events",
+        "preparing baselines",
+        "evaluating users",
+        "bootstrapping intervals",
+        "fitting on all events",
+    ];
+    let stages: String = stages
+        .iter()
+        .map(|stage| format!("progress: {stage}\n"))
+        .collect();
+    assert_eq!(
+        run.stderr, stages,
+        "one line a stage where there is no terminal"
+    );
     let start = "\
 Shop shop
   events from events.csv

@@ -59,13 +59,16 @@ pub(super) struct ShopSummary {
     pairs: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<u64>,
-    first_day: String,
-    last_day: String,
+    /// Absent where events have no times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_day: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_day: Option<String>,
 }
 
 impl ShopSummary {
     pub(super) fn of(shop: &Shop, read: IngestReport) -> Self {
-        let (first_s, last_s) = shop.period_s().unwrap_or_default();
+        let (first_s, last_s) = shop.period_s().unzip();
         Self {
             name: shop.name.clone(),
             events: read.events,
@@ -77,17 +80,17 @@ impl ShopSummary {
             catalogue_products: shop.product_ids().len(),
             pairs: shop.pairs_len(),
             sessions: shop.sessions,
-            first_day: date(first_s),
-            last_day: date(last_s),
+            first_day: first_s.map(date),
+            last_day: last_s.map(date),
         }
     }
-}
 
-/// A ranker's name for people.
-fn ranker_title(ranker: &str) -> String {
-    match ranker {
-        "item_knn" => "item-kNN".to_owned(),
-        other => other.replace('_', " "),
+    /// First and last day of the events.
+    fn period_text(&self) -> String {
+        match (&self.first_day, &self.last_day) {
+            (Some(first), Some(last)) => format!("{first} to {last}"),
+            _ => "without times".to_owned(),
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! A report as text for a terminal.
 
+mod evaluation;
+
 use std::fmt::Write as _;
 
 use hotshelf_terminal::quantity::grouped;
 use hotshelf_terminal::table::{Column, TextTable};
 use hotshelf_terminal::text::one_line;
 
-use super::{
-    RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells, ranker_title,
-};
-use crate::evaluate::{EvaluationReport, Scores};
+use super::{RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells};
 use crate::ingest::{EmbeddingsReport, JoinReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 
@@ -32,52 +31,6 @@ impl RunReport {
         text
     }
 
-    fn write_evaluation(&self, text: &mut String) {
-        let found = &self.evaluation;
-        let als = &self.parameters.als;
-        let count = |count: usize| grouped(count as u64);
-        let lines = [
-            format!(
-                "Evaluation: fitted on {} events before {}, evaluated on {} from then on",
-                count(found.past_events),
-                found.cut_off,
-                count(found.future_events)
-            ),
-            format!(
-                "  factors {}, regularization {}, iterations {}, confidence {}, seed {}",
-                als.factors, als.regularization, als.iterations, als.confidence, als.seed
-            ),
-            format!(
-                "  {} users evaluated, {} without training events, {} without a relevant event",
-                count(found.users),
-                count(found.users_without_past),
-                count(found.users_without_relevant)
-            ),
-            format!(
-                "  {} products ranked in full, seen products {}, {:.1} % of the relevant ones first \
-                 occur after the cut",
-                count(found.catalogue),
-                found.seen,
-                found.unknown_relevant_share * 100.0
-            ),
-        ];
-        for content in lines {
-            line(text, &content);
-        }
-        write_scores(text, found);
-        for sentence in found.verdicts() {
-            line(text, &format!("  {sentence}"));
-        }
-        match self.refit {
-            Some(true) => line(
-                text,
-                "  The model below was fitted again on all events; it was not evaluated itself.",
-            ),
-            Some(false) => line(text, "  The model below is the one that was evaluated."),
-            None => {}
-        }
-    }
-
     fn write_outcome(&self, text: &mut String) {
         if self.packed.is_some() || self.published.is_some() {
             text.push('\n');
@@ -93,7 +46,7 @@ impl RunReport {
             );
         }
         if let Some(published) = &self.published {
-            line(text, &published.text());
+            text.push_str(&published.text());
         }
     }
 }
@@ -115,14 +68,13 @@ fn write_shop(text: &mut String, shop: &ShopSummary) {
     line(
         text,
         &format!(
-            "  {} users, {} products with events ({} in the catalogue), {} pairs{}, {} to {}",
+            "  {} users, {} products with events ({} in the catalogue), {} pairs{}, {}",
             count(shop.users),
             count(shop.products),
             count(shop.catalogue_products),
             count(shop.pairs),
             sessions.unwrap_or_default(),
-            shop.first_day,
-            shop.last_day
+            shop.period_text()
         ),
     );
 }
@@ -182,65 +134,6 @@ fn write_embeddings(text: &mut String, report: &EmbeddingsReport) {
     row("products with embedding", report.products_with as u64);
     row("products without", report.products_without as u64);
     text.push_str(&table.render(4));
-}
-
-/// One table: all users, then the users of each segment.
-fn write_scores(text: &mut String, found: &EvaluationReport) {
-    let k = found.k;
-    let metrics = ["Precision", "Recall", "nDCG", "coverage"].map(|name| format!("{name}@{k}"));
-    let [precision, recall, ndcg, coverage] = &metrics;
-    let difference = format!("{ndcg} - most popular");
-    let mut table = TextTable::new([
-        Column::Left("users"),
-        Column::Left("ranker"),
-        Column::Right(precision),
-        Column::Right(recall),
-        Column::Right(ndcg),
-        Column::Right("hit rate"),
-        Column::Right(coverage),
-        Column::Right(&difference),
-    ]);
-    add_scores(&mut table, ("all", found.users), &found.rankers);
-    for missing in &found.unavailable {
-        table.row([
-            "".to_owned(),
-            ranker_title(missing.ranker),
-            "not available".to_owned(),
-        ]);
-    }
-    for segment in &found.segments {
-        add_scores(
-            &mut table,
-            (&segment.segment, segment.users),
-            &segment.rankers,
-        );
-    }
-    text.push_str(&table.render(2));
-}
-
-fn add_scores(table: &mut TextTable<'_>, (group, users): (&str, usize), rankers: &[Scores]) {
-    let mut label = format!("{group} ({})", grouped(users as u64));
-    if users == 0 {
-        table.row([label]);
-        return;
-    }
-    for scores in rankers {
-        let numbers = [
-            scores.precision,
-            scores.recall,
-            scores.ndcg,
-            scores.hit_rate,
-            scores.coverage,
-        ];
-        let difference = scores.difference.as_ref().map(|difference| {
-            let interval = difference.ndcg.interval();
-            let interval = interval.as_deref().unwrap_or("too few users");
-            format!("{:+.4} ({interval})", difference.ndcg.mean)
-        });
-        let names = [std::mem::take(&mut label), ranker_title(scores.ranker)];
-        let cells = numbers.map(|number| format!("{number:.4}"));
-        table.row(names.into_iter().chain(cells).chain(difference));
-    }
 }
 
 fn write_sample(text: &mut String, sample: &Sample) {

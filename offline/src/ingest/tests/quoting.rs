@@ -86,7 +86,7 @@ fn quoting_none_makes_every_line_a_row() {
     let folder = Folder::new(format!("{HEADER}{rows}").as_bytes());
     let (shop, report) = folder.ingest(&plain).unwrap();
     assert_eq!((report.events.rows, report.events.kept), (3, 3));
-    let catalogue = shop.catalogue(None);
+    let catalogue = shop.catalogue(Known::default());
     let names: Vec<_> = catalogue
         .iter()
         .map(|product| product.name.as_deref())

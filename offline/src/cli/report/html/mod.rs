@@ -3,7 +3,6 @@
 //! The macro escapes every text of the shop (names, categories, ids), and `bdi` isolates its
 //! writing direction. Each figure has a description in words.
 
-mod axis;
 mod comparison;
 mod long_tail;
 mod numbers;
@@ -13,13 +12,13 @@ mod tests;
 
 use std::path::Path;
 
-use hotshelf_model::Strategy;
 use hotshelf_terminal::quantity::grouped;
 use hotshelf_terminal::text::is_unsafe;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{RunReport, ranker_title};
+use super::RunReport;
 use crate::error::Error;
+use crate::evaluate::ranker_title;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -61,14 +60,15 @@ fn page(report: &RunReport) -> Markup {
             body {
                 header {
                     h1 { "Recommendations for " (isolated(shop)) }
-                    (verdict(report))
                 }
                 main {
-                    (setup(report))
-                    (comparison::section(&report.evaluation))
-                    (long_tail::section(&report.evaluation))
-                    (numbers::section(&report.evaluation))
                     (samples::users(&report.samples))
+                    (verdict(report))
+                    (comparison::section(&report.evaluation))
+                    (before(report))
+                    (setup(report))
+                    (numbers::section(&report.evaluation))
+                    (long_tail::section(&report.evaluation))
                     (samples::products(&report.product_samples))
                 }
             }
@@ -78,17 +78,60 @@ fn page(report: &RunReport) -> Markup {
 
 fn verdict(report: &RunReport) -> Markup {
     let found = &report.evaluation;
-    let default = Strategy::default().as_str();
     html! {
-        div.verdict {
-            @for sentence in found.verdicts() {
-                p { (sentence) }
+        section {
+            h2 { "Verdict" }
+            div.verdict {
+                @for sentence in found.verdicts() {
+                    p { (sentence) }
+                }
+                @for note in &found.notes {
+                    p { (note) }
+                }
+                // The verdicts cover the default strategy.
+                @for missing in found.unavailable.iter().filter(|u| u.ranker != found.default_strategy) {
+                    p.missing {
+                        strong { (ranker_title(missing.ranker)) " is not available" }
+                        ": " (missing.why) "."
+                    }
+                }
             }
-            // The verdicts cover the default strategy.
-            @for missing in found.unavailable.iter().filter(|u| u.ranker != default) {
-                p.missing {
-                    strong { (ranker_title(missing.ranker)) " is not available" }
-                    ": " (missing.why) "."
+        }
+    }
+}
+
+/// The version that is live, fitted on the same events.
+fn before(report: &RunReport) -> Markup {
+    let found = &report.evaluation;
+    let Some(live) = &found.verdict.live else {
+        return html! {};
+    };
+    let percent = |better: usize| better as f64 / found.users.max(1) as f64 * 100.0;
+    html! {
+        section {
+            h2 { "The version before" }
+            p {
+                "Version " (live.version) " is live and answers by " (ranker_title(&live.strategy)) ". \
+                 Its parameters were fitted on the same training events and asked for the same people."
+            }
+            dl.facts {
+                div { dt { "nDCG@" (found.k) " of this version" } dd { (format!("{:.4}", live.comparison.mean)) } }
+                div { dt { "nDCG@" (found.k) " of version " (live.version) } dd { (format!("{:.4}", live.comparison.other_mean)) } }
+                @if let Some(scores) = found.ranker("live") {
+                    div {
+                        dt { "People with a hit" }
+                        dd { (format!("{:.1} %", scores.hit_rate * 100.0)) " by version " (live.version) }
+                    }
+                    @if let Some(difference) = &scores.difference {
+                        div {
+                            dt { "Beside the best baseline" }
+                            dd {
+                                "version " (live.version) " serves "
+                                (format!("{:.1} %", percent(difference.ndcg.better))) " of the people better, "
+                                (format!("{:.1} %", percent(difference.ndcg.worse))) " worse"
+                            }
+                        }
+                    }
                 }
             }
         }
@@ -100,7 +143,7 @@ fn setup(report: &RunReport) -> Markup {
     let (shop, found) = (&report.shop, &report.evaluation);
     let count = |count: usize| grouped(count as u64);
     let facts = [
-        ("Period", format!("{} to {}", shop.first_day, shop.last_day)),
+        ("Period", shop.period_text()),
         ("Users", count(shop.users)),
         (
             "Products",
@@ -113,9 +156,9 @@ fn setup(report: &RunReport) -> Markup {
         (
             "Split",
             format!(
-                "fitted on {} events before {}, evaluated on {} from then on",
+                "{}: fitted on {} events, evaluated on {}",
+                found.split_text(),
                 count(found.past_events),
-                found.cut_off,
                 count(found.future_events)
             ),
         ),
@@ -138,7 +181,7 @@ fn setup(report: &RunReport) -> Markup {
             ),
         ),
         (
-            "First occur after the cut",
+            "In no training event",
             format!(
                 "{:.1} % of the relevant products; no ranker can find them",
                 found.unknown_relevant_share * 100.0

@@ -3,8 +3,11 @@
 use hotshelf_terminal::quantity::grouped;
 use maud::{Markup, html};
 
-use super::{isolated, ranker_title};
-use crate::evaluate::{Difference, EvaluationReport, Scores};
+use super::comparison::kind;
+use super::isolated;
+use crate::evaluate::{Difference, EvaluationReport, Scores, ScoresAt, ranker_title};
+
+const COLUMNS: usize = 11;
 
 pub(super) fn section(found: &EvaluationReport) -> Markup {
     let k = found.k;
@@ -12,26 +15,20 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
         section {
             h2 { "All numbers" }
             p {
-                "Under each mean its difference to most popular and the interval; pale where the \
-                 interval includes zero."
+                "Under nDCG its difference to " (ranker_title(found.baseline)) " and the interval; \
+                 pale where the interval includes zero. Novelty is the mean self-information in bits, \
+                 diversity the mean of 1 − cosine over pairs of a list (" (found.diversity_by) "), \
+                 popularity bias by how much the lists are more popular than what the same people have. \
+                 item-kNN keeps " (found.item_knn_neighbours) " neighbours per product."
             }
-            div.scroll {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Ranker" }
-                            th.number scope="col" { "Precision@" (k) }
-                            th.number scope="col" { "Recall@" (k) }
-                            th.number scope="col" { "nDCG@" (k) }
-                            th.number scope="col" { "Hit rate" }
-                            th.number scope="col" { "Coverage" }
-                            th.number scope="col" { "nDCG: better / worse" }
-                        }
-                    }
-                    (group("all users", found.users, &found.rankers))
-                    @for segment in &found.segments {
-                        (group(&segment.segment, segment.users, &segment.rankers))
-                    }
+            table.stack.numbers {
+                (heads(k))
+                (group("all users", found.users, (&found.rankers, found)))
+                @for segment in &found.segments {
+                    (group(&segment.segment, segment.users, (&segment.rankers, found)))
+                }
+                @for (at, k) in found.lengths.iter().enumerate().skip(1) {
+                    (length(*k, at - 1, found))
                 }
             }
             (fallbacks(found))
@@ -39,41 +36,93 @@ pub(super) fn section(found: &EvaluationReport) -> Markup {
     }
 }
 
-fn group(name: &str, users: usize, rankers: &[Scores]) -> Markup {
+fn labels(k: usize) -> [String; COLUMNS] {
+    [
+        "Ranker".to_owned(),
+        format!("Precision@{k}"),
+        format!("Recall@{k}"),
+        format!("nDCG@{k}"),
+        format!("MAP@{k}"),
+        format!("MRR@{k}"),
+        format!("HR@{k}"),
+        format!("Coverage@{k}"),
+        "Novelty".to_owned(),
+        "Diversity".to_owned(),
+        "Popularity bias".to_owned(),
+    ]
+}
+
+fn heads(k: usize) -> Markup {
     html! {
-        tbody {
-            tr.heading {
-                th scope="rowgroup" colspan="7" { (isolated(name)) ": " (grouped(users as u64)) }
-            }
-            @if users > 0 {
-                @for scores in rankers { (row(scores)) }
+        thead {
+            tr {
+                @for (at, label) in labels(k).iter().enumerate() {
+                    th.number[at > 0] scope="col" { (label) }
+                }
             }
         }
     }
 }
 
-/// Under each mean, its difference to most popular.
-fn row(scores: &Scores) -> Markup {
-    let differences = scores.difference.as_ref();
+fn group(name: &str, users: usize, (rankers, found): (&[Scores], &EvaluationReport)) -> Markup {
+    html! {
+        tbody {
+            tr.heading {
+                th scope="rowgroup" colspan=(COLUMNS) {
+                    (isolated(name)) ": " (grouped(users as u64))
+                }
+            }
+            @if users > 0 {
+                @for scores in rankers {
+                    (row((scores.ranker, found), &scores.at(found.k), scores.difference.as_ref().map(|d| d.ndcg)))
+                }
+            }
+        }
+    }
+}
+
+/// All users, in lists of another length.
+fn length(k: usize, at: usize, found: &EvaluationReport) -> Markup {
+    html! {
+        tbody {
+            tr.heading {
+                th scope="rowgroup" colspan=(COLUMNS) { "all users, lists of " (k) }
+            }
+            @for scores in &found.rankers {
+                (row((scores.ranker, found), &scores.lengths[at], None))
+            }
+        }
+    }
+}
+
+fn row(
+    (ranker, found): (&str, &EvaluationReport),
+    scores: &ScoresAt,
+    difference: Option<Difference>,
+) -> Markup {
+    let labels = labels(scores.k);
+    let mean = |value: f64| format!("{value:.4}");
+    let any = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), mean);
+    let bias = scores.popularity_bias;
     let cells = [
-        (scores.precision, differences.map(|d| d.precision)),
-        (scores.recall, differences.map(|d| d.recall)),
-        (scores.ndcg, differences.map(|d| d.ndcg)),
-        (scores.hit_rate, differences.map(|d| d.hit_rate)),
+        mean(scores.precision),
+        mean(scores.recall),
+        mean(scores.ndcg),
+        mean(scores.map),
+        mean(scores.mrr),
+        mean(scores.hit_rate),
+        mean(scores.coverage),
+        any(scores.novelty),
+        any(scores.diversity),
+        bias.map_or_else(|| "–".to_owned(), |bias| format!("{:+.1} %", bias * 100.0)),
     ];
     html! {
         tr {
-            th scope="row" { span.{ "key " (scores.ranker) } {} (ranker_title(scores.ranker)) }
-            @for (mean, difference) in cells {
-                td.number {
-                    (format!("{mean:.4}"))
-                    @if let Some(difference) = difference { (small(difference)) }
-                }
-            }
-            td.number { (format!("{:.4}", scores.coverage)) }
-            td.number {
-                @if let Some(differences) = differences {
-                    (grouped(differences.ndcg.better as u64)) " / " (grouped(differences.ndcg.worse as u64))
+            th scope="row" { span.{ "key " (kind(ranker, found)) } {} (ranker_title(ranker)) }
+            @for (at, cell) in cells.iter().enumerate() {
+                td.number data-label=(labels[at + 1]) {
+                    (cell)
+                    @if at == 2 { @if let Some(difference) = difference { (small(difference)) } }
                 }
             }
         }

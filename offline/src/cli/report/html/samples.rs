@@ -10,7 +10,7 @@ pub(super) fn users(samples: &[Sample]) -> Markup {
     html! {
         @if !samples.is_empty() {
             section {
-                h2 { "Users and their recommendations" }
+                h2 { "People and their recommendations" }
                 @for sample in samples { (user(sample)) }
             }
         }
@@ -24,47 +24,56 @@ fn user(sample: &Sample) -> Markup {
                 "User " (isolated(&sample.user_id)) " "
                 small { (isolated(&sample.segment)) ", " (sample.products) " products" }
             }
-            div.scroll {
-                table {
-                    caption { "Most recent products" }
-                    thead { tr { th scope="col" { "Last" } th scope="col" { "Interactions" } (product_heads()) } }
-                    tbody {
-                        @for event in &sample.history {
-                            tr {
-                                td.date { (event.date) }
-                                td { (plain(&interactions_text(&event.interactions))) }
-                                (product(&event.product))
-                            }
+            (history(sample))
+            table.stack {
+                caption {
+                    "Recommendations, by " (sample.strategy)
+                    @for fallback in &sample.fallbacks { ", " (fallback.replace('_', " ")) }
+                }
+                thead {
+                    tr {
+                        th.number scope="col" { "#" }
+                        (product_heads())
+                        th.number scope="col" { "Score" }
+                        th.number scope="col" { "Collaborative" }
+                        th.number scope="col" { "Content" }
+                        th scope="col" { "Reason" }
+                    }
+                }
+                tbody {
+                    @for item in &sample.recommended {
+                        tr {
+                            td.number data-label="#" { (item.rank) }
+                            (product(&item.product))
+                            td.number data-label="Score" { (format!("{:.4}", item.score)) }
+                            td.number data-label="Collaborative" { (raw(item.collaborative)) }
+                            td.number data-label="Content" { (raw(item.content)) }
+                            td data-label="Reason" { (item.reason.replace('_', " ")) }
                         }
                     }
                 }
             }
-            div.scroll {
-                table {
-                    caption {
-                        "Recommendations, by " (sample.strategy)
-                        @for fallback in &sample.fallbacks { ", " (fallback.replace('_', " ")) }
-                    }
-                    thead {
-                        tr {
-                            th.number scope="col" { "#" } (product_heads())
-                            th.number scope="col" { "Score" }
-                            th.number scope="col" { "Collaborative" }
-                            th.number scope="col" { "Content" }
-                            th scope="col" { "Reason" }
-                        }
-                    }
-                    tbody {
-                        @for item in &sample.recommended {
-                            tr {
-                                td.number { (item.rank) }
-                                (product(&item.product))
-                                td.number { (format!("{:.4}", item.score)) }
-                                td.number { (raw(item.collaborative)) }
-                                td.number { (raw(item.content)) }
-                                td { (item.reason.replace('_', " ")) }
-                            }
-                        }
+        }
+    }
+}
+
+fn history(sample: &Sample) -> Markup {
+    html! {
+        table.stack {
+            caption { "Most recent products" }
+            thead {
+                tr {
+                    th scope="col" { "Last" }
+                    th scope="col" { "Interactions" }
+                    (product_heads())
+                }
+            }
+            tbody {
+                @for event in &sample.history {
+                    tr {
+                        td.date data-label="Last" { (event.date) }
+                        td data-label="Interactions" { (plain(&interactions_text(&event.interactions))) }
+                        (product(&event.product))
                     }
                 }
             }
@@ -101,22 +110,21 @@ fn neighbours(sample: &ProductSample) -> Markup {
             }
             @if !sample.notes.is_empty() { p.missing { (sample.notes.join(", ")) } }
             @if !sample.neighbours.is_empty() {
-                div.scroll {
-                    table {
-                        caption { "Most alike" (basis(sample)) }
-                        thead {
-                            tr {
-                                th.number scope="col" { "#" } (product_heads())
-                                th.number scope="col" { "Cosine" }
-                            }
+                table.stack {
+                    caption { "Most alike" (basis(sample)) }
+                    thead {
+                        tr {
+                            th.number scope="col" { "#" }
+                            (product_heads())
+                            th.number scope="col" { "Cosine" }
                         }
-                        tbody {
-                            @for neighbour in &sample.neighbours {
-                                tr {
-                                    td.number { (neighbour.rank) }
-                                    (product(&neighbour.product))
-                                    td.number { (format!("{:.4}", neighbour.similarity)) }
-                                }
+                    }
+                    tbody {
+                        @for neighbour in &sample.neighbours {
+                            tr {
+                                td.number data-label="#" { (neighbour.rank) }
+                                (product(&neighbour.product))
+                                td.number data-label="Cosine" { (format!("{:.4}", neighbour.similarity)) }
                             }
                         }
                     }
@@ -143,9 +151,9 @@ fn product_heads() -> Markup {
 fn product(shown: &SampleProduct) -> Markup {
     let [id, name, category, price] = product_cells(shown);
     html! {
-        td.id { (isolated(&id)) }
-        td { (isolated(&name)) }
-        td { (isolated(&category)) }
-        td.number { (price) }
+        td data-label="Product" { (isolated(&id)) }
+        td data-label="Name" { (isolated(&name)) }
+        td data-label="Category" { (isolated(&category)) }
+        td.number data-label="Price" { (price) }
     }
 }
