@@ -42,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         products,
         users: products / 5,
         skew: 0.0,
+        has_sides: false,
     };
     let folder = tempfile::tempdir()?;
     let version = stock::publish(folder.path(), shop)?;

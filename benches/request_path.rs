@@ -43,23 +43,45 @@ const SHAPES: [load::Shape; 2] = [
 struct Mode {
     name: &'static str,
     strategy: Strategy,
+    include_seen: bool,
     is_cached: bool,
 }
 
-const MODES: [Mode; 3] = [
+impl Mode {
+    fn needs_sides(&self) -> bool {
+        self.strategy == Strategy::Blended
+    }
+}
+
+const MODES: [Mode; 5] = [
     Mode {
         name: "uncached hybrid",
         strategy: Strategy::Hybrid,
+        include_seen: false,
+        is_cached: false,
+    },
+    Mode {
+        name: "uncached, four sides",
+        strategy: Strategy::Blended,
+        include_seen: false,
+        is_cached: false,
+    },
+    Mode {
+        name: "uncached, five sides",
+        strategy: Strategy::Blended,
+        include_seen: true,
         is_cached: false,
     },
     Mode {
         name: "uncached collaborative",
         strategy: Strategy::Collaborative,
+        include_seen: false,
         is_cached: false,
     },
     Mode {
         name: "cached hybrid",
         strategy: Strategy::Hybrid,
+        include_seen: false,
         is_cached: true,
     },
 ];
@@ -112,17 +134,21 @@ fn main() -> anyhow::Result<()> {
     };
     let mut rows = Vec::new();
     for (norms, skew) in [("skewed", 1.0), ("mild", 0.0)] {
-        let folder = tempfile::tempdir()?;
-        let stock = Stock {
-            products: PRODUCTS,
-            users: 4_000,
-            skew,
-        };
-        let version = stock::publish(folder.path(), stock)?;
-        stock::go_live(folder.path(), version)?;
-        let users = stock.people();
-        for mode in &MODES {
-            rows.extend(compare((norms, mode), (folder.path(), &users), effort)?);
+        // In registries of their own: a server of `--beside` may not know the parts of sides.
+        for has_sides in [false, true] {
+            let folder = tempfile::tempdir()?;
+            let stock = Stock {
+                products: PRODUCTS,
+                users: 4_000,
+                skew,
+                has_sides,
+            };
+            let version = stock::publish(folder.path(), stock)?;
+            stock::go_live(folder.path(), version)?;
+            let users = stock.people();
+            for mode in MODES.iter().filter(|mode| mode.needs_sides() == has_sides) {
+                rows.extend(compare((norms, mode), (folder.path(), &users), effort)?);
+            }
         }
     }
     report(&rows, arguments.is_json())
@@ -141,10 +167,14 @@ fn compare(
     let asked = Arc::new(load::Asked {
         users: users.to_vec(),
         strategy: mode.strategy,
+        include_seen: mode.include_seen,
     });
     let serving = process::hotshelf(folder, mode.is_cached)?;
     let hotshelf = process::measured(&serving);
-    let other = process::beside(folder, mode.is_cached)?;
+    let other = match mode.needs_sides() {
+        true => None,
+        false => process::beside(folder, mode.is_cached)?,
+    };
     let answer = load::one_answer(hotshelf.address, &asked)?;
     let repeating = Constant::start(folder, &answer.message)?;
     let constant = repeating.measured();

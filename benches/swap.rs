@@ -57,11 +57,13 @@ fn publish(folder: &Path, products: usize) -> anyhow::Result<Stock> {
         products,
         users: products / 5,
         skew: 1.0,
+        has_sides: false,
     };
     let large = Stock {
         products: products * 3 / 2,
         users: small.users * 3 / 2,
         skew: 1.0,
+        has_sides: false,
     };
     let first = stock::publish(folder, small)?;
     stock::publish(folder, large)?;

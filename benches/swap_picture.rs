@@ -79,6 +79,7 @@ fn publish(folder: &Path, products: usize) -> anyhow::Result<Vec<String>> {
         products,
         users: products / 5,
         skew: 1.0,
+        has_sides: false,
     };
     let large = Stock {
         products: products * 3 / 2,

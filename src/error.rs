@@ -54,6 +54,8 @@ pub enum CallError {
     },
     /// The request needs content, and this version has no content parts.
     NeedsContent(u64),
+    /// The request needs what people take next, and this version has no transitions.
+    NeedsTransitions(u64),
     /// The version was refused; the previous one serves on.
     VersionRefused {
         /// Stable label.
@@ -122,6 +124,7 @@ impl CallError {
                 Code::NotFound
             }
             Self::NeedsContent(_)
+            | Self::NeedsTransitions(_)
             | Self::PinRefused
             | Self::VersionNotLive { .. }
             | Self::VersionRefused { .. }
@@ -154,6 +157,7 @@ impl CallError {
             Self::UnknownProduct { .. } => "UNKNOWN_PRODUCT",
             Self::NotLive(_) => "MODEL_NOT_LIVE",
             Self::NeedsContent(_) => "NO_CONTENT_PARTS",
+            Self::NeedsTransitions(_) => "NO_TRANSITIONS",
             Self::PinRefused => "VERSION_PIN_REFUSED",
             Self::VersionNotLive { .. } => "VERSION_NOT_LIVE",
             Self::VersionRefused { .. } => "VERSION_REFUSED",
@@ -184,6 +188,9 @@ impl CallError {
             Self::NotLive(model) => format!("model {model:?} has no live version yet"),
             Self::NeedsContent(version) => {
                 format!("the request needs content, and version {version} has no content parts")
+            }
+            Self::NeedsTransitions(version) => {
+                format!("the request needs sequence, and version {version} has no transitions")
             }
             Self::PinRefused => {
                 "metadata x-hotshelf-version: pinning a version is disabled on this server (setting version_pin)".to_owned()
@@ -284,6 +291,7 @@ mod tests {
             (unknown_product(), Code::NotFound),
             (CallError::NotLive("x".into()), Code::Unavailable),
             (CallError::NeedsContent(3), Code::FailedPrecondition),
+            (CallError::NeedsTransitions(3), Code::FailedPrecondition),
             (CallError::PinRefused, Code::FailedPrecondition),
             (
                 CallError::VersionNotLive {

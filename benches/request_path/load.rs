@@ -16,10 +16,12 @@ pub(crate) struct Shape {
     pub(crate) in_flight: usize,
 }
 
-/// The users asked for, one after the other, and the strategy.
+/// The users asked for, one after the other, and what of each.
 pub(crate) struct Asked {
     pub(crate) users: Vec<String>,
     pub(crate) strategy: Strategy,
+    /// Lets products come back that the user had: all sides of a blend are asked.
+    pub(crate) include_seen: bool,
 }
 
 /// An answer, for the baseline to repeat.
@@ -46,8 +48,10 @@ pub(crate) fn one_answer(address: SocketAddr, asked: &Asked) -> anyhow::Result<S
                 Strategy::Hybrid => WireStrategy::Hybrid,
                 Strategy::Collaborative => WireStrategy::Collaborative,
                 Strategy::Content => WireStrategy::Content,
+                Strategy::Blended => WireStrategy::Blended,
             }
             .into(),
+            include_seen: Some(asked.include_seen),
             ..RecommendRequest::default()
         };
         let answer = client.recommend(request).await?.into_inner();
@@ -84,6 +88,7 @@ pub(crate) fn run(
                             .recommend(RecommendAsk {
                                 user_id,
                                 strategy: Some(asked.strategy),
+                                include_seen: Some(asked.include_seen),
                                 ..RecommendAsk::default()
                             })
                             .await?;

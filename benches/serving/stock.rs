@@ -10,7 +10,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use hotshelf::grpc::proto::RecommendRequest;
 use hotshelf_model::{
-    AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, fit,
+    AlsParams, CardExtra, FitParams, InteractionsBuilder, Packed, ProductInfo, ScoringParams,
+    SidesParams, Weights, fit,
 };
 use hotshelf_registry::{
     Lineage, ModelName, NewPart, NewVersion, Registry, RolloutDraft, S3Options, Version,
@@ -31,6 +32,15 @@ const TASTES: usize = 40;
 const WORDS: usize = 400;
 const BRANDS: usize = 100;
 
+/// Weights of the sides; what they are costs nothing.
+const WEIGHTS: Weights = Weights {
+    collaborative: 1.0,
+    content: 0.3,
+    sequence: 0.5,
+    repeat: 0.45,
+    trend: 0.2,
+};
+
 /// A synthetic shop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stock {
@@ -38,6 +48,8 @@ pub(crate) struct Stock {
     pub(crate) users: usize,
     /// 0: every product sells alike; 1: few of them sell most.
     pub(crate) skew: f64,
+    /// Whether the version has the sides sequence, repeat and trend, and weights to blend all five by.
+    pub(crate) has_sides: bool,
 }
 
 impl Stock {
@@ -85,6 +97,14 @@ pub(crate) fn publish(folder: &Path, stock: Stock) -> anyhow::Result<Version> {
     };
     let params = FitParams {
         als,
+        sides: match stock.has_sides {
+            true => SidesParams::all(),
+            false => SidesParams::default(),
+        },
+        scoring: ScoringParams {
+            weights: stock.has_sides.then_some(WEIGHTS),
+            ..ScoringParams::default()
+        },
         ..FitParams::default()
     };
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -133,10 +153,8 @@ fn id(row: usize) -> String {
 fn new_version(packed: Packed) -> anyhow::Result<NewVersion> {
     let mut parts = Vec::new();
     for part in packed.parts {
-        parts.push(NewPart {
-            name: part.name.parse()?,
-            bytes: Bytes::from(part.bytes),
-        });
+        let bytes = Bytes::from(part.bytes);
+        parts.push(NewPart::required(part.name.parse()?, bytes));
     }
     Ok(NewVersion {
         parts,

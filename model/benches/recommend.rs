@@ -11,8 +11,9 @@
 use std::{hint::black_box, num::NonZeroUsize, time::Instant};
 
 use hotshelf_model::{
-    AlsParams, Basis, CpuPath, Filter, FitParams, InteractionsBuilder, Model, ProductInfo, Query,
-    Retrieval, RetrievalPlan, Scratch, SimilarQuery, Strategy, Trace, UserRow, fit,
+    AlsParams, Basis, CpuPath, Filter, FitParams, InteractionsBuilder, Model, PerSide, ProductInfo,
+    Query, Retrieval, RetrievalPlan, ScoringParams, Scratch, SidesParams, SimilarQuery, Strategy,
+    Trace, UserRow, fit,
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -95,6 +96,11 @@ fn model(norms: &str) -> Model {
     };
     let params = FitParams {
         als,
+        sides: SidesParams::all(),
+        scoring: ScoringParams {
+            weights: Some(PerSide::from_fn(|_| 0.5)),
+            ..ScoringParams::default()
+        },
         ..FitParams::default()
     };
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -107,6 +113,7 @@ struct Case {
     strategy: Strategy,
     /// Asked as an unknown user with the known user's last five products.
     is_visitor: bool,
+    include_seen: bool,
     categories: Vec<String>,
     brands: Vec<String>,
     price_max: Option<f64>,
@@ -117,6 +124,7 @@ fn case(name: &'static str, strategy: Strategy) -> Case {
         name,
         strategy,
         is_visitor: false,
+        include_seen: false,
         categories: Vec::new(),
         brands: Vec::new(),
         price_max: None,
@@ -132,6 +140,11 @@ fn cases() -> Vec<Case> {
         case("collaborative", Strategy::Collaborative),
         case("content", Strategy::Content),
         case("hybrid", Strategy::Hybrid),
+        case("four sides", Strategy::Blended),
+        Case {
+            include_seen: true,
+            ..case("five sides", Strategy::Blended)
+        },
         visitor("fold-in", Strategy::Collaborative),
         visitor("fold-in hybrid", Strategy::Hybrid),
     ];
@@ -207,6 +220,7 @@ fn measure(model: &Model, case: &Case) -> Cost {
         Query {
             user_id: if case.is_visitor { "" } else { user_id },
             strategy: case.strategy,
+            include_seen: case.include_seen,
             recent_product_ids: if case.is_visitor { recents } else { &[] },
             filter: Filter {
                 categories: &case.categories,
@@ -250,13 +264,14 @@ fn similar(model: &Model, basis: Basis) -> Cost {
         let retrieval = ask(number);
         cost.count(match basis {
             Basis::Content => Trace {
-                collaborative: None,
                 content: retrieval,
+                ..Trace::default()
             },
             Basis::Collaborative => Trace {
                 collaborative: retrieval,
-                content: None,
+                ..Trace::default()
             },
+            Basis::Sequence => Trace::default(),
         });
     }
     cost.us = timed(|number| {
@@ -280,6 +295,7 @@ fn main() {
             "collaborative",
             similar(&model, Basis::Collaborative),
         ));
+        costs.push(("similar", "sequence", similar(&model, Basis::Sequence)));
         rows.extend(costs.iter().map(|(name, strategy, cost)| {
             let each = |count: usize| count as f64 / QUERIES as f64;
             json!({

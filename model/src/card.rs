@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     params::{FitParams, IndexChoice},
-    query::{Reason, Strategy},
+    query::{Defaults, Reason, Strategy},
+    side::Weights,
     verdict::{Trial, Verdict},
 };
 
@@ -34,6 +35,14 @@ pub struct ModelCard {
     /// What one recent product weighs in a fold-in: the mean interaction value of the events.
     #[serde(default = "fold_in_value_default")]
     pub fold_in_value: f32,
+    /// Unix seconds of the last event that the version knows, from which its values decay; absent
+    /// where events have no times, and in versions that were published before.
+    #[serde(default, rename = "as_of", skip_serializing_if = "Option::is_none")]
+    pub as_of_s: Option<i64>,
+    /// What a query gets that leaves strategy or seen products open; absent: the hybrid, and seen
+    /// products excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<Defaults>,
     /// How the parameters were evaluated, if they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Evaluation>,
@@ -233,8 +242,8 @@ pub struct RankerScores {
 pub struct CardExtra {
     /// How it was evaluated.
     pub evaluation: Option<Evaluation>,
-    /// Golden queries by known users, at most 247. Up to nine more cover an unknown user, a new
-    /// visitor, exclusions, seen products, a filter, and each side alone where there is content.
+    /// Golden queries by known users, at most 242. Up to fourteen more cover an unknown user, a new
+    /// visitor, exclusions, seen products, a filter, the hybrid beside the blend, and each side alone.
     pub golden_queries: usize,
 }
 
@@ -256,6 +265,9 @@ pub struct GoldenQuery {
     /// Weight of the collaborative score; absent: the model's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
+    /// Weights of the sides; absent: the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
     /// Recent products in the query.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_product_ids: Vec<String>,
@@ -283,6 +295,15 @@ pub struct GoldenItem {
     /// Raw content score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<f32>,
+    /// Raw sequence score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<f32>,
+    /// Raw repeat score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<f32>,
+    /// Raw trend score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trend: Option<f32>,
 }
 
 /// Outcome of [`ModelCard::check_golden_queries`].

@@ -9,6 +9,9 @@
 //! | `content.safetensors` | safetensors | `embeddings` f32 [G×D], `groups` u32 [I]; this and the next two: all or none |
 //! | `content_index.safetensors` | safetensors | as `als_index.safetensors`, over the embeddings |
 //! | `content_neighbours.safetensors` | safetensors | `groups` u32 [G×K], `cosines` f32 [G×K] |
+//! | `transitions.safetensors` | safetensors | `offsets` u64 [I+1], `products` u32 [T], `scores` f32 [T]; of the side sequence |
+//! | `frequencies.safetensors` | safetensors | `weights` f32 [N], `last_at` i64 [N], pair by pair as `history.safetensors`; of the side repeat |
+//! | `trend.safetensors` | safetensors | `popularity` f32 [I]; of the side trend |
 //! | `history.safetensors` | safetensors | `offsets` u64 [U+1], `products` u32, `recent_offsets` u64 [U+1], `recent_products` u32 |
 //!
 //! Encoding is deterministic. Decoding trusts nothing: containers are opened with every position
@@ -20,11 +23,13 @@ mod card;
 mod check;
 mod container;
 mod content;
+mod decayed;
 mod error;
 mod index;
 mod table;
 mod tables;
 mod tensors;
+mod transitions;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +40,7 @@ use crate::{
     Breathe, Model,
     card::{CardExtra, Dimensions, ModelCard, Sizes},
     golden_queries,
+    optional_sides::OptionalSides,
     recommender::Pieces,
 };
 
@@ -46,12 +52,18 @@ const HISTORY: &str = "history.safetensors";
 const CONTENT: &str = "content.safetensors";
 const CONTENT_INDEX: &str = "content_index.safetensors";
 const CONTENT_NEIGHBOURS: &str = "content_neighbours.safetensors";
+const TRANSITIONS: &str = "transitions.safetensors";
+const FREQUENCIES: &str = "frequencies.safetensors";
+const TREND: &str = "trend.safetensors";
 
 /// The parts of every model, by name ascending.
 const PARTS: [&str; 5] = [ALS, ALS_INDEX, HISTORY, PRODUCTS, USERS];
 
 /// The parts of a model with content embeddings: all of them or none.
 const CONTENT_PARTS: [&str; 3] = [CONTENT, CONTENT_INDEX, CONTENT_NEIGHBOURS];
+
+/// The parts of the sides that a model may lack, each there where the card names its side.
+const SIDE_PARTS: [&str; 3] = [FREQUENCIES, TRANSITIONS, TREND];
 
 /// Keys in [`ModelCard::index`]: the index over product factors, the one over embeddings.
 const ALS_INDEX_KEY: &str = "als";
@@ -131,9 +143,10 @@ impl Model {
         let mut index = BTreeMap::from([(ALS_INDEX_KEY.to_owned(), self.index().card().clone())]);
         if let Some(content) = self.content() {
             parts.extend(content::pack(content)?);
-            parts.sort_by_key(|part| part.name);
             index.insert(CONTENT_INDEX_KEY.to_owned(), content.index().card().clone());
         }
+        parts.extend(self.pack_sides()?);
+        parts.sort_by_key(|part| part.name);
         let card = ModelCard {
             scoring_revision: crate::SCORING_REVISION,
             sizes: Sizes {
@@ -151,10 +164,42 @@ impl Model {
             index,
             content: self.content().map(|content| content.card().clone()),
             fold_in_value: self.fold_in_value(),
+            as_of_s: self.as_of_s(),
+            defaults: self.stated_defaults(),
             evaluation: extra.evaluation,
             golden_queries: golden_queries::choose(self, extra.golden_queries),
         };
         Ok(Packed { parts, card })
+    }
+
+    fn pack_sides(&self) -> Result<Vec<Part>, PackError> {
+        let mut parts = Vec::new();
+        if let Some(transitions) = self.transitions() {
+            parts.push(Part {
+                name: TRANSITIONS,
+                bytes: transitions::pack(transitions)?,
+            });
+        }
+        if let Some(frequencies) = self.frequencies() {
+            parts.push(Part {
+                name: FREQUENCIES,
+                bytes: decayed::pack_frequencies(frequencies)?,
+            });
+        }
+        if let Some(trend) = self.trend() {
+            parts.push(Part {
+                name: TREND,
+                bytes: decayed::pack_trend(trend)?,
+            });
+        }
+        Ok(parts)
+    }
+
+    /// Whether this build knows what a part of this name is. A loader may leave out others that a
+    /// version does not require; [`Self::unpack`] refuses them.
+    #[must_use]
+    pub fn knows_part(name: &str) -> bool {
+        PARTS.contains(&name) || CONTENT_PARTS.contains(&name) || SIDE_PARTS.contains(&name)
     }
 
     /// Decodes and checks parts against the card and each other. Aligned numbers stay where they
@@ -185,6 +230,7 @@ impl Model {
             Some(parts) => Some(content::unpack(card, parts, breathe)?),
         };
         let history = tensors::unpack_history(history, &card.sizes, breathe)?;
+        let sides = unpack_sides(card, parts, breathe)?;
         Ok(Self::new(
             Pieces {
                 users,
@@ -193,8 +239,11 @@ impl Model {
                 history,
                 index,
                 content,
+                sides,
                 parameters: card.parameters.clone(),
                 fold_in_value: card.fold_in_value,
+                as_of_s: card.as_of_s,
+                defaults: card.defaults,
             },
             breathe,
         ))
@@ -203,8 +252,7 @@ impl Model {
 
 /// The parts in the order of [`PARTS`], none missing and none beside them.
 fn find_parts(parts: &BTreeMap<String, Bytes>) -> Result<[&Bytes; 5], UnpackError> {
-    let is_known = |name: &str| PARTS.contains(&name) || CONTENT_PARTS.contains(&name);
-    if let Some(part) = parts.keys().find(|name| !is_known(name)) {
+    if let Some(part) = parts.keys().find(|name| !Model::knows_part(name)) {
         let part = error::excerpt(part.as_str());
         return Err(UnpackError::UnknownPart { part });
     }
@@ -233,6 +281,49 @@ fn find_content_parts<'a>(
     let find = |part| parts.get(part).ok_or(UnpackError::MissingPart { part });
     let [content, index, neighbours] = CONTENT_PARTS.map(find);
     Ok(Some([content?, index?, neighbours?]))
+}
+
+/// The sides that the card names, each from its part.
+fn unpack_sides(
+    card: &ModelCard,
+    parts: &BTreeMap<String, Bytes>,
+    breathe: Breathe<'_>,
+) -> Result<OptionalSides, UnpackError> {
+    let sides = &card.parameters.sides;
+    let find = |part, needs, is_named| match (parts.get(part), is_named) {
+        (Some(bytes), true) => Ok(Some(bytes)),
+        (None, true) => Err(UnpackError::MissingPart { part }),
+        (Some(_), false) => Err(UnpackError::PartWithoutSide { part, needs }),
+        (None, false) => Ok(None),
+    };
+    let transitions = find(
+        TRANSITIONS,
+        "parameters.sides.sequence",
+        sides.sequence.is_some(),
+    )?;
+    let frequencies = find(
+        FREQUENCIES,
+        "parameters.sides.repeat",
+        sides.repeat.is_some(),
+    )?;
+    let trend = find(TREND, "parameters.sides.trend", sides.trend.is_some())?;
+    let products = card.sizes.products;
+    Ok(OptionalSides {
+        transitions: match transitions {
+            None => None,
+            Some(bytes) => Some(transitions::unpack(bytes, products, breathe)?),
+        },
+        frequencies: match frequencies.zip(sides.repeat.as_ref()) {
+            None => None,
+            Some((bytes, params)) => {
+                Some(decayed::unpack_frequencies((card, params), bytes, breathe)?)
+            }
+        },
+        trend: match trend {
+            None => None,
+            Some(bytes) => Some(decayed::unpack_trend(bytes, products, breathe)?),
+        },
+    })
 }
 
 #[cfg(test)]

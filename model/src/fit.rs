@@ -17,6 +17,9 @@ mod gram;
 mod pairs;
 mod report;
 mod rows;
+mod scoring;
+mod sequence;
+mod sides;
 
 use std::num::NonZeroUsize;
 
@@ -25,6 +28,7 @@ use self::{
     als::Machine,
     assemble::{Catalogue, user_tables},
     pairs::Pairs,
+    sides::SideData,
 };
 use crate::{
     FACTORS_MAX, Model,
@@ -34,7 +38,7 @@ use crate::{
     interactions::{Event, Interactions, ProductInfo},
     lanes::CpuPath,
     matrix::Matrix,
-    params::{Clock, FitParams, RECENT_LIST_MAX, RECENTS_MAX},
+    params::{Clock, FitParams, RECENT_LIST_MAX},
     recommender::Pieces,
 };
 
@@ -62,6 +66,16 @@ impl From<NonZeroUsize> for Workers {
     }
 }
 
+impl Workers {
+    fn machine(self) -> Machine {
+        Machine {
+            threads: self.threads,
+            path: CpuPath::detected(),
+            clock: self.clock,
+        }
+    }
+}
+
 /// Fits a model on threads of its own.
 ///
 /// Products are those of the events and of `catalogue` together; users are those with events.
@@ -77,13 +91,7 @@ pub fn fit(
     workers: impl Into<Workers>,
     progress: &mut dyn FnMut(FitStep),
 ) -> Result<Model, FitError> {
-    let Workers { threads, clock } = workers.into();
-    let machine = Machine {
-        threads,
-        path: CpuPath::detected(),
-        clock,
-    };
-    fit_on(machine, data, catalogue, params, progress)
+    fit_on(workers.into().machine(), data, catalogue, params, progress)
 }
 
 /// [`fit`] on a chosen path.
@@ -132,6 +140,13 @@ fn fit_on(
         queries: Some(&als.user_factors),
     };
     let index = build.index_on(machine.path, &als.product_factors);
+    let as_of_s = sides::as_of_s(data);
+    let side_data = SideData {
+        events: &events,
+        products: catalogue.len(),
+        as_of_s,
+    };
+    let sides = sides::fit(side_data, &params.sides, machine)?;
     progress(FitStep::Embedding);
     let content = content::embed(&catalogue, params, machine)?;
     Ok(Model::new(
@@ -142,8 +157,11 @@ fn fit_on(
             history,
             index,
             content,
+            sides,
             parameters: params.clone(),
             fold_in_value: mean_value(&events),
+            as_of_s,
+            defaults: None,
         },
         &mut |_| {},
     ))
@@ -181,13 +199,15 @@ fn check_params(params: &FitParams) -> Result<(), FitError> {
             "light_from or more",
         );
     }
-    check_content_params(params)
+    check_content_params(params)?;
+    sides::check(&params.sides)?;
+    scoring::check(&params.scoring, &params.sides)
 }
 
 fn check_content_params(params: &FitParams) -> Result<(), FitError> {
-    let (content, scoring) = (&params.content, &params.scoring);
+    let content = &params.content;
     // Comparisons that NaN fails, too.
-    let checks: [(_, &dyn std::fmt::Display, _, _); 7] = [
+    let checks: [(_, &dyn std::fmt::Display, _, _); 5] = [
         (
             "recent_max",
             &params.recent_max,
@@ -212,18 +232,6 @@ fn check_content_params(params: &FitParams) -> Result<(), FitError> {
             &content.price_scale,
             (0.0..=1.0).contains(&content.price_scale),
             "0 to 1",
-        ),
-        (
-            "alpha",
-            &scoring.alpha,
-            (0.0..=1.0).contains(&scoring.alpha),
-            "0 to 1",
-        ),
-        (
-            "recents",
-            &scoring.recents,
-            (1..=RECENTS_MAX).contains(&scoring.recents),
-            "1 to 100",
         ),
     ];
     match checks.into_iter().find(|(_, _, holds, _)| !holds) {

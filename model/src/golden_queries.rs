@@ -5,7 +5,8 @@
 //! formula, a miscompiled kernel. The queries depend on the model alone.
 
 use crate::{
-    Breathe, Filter, Model, Query, SCORING_REVISION, Scratch, Strategy, UserRow,
+    Breathe, Filter, Model, PerSide, Query, SCORING_REVISION, Scratch, Side, Strategy, UserRow,
+    Weights,
     card::{GoldenItem, GoldenQuery, GoldenQueryReport, ModelCard},
 };
 
@@ -17,7 +18,10 @@ pub(crate) const GOLDEN_QUERIES_MAX: usize = 256;
 pub(crate) const GOLDEN_LIST_MAX: usize = 1000;
 
 /// Golden queries for special cases, beside those for known users.
-const SPECIAL_QUERIES: usize = 9;
+const SPECIAL_QUERIES: usize = 14;
+
+/// Users who are tried for a side that has something to say about few.
+const USERS_TRIED: usize = 1000;
 
 /// Products that every golden query asks for.
 const PRODUCTS_ASKED: usize = 10;
@@ -35,10 +39,10 @@ const TOLERANCE_OF_GREATEST: f32 = 1e-6;
 /// Recent products in the golden query of a new visitor.
 const PRODUCTS_RECENT: usize = 3;
 
-/// `known` users spread over the segments by the hybrid, then one of each special case that the
-/// model can show: an unknown user, a new visitor with recent products, a user with exclusions,
-/// one who may get seen products again, a filter, and, where there is content, each side by
-/// itself and as the hybrid's extreme.
+/// `known` users spread over the segments by the model's defaults, then one of each special case that
+/// the model can show: an unknown user, a new visitor with recent products, a user with exclusions,
+/// one who may get seen products again, a filter, where there is content each side by itself and as
+/// the hybrid's extreme, the hybrid where another is the default, and each further side by itself.
 pub(crate) fn choose(model: &Model, known: usize) -> Vec<GoldenQuery> {
     let mut scratch = Scratch::default();
     let known = known.min(GOLDEN_QUERIES_MAX - SPECIAL_QUERIES);
@@ -46,25 +50,25 @@ pub(crate) fn choose(model: &Model, known: usize) -> Vec<GoldenQuery> {
     let mut queries: Vec<GoldenQuery> = users
         .iter()
         .take(known)
-        .map(|user| ask(model.users().id(*user)))
+        .map(|user| ask(model, model.users().id(*user)))
         .collect();
     let unknown = unknown_user(model);
-    queries.push(ask(&unknown));
+    queries.push(ask(model, &unknown));
     if let (Some(first), Some(last)) = (users.first(), users.last()) {
         let recents = model.history().recent(*first).take(PRODUCTS_RECENT);
         let recents = recents.map(|product| model.products().id(product).to_owned());
         queries.push(GoldenQuery {
             recent_product_ids: recents.collect(),
-            ..ask(&unknown)
+            ..ask(model, &unknown)
         });
-        let mut excluding = ask(model.users().id(*last));
+        let mut excluding = ask(model, model.users().id(*last));
         answer(model, &mut excluding, &mut scratch);
         let best = excluding.items.iter().take(PRODUCTS_EXCLUDED);
         excluding.exclude_product_ids = best.map(|item| item.product_id.clone()).collect();
         queries.push(excluding);
-        let first = ask(model.users().id(*first));
+        let first = ask(model, model.users().id(*first));
         queries.push(GoldenQuery {
-            include_seen: true,
+            include_seen: !first.include_seen,
             ..first.clone()
         });
         let mut named = model.popular();
@@ -76,6 +80,22 @@ pub(crate) fn choose(model: &Model, known: usize) -> Vec<GoldenQuery> {
         if model.content().is_some() {
             queries.extend(one_sided(&first));
         }
+        queries.extend((first.strategy != Strategy::Hybrid).then(|| GoldenQuery {
+            strategy: Strategy::Hybrid,
+            ..first.clone()
+        }));
+        queries.extend(
+            (first.strategy != Strategy::Blended && has_weights(model)).then(|| GoldenQuery {
+                strategy: Strategy::Blended,
+                ..first.clone()
+            }),
+        );
+        let optional = [Side::Sequence, Side::Repeat, Side::Trend];
+        queries.extend(
+            optional
+                .into_iter()
+                .filter_map(|side| by_side(model, side, &mut scratch)),
+        );
     }
     for golden in &mut queries {
         answer(model, golden, &mut scratch);
@@ -83,19 +103,48 @@ pub(crate) fn choose(model: &Model, known: usize) -> Vec<GoldenQuery> {
     queries
 }
 
-fn ask(user_id: &str) -> GoldenQuery {
+/// Asks by the model's defaults.
+fn ask(model: &Model, user_id: &str) -> GoldenQuery {
+    let defaults = model.defaults();
     GoldenQuery {
         user_id: user_id.to_owned(),
         n: PRODUCTS_ASKED,
-        strategy: Strategy::Hybrid,
+        strategy: defaults.strategy,
         exclude_product_ids: Vec::new(),
-        include_seen: false,
+        include_seen: defaults.include_seen,
         alpha: None,
+        weights: None,
         recent_product_ids: Vec::new(),
         categories: Vec::new(),
-        answered_by: Strategy::Hybrid,
+        answered_by: defaults.strategy,
         items: Vec::new(),
     }
+}
+
+fn has_weights(model: &Model) -> bool {
+    model.parameters().scoring.weights.is_some()
+}
+
+/// A side by itself, for the first user about whom it has something to say; `None` where the model
+/// lacks the side or it is silent about everybody tried. Seen products are eligible, as the side
+/// repeat has no others.
+fn by_side(model: &Model, side: Side, scratch: &mut Scratch) -> Option<GoldenQuery> {
+    let mut weights = Weights::default();
+    *weights.get_mut(side) = 1.0;
+    let users = (0..model.users().len().min(USERS_TRIED)).map(|row| UserRow(row as u32));
+    let mut queries = users.map(|user| GoldenQuery {
+        strategy: Strategy::Blended,
+        include_seen: true,
+        weights: Some(weights),
+        ..ask(model, model.users().id(user))
+    });
+    queries.find(|golden| {
+        let answer = model.recommend(&query(golden), scratch);
+        let items = answer.map_or(Vec::new(), |answer| answer.items);
+        items
+            .iter()
+            .any(|item| item.scores.get(side).is_some_and(|score| score > 0.0))
+    })
 }
 
 fn one_sided(golden: &GoldenQuery) -> impl Iterator<Item = GoldenQuery> {
@@ -151,8 +200,11 @@ fn answer(model: &Model, golden: &mut GoldenQuery, scratch: &mut Scratch) {
         product_id: model.products().id(item.product).to_owned(),
         score: item.score,
         reason: item.reason,
-        collaborative: item.collaborative,
-        content: item.content,
+        collaborative: item.scores.collaborative,
+        content: item.scores.content,
+        sequence: item.scores.sequence,
+        repeat: item.scores.repeat,
+        trend: item.scores.trend,
     });
     let (answered_by, items) = (answer.strategy, items.collect());
     golden.answered_by = answered_by;
@@ -167,6 +219,7 @@ fn query(golden: &GoldenQuery) -> Query<'_> {
         exclude_product_ids: &golden.exclude_product_ids,
         include_seen: golden.include_seen,
         alpha: golden.alpha,
+        weights: golden.weights,
         recent_product_ids: &golden.recent_product_ids,
         filter: Filter {
             categories: &golden.categories,
@@ -276,15 +329,19 @@ fn compare_items(
             "product {id:?} has reason {found}, expected {expected}"
         ));
     }
-    let scores = [
-        ("score", Some(expected.score), Some(found.score)),
-        (
-            "collaborative score",
-            expected.collaborative,
-            found.collaborative,
-        ),
-        ("content score", expected.content, found.content),
-    ];
+    let sides = |item: &GoldenItem| PerSide {
+        collaborative: item.collaborative,
+        content: item.content,
+        sequence: item.sequence,
+        repeat: item.repeat,
+        trend: item.trend,
+    };
+    let raw = |side: Side| {
+        let what = format!("{} score", side.as_str());
+        (what, *sides(expected).get(side), *sides(found).get(side))
+    };
+    let score = ("score".to_owned(), Some(expected.score), Some(found.score));
+    let scores = std::iter::once(score).chain(Side::ALL.map(raw));
     for (what, expected, found) in scores {
         let agree = match (expected, found) {
             (Some(expected), Some(found)) => close(expected, found),

@@ -42,6 +42,12 @@ impl History {
         self.seen.of(user)
     }
 
+    /// Where the seen products of a user stand among those of all users.
+    pub(crate) fn seen_range(&self, user: UserRow) -> std::ops::Range<usize> {
+        let offsets = self.seen.offsets.as_slice();
+        offsets[user.index()] as usize..offsets[user.index() + 1] as usize
+    }
+
     /// Whether a user has interacted with a product; O(log seen).
     #[must_use]
     pub fn has_seen(&self, user: UserRow, product: ProductRow) -> bool {

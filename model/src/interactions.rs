@@ -21,7 +21,8 @@ pub struct Event {
     pub product: u32,
     /// Interaction value, above zero; a fit sums repeated events.
     pub value: f32,
-    /// Unix time in seconds.
+    /// Unix time in seconds, or the position among the user's events where
+    /// [`Interactions::has_times`] is false.
     pub at_s: i64,
 }
 
@@ -53,6 +54,8 @@ pub struct Interactions {
     /// Per product: whether the catalogue lists it, so that a cut keeps it.
     catalogued: Vec<bool>,
     events: Vec<Event>,
+    /// Whether the events' times are positions.
+    is_untimed: bool,
 }
 
 impl Interactions {
@@ -72,6 +75,12 @@ impl Interactions {
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Whether the events have times; else theirs are positions, which give an order and no decay.
+    #[must_use]
+    pub fn has_times(&self) -> bool {
+        !self.is_untimed
     }
 
     /// The events before `cut_s` (Unix seconds). Drops users without such an event, and products
@@ -102,6 +111,7 @@ impl Interactions {
                 .collect(),
             users,
             products,
+            is_untimed: self.is_untimed,
         }
     }
 }
@@ -127,6 +137,7 @@ pub struct InteractionsBuilder {
     products: HashMap<String, u32>,
     catalogued: BTreeSet<u32>,
     events: Vec<Event>,
+    is_untimed: bool,
 }
 
 impl InteractionsBuilder {
@@ -152,6 +163,11 @@ impl InteractionsBuilder {
     pub fn add_product(&mut self, id: &str) {
         let product = number(&mut self.products, id);
         self.catalogued.insert(product);
+    }
+
+    /// Says that the events have no times: theirs are positions among their user's events.
+    pub fn without_times(&mut self) {
+        self.is_untimed = true;
     }
 
     /// Number of events so far.
@@ -181,6 +197,7 @@ impl InteractionsBuilder {
             products,
             catalogued,
             events,
+            is_untimed: self.is_untimed,
         }
     }
 }

@@ -56,11 +56,13 @@ mod codec;
 mod column;
 mod content;
 mod content_rows;
+mod decay;
 pub mod dot;
 mod facets;
 mod factor_cosines;
 mod fit;
 mod fold_in;
+mod frequencies;
 mod golden_queries;
 mod grouped;
 mod history;
@@ -72,16 +74,21 @@ mod matrix;
 pub mod metrics;
 mod need;
 mod normal;
+mod optional_sides;
 mod pace;
 mod params;
 mod popularity;
 mod products;
 mod query;
 mod recommender;
+mod row_map;
 mod row_set;
 #[cfg(test)]
 mod sample;
+mod side;
 mod topk;
+mod transitions;
+mod trend;
 mod users;
 mod verdict;
 
@@ -93,6 +100,7 @@ pub use card::{
 pub use codec::{PackError, Packed, Part, UnpackError};
 pub use content::Content;
 pub use fit::{FitError, FitStep, Workers, fit};
+pub use frequencies::Frequencies;
 pub use history::History;
 pub use ids::{ID_BYTES_MAX, IdError, IdTable, ProductRow, UserRow};
 pub use interactions::{
@@ -101,14 +109,18 @@ pub use interactions::{
 pub use lanes::CpuPath;
 pub use matrix::Matrix;
 pub use params::{
-    AlsParams, Clock, ContentParams, FitParams, IndexChoice, ScoringParams, SegmentParams,
+    AlsParams, Clock, ContentParams, FitParams, IndexChoice, RepeatParams, ScoringParams,
+    SegmentParams, SequenceParams, SidesParams, TrendParams,
 };
 pub use products::{FIELD_BYTES_MAX, Products};
 pub use query::{
-    Answer, Basis, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason, Retrieval,
-    RetrievalPlan, SimilarAnswer, SimilarItem, SimilarQuery, Strategy, Trace,
+    Answer, Basis, Defaults, Fallback, Fallbacks, Filter, Item, Query, QueryError, Reason,
+    Retrieval, RetrievalPlan, SimilarAnswer, SimilarItem, SimilarQuery, Strategy, Trace,
 };
-pub use recommender::{Model, Scratch};
+pub use recommender::{Candidate, Candidates, Model, Scratch};
+pub use side::{PerSide, Side, Weights, WeightsError};
+pub use transitions::Transitions;
+pub use trend::Trend;
 pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
 pub use verdict::{Comparison, LiveComparison, Outcome, Trial, Verdict};
 

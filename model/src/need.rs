@@ -11,6 +11,11 @@ const KEPT_PER_PRODUCT: u64 = 48;
 /// Keys that are sorted and tables of names while these are computed, in bytes a product (counted:
 /// two copies of 8-byte keys, or a hash table of 24-byte entries at its emptiest).
 const PASSING_PER_PRODUCT: u64 = 64;
+/// Marks of one product while its transitions are checked (counted: one u32).
+const PER_LISTED_PRODUCT: u64 = 4;
+/// The order of one product by its trend, and its keys while they are sorted (counted: one u32, kept in
+/// room for all products, and two copies of 8-byte keys).
+const PER_TRENDING_PRODUCT: u64 = 24;
 /// Offsets and marks of one group while its index is checked (counted: 4 u32 and 2 marks).
 const PER_GROUP: u64 = 18;
 /// Structs, names and short buffers of any model (chosen: 64 KiB cover a model of no products).
@@ -27,8 +32,12 @@ impl ModelCard {
         let per_product = products.saturating_mul(KEPT_PER_PRODUCT + PASSING_PER_PRODUCT);
         // A sparse copy is kept where at most an eighth of the numbers is not zero: 6 bytes each.
         let sparse = groups.saturating_mul(dimension).saturating_mul(6) / 8;
+        let sides = &self.parameters.sides;
+        let sequence = sides.sequence.as_ref().map_or(0, |_| PER_LISTED_PRODUCT);
+        let trend = sides.trend.as_ref().map_or(0, |_| PER_TRENDING_PRODUCT);
         [
             FIXED,
+            products.saturating_mul(sequence + trend),
             per_product,
             codes(products, self.dimensions.factors as u64),
             codes(groups, dimension),

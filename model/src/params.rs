@@ -1,7 +1,13 @@
 //! The parameters of a fit, as they are chosen, stored in the model card and read back.
 
+mod sides;
+
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+pub use self::sides::{RepeatParams, SequenceParams, SidesParams, TrendParams};
+pub(crate) use self::sides::{TRANSITIONS_MAX, WINDOW_MAX};
+use crate::side::Weights;
 
 /// Most recent products that a content score sums over. Chosen: five times what is kept of a
 /// user by default.
@@ -97,6 +103,10 @@ pub struct ScoringParams {
     pub alpha: f64,
     /// How many of a person's last products the content score is the sum over, 1 to 100.
     pub recents: usize,
+    /// What each side counts for in [`crate::Strategy::Blended`]; `None`: the version cannot blend
+    /// and answers by the hybrid instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
 }
 
 impl Default for ScoringParams {
@@ -104,6 +114,7 @@ impl Default for ScoringParams {
         Self {
             alpha: 0.7,
             recents: 5,
+            weights: None,
         }
     }
 }
@@ -136,6 +147,9 @@ pub struct FitParams {
     pub recent_max: usize,
     /// Content embeddings.
     pub content: ContentParams,
+    /// The sides beside factors and content.
+    #[serde(skip_serializing_if = "SidesParams::is_empty")]
+    pub sides: SidesParams,
     /// Scoring.
     pub scoring: ScoringParams,
     /// Plan of every index.
@@ -149,6 +163,7 @@ impl Default for FitParams {
             segments: SegmentParams::default(),
             recent_max: 20,
             content: ContentParams::default(),
+            sides: SidesParams::default(),
             scoring: ScoringParams::default(),
             index: IndexChoice::default(),
         }

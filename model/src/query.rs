@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ProductRow;
+use crate::{
+    ids::ProductRow,
+    side::{PerSide, Side, Weights},
+};
 
 /// How products are scored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ pub enum Strategy {
     Collaborative,
     /// Similarity to what the user had last.
     Content,
+    /// Every side that has weight, blended by the version's weights.
+    Blended,
 }
 
 impl Strategy {
@@ -28,8 +33,20 @@ impl Strategy {
             Self::Hybrid => "hybrid",
             Self::Collaborative => "collaborative",
             Self::Content => "content",
+            Self::Blended => "blended",
         }
     }
+}
+
+/// What a version answers where a query leaves it open. Stated in the card; a version that states
+/// nothing means the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Defaults {
+    /// How products are scored.
+    pub strategy: Strategy,
+    /// Whether products that the user has are eligible.
+    pub include_seen: bool,
 }
 
 /// Where an item of an answer came from.
@@ -46,6 +63,12 @@ pub enum Reason {
     FoldIn,
     /// Popularity over all users.
     Popular,
+    /// People took it next after what the user had last.
+    Sequence,
+    /// The user had it before.
+    Repeat,
+    /// Popularity of late.
+    Trend,
 }
 
 impl Reason {
@@ -58,6 +81,9 @@ impl Reason {
             Self::Hybrid => "hybrid",
             Self::FoldIn => "fold_in",
             Self::Popular => "popular",
+            Self::Sequence => "sequence",
+            Self::Repeat => "repeat",
+            Self::Trend => "trend",
         }
     }
 }
@@ -73,6 +99,9 @@ pub struct Query<'a> {
     pub strategy: Strategy,
     /// Weight of the collaborative score in the hybrid, 0 to 1; `None`: the model's own.
     pub alpha: Option<f64>,
+    /// Weights of the sides in [`Strategy::Blended`]; `None`: the version's own. Values that are no
+    /// weights count as 0.
+    pub weights: Option<Weights>,
     /// The user's most recent products, newest first; empty: those of the stored history. Unknown
     /// ids are skipped and counted in [`Answer::recent_unknown`].
     pub recent_product_ids: &'a [String],
@@ -113,6 +142,7 @@ impl Default for Query<'_> {
             n: 10,
             strategy: Strategy::default(),
             alpha: None,
+            weights: None,
             recent_product_ids: &[],
             filter: Filter::default(),
             exclude_product_ids: &[],
@@ -126,16 +156,32 @@ impl Default for Query<'_> {
 pub struct Item {
     /// The product.
     pub product: ProductRow,
-    /// What the answer is ordered by, descending, with popular products last: an inner product if
-    /// one side answers, the blend (at most 1) if both do, the popularity (a sum of interaction
-    /// values) for [`Reason::Popular`].
+    /// What the answer is ordered by, descending, with popular products last: the side's own score
+    /// where the strategy has one side, the blend (at most the sum of the weights) where it has
+    /// several, the popularity (a sum of interaction values) for [`Reason::Popular`].
     pub score: f32,
-    /// Where the item came from.
+    /// Where the item came from; in [`Strategy::Blended`] the side that adds most to the score.
     pub reason: Reason,
-    /// The raw collaborative score, if one was computed.
-    pub collaborative: Option<f32>,
-    /// The raw content score, if one was computed.
-    pub content: Option<f32>,
+    /// Raw scores of the sides, where they were computed.
+    pub scores: PerSide<Option<f32>>,
+    /// What each side adds to `score`; all 0 for [`Reason::Popular`].
+    pub shares: PerSide<f32>,
+}
+
+impl Item {
+    /// An item that one side answers alone.
+    pub(crate) fn of_side(side: Side, (row, score): (u32, f32), reason: Reason) -> Self {
+        let mut item = Self {
+            product: ProductRow(row),
+            score,
+            reason,
+            scores: PerSide::default(),
+            shares: PerSide::default(),
+        };
+        *item.scores.get_mut(side) = Some(score);
+        *item.shares.get_mut(side) = score;
+        item
+    }
 }
 
 /// How an answer fell short of its query; the server counts each kind.
@@ -158,11 +204,16 @@ pub enum Fallback {
     FilledWithPopular = 5,
     /// No product passes the filter and the exclusions.
     NothingMatches = 6,
+    /// The query asked for blended and the version has no weights: answered by the hybrid.
+    NoBlendWeights = 7,
+    /// The query asked what people take after a product, and nobody took anything: answered by the
+    /// popularity of its category.
+    NoTransitions = 8,
 }
 
 impl Fallback {
     /// Every fallback, for metrics that are registered up front.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::UnknownUser,
         Self::NoUserFactors,
         Self::NoContentParts,
@@ -170,6 +221,8 @@ impl Fallback {
         Self::NoProductVector,
         Self::FilledWithPopular,
         Self::NothingMatches,
+        Self::NoBlendWeights,
+        Self::NoTransitions,
     ];
 
     /// The name in metrics and logs.
@@ -183,13 +236,15 @@ impl Fallback {
             Self::NoProductVector => "no_product_vector",
             Self::FilledWithPopular => "filled_with_popular",
             Self::NothingMatches => "nothing_matches",
+            Self::NoBlendWeights => "no_blend_weights",
+            Self::NoTransitions => "no_transitions",
         }
     }
 }
 
 /// The fallbacks of one answer; a set without allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fallbacks(u8);
+pub struct Fallbacks(u16);
 
 impl Fallbacks {
     /// Adds a fallback.
@@ -235,13 +290,7 @@ pub struct Answer<'a> {
 }
 
 /// How each side retrieved its candidates; `None` for a side that was not used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Trace {
-    /// By ALS factors.
-    pub collaborative: Option<Retrieval>,
-    /// By content embeddings.
-    pub content: Option<Retrieval>,
-}
+pub type Trace = PerSide<Option<Retrieval>>;
 
 /// One retrieval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,6 +312,12 @@ pub enum RetrievalPlan {
     Matches,
     /// The stored neighbour lists.
     Neighbours,
+    /// The stored transitions.
+    Transitions,
+    /// The user's own history.
+    History,
+    /// The products in order of their popularity of late.
+    Popularity,
 }
 
 impl RetrievalPlan {
@@ -274,6 +329,9 @@ impl RetrievalPlan {
             Self::Hnsw => "hnsw",
             Self::Matches => "matches",
             Self::Neighbours => "neighbours",
+            Self::Transitions => "transitions",
+            Self::History => "history",
+            Self::Popularity => "popularity",
         }
     }
 }
@@ -286,6 +344,8 @@ pub enum Basis {
     Content,
     /// Cosine of ALS product factors.
     Collaborative,
+    /// What people took next: bought together.
+    Sequence,
 }
 
 /// A query for products similar to one product.
@@ -308,7 +368,8 @@ pub struct SimilarQuery<'a> {
 pub struct SimilarItem {
     /// The product.
     pub product: ProductRow,
-    /// Cosine, -1 to 1; 0 for popular products that fill up the answer.
+    /// Cosine, -1 to 1; by [`Basis::Sequence`] the transition's score, 0 or more. 0 for popular
+    /// products that fill up the answer.
     pub similarity: f32,
 }
 
@@ -332,6 +393,9 @@ pub enum QueryError {
     /// The query asked for content and the version has no content parts.
     #[error("content needs content parts, and this version has none")]
     NeedsContent,
+    /// The query asked for what people take next and the version has no transitions.
+    #[error("sequence needs transitions, and this version has none")]
+    NeedsTransitions,
     /// The model does not know the product.
     #[error("the model does not know the product")]
     UnknownProduct,

@@ -8,14 +8,21 @@
 //!            both ─▶ blend │ one ─▶ that one │ none ─▶ popularity         ─▶ missing? popularity
 //! ```
 //!
+//! The strategy `blended` asks every side that has weight, sequence, repeat and trend among them; see
+//! `blended.rs`.
+//!
 //! Every strategy answers with min(n, matches) products. Products without interactions have zero
 //! factors, score 0 and are ranked like any other, so the collaborative side is never short.
 //! Products without an embedding have no content score; they follow the others by popularity.
 //! [`Answer::fallbacks`] names what the answer did without.
 
 mod blend;
+mod blended;
 mod by_content;
 mod by_factors;
+mod by_repeat;
+mod by_sequence;
+mod by_trend;
 mod eligibility;
 mod model;
 mod person;
@@ -26,16 +33,26 @@ mod similar;
 pub(crate) use self::model::Pieces;
 use self::{
     blend::{Hybrid, SidesScratch},
+    blended::{BlendedScratch, usable},
     by_content::ByContent,
+    by_repeat::ByRepeat,
+    by_sequence::BySequence,
     eligibility::{Eligibility, Exclusions},
-    person::Taste,
+    person::{PersonScratch, Taste},
     popular::PopularScratch,
 };
-pub use self::{model::Model, scratch::Scratch};
+pub use self::{
+    blended::{Candidate, Candidates},
+    model::Model,
+    scratch::Scratch,
+};
 use crate::{
-    ids::ProductRow,
+    fold_in::FoldIn,
+    ids::{ProductRow, UserRow},
     params::ScoringParams,
     query::{Answer, Fallback, Fallbacks, Item, Query, QueryError, Reason, Strategy, Trace},
+    side::{PerSide, Side, Weights},
+    trend::Trend,
     users::UNKNOWN_SEGMENT,
 };
 
@@ -45,6 +62,18 @@ struct Sides<'a> {
     content: Option<ByContent<'a>>,
     /// Product rows with embeddings, newest first.
     recents: &'a [u32],
+    sequence: Option<BySequence<'a>>,
+    repeat: Option<ByRepeat<'a>>,
+    trend: Option<&'a Trend>,
+}
+
+/// What a query asks for, as far as this version can give it.
+struct Asked {
+    strategy: Strategy,
+    /// Which sides are to score.
+    sides: PerSide<bool>,
+    /// Of the blend of all sides.
+    weights: Weights,
 }
 
 impl Model {
@@ -59,53 +88,36 @@ impl Model {
         scratch: &mut Scratch,
     ) -> Result<Answer<'_>, QueryError> {
         let mut fallbacks = Fallbacks::default();
-        let strategy = self.possible_strategy(query.strategy, &mut fallbacks)?;
+        let asked = self.asked(query, &mut fallbacks)?;
         let user = self.users.find(query.user_id);
         let Scratch {
             eligibility,
             person,
             fold_in,
             sides: work,
+            blended,
             popular,
             ..
         } = scratch;
         let recent_unknown = self.name_recents(query, person);
         self.choose_recents(query, user, person);
-        let excludes_seen = !query.include_seen;
-        let exclusions = Exclusions {
-            seen_by: user.filter(|_| excludes_seen),
-            rows: if excludes_seen { &person.named } else { &[] },
-            ids: query.exclude_product_ids,
-        };
+        self.choose_followed(query, user, person);
+        let exclusions = exclusions(query, user, &person.named);
         let eligibility = self.eligibility(&query.filter, exclusions, eligibility);
-        let asks_content = strategy != Strategy::Collaborative && !person.recents.is_empty();
-        let sides = Sides {
-            taste: match strategy {
-                Strategy::Content => None,
-                _ => self.taste(user, &person.named, fold_in),
-            },
-            content: self.by_content().filter(|_| asks_content),
-            recents: &person.recents,
+        let sides = self.sides(&asked.sides, (query, user), (person, fold_in));
+        name_missing(&asked.sides, &sides, user, &mut fallbacks);
+        let work = (work, blended);
+        let (mut items, trace) = self.rank(query, (&asked, &sides), (&eligibility, work));
+        let strategy = match (asked.strategy, sides.taste, sides.content) {
+            (Strategy::Blended, ..) | (_, Some(_), Some(_)) | (_, None, None) => asked.strategy,
+            (_, Some(_), None) => Strategy::Collaborative,
+            (_, None, Some(_)) => Strategy::Content,
         };
-        if strategy != Strategy::Content && sides.taste.is_none() {
-            fallbacks.insert(match user {
-                Some(_) => Fallback::NoUserFactors,
-                None => Fallback::UnknownUser,
-            });
-        }
-        if strategy != Strategy::Collaborative && sides.content.is_none() {
-            fallbacks.insert(Fallback::NoRecentProducts);
-        }
-        let (mut items, trace) = self.rank(query, &sides, (&eligibility, work));
-        let strategy = match (sides.taste, sides.content) {
-            (Some(_), Some(_)) | (None, None) => strategy,
-            (Some(_), None) => Strategy::Collaborative,
-            (None, Some(_)) => Strategy::Content,
-        };
+        let is_blended = strategy == Strategy::Blended && !items.is_empty();
         let missing = query.n - items.len();
         if missing > 0 {
             let is_filled = self.fill_up(&mut items, (&sides, missing), (&eligibility, popular));
-            if is_filled && sides.content.is_some() {
+            if is_filled && (sides.content.is_some() || is_blended) {
                 fallbacks.insert(Fallback::FilledWithPopular);
             }
         }
@@ -123,19 +135,100 @@ impl Model {
         })
     }
 
-    /// The strategy asked for, or what this version can do instead.
-    fn possible_strategy(
-        &self,
-        asked: Strategy,
-        fallbacks: &mut Fallbacks,
-    ) -> Result<Strategy, QueryError> {
-        match (asked, &self.content) {
-            (Strategy::Content, None) => Err(QueryError::NeedsContent),
+    /// The candidates of every side of this model for a query, with all their scores: a search over
+    /// weights calls this once and ranks by any number of weights ([`Candidates::ranked_by`]). The
+    /// query's strategy, alpha and weights do not count; everything else does. Costs what a blended
+    /// answer of all sides costs.
+    #[must_use]
+    pub fn candidates(&self, query: &Query<'_>, scratch: &mut Scratch) -> Candidates {
+        let user = self.users.find(query.user_id);
+        let Scratch {
+            eligibility,
+            person,
+            fold_in,
+            sides: work,
+            blended,
+            ..
+        } = scratch;
+        self.name_recents(query, person);
+        self.choose_recents(query, user, person);
+        self.choose_followed(query, user, person);
+        let exclusions = exclusions(query, user, &person.named);
+        let eligibility = self.eligibility(&query.filter, exclusions, eligibility);
+        let every = PerSide::from_fn(|_| true);
+        let sides = self.sides(&every, (query, user), (person, fold_in));
+        self.find_candidates((&sides, query.n), &eligibility, (work, &mut *blended));
+        Candidates::of(blended)
+    }
+
+    /// What the query asks for, or what this version can do instead.
+    fn asked(&self, query: &Query<'_>, fallbacks: &mut Fallbacks) -> Result<Asked, QueryError> {
+        let weights = query.weights.or(self.parameters.scoring.weights);
+        let mut strategy = query.strategy;
+        if strategy == Strategy::Blended && weights.is_none() {
+            fallbacks.insert(Fallback::NoBlendWeights);
+            strategy = Strategy::Hybrid;
+        }
+        match (strategy, &self.content) {
+            (Strategy::Content, None) => return Err(QueryError::NeedsContent),
             (Strategy::Hybrid, None) => {
                 fallbacks.insert(Fallback::NoContentParts);
-                Ok(Strategy::Collaborative)
+                strategy = Strategy::Collaborative;
             }
-            _ => Ok(asked),
+            _ => {}
+        }
+        let weights = usable(&weights.unwrap_or_default());
+        let sides = match strategy {
+            Strategy::Blended => PerSide::from_fn(|side| *weights.get(side) > 0.0),
+            _ => PerSide {
+                collaborative: strategy != Strategy::Content,
+                content: strategy != Strategy::Collaborative,
+                ..PerSide::default()
+            },
+        };
+        if strategy == Strategy::Blended && sides.content && self.content.is_none() {
+            fallbacks.insert(Fallback::NoContentParts);
+        }
+        Ok(Asked {
+            strategy,
+            sides,
+            weights,
+        })
+    }
+
+    /// The sides that are asked for and have something to go by.
+    fn sides<'a>(
+        &'a self,
+        asked: &PerSide<bool>,
+        (query, user): (&Query<'_>, Option<UserRow>),
+        (person, fold_in): (&'a PersonScratch, &'a mut FoldIn),
+    ) -> Sides<'a> {
+        let asks_content = asked.content && !person.recents.is_empty();
+        let had = user.filter(|_| asked.repeat && query.include_seen);
+        let follows = asked.sequence && !person.followed.is_empty();
+        let transitions = self.sides.transitions.as_ref().filter(|_| follows);
+        Sides {
+            taste: match asked.collaborative {
+                true => self.taste(user, &person.named, fold_in),
+                false => None,
+            },
+            content: self.by_content().filter(|_| asks_content),
+            recents: &person.recents,
+            sequence: transitions
+                .zip(self.parameters.sides.sequence.as_ref())
+                .map(|(transitions, params)| BySequence {
+                    transitions,
+                    params,
+                    recents: &person.followed,
+                }),
+            repeat: had
+                .zip(self.sides.frequencies.as_ref())
+                .map(|(user, frequencies)| ByRepeat {
+                    history: &self.history,
+                    frequencies,
+                    user,
+                }),
+            trend: self.sides.trend.as_ref().filter(|_| asked.trend),
         }
     }
 
@@ -143,10 +236,17 @@ impl Model {
     fn rank(
         &self,
         query: &Query<'_>,
-        sides: &Sides<'_>,
-        (eligibility, work): (&Eligibility<'_>, &mut SidesScratch),
+        (asked, sides): (&Asked, &Sides<'_>),
+        (eligibility, (work, blended)): (
+            &Eligibility<'_>,
+            (&mut SidesScratch, &mut BlendedScratch),
+        ),
     ) -> (Vec<Item>, Trace) {
         let n = query.n;
+        if asked.strategy == Strategy::Blended {
+            let wanted = (sides, &asked.weights, n);
+            return self.rank_blended(wanted, eligibility, (work, blended));
+        }
         match (sides.taste, sides.content) {
             (Some(taste), Some(by_content)) => {
                 let hybrid = Hybrid {
@@ -161,32 +261,24 @@ impl Model {
             (Some(taste), None) => {
                 let SidesScratch { search, ranked, .. } = work;
                 let found = self.rank_by_factors((taste.factors, n), eligibility, (search, ranked));
-                let items = ranked.iter().map(|(row, score)| Item {
-                    product: ProductRow(*row),
-                    score: *score,
-                    reason: taste.reason,
-                    collaborative: Some(*score),
-                    content: None,
-                });
+                let ranked = ranked.iter();
+                let items =
+                    ranked.map(|found| Item::of_side(Side::Collaborative, *found, taste.reason));
                 let trace = Trace {
                     collaborative: Some(found),
-                    content: None,
+                    ..Trace::default()
                 };
                 (items.collect(), trace)
             }
             (None, Some(by_content)) => {
                 by_content.aim(sides.recents, &mut work.content);
                 let found = by_content.rank((sides.recents, n), eligibility, &mut work.content);
-                let items = work.content.ranked().map(|(row, score)| Item {
-                    product: ProductRow(row),
-                    score,
-                    reason: Reason::Content,
-                    collaborative: None,
-                    content: Some(score),
-                });
+                let ranked = work.content.ranked();
+                let items =
+                    ranked.map(|found| Item::of_side(Side::Content, found, Reason::Content));
                 let trace = Trace {
-                    collaborative: None,
                     content: Some(found),
+                    ..Trace::default()
                 };
                 (items.collect(), trace)
             }
@@ -209,8 +301,8 @@ impl Model {
             product: ProductRow(*row),
             score: self.products.popularity(ProductRow(*row)),
             reason: Reason::Popular,
-            collaborative: None,
-            content: None,
+            scores: PerSide::default(),
+            shares: PerSide::default(),
         }));
         !popular.rows.is_empty()
     }
@@ -227,6 +319,38 @@ impl Model {
     fn by_content(&self) -> Option<ByContent<'_>> {
         let (content, rows) = (self.content.as_ref()?, self.content_rows.as_ref()?);
         Some(ByContent { content, rows })
+    }
+}
+
+/// What excludes products from this query's answer.
+fn exclusions<'a>(query: &Query<'a>, user: Option<UserRow>, named: &'a [u32]) -> Exclusions<'a> {
+    let excludes_seen = !query.include_seen;
+    Exclusions {
+        seen_by: user.filter(|_| excludes_seen),
+        rows: if excludes_seen { named } else { &[] },
+        ids: query.exclude_product_ids,
+    }
+}
+
+/// Names the sides that were asked for and have nothing to go by.
+fn name_missing(
+    asked: &PerSide<bool>,
+    sides: &Sides<'_>,
+    user: Option<UserRow>,
+    fallbacks: &mut Fallbacks,
+) {
+    let is_silent = sides.content.is_none()
+        && sides.sequence.is_none()
+        && sides.repeat.is_none()
+        && sides.trend.is_none();
+    if sides.taste.is_none() && (asked.collaborative || is_silent && !asked.content) {
+        fallbacks.insert(match user {
+            Some(_) => Fallback::NoUserFactors,
+            None => Fallback::UnknownUser,
+        });
+    }
+    if asked.content && sides.content.is_none() && !fallbacks.contains(Fallback::NoContentParts) {
+        fallbacks.insert(Fallback::NoRecentProducts);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::address::DataAddress;
 use crate::grpc::client::{Explanation, FilterAsk, RetrievalInfo};
 use clap::Args;
+use hotshelf_model::PerSide;
 use hotshelf_terminal::text::one_line;
 use std::io::Write;
 
@@ -59,6 +60,13 @@ impl FilterArgs {
     }
 }
 
+/// The sides that have weight, each with its weight.
+fn weights(weights: PerSide<f64>) -> String {
+    let weighted = weights.iter().filter(|(_, weight)| **weight > 0.0);
+    let weighted = weighted.map(|(side, weight)| format!("{} {weight}", side.as_str()));
+    format!("weights {}", weighted.collect::<Vec<_>>().join(" "))
+}
+
 /// The fallbacks, and how the list was computed if it was to be explained.
 pub(super) fn write_remarks(
     out: &mut dyn Write,
@@ -79,7 +87,11 @@ pub(super) fn write_remarks(
     let parts = [
         side("collaborative", &debug.collaborative),
         side("content", &debug.content),
+        side("sequence", &debug.sequence),
+        side("repeat", &debug.repeat),
+        side("trend", &debug.trend),
         debug.alpha.map(|alpha| format!("alpha {alpha}")),
+        debug.weights.map(weights),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if !parts.is_empty() {

@@ -2,9 +2,9 @@
 
 use super::asking::{Asking, FilterArgs, write_remarks};
 use super::{Output, block_on, write_json};
-use crate::grpc::client::{Client, RecommendAsk, RecommendationList};
+use crate::grpc::client::{Client, RecommendAsk, Recommendation, RecommendationList};
 use clap::{Args, ValueEnum};
-use hotshelf_model::Strategy;
+use hotshelf_model::{Side, Strategy};
 use hotshelf_terminal::table::{Column, TextTable};
 use hotshelf_terminal::text::one_line;
 use std::io::Write;
@@ -14,6 +14,8 @@ enum StrategyArg {
     Hybrid,
     Collaborative,
     Content,
+    /// Every side by the version's weights
+    Blended,
 }
 
 /// Arguments of `hotshelf recommend`.
@@ -27,7 +29,7 @@ pub(super) struct RecommendArgs {
     /// Number of products, 1 to 100
     #[arg(short, default_value_t = 10)]
     n: u32,
-    /// How candidates are scored [default: the server's]
+    /// How candidates are scored [default: the version's]
     #[arg(long)]
     strategy: Option<StrategyArg>,
     /// Weight of the collaborative score in the hybrid, 0 to 1 [default: the version's]
@@ -38,9 +40,9 @@ pub(super) struct RecommendArgs {
     recent: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Include products that the person already has
-    #[arg(long)]
-    include_seen: bool,
+    /// Include products that the person already has [default: the version's]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    include_seen: Option<bool>,
     #[command(flatten)]
     output: Output,
 }
@@ -55,6 +57,7 @@ pub(super) fn run(args: RecommendArgs, out: &mut dyn Write) -> anyhow::Result<()
             StrategyArg::Hybrid => Strategy::Hybrid,
             StrategyArg::Collaborative => Strategy::Collaborative,
             StrategyArg::Content => Strategy::Content,
+            StrategyArg::Blended => Strategy::Blended,
         }),
         alpha: args.alpha,
         recent_product_ids: args.recent,
@@ -70,6 +73,26 @@ pub(super) fn run(args: RecommendArgs, out: &mut dyn Write) -> anyhow::Result<()
         write_json(out, &list)
     } else {
         write_text(out, &list)
+    }
+}
+
+/// The sides that scored any item of an explained list.
+fn sides_scored(list: &RecommendationList) -> Vec<Side> {
+    let is_scored = |side: &Side| {
+        list.items
+            .iter()
+            .any(|item| raw_score(item, *side).is_some())
+    };
+    Side::ALL.into_iter().filter(is_scored).collect()
+}
+
+fn raw_score(item: &Recommendation, side: Side) -> Option<f64> {
+    match side {
+        Side::Collaborative => item.collaborative_score,
+        Side::Content => item.content_score,
+        Side::Sequence => item.sequence_score,
+        Side::Repeat => item.repeat_score,
+        Side::Trend => item.trend_score,
     }
 }
 
@@ -92,15 +115,15 @@ fn write_text(out: &mut dyn Write, list: &RecommendationList) -> anyhow::Result<
             "{unknown} of the recent products are unknown to the model"
         )?;
     }
-    let is_debug = list.debug.is_some();
     let mut columns = vec![
         Column::Right("rank"),
         Column::Left("product"),
         Column::Right("score"),
         Column::Left("reason"),
     ];
-    if is_debug {
-        columns.extend([Column::Right("collaborative"), Column::Right("content")]);
+    let sides = sides_scored(list);
+    for side in &sides {
+        columns.extend([Column::Right(side.as_str()), Column::Right("share")]);
     }
     // Last, because names are as long as people make them.
     columns.push(Column::Left("name"));
@@ -113,9 +136,10 @@ fn write_text(out: &mut dyn Write, list: &RecommendationList) -> anyhow::Result<
             number(item.score),
             item.reason.clone(),
         ];
-        if is_debug {
-            let raw = [item.collaborative_score, item.content_score];
-            cells.extend(raw.map(|score| score.map(number).unwrap_or_default()));
+        for side in &sides {
+            let share = item.shares.as_ref().map(|shares| *shares.get(*side));
+            let pair = [raw_score(item, *side), share];
+            cells.extend(pair.map(|score| score.map(number).unwrap_or_default()));
         }
         cells.push(item.product_name.clone());
         table.row(cells);

@@ -13,6 +13,8 @@ use std::io::Write;
 enum BasisArg {
     Content,
     Collaborative,
+    /// What people took next: bought together
+    Sequence,
 }
 
 /// Arguments of `hotshelf similar`.
@@ -43,6 +45,7 @@ pub(super) fn run(args: SimilarArgs, out: &mut dyn Write) -> anyhow::Result<()> 
         basis: args.basis.map(|basis| match basis {
             BasisArg::Content => Basis::Content,
             BasisArg::Collaborative => Basis::Collaborative,
+            BasisArg::Sequence => Basis::Sequence,
         }),
         filter: args.filter.into_ask(),
         debug: args.asking.debug,
@@ -64,10 +67,14 @@ fn write_text(out: &mut dyn Write, list: &SimilarList) -> anyhow::Result<()> {
     );
     writeln!(out, "{}", one_line(head))?;
     write_remarks(out, &list.fallbacks, list.debug.as_ref())?;
+    let score = match list.basis.as_str() {
+        "sequence" => "score",
+        _ => "cosine",
+    };
     let mut table = TextTable::new([
         Column::Right("rank"),
         Column::Left("product"),
-        Column::Right("cosine"),
+        Column::Right(score),
         Column::Right("price"),
         Column::Left("category"),
         Column::Left("name"),

@@ -15,15 +15,19 @@ pub enum ModelType {
     Collaborative,
     /// Product embeddings.
     Content,
+    /// Every side that has weight.
+    Blended,
     /// Popularity alone.
     Popular,
 }
 
 impl ModelType {
-    const ALL: [Self; 4] = [
+    const COUNT: usize = 5;
+    const ALL: [Self; Self::COUNT] = [
         Self::Hybrid,
         Self::Collaborative,
         Self::Content,
+        Self::Blended,
         Self::Popular,
     ];
 
@@ -33,6 +37,7 @@ impl ModelType {
             Self::Hybrid => "hybrid",
             Self::Collaborative => "collaborative",
             Self::Content => "content",
+            Self::Blended => "blended",
             Self::Popular => "popular",
         }
     }
@@ -98,12 +103,12 @@ pub struct VersionMetrics {
     latency: Histogram,
     computed: Histogram,
     empty: IntCounter,
-    type_latency: [Histogram; 4],
-    /// By basis: content, collaborative.
-    similar: [(IntCounter, Histogram); 2],
+    type_latency: [Histogram; ModelType::COUNT],
+    /// By basis: content, collaborative, sequence.
+    similar: [(IntCounter, Histogram); 3],
     recents_unknown: IntCounter,
     /// By segment name, then by model type.
-    answers: Vec<(String, [IntCounter; 4])>,
+    answers: Vec<(String, [IntCounter; ModelType::COUNT])>,
     fallbacks: Vec<(Fallback, IntCounter)>,
 }
 
@@ -136,7 +141,7 @@ impl VersionMetrics {
             empty: metrics.answers.version_empty.with_label_values(&labels),
             type_latency: ModelType::ALL
                 .map(|t| metrics.answers.latency.with_label_values(&[t.as_str()])),
-            similar: ["content", "collaborative"].map(|basis| {
+            similar: ["content", "collaborative", "sequence"].map(|basis| {
                 let families = &metrics.answers;
                 (
                     families.similar.with_label_values(&[basis]),
@@ -184,6 +189,7 @@ impl VersionMetrics {
                 let (answers, latency) = match basis {
                     Basis::Content => &self.similar[0],
                     Basis::Collaborative => &self.similar[1],
+                    Basis::Sequence => &self.similar[2],
                 };
                 answers.inc();
                 latency.observe(seconds);

@@ -131,6 +131,7 @@ impl ServingArm {
         let version = self.version();
         match error {
             QueryError::NeedsContent => CallError::NeedsContent(version),
+            QueryError::NeedsTransitions => CallError::NeedsTransitions(version),
             QueryError::UnknownProduct => CallError::UnknownProduct {
                 product_id: product_id.to_owned(),
                 version,

@@ -31,6 +31,11 @@ impl Arms<'_> {
         self.all(|model| model.content().is_some())
     }
 
+    /// Whether every arm's version has transitions.
+    pub(super) fn have_transitions(self) -> bool {
+        self.all(|model| model.transitions().is_some())
+    }
+
     /// Whether every arm's version knows the product.
     pub(super) fn know_product(self, id: &str) -> bool {
         self.all(|model| model.products().find(id).is_some())

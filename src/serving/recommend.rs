@@ -61,10 +61,11 @@ fn compute<E: Encoding>(resolved: &Resolved<RecommendCall>) -> Result<Answer, Ca
         n: call.n,
         strategy: call.strategy.unwrap_or_default(),
         alpha: call.alpha,
+        weights: None,
         recent_product_ids: &call.recent_product_ids,
         filter: call.filter.as_model(),
         exclude_product_ids: &call.filter.exclude_product_ids,
-        include_seen: call.include_seen,
+        include_seen: call.include_seen.unwrap_or_default(),
     };
     let answer = SCRATCH.with_borrow_mut(|scratch| arm.model().recommend(&query, scratch));
     let answer = answer.map_err(|error| arm.refusal(error, ""))?;
@@ -95,6 +96,7 @@ fn summarize(answer: &Ranked<'_>) -> AnswerSummary {
         Strategy::Hybrid => ModelType::Hybrid,
         Strategy::Collaborative => ModelType::Collaborative,
         Strategy::Content => ModelType::Content,
+        Strategy::Blended => ModelType::Blended,
     };
     AnswerSummary::Recommended {
         model_type,

@@ -121,7 +121,7 @@ async fn excluded_and_seen_products_are_not_returned() {
     assert!(!ids.iter().any(is_seen));
     let again = server
         .ask(RecommendRequest {
-            include_seen: true,
+            include_seen: Some(true),
             ..of("u0042")
         })
         .await

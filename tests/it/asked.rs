@@ -29,6 +29,7 @@ impl Question {
             Strategy::Hybrid => WireStrategy::Hybrid,
             Strategy::Collaborative => WireStrategy::Collaborative,
             Strategy::Content => WireStrategy::Content,
+            Strategy::Blended => WireStrategy::Blended,
         };
         let (min, max) = self.price;
         RecommendRequest {
@@ -43,7 +44,7 @@ impl Question {
                 price: Some(PriceRange { min, max }),
                 exclude_product_ids: self.excluded.clone(),
             }),
-            include_seen: self.include_seen,
+            include_seen: Some(self.include_seen),
             debug: true,
             ..RecommendRequest::default()
         }
@@ -55,6 +56,7 @@ impl Question {
             n: self.n as usize,
             strategy: self.strategy,
             alpha: self.alpha,
+            weights: None,
             recent_product_ids: &self.recents,
             filter: Filter {
                 categories: &self.categories,
@@ -118,6 +120,9 @@ fn assert_is(answer: &RecommendResponse, expected: &Answer<'_>, model: &Model) {
         Reason::Hybrid => WireReason::Hybrid,
         Reason::FoldIn => WireReason::FoldIn,
         Reason::Popular => WireReason::Popular,
+        Reason::Sequence => WireReason::Sequence,
+        Reason::Repeat => WireReason::Repeat,
+        Reason::Trend => WireReason::Trend,
     };
     assert_eq!(answer.items.len(), expected.items.len());
     for (given, item) in answer.items.iter().zip(&expected.items) {
@@ -125,8 +130,8 @@ fn assert_is(answer: &RecommendResponse, expected: &Answer<'_>, model: &Model) {
         assert_eq!(given.score as f32, item.score);
         assert_eq!(given.reason(), wire(item.reason));
         let raw = |score: Option<f32>| score.map(f64::from);
-        assert_eq!(given.collaborative_score, raw(item.collaborative));
-        assert_eq!(given.content_score, raw(item.content));
+        assert_eq!(given.collaborative_score, raw(item.scores.collaborative));
+        assert_eq!(given.content_score, raw(item.scores.content));
     }
     let fallbacks = expected.fallbacks.iter().map(|one| one.as_str());
     assert!(fallbacks.eq(answer.fallbacks.iter().map(String::as_str)));

@@ -136,7 +136,7 @@ const CHANGES: [(&str, Change); 16] = [
         let filter = filter(r);
         std::mem::swap(&mut filter.categories, &mut filter.brands);
     }),
-    ("include_seen", |r| r.include_seen = true),
+    ("include_seen", |r| r.include_seen = Some(true)),
     ("include_names", |r| r.include_names = true),
 ];
 

@@ -94,7 +94,7 @@ async fn every_strategy_returns_exactly_the_matching_products() {
                     n: Some(100),
                     recent_product_ids: texts(recents),
                     filter: Some(filter.clone()),
-                    include_seen: true,
+                    include_seen: Some(true),
                     ..of(user, strategy)
                 };
                 let few = RecommendRequest {
@@ -224,7 +224,7 @@ async fn anonymous_visitors_with_recent_products_are_folded_in() {
     let popular = server.recommend("").await.unwrap();
     assert_ne!(ids(&answer), ids(&popular));
     let again = RecommendRequest {
-        include_seen: true,
+        include_seen: Some(true),
         n: Some(100),
         ..asked(Strategy::Hybrid)
     };

@@ -4,6 +4,8 @@
 //! many recent products every answer sums over. So each of its numbers has a bound, as those of a
 //! part have.
 
+mod blending;
+
 use super::{ALS_INDEX_KEY, UnpackError, content, error::refused};
 use crate::{
     FACTORS_MAX, FitParams, GoldenQuery, ModelCard,
@@ -26,6 +28,7 @@ pub(super) fn check(card: &ModelCard) -> Result<(), UnpackError> {
         return Err(refused("dimensions.factors", &factors, expected));
     }
     check_parameters(&card.parameters, card.fold_in_value)?;
+    blending::check(card)?;
     at_most(
         "the number of golden queries",
         card.golden_queries.len(),
@@ -99,5 +102,8 @@ fn check_golden_query(golden: &GoldenQuery) -> Result<(), UnpackError> {
     ] {
         at_most(what, length, GOLDEN_LIST_MAX)?;
     }
-    Ok(())
+    match &golden.weights {
+        Some(weights) => blending::check_weights("probes.weights", weights),
+        None => Ok(()),
+    }
 }

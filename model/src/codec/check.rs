@@ -77,6 +77,29 @@ pub(super) fn each_row(
     Ok(())
 }
 
+/// Offsets begin at 0, never fall and end at `listed`, the number of rows in all lists.
+pub(super) fn offsets(
+    location: Location,
+    (offsets, listed): (&[u64], usize),
+    breathe: Breathe<'_>,
+) -> Result<(), UnpackError> {
+    let (last, listed) = (offsets.len() - 1, listed as u64);
+    each_row(offsets.len(), size_of::<u64>(), breathe, |at| {
+        let offset = offsets[at];
+        if at == 0 && offset != 0 {
+            return Err(location.order(at, &offset, &0));
+        }
+        if at > 0 && offset < offsets[at - 1] {
+            return Err(location.order(at, &offset, &format!("{} or more", offsets[at - 1])));
+        }
+        if at == last && offset != listed {
+            let expected = format!("{listed}, the number of products listed");
+            return Err(location.order(at, &offset, &expected));
+        }
+        Ok(())
+    })
+}
+
 /// Every number finite, every row's norm within [`FACTOR_NORM_MAX`].
 pub(super) fn factors(
     location: Location,

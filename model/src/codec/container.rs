@@ -30,6 +30,10 @@ impl Number for u64 {
     const DTYPE: Dtype = Dtype::U64;
 }
 
+impl Number for i64 {
+    const DTYPE: Dtype = Dtype::I64;
+}
+
 /// One tensor to write.
 pub(super) struct Tensor<'a> {
     pub(super) name: &'static str,

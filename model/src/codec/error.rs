@@ -26,6 +26,14 @@ pub enum UnpackError {
         /// Name of the part.
         part: String,
     },
+    /// A part of a side that the card does not name.
+    #[error("part {part} is there, and the card has no {needs}")]
+    PartWithoutSide {
+        /// Name of the part.
+        part: &'static str,
+        /// What the card would have to say.
+        needs: &'static str,
+    },
     /// The container is truncated or broken.
     #[error("part {part} is not a readable {container}: {why}")]
     Container {
@@ -149,6 +157,7 @@ impl UnpackError {
             Self::Card { .. } => "card",
             Self::MissingPart { .. } => "missing_part",
             Self::UnknownPart { .. } => "unknown_part",
+            Self::PartWithoutSide { .. } => "part_without_side",
             Self::Container { .. } => "container",
             Self::Schema { .. } => "schema",
             Self::Shape { .. } => "shape",

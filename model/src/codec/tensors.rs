@@ -98,31 +98,13 @@ pub(super) fn unpack_history(
     Ok(history)
 }
 
-/// Offsets begin at 0, never fall and end at the number of rows.
 fn check_lists(what: &'static str, lists: &Lists, breathe: Breathe<'_>) -> Result<(), UnpackError> {
     let location = Location {
         part: HISTORY,
         what,
     };
-    let (offsets, rows) = (lists.offsets.as_slice(), lists.rows.as_slice().len() as u64);
-    let last = offsets.len() - 1;
-    each_row(offsets.len(), size_of::<u64>(), breathe, |at| {
-        let offset = offsets[at];
-        if at == 0 && offset != 0 {
-            return Err(location.order(at, &offset, &0));
-        }
-        if at > 0 && offset < offsets[at - 1] {
-            return Err(location.order(at, &offset, &format!("{} or more", offsets[at - 1])));
-        }
-        if at == last && offset != rows {
-            return Err(location.order(
-                at,
-                &offset,
-                &format!("{rows}, the number of products listed"),
-            ));
-        }
-        Ok(())
-    })
+    let (offsets, rows) = (lists.offsets.as_slice(), lists.rows.as_slice());
+    check::offsets(location, (offsets, rows.len()), breathe)
 }
 
 /// Every row listed is a product.

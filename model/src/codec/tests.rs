@@ -10,6 +10,7 @@ use crate::{Query, Scratch, sample};
 mod content;
 mod hostile;
 mod index;
+mod optional_sides;
 
 type Parts = BTreeMap<String, Bytes>;
 

@@ -1,6 +1,9 @@
 //! Progress and errors of a fit.
 
-use crate::products::FIELD_BYTES_MAX;
+use crate::{
+    products::FIELD_BYTES_MAX,
+    side::{Side, WeightsError},
+};
 
 /// Progress of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +52,33 @@ pub enum FitError {
         /// What would be accepted.
         expected: &'static str,
     },
+    /// The weights of the sides cannot blend anything.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A side has weight and is not fitted.
+    #[error(
+        "the weight of side {} is {weight}, expected 0 as the side is not fitted",
+        side.as_str()
+    )]
+    SideAbsent {
+        /// Whose weight it is.
+        side: Side,
+        /// The weight.
+        weight: f64,
+    },
+    /// A side needs times, and the events have none.
+    #[error(
+        "side {} decays by time, and the events have no times: leave the side out or, for repeat, \
+         its half-life",
+        side.as_str()
+    )]
+    NeedsTimes {
+        /// The side.
+        side: Side,
+    },
+    /// Sides are fitted for a model on events that it was not fitted on.
+    #[error("the events are not those that the model was fitted on")]
+    OtherEvents,
     /// An event's value is not a finite number above zero.
     #[error("user {user:?}, product {product:?}: value {value} is not a finite number above 0")]
     Value {

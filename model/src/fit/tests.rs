@@ -17,7 +17,10 @@ fn bytes(model: &Model) -> Vec<crate::Part> {
 fn same_bytes_for_any_number_of_threads_and_any_path() {
     let data = sample::shop(600, 150);
     for factors in [7, 32] {
-        let params = sample::params(factors);
+        let params = FitParams {
+            sides: crate::SidesParams::all(),
+            ..sample::params(factors)
+        };
         let expected = bytes(&fit(&data, &[], &params, ONE, &mut |_| {}).unwrap());
         for path in CpuPath::available() {
             for threads in 1..=3 {

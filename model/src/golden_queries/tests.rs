@@ -243,6 +243,9 @@ fn golden(items: &[(&str, f32)]) -> GoldenQuery {
         reason: Reason::Collaborative,
         collaborative: Some(*score),
         content: None,
+        sequence: None,
+        repeat: None,
+        trend: None,
     });
     GoldenQuery {
         user_id: "u".to_owned(),
@@ -251,6 +254,7 @@ fn golden(items: &[(&str, f32)]) -> GoldenQuery {
         exclude_product_ids: Vec::new(),
         include_seen: false,
         alpha: None,
+        weights: None,
         recent_product_ids: Vec::new(),
         categories: Vec::new(),
         answered_by: Strategy::Collaborative,
@@ -283,4 +287,114 @@ fn products_may_trade_places_at_the_cut_only() {
     assert!(error.contains("\"b\" did not come back"), "{error}");
     assert!(compare(&expected, &golden(&[("c", 2.0), ("b", 1.0)])).is_err());
     assert!(compare(&expected, &golden(&[("a", 2.0)])).is_err());
+}
+
+/// A model with all sides, by whose blend it answers.
+fn packed_blended() -> Packed {
+    let params = crate::FitParams {
+        sides: crate::SidesParams::all(),
+        scoring: crate::ScoringParams {
+            weights: Some(PerSide::from_fn(|_| 0.5)),
+            ..crate::ScoringParams::default()
+        },
+        ..sample::params(8)
+    };
+    let mut model = sample::model(&sample::shop(60, 40), &params);
+    let defaults = crate::Defaults {
+        strategy: Strategy::Blended,
+        include_seen: true,
+    };
+    model.set_defaults(defaults).unwrap();
+    let extra = CardExtra {
+        evaluation: None,
+        golden_queries: 5,
+    };
+    model.pack(extra).unwrap()
+}
+
+#[test]
+fn golden_queries_ask_by_the_defaults_and_cover_every_side() {
+    let packed = packed_blended();
+    let queries = &packed.card.golden_queries;
+    let by_default = queries.iter().filter(|golden| golden.weights.is_none());
+    let blended = by_default.filter(|golden| golden.strategy == Strategy::Blended);
+    assert!(blended.clone().count() >= 8 && blended.clone().any(|golden| !golden.include_seen));
+    assert!(
+        queries
+            .iter()
+            .any(|golden| golden.answered_by == Strategy::Hybrid)
+    );
+    for reason in [
+        Reason::Collaborative,
+        Reason::Content,
+        Reason::Sequence,
+        Reason::Repeat,
+        Reason::Trend,
+    ] {
+        let all_of = |golden: &&GoldenQuery| {
+            let reasons = golden.items.iter().map(|item| item.reason);
+            reasons
+                .filter(|one| *one != Reason::Popular)
+                .all(|one| one == reason)
+                && golden.items.iter().any(|item| item.reason == reason)
+        };
+        assert!(
+            queries.iter().any(|golden| all_of(&golden)),
+            "{reason:?} by itself"
+        );
+    }
+}
+
+#[test]
+fn golden_queries_catch_every_side_whose_numbers_stand_at_other_rows() {
+    let packed = packed_blended();
+    let reversed = |part: &str, name: &str, size: usize| {
+        let mut parts = parts(&packed);
+        let bytes = parts[part].clone();
+        let container = SafeTensors::deserialize(&bytes).unwrap();
+        let mut tensors: Vec<(String, _, Vec<usize>, Vec<u8>)> = container
+            .iter()
+            .map(|(n, t)| {
+                (
+                    n.to_owned(),
+                    t.dtype(),
+                    t.shape().to_vec(),
+                    t.data().to_vec(),
+                )
+            })
+            .collect();
+        let tensor = tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap();
+        tensor.3 = tensor.3.chunks(size).rev().flatten().copied().collect();
+        let views = tensors.iter().map(|(n, dtype, shape, data)| {
+            (n, TensorView::new(*dtype, shape.clone(), data).unwrap())
+        });
+        parts.insert(
+            part.to_owned(),
+            safetensors::serialize(views, None).unwrap().into(),
+        );
+        parts
+    };
+    let wrong = [
+        reversed("frequencies.safetensors", "weights", 4),
+        reversed("trend.safetensors", "popularity", 4),
+    ];
+    for parts in wrong {
+        let model = unpack(&packed.card, &parts);
+        let report = packed
+            .card
+            .check_golden_queries(&model, &mut Scratch::default(), &mut |_| {});
+        assert!(report.refuses());
+    }
+    let mut card = packed.card.clone();
+    card.parameters
+        .sides
+        .sequence
+        .as_mut()
+        .unwrap()
+        .recent_decay = 1.0;
+    let model = unpack(&card, &parts(&packed));
+    let report = packed
+        .card
+        .check_golden_queries(&model, &mut Scratch::default(), &mut |_| {});
+    assert!(report.refuses(), "another weighting of recents");
 }

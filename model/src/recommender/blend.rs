@@ -25,6 +25,7 @@ use crate::{
     index::SearchScratch,
     query::{Item, Reason},
     row_set::RowSet,
+    side::PerSide,
 };
 
 /// Candidates of each side: so many times n, and at least so many.
@@ -40,8 +41,8 @@ use crate::{
 /// | 30 | 98 % | 85 % | 33 |
 /// | 40 | 99 % | 85 % | 41 |
 /// | 100 | 99.6 % | 87 % | 71 |
-const CANDIDATES_PER_ITEM: usize = 3;
-const CANDIDATES_MIN: usize = 30;
+pub(super) const CANDIDATES_PER_ITEM: usize = 3;
+pub(super) const CANDIDATES_MIN: usize = 30;
 
 /// Working memory of both sides and the blend: 8 bytes a product, and the candidates.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +65,8 @@ struct Candidate {
     collaborative: f32,
     /// `None` without embedding, which counts as 0.
     content: Option<f32>,
+    /// What each adds to the blend.
+    shares: [f64; 2],
     blended: f64,
 }
 
@@ -97,8 +100,12 @@ impl Model {
             let [a, b] = [hybrid.alpha, 1.0 - hybrid.alpha];
             let content = f64::from(candidate.content.unwrap_or(0.0)) / content;
             // Adding +0 makes equals of both zeros.
-            candidate.blended =
-                a * (f64::from(candidate.collaborative) / collaborative) + b * content + 0.0;
+            candidate.shares = [
+                a * (f64::from(candidate.collaborative) / collaborative),
+                b * content,
+            ];
+            let [collaborative, content] = candidate.shares;
+            candidate.blended = collaborative + content + 0.0;
         }
         let order = |a: &Candidate, b: &Candidate| -> Ordering {
             b.blended.total_cmp(&a.blended).then(a.row.cmp(&b.row))
@@ -112,8 +119,16 @@ impl Model {
             product: ProductRow(candidate.row),
             score: nearest_finite(candidate.blended),
             reason: candidate.reason,
-            collaborative: Some(candidate.collaborative),
-            content: candidate.content,
+            scores: PerSide {
+                collaborative: Some(candidate.collaborative),
+                content: candidate.content,
+                ..PerSide::default()
+            },
+            shares: PerSide {
+                collaborative: nearest_finite(candidate.shares[0]),
+                content: nearest_finite(candidate.shares[1]),
+                ..PerSide::default()
+            },
         });
         (items.collect(), trace)
     }
@@ -175,6 +190,7 @@ impl Model {
                 },
                 collaborative: dot(hybrid.taste.factors, factors) + 0.0,
                 content: Some(score),
+                shares: [0.0; 2],
                 blended: 0.0,
             });
         }
@@ -185,6 +201,7 @@ impl Model {
             reason: hybrid.taste.reason,
             collaborative: *score,
             content: None,
+            shares: [0.0; 2],
             blended: 0.0,
         }));
         let others = &mut candidates[listed..];
@@ -201,12 +218,12 @@ impl Model {
 
 /// The nearest finite f32. A side whose greatest score is next to nothing divides its negative scores
 /// out of f32's range; both scores are finite, and so is their blend in f64. Keeps the order.
-fn nearest_finite(blended: f64) -> f32 {
+pub(super) fn nearest_finite(blended: f64) -> f32 {
     blended.clamp(f32::MIN.into(), f32::MAX.into()) as f32
 }
 
 /// The greatest of some scores; where that is not above 0 the greatest magnitude, or 1.
-fn divisor(scores: impl Iterator<Item = f32>) -> f64 {
+pub(super) fn divisor(scores: impl Iterator<Item = f32>) -> f64 {
     let (greatest, magnitude) = scores.fold((0.0f32, 0.0f32), |(greatest, magnitude), score| {
         (greatest.max(score), magnitude.max(score.abs()))
     });

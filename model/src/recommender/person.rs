@@ -14,6 +14,8 @@ pub(super) struct PersonScratch {
     pub(super) named: Vec<u32>,
     /// What the content score is the sum over: distinct products with embeddings, newest first.
     pub(super) recents: Vec<u32>,
+    /// What the sequence side follows: distinct products, newest first.
+    pub(super) followed: Vec<u32>,
 }
 
 /// ALS factors of the person, and where they are from.
@@ -41,7 +43,7 @@ impl Model {
         user: Option<UserRow>,
         scratch: &mut PersonScratch,
     ) {
-        let PersonScratch { named, recents } = scratch;
+        let PersonScratch { named, recents, .. } = scratch;
         recents.clear();
         let Some(content) = &self.content else {
             return;
@@ -55,6 +57,33 @@ impl Model {
             }
             if content.group(ProductRow(*row)).is_some() && !recents.contains(row) {
                 recents.push(*row);
+            }
+        }
+    }
+
+    /// Chooses the products that the sequence side follows, from the same as
+    /// [`Self::choose_recents`] and at most as many as its parameters say.
+    pub(super) fn choose_followed(
+        &self,
+        query: &Query<'_>,
+        user: Option<UserRow>,
+        scratch: &mut PersonScratch,
+    ) {
+        let PersonScratch {
+            named, followed, ..
+        } = scratch;
+        followed.clear();
+        let Some(sequence) = &self.parameters.sides.sequence else {
+            return;
+        };
+        let history = user.filter(|_| query.recent_product_ids.is_empty());
+        let history = history.map_or(&[][..], |user| self.history.recent.of(user));
+        for row in named.iter().chain(history) {
+            if followed.len() == sequence.recents {
+                break;
+            }
+            if !followed.contains(row) {
+                followed.push(*row);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod blended;
 mod extremes;
 mod fallbacks;
 mod laws;
@@ -41,7 +42,10 @@ fn checkerboard_user_gets_the_missing_product_of_its_colour_first() {
         );
         assert_eq!(ids(&model, &answer), [format!("p{user:02}")]);
         assert_eq!(answer.items[0].reason, Reason::Collaborative);
-        assert_eq!(answer.items[0].collaborative, Some(answer.items[0].score));
+        assert_eq!(
+            answer.items[0].scores.collaborative,
+            Some(answer.items[0].score)
+        );
     }
 }
 
@@ -151,7 +155,10 @@ fn unknown_and_anonymous_users_get_popularity_as_a_named_fallback() {
         let best = answer.items[0];
         assert_eq!(best.reason, Reason::Popular);
         assert_eq!(best.score, model.products().popularity(best.product));
-        assert_eq!((best.collaborative, best.content), (None, None));
+        assert_eq!(
+            (best.scores.collaborative, best.scores.content),
+            (None, None)
+        );
         assert!(answer.fallbacks.contains(Fallback::UnknownUser));
         assert_eq!(answer.strategy, Strategy::Collaborative);
         assert_eq!(answer.segment, UNKNOWN_SEGMENT);

@@ -152,8 +152,8 @@ fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
             product: product(model, item.product),
             score: item.score,
             reason: item.reason.as_str(),
-            collaborative: item.collaborative,
-            content: item.content,
+            collaborative: item.scores.collaborative,
+            content: item.scores.content,
         });
     Sample {
         user_id: user_id.to_owned(),

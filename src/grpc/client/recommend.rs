@@ -4,10 +4,10 @@ use super::{Client, ClientError, instant, pinned, word};
 use crate::grpc::proto::recommendation_service_client::RecommendationServiceClient;
 use crate::grpc::proto::{
     DebugInfo, PriceRange, ProductFilter, RecommendRequest, RecommendResponse, RecommendedItem,
-    Retrieval, Strategy as WireStrategy,
+    Retrieval, SideValues, Strategy as WireStrategy,
 };
 use crate::grpc::recommendation_service::wire_strategy;
-use hotshelf_model::Strategy;
+use hotshelf_model::{PerSide, Strategy};
 use serde::Serialize;
 
 /// Which products are eligible; by default all.
@@ -42,8 +42,8 @@ pub struct RecommendAsk {
     pub recent_product_ids: Vec<String>,
     /// Which products are eligible.
     pub filter: FilterAsk,
-    /// Include products that the person already has.
-    pub include_seen: bool,
+    /// Include products that the person already has; `None` = the version's default.
+    pub include_seen: Option<bool>,
     /// Return the names of products.
     pub include_names: bool,
     /// Return how the answer was computed.
@@ -71,6 +71,18 @@ pub struct Recommendation {
     /// Raw; `Some` if debug was requested and the score computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_score: Option<f64>,
+    /// Raw; `Some` if debug was requested and the score computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence_score: Option<f64>,
+    /// Raw; `Some` if debug was requested and the score computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_score: Option<f64>,
+    /// Raw; `Some` if debug was requested and the score computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trend_score: Option<f64>,
+    /// What each side adds to the score; `Some` if debug was requested and some side scored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shares: Option<PerSide<f64>>,
 }
 
 /// How candidates were retrieved on one side.
@@ -89,8 +101,20 @@ pub struct Explanation {
     pub collaborative: Option<RetrievalInfo>,
     /// By content embeddings.
     pub content: Option<RetrievalInfo>,
-    /// Weight of the collaborative score; `None` if scores were not blended.
+    /// By what people took next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<RetrievalInfo>,
+    /// By what the person had before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<RetrievalInfo>,
+    /// By what is popular of late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trend: Option<RetrievalInfo>,
+    /// Weight of the collaborative score; `None` if the strategy was not the hybrid.
     pub alpha: Option<f64>,
+    /// Weights of the sides; `None` if the strategy was not blended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PerSide<f64>>,
 }
 
 /// A ranked list, and what computed it.
@@ -189,7 +213,21 @@ impl From<RecommendedItem> for Recommendation {
             score: item.score,
             collaborative_score: item.collaborative_score,
             content_score: item.content_score,
+            sequence_score: item.sequence_score,
+            repeat_score: item.repeat_score,
+            trend_score: item.trend_score,
+            shares: item.shares.map(per_side),
         }
+    }
+}
+
+fn per_side(values: SideValues) -> PerSide<f64> {
+    PerSide {
+        collaborative: values.collaborative,
+        content: values.content,
+        sequence: values.sequence,
+        repeat: values.repeat,
+        trend: values.trend,
     }
 }
 
@@ -202,7 +240,11 @@ impl From<DebugInfo> for Explanation {
         Self {
             collaborative: debug.collaborative.map(retrieval),
             content: debug.content.map(retrieval),
+            sequence: debug.sequence.map(retrieval),
+            repeat: debug.repeat.map(retrieval),
+            trend: debug.trend.map(retrieval),
             alpha: debug.alpha,
+            weights: debug.weights.map(per_side),
         }
     }
 }

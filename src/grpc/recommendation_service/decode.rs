@@ -63,7 +63,8 @@ fn strategy(wire: i32) -> Result<Option<Strategy>, String> {
         Ok(WireStrategy::Hybrid) => Ok(Some(Strategy::Hybrid)),
         Ok(WireStrategy::Collaborative) => Ok(Some(Strategy::Collaborative)),
         Ok(WireStrategy::Content) => Ok(Some(Strategy::Content)),
-        Err(_) => Err(format!("{wire} is none of the known strategies 0 to 3")),
+        Ok(WireStrategy::Blended) => Ok(Some(Strategy::Blended)),
+        Err(_) => Err(format!("{wire} is none of the known strategies 0 to 4")),
     }
 }
 
@@ -72,6 +73,7 @@ fn basis(wire: i32) -> Result<Option<Basis>, String> {
         Ok(SimilarityBasis::Unspecified) => Ok(None),
         Ok(SimilarityBasis::Content) => Ok(Some(Basis::Content)),
         Ok(SimilarityBasis::Collaborative) => Ok(Some(Basis::Collaborative)),
-        Err(_) => Err(format!("{wire} is none of the known bases 0 to 2")),
+        Ok(SimilarityBasis::Sequence) => Ok(Some(Basis::Sequence)),
+        Err(_) => Err(format!("{wire} is none of the known bases 0 to 3")),
     }
 }

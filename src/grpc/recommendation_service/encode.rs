@@ -2,12 +2,12 @@
 
 use crate::grpc::proto::{
     DebugInfo, Reason as WireReason, RecommendResponse, RecommendedItem,
-    Retrieval as WireRetrieval, SimilarProduct, SimilarProductsResponse, SimilarityBasis,
-    Strategy as WireStrategy,
+    Retrieval as WireRetrieval, SideValues, SimilarProduct, SimilarProductsResponse,
+    SimilarityBasis, Strategy as WireStrategy,
 };
 use crate::serving::{Encoded, Encoding, Recommendation, SimilarProducts};
 use bytes::Bytes;
-use hotshelf_model::{Basis, Fallbacks, Reason, Retrieval, Strategy, Trace};
+use hotshelf_model::{Basis, Fallbacks, PerSide, Reason, Retrieval, Strategy, Trace, Weights};
 use prost::Message;
 
 /// The encoding of gRPC callers.
@@ -60,12 +60,19 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         score: f64::from(item.score),
         rank,
         reason: wire_reason(item.reason).into(),
-        collaborative_score: debug_score(item.collaborative),
-        content_score: debug_score(item.content),
+        collaborative_score: debug_score(item.scores.collaborative),
+        content_score: debug_score(item.scores.content),
         product_name: text(products.name(item.product).filter(|_| call.include_names)),
+        sequence_score: debug_score(item.scores.sequence),
+        repeat_score: debug_score(item.scores.repeat),
+        trend_score: debug_score(item.scores.trend),
+        shares: (call.debug && item.reason != Reason::Popular).then(|| side_values(item.shares)),
     });
-    let is_blend = answer.strategy == Strategy::Hybrid;
-    let alpha = call.alpha.filter(|_| is_blend);
+    let blend = match answer.strategy {
+        Strategy::Hybrid => Blend::Alpha(call.alpha),
+        Strategy::Blended => Blend::Weights(arm.model().parameters().scoring.weights),
+        Strategy::Collaborative | Strategy::Content => Blend::None,
+    };
     RecommendResponse {
         user_id: call.user_id.clone(),
         items: items.collect(),
@@ -80,7 +87,7 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         fallbacks: fallback_names(answer.fallbacks),
         // At most as many as a request may name.
         recent_product_ids_unknown: answer.recent_unknown as u32,
-        debug: call.debug.then(|| debug_info(answer.trace, alpha)),
+        debug: call.debug.then(|| debug_info(answer.trace, blend)),
     }
 }
 
@@ -106,6 +113,10 @@ fn similar_response(given: &SimilarProducts<'_>) -> SimilarProductsResponse {
             collaborative: answer.retrieval,
             ..Trace::default()
         },
+        Basis::Sequence => Trace {
+            sequence: answer.retrieval,
+            ..Trace::default()
+        },
     };
     SimilarProductsResponse {
         product_id: call.product_id.clone(),
@@ -118,7 +129,7 @@ fn similar_response(given: &SimilarProducts<'_>) -> SimilarProductsResponse {
         arm: arm.name().to_owned(),
         cache_hit: false,
         fallbacks: fallback_names(answer.fallbacks),
-        debug: call.debug.then(|| debug_info(trace, None)),
+        debug: call.debug.then(|| debug_info(trace, Blend::None)),
     }
 }
 
@@ -127,8 +138,20 @@ fn fallback_names(fallbacks: Fallbacks) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// How the candidates were found, and the weight that blended them.
-fn debug_info(trace: Trace, alpha: Option<f64>) -> DebugInfo {
+/// What blended the scores.
+enum Blend {
+    None,
+    Alpha(Option<f64>),
+    Weights(Option<Weights>),
+}
+
+/// How the candidates were found, and what blended their scores.
+fn debug_info(trace: Trace, blend: Blend) -> DebugInfo {
+    let (alpha, weights) = match blend {
+        Blend::None => (None, None),
+        Blend::Alpha(alpha) => (alpha, None),
+        Blend::Weights(weights) => (None, weights.map(side_values)),
+    };
     let retrieval = |side: Retrieval| WireRetrieval {
         plan: side.plan.as_str().to_owned(),
         rows_scored: side.scored as u64,
@@ -136,7 +159,21 @@ fn debug_info(trace: Trace, alpha: Option<f64>) -> DebugInfo {
     DebugInfo {
         collaborative: trace.collaborative.map(retrieval),
         content: trace.content.map(retrieval),
+        sequence: trace.sequence.map(retrieval),
+        repeat: trace.repeat.map(retrieval),
+        trend: trace.trend.map(retrieval),
         alpha,
+        weights,
+    }
+}
+
+fn side_values<T: Into<f64>>(values: PerSide<T>) -> SideValues {
+    SideValues {
+        collaborative: values.collaborative.into(),
+        content: values.content.into(),
+        sequence: values.sequence.into(),
+        repeat: values.repeat.into(),
+        trend: values.trend.into(),
     }
 }
 
@@ -147,6 +184,9 @@ fn wire_reason(reason: Reason) -> WireReason {
         Reason::Hybrid => WireReason::Hybrid,
         Reason::FoldIn => WireReason::FoldIn,
         Reason::Popular => WireReason::Popular,
+        Reason::Sequence => WireReason::Sequence,
+        Reason::Repeat => WireReason::Repeat,
+        Reason::Trend => WireReason::Trend,
     }
 }
 
@@ -155,6 +195,7 @@ pub(in crate::grpc) fn wire_strategy(strategy: Strategy) -> WireStrategy {
         Strategy::Hybrid => WireStrategy::Hybrid,
         Strategy::Collaborative => WireStrategy::Collaborative,
         Strategy::Content => WireStrategy::Content,
+        Strategy::Blended => WireStrategy::Blended,
     }
 }
 
@@ -162,6 +203,7 @@ pub(in crate::grpc) fn wire_basis(basis: Basis) -> SimilarityBasis {
     match basis {
         Basis::Content => SimilarityBasis::Content,
         Basis::Collaborative => SimilarityBasis::Collaborative,
+        Basis::Sequence => SimilarityBasis::Sequence,
     }
 }
 

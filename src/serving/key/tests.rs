@@ -50,6 +50,7 @@ fn recommend_fields() -> impl Generator<Value = RecommendFields> {
         Just(Some(Strategy::Hybrid)),
         Just(Some(Strategy::Collaborative)),
         Just(Some(Strategy::Content)),
+        Just(Some(Strategy::Blended)),
     ];
     let alpha = prop_oneof![
         Just(None),
@@ -57,7 +58,7 @@ fn recommend_fields() -> impl Generator<Value = RecommendFields> {
         Just(Some(0.5)),
         Just(Some(1.0))
     ];
-    let flags = (any::<bool>(), any::<bool>());
+    let flags = (any::<Option<bool>>(), any::<bool>());
     let rest = (vec(id(), 0..3), filter(), flags, 1..3_u32);
     (text(), strategy, alpha, rest).prop_map(
         |(
@@ -90,6 +91,7 @@ fn similar_fields() -> impl Generator<Value = SimilarFields> {
         Just(None),
         Just(Some(Basis::Content)),
         Just(Some(Basis::Collaborative)),
+        Just(Some(Basis::Sequence)),
     ];
     (id(), basis, filter(), 1..3_u32).prop_map(|(product_id, basis, filter, n)| SimilarFields {
         product_id,
@@ -152,7 +154,7 @@ proptest! {
             with(|one, other| one.filter.clone_from(&other.filter)),
             with(|one, other| one.alpha = other.alpha),
             with(|one, other| one.strategy.clone_from(&other.strategy)),
-            with(|one, _| one.include_seen = !one.include_seen),
+            with(|one, other| one.include_seen = other.include_seen),
             with(|one, _| one.include_names = !one.include_names),
             with(|one, _| std::mem::swap(&mut one.filter.brands, &mut one.filter.categories)),
         ] {

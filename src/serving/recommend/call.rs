@@ -37,8 +37,8 @@ pub struct RecommendFields {
     pub recent_product_ids: Vec<String>,
     /// Which products may be returned.
     pub filter: ProductFilter,
-    /// Whether seen products may be returned.
-    pub include_seen: bool,
+    /// Whether seen products may be returned. `None`: the version's default.
+    pub include_seen: Option<bool>,
     /// Whether items carry the names of their products.
     pub include_names: bool,
     /// Whether the answer says how it was computed.
@@ -57,14 +57,16 @@ pub struct RecommendCall {
     pub n: usize,
     /// `None` until the version's default is filled in.
     pub strategy: Option<Strategy>,
+    /// Whether the request named content, and is refused by versions without it.
+    names_content: bool,
     /// Weight of the collaborative score; `None` where the strategy does not blend.
     pub alpha: Option<f64>,
     /// Newest first.
     pub recent_product_ids: Vec<String>,
     /// Sorted, without duplicates.
     pub filter: ProductFilter,
-    /// Whether seen products may be returned.
-    pub include_seen: bool,
+    /// Whether seen products may be returned; `None` until the version's default is filled in.
+    pub include_seen: Option<bool>,
     /// Whether items carry the names of their products.
     pub include_names: bool,
     /// Whether the answer says how it was computed.
@@ -100,6 +102,7 @@ impl RecommendCall {
             user_id: fields.user_id,
             n: n as usize,
             strategy,
+            names_content: strategy == Some(Strategy::Content),
             alpha: fields.alpha,
             recent_product_ids: fields.recent_product_ids,
             filter: fields.filter.canonical(),
@@ -109,9 +112,13 @@ impl RecommendCall {
         })
     }
 
-    /// Fills in what the version decides. Alpha means something in a blend alone.
+    /// Fills in what the version decides. Alpha means something in the hybrid alone, so a request that
+    /// sets it and names no strategy means the hybrid.
     pub(in crate::serving) fn fill_defaults(&mut self, model: &Model) {
-        let strategy = self.strategy.unwrap_or_default();
+        let defaults = model.defaults();
+        let named = self.strategy.or(self.alpha.map(|_| Strategy::Hybrid));
+        let strategy = named.unwrap_or(defaults.strategy);
+        self.include_seen = Some(self.include_seen.unwrap_or(defaults.include_seen));
         let alpha = self.alpha.unwrap_or(model.parameters().scoring.alpha);
         self.strategy = Some(strategy);
         self.alpha = (strategy == Strategy::Hybrid).then_some(positive_zero(alpha));
@@ -124,8 +131,7 @@ impl Judged for RecommendCall {
     }
 
     fn scope(&self, arms: Arms<'_>) -> Scope {
-        let needs_content = self.strategy == Some(Strategy::Content);
-        if needs_content && !arms.have_content() || !arms.count_person(&self.user_id) {
+        if self.names_content && !arms.have_content() || !arms.count_person(&self.user_id) {
             return Scope::Nothing;
         }
         let is_alike = !is_filtered(&self.filter)
@@ -149,6 +155,8 @@ impl CanonicalCall for RecommendCall {
             user_id,
             n,
             strategy,
+            // Decides a refusal, which is not cached, and no answer.
+            names_content: _,
             alpha,
             recent_product_ids,
             filter,
@@ -163,7 +171,8 @@ impl CanonicalCall for RecommendCall {
         key.optional_f64(*alpha);
         key.texts(recent_product_ids);
         filter.write_key(key);
-        key.flag(*include_seen);
+        key.flag(include_seen.is_some());
+        key.flag(include_seen.unwrap_or_default());
         key.flag(*include_names);
     }
 }

@@ -51,8 +51,8 @@ pub struct SimilarCall {
     pub n: usize,
     /// `None` where the default asks for content and the version has none.
     pub basis: Option<Basis>,
-    /// Whether the request named content, and is refused by versions without it.
-    needs_content: bool,
+    /// The basis that the request named: versions without its parts refuse it.
+    named_basis: Option<Basis>,
     /// Sorted, without duplicates.
     pub filter: ProductFilter,
     /// Whether the answer says how it was computed.
@@ -85,7 +85,7 @@ impl SimilarCall {
             product_id: fields.product_id,
             n: n as usize,
             basis,
-            needs_content: basis == Some(Basis::Content),
+            named_basis: basis,
             filter: fields.filter.canonical(),
             debug: fields.debug,
         })
@@ -105,8 +105,12 @@ impl Judged for SimilarCall {
     }
 
     fn scope(&self, arms: Arms<'_>) -> Scope {
-        let can_all_answer =
-            arms.know_product(&self.product_id) && (!self.needs_content || arms.have_content());
+        let can_all_answer = arms.know_product(&self.product_id)
+            && match self.named_basis {
+                Some(Basis::Content) => arms.have_content(),
+                Some(Basis::Sequence) => arms.have_transitions(),
+                Some(Basis::Collaborative) | None => true,
+            };
         if !can_all_answer || !arms.count_person(&self.user_id) {
             return Scope::Nothing;
         }
@@ -130,7 +134,7 @@ impl CanonicalCall for SimilarCall {
             n,
             basis,
             // Decides a refusal, which is not cached, and no answer.
-            needs_content: _,
+            named_basis: _,
             filter,
             // An answer that explains itself is not cached.
             debug: _,
@@ -141,6 +145,7 @@ impl CanonicalCall for SimilarCall {
             None => 0,
             Some(Basis::Content) => 1,
             Some(Basis::Collaborative) => 2,
+            Some(Basis::Sequence) => 3,
         });
         filter.write_key(key);
     }

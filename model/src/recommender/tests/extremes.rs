@@ -100,7 +100,11 @@ fn assert_finite(model: &Model) {
                     continue;
                 };
                 for item in &answer.items {
-                    let scores = [Some(item.score), item.collaborative, item.content];
+                    let scores = [
+                        Some(item.score),
+                        item.scores.collaborative,
+                        item.scores.content,
+                    ];
                     let is_finite = scores.into_iter().flatten().all(f32::is_finite);
                     assert!(is_finite, "{query:?}: {item:?}");
                 }

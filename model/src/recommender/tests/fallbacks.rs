@@ -37,9 +37,9 @@ fn known_user_gets_a_hybrid_with_both_raw_scores_and_no_fallback() {
         );
         assert_eq!(answer.items.len(), 10);
         for item in &answer.items {
-            assert!(item.collaborative.is_some());
+            assert!(item.scores.collaborative.is_some());
             let has_embedding = model.content().unwrap().group(item.product).is_some();
-            assert_eq!(item.content.is_some(), has_embedding);
+            assert_eq!(item.scores.content.is_some(), has_embedding);
         }
         assert!(answer.trace.collaborative.is_some() && answer.trace.content.is_some());
     }

@@ -47,6 +47,7 @@ impl Asked {
             n: self.n,
             strategy: self.strategy,
             alpha: self.alpha,
+            weights: None,
             recent_product_ids: &self.recents,
             filter: Filter {
                 categories: &self.categories,
@@ -147,11 +148,11 @@ proptest! {
         let query = asked.query();
         let interest = naive::interest(model, &query);
         for item in &ask(model, &query).items {
-            if let (Some(factors), Some(score)) = (naive::factors(model, &query), item.collaborative) {
+            if let (Some(factors), Some(score)) = (naive::factors(model, &query), item.scores.collaborative) {
                 let factors = crate::dot::dot(factors, model.als().product(item.product)) + 0.0;
                 prop_assert_eq!(score.to_bits(), factors.to_bits());
             }
-            if let (Some((sum, _)), Some(score)) = (&interest, item.content) {
+            if let (Some((sum, _)), Some(score)) = (&interest, item.scores.content) {
                 let expected = naive::content_score(model, sum, item.product.0).unwrap();
                 prop_assert_eq!(score.to_bits(), expected.to_bits());
             }

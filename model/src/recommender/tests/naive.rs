@@ -222,7 +222,7 @@ fn hybrid(
 }
 
 /// Products of the recents' groups and of all groups on their neighbour lists.
-fn on_neighbour_lists(model: &Model, query: &Query<'_>) -> Vec<u32> {
+pub(super) fn on_neighbour_lists(model: &Model, query: &Query<'_>) -> Vec<u32> {
     let (content, (_, recents)) = (model.content().unwrap(), interest(model, query).unwrap());
     let mut listed = Vec::new();
     for recent in recents {

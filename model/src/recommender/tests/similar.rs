@@ -41,6 +41,7 @@ fn vector(model: &Model, basis: Basis, row: u32) -> Option<Vec<f32>> {
             let factors = model.als().product(ProductRow(row));
             factors.iter().any(|x| *x != 0.0).then(|| factors.to_vec())
         }
+        Basis::Sequence => None,
     }
 }
 

@@ -61,6 +61,13 @@ pub(crate) fn try_artifact(card: &ModelCard, parts: &Parts) -> Outcome {
     }
 }
 
+const STRATEGIES: [Strategy; 4] = [
+    Strategy::Hybrid,
+    Strategy::Collaborative,
+    Strategy::Content,
+    Strategy::Blended,
+];
+
 fn recommend(model: &Model, scratch: &mut Scratch) {
     let (users, products) = (model.users().len(), model.products().len());
     let last = users.saturating_sub(1) as u32;
@@ -75,7 +82,7 @@ fn recommend(model: &Model, scratch: &mut Scratch) {
         assert!(!model.users().segment(UserRow(last)).is_empty());
     }
     for (user_id, n) in ids.iter().zip([3, products + 2, 1]) {
-        for strategy in [Strategy::Hybrid, Strategy::Collaborative, Strategy::Content] {
+        for strategy in STRATEGIES {
             let query = Query {
                 user_id,
                 n,
@@ -98,6 +105,11 @@ fn recommend(model: &Model, scratch: &mut Scratch) {
         ..Query::default()
     };
     answered(model, &narrow, scratch, None);
+    let blended = Query {
+        strategy: Strategy::Blended,
+        ..narrow
+    };
+    answered(model, &blended, scratch, None);
     let visitor = Query {
         user_id: "",
         recent_product_ids: &recents,
@@ -124,9 +136,10 @@ fn answered(model: &Model, query: &Query<'_>, scratch: &mut Scratch, promised: O
         }
     };
     let found = answer.items.iter().map(|item| {
-        let sides = [item.collaborative, item.content].into_iter().flatten();
+        let scores = item.scores.iter().filter_map(|(_, score)| *score);
+        let shares = item.shares.iter().map(|(_, share)| *share);
         assert!(
-            item.score.is_finite() && sides.into_iter().all(f32::is_finite),
+            item.score.is_finite() && scores.chain(shares).all(f32::is_finite),
             "{item:?}"
         );
         item.product
@@ -141,7 +154,7 @@ fn similar(model: &Model, scratch: &mut Scratch) {
     let ends = (0..products.min(1)).chain(products.checked_sub(1));
     for row in ends {
         let id = model.products().id(ProductRow(row as u32)).to_owned();
-        for basis in [Basis::Content, Basis::Collaborative] {
+        for basis in [Basis::Content, Basis::Collaborative, Basis::Sequence] {
             let query = SimilarQuery {
                 product_id: &id,
                 n: products,
@@ -152,12 +165,20 @@ fn similar(model: &Model, scratch: &mut Scratch) {
             match model.similar(&query, scratch) {
                 Ok(answer) => {
                     let found = answer.items.iter().map(|item| {
-                        assert!(item.similarity.abs() <= 1.0, "{item:?}");
+                        let is_cosine = basis != Basis::Sequence;
+                        let most = if is_cosine { 1.0 } else { f32::MAX };
+                        assert!(item.similarity.abs() <= most, "{item:?}");
                         item.product
                     });
                     assert_eq!(distinct(model, found), products - 1, "{query:?}");
                 }
-                Err(error) => assert_eq!(error, QueryError::NeedsContent),
+                Err(error) => {
+                    let needed = match basis {
+                        Basis::Sequence => QueryError::NeedsTransitions,
+                        _ => QueryError::NeedsContent,
+                    };
+                    assert_eq!(error, needed);
+                }
             }
         }
     }

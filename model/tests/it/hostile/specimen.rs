@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use bytes::Bytes;
 use hotshelf_model::{
     AlsParams, CardExtra, ContentParams, FitParams, IndexChoice, InteractionsBuilder, ModelCard,
-    ProductInfo, fit,
+    PerSide, ProductInfo, ScoringParams, SidesParams, fit,
 };
 
 use super::law::Parts;
@@ -27,27 +27,28 @@ enum Embeddings {
     Own,
 }
 
-/// Texts by the exact scan, texts by a graph, own embeddings by a graph, no content at all.
+/// Texts by the exact scan, texts by a graph, own embeddings by a graph, no content at all; the first and
+/// the last with all sides.
 pub(crate) fn specimens() -> Vec<Specimen> {
     [
-        (Embeddings::OfTexts, IndexChoice::Exact),
-        (Embeddings::OfTexts, IndexChoice::Hnsw),
-        (Embeddings::Own, IndexChoice::Hnsw),
-        (Embeddings::None, IndexChoice::Exact),
+        (Embeddings::OfTexts, IndexChoice::Exact, true),
+        (Embeddings::OfTexts, IndexChoice::Hnsw, false),
+        (Embeddings::Own, IndexChoice::Hnsw, false),
+        (Embeddings::None, IndexChoice::Exact, true),
     ]
-    .map(|(embeddings, index)| packed((30, 24), embeddings, index))
+    .map(|(embeddings, index, has_sides)| packed((30, 24), (embeddings, index), has_sides))
     .into()
 }
 
 /// One of a few hundred kilobytes, for what must hold in proportion to size.
 pub(crate) fn large_specimen() -> Specimen {
-    packed((1500, 900), Embeddings::OfTexts, IndexChoice::Hnsw)
+    packed((1500, 900), (Embeddings::OfTexts, IndexChoice::Hnsw), true)
 }
 
 fn packed(
     (users, products): (usize, usize),
-    embeddings: Embeddings,
-    index: IndexChoice,
+    (embeddings, index): (Embeddings, IndexChoice),
+    has_sides: bool,
 ) -> Specimen {
     let mut events = InteractionsBuilder::new();
     for user in 0..users {
@@ -79,6 +80,20 @@ fn packed(
                 0
             },
             ..ContentParams::default()
+        },
+        sides: match has_sides {
+            true => SidesParams::all(),
+            false => SidesParams::default(),
+        },
+        scoring: ScoringParams {
+            weights: has_sides.then_some(PerSide {
+                collaborative: 1.0,
+                content: 0.4,
+                sequence: 0.6,
+                repeat: 0.5,
+                trend: 0.2,
+            }),
+            ..ScoringParams::default()
         },
         index,
         ..FitParams::default()

@@ -131,5 +131,6 @@ fn basis_text(basis: Basis) -> &'static str {
     match basis {
         Basis::Content => "content",
         Basis::Collaborative => "collaborative factors",
+        Basis::Sequence => "what people took next",
     }
 }

@@ -11,7 +11,7 @@ fn fields() -> RecommendFields {
         alpha: None,
         recent_product_ids: Vec::new(),
         filter: ProductFilter::default(),
-        include_seen: false,
+        include_seen: None,
         include_names: false,
         debug: false,
         pinned_version: None,
