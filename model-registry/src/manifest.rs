@@ -45,6 +45,18 @@ pub struct PartEntry {
     pub size_bytes: u64,
     /// Of its bytes.
     pub sha256: Sha256Digest,
+    /// False: a reader that does not know this part leaves it out and serves the version without it. True
+    /// where the manifest does not say, as in every version that was published before.
+    #[serde(default = "required_by_default", skip_serializing_if = "is_required")]
+    pub required: bool,
+}
+
+fn required_by_default() -> bool {
+    true
+}
+
+fn is_required(required: &bool) -> bool {
+    *required
 }
 
 /// What a version was made from.
@@ -208,6 +220,17 @@ fn check_identity(
 }
 
 impl Manifest {
+    /// The same without the parts that a reader may leave out: those that are not required and of which
+    /// `is_known` says no. Fetching and sealing it gives the parts that are needed.
+    #[must_use]
+    pub fn needed(&self, is_known: impl Fn(&str) -> bool) -> Self {
+        let mut needed = self.clone();
+        needed
+            .parts
+            .retain(|part| part.required || is_known(part.name.as_str()));
+        needed
+    }
+
     /// The limits of format 1; a publisher checks its own manifest too.
     pub(crate) fn check(&self, part_bytes_max: u64) -> Result<(), Error> {
         json::check_text("author", &self.author, AUTHOR_BYTES_MAX)?;

@@ -47,6 +47,20 @@ pub struct NewPart {
     pub name: PartName,
     /// Its bytes.
     pub bytes: Bytes,
+    /// False: readers that do not know the part leave it out.
+    pub required: bool,
+}
+
+impl NewPart {
+    /// A part without which no reader may serve the version.
+    #[must_use]
+    pub fn required(name: PartName, bytes: Bytes) -> Self {
+        Self {
+            name,
+            bytes,
+            required: true,
+        }
+    }
 }
 
 impl Registry {
@@ -99,6 +113,7 @@ impl Registry {
                 name: part.name.clone(),
                 size_bytes,
                 sha256,
+                required: part.required,
             });
         }
         let manifest = Manifest {

@@ -50,7 +50,7 @@ fn version(
     card["gate"] = serde_json::to_value(passed).expect("it has text keys only");
     let parts = packed.parts.into_iter().map(|(name, bytes)| {
         let name: PartName = name.parse()?;
-        Ok(NewPart { name, bytes })
+        Ok(NewPart::required(name, bytes))
     });
     Ok(NewVersion {
         parts: parts.collect::<Result<_, hotshelf_registry::Error>>()?,

@@ -143,10 +143,8 @@ impl Stage {
         let sizes = packed.card.sizes;
         let mut parts = Vec::new();
         for part in packed.parts {
-            parts.push(NewPart {
-                name: part.name.parse()?,
-                bytes: Bytes::from(part.bytes),
-            });
+            let bytes = Bytes::from(part.bytes);
+            parts.push(NewPart::required(part.name.parse()?, bytes));
         }
         let input = Input {
             name: "interactions.csv".to_owned(),

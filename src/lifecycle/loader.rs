@@ -20,7 +20,8 @@ use hotshelf_model::{Model, ModelCard, Query, SCORING_REVISION, Scratch, UserRow
 use hotshelf_registry::{
     CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
 };
-use obtain::{Obtained, parts_bytes};
+use obtain::Obtained;
+pub use obtain::needed;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -156,7 +157,8 @@ impl Load {
             .unwrap_or_default();
         let resident_bytes = model.heap_bytes();
         // A part stays in memory as a whole, including its header.
-        let held_bytes = parts_bytes(&manifest).max(resident_bytes as u64);
+        let parts_bytes = parts.values().map(|part| part.len() as u64).sum::<u64>();
+        let held_bytes = parts_bytes.max(resident_bytes as u64);
         reservation.settle(self.version, held_bytes)?;
         let info = LoadedInfo {
             resident_bytes,

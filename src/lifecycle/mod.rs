@@ -37,7 +37,9 @@ pub use change::Change;
 pub use event::{PersistedRollout, Proposal, Reply, Supply};
 pub use handle::{Input, ModelHandle, WatchReport};
 pub use live::{Live, LiveArm, LoadedVersion, ModelSlot, Models};
-pub use loader::{Source, card, check_golden_queries, check_revision, revision_refusal, unpack};
+pub use loader::{
+    Source, card, check_golden_queries, check_revision, needed, revision_refusal, unpack,
+};
 pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, LoadErrorKind, Phase, VersionEntry, VersionState};

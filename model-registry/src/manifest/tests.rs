@@ -184,3 +184,35 @@ fn error_quotes_at_most_one_line_of_the_record() {
         said.len()
     );
 }
+
+#[test]
+fn a_part_is_required_unless_it_says_otherwise_and_only_others_are_left_out() {
+    let part = |name: &str, required: Option<bool>| {
+        let mut part = json!({ "name": name, "size_bytes": 3, "sha256": "00".repeat(32) });
+        if let Some(required) = required {
+            part["required"] = json!(required);
+        }
+        part
+    };
+    let mut value = good();
+    value["parts"] = json!([
+        part("a.json", None),
+        part("b.json", Some(true)),
+        part("c.json", Some(false)),
+        part("d.json", Some(false)),
+    ]);
+    let Ok(VersionRecord::Published(manifest)) = read(&value) else {
+        panic!("a good manifest")
+    };
+    let required: Vec<bool> = manifest.parts.iter().map(|part| part.required).collect();
+    assert_eq!(required, [true, true, false, false]);
+    let written: Value = serde_json::from_slice(&json::write(&manifest)).unwrap();
+    assert!(written["parts"][1].get("required").is_none(), "as before");
+    assert_eq!(written["parts"][2]["required"], json!(false));
+    let needed = manifest.needed(|name| name == "d.json");
+    let names: Vec<&str> = needed.parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["a.json", "b.json", "d.json"]);
+    assert_eq!(needed.upload, manifest.upload);
+    value["parts"][0]["required"] = json!("perhaps");
+    assert!(read(&value).is_err());
+}

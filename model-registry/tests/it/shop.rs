@@ -22,10 +22,7 @@ pub(crate) fn version(number: u64) -> Version {
 /// Three parts that say who published them; one of many ranges, one of a single byte, one empty.
 pub(crate) fn new_version(author: &str) -> NewVersion {
     let long = author.bytes().cycle().take(10_000).collect::<Bytes>();
-    let part = |name: &str, bytes: Bytes| NewPart {
-        name: name.parse().unwrap(),
-        bytes,
-    };
+    let part = |name: &str, bytes: Bytes| NewPart::required(name.parse().unwrap(), bytes);
     NewVersion {
         parts: vec![
             part("als.safetensors", long),

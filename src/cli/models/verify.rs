@@ -2,7 +2,8 @@
 
 use super::{OneVersion, block_on, manifest, write_json};
 use crate::lifecycle::{
-    LoadError, LoadErrorKind, check_golden_queries, check_revision, revision_refusal, unpack,
+    LoadError, LoadErrorKind, check_golden_queries, check_revision, needed, revision_refusal,
+    unpack,
 };
 use bytes::Bytes;
 use hotshelf_model::Scratch;
@@ -27,10 +28,11 @@ pub(super) fn run(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let cache = CacheDir::open(folder.path())?;
     let manifest = block_on(manifest(one, &registry))?;
-    let mut local = block_on(async { Ok(registry.fetch(&manifest, &cache).await?) })?;
+    let needed = needed(&manifest);
+    let mut local = block_on(async { Ok(registry.fetch(&needed, &cache).await?) })?;
     let mut sealed = local.seal(&mut |_| {});
     while sealed.is_err() && local.damaged().is_some() {
-        block_on(async { Ok(registry.refetch(&manifest, &cache, &mut local).await?) })?;
+        block_on(async { Ok(registry.refetch(&needed, &cache, &mut local).await?) })?;
         sealed = local.seal(&mut |_| {});
     }
     let checked = check(&manifest, sealed);

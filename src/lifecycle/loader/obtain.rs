@@ -7,12 +7,14 @@ use crate::lifecycle::event::Supply;
 use crate::lifecycle::manager::Gate;
 use crate::lifecycle::state::{LoadError, LoadErrorKind, VersionState};
 use bytes::Bytes;
+use hotshelf_model::Model;
 use hotshelf_registry::{Damaged, LocalParts, Manifest, Registry};
 use std::collections::BTreeMap;
 
 /// A version's parts, their bytes verified.
 pub(super) struct Obtained {
     pub(super) manifest: Manifest,
+    /// Without those that the version does not require and this server does not know.
     pub(super) parts: BTreeMap<String, Bytes>,
     pub(super) reservation: Reservation,
     /// Not empty: what was damaged, in the cache or in transit, and was refetched.
@@ -22,11 +24,18 @@ pub(super) struct Obtained {
 /// A version on disk, and the memory reserved for it.
 struct Fetched {
     manifest: Manifest,
+    /// The manifest without the parts that are left out.
+    needed: Manifest,
     local: LocalParts,
     reservation: Reservation,
 }
 
-pub(super) fn parts_bytes(manifest: &Manifest) -> u64 {
+/// A manifest without the parts that its version does not require and this server does not know.
+pub fn needed(manifest: &Manifest) -> Manifest {
+    manifest.needed(Model::knows_part)
+}
+
+fn parts_bytes(manifest: &Manifest) -> u64 {
     let sizes = manifest.parts.iter().map(|part| part.size_bytes);
     sizes.fold(0, u64::saturating_add)
 }
@@ -45,6 +54,7 @@ impl Load {
     ) -> Result<Obtained, LoadError> {
         let Fetched {
             manifest,
+            needed,
             mut local,
             reservation,
         } = steps.run("fetch", || match self.supply {
@@ -74,7 +84,7 @@ impl Load {
             }
             steps.run("fetch", || {
                 on_own_runtime(source, async |registry| {
-                    let fetched = registry.refetch(&manifest, &source.cache, &mut local).await;
+                    let fetched = registry.refetch(&needed, &source.cache, &mut local).await;
                     fetched.map_err(|error| LoadError::from(&error))
                 })
             })?;
@@ -93,12 +103,14 @@ impl Load {
                 }
                 Err(error) => return Err(LoadError::from(&error)),
             };
-            let reservation = self.reserve(source, &manifest)?;
+            let needed = needed(&manifest);
+            let reservation = self.reserve(source, &needed)?;
             self.make_room(source, &manifest);
-            let local = registry.fetch(&manifest, &source.cache).await;
+            let local = registry.fetch(&needed, &source.cache).await;
             let local = local.map_err(|error| LoadError::from(&error))?;
             Ok(Fetched {
                 manifest,
+                needed,
                 local,
                 reservation,
             })
@@ -133,11 +145,13 @@ impl Load {
             message: format!("version {} is no longer persisted on disk", self.version),
             is_retryable: true,
         })?;
-        let reservation = self.reserve(source, &manifest)?;
-        let held = source.cache.held(&manifest);
+        let needed = needed(&manifest);
+        let reservation = self.reserve(source, &needed)?;
+        let held = source.cache.held(&needed);
         let local = held.map_err(|error| LoadError::from(&error))?;
         Ok(Fetched {
             manifest,
+            needed,
             local,
             reservation,
         })

@@ -230,7 +230,7 @@ impl Shop {
         Box::pin(self.publish_model(fitted(season, &parameters))).await
     }
 
-    async fn publish_model(&self, model: Model) -> Published {
+    pub(super) async fn publish_model(&self, model: Model) -> Published {
         let extra = CardExtra {
             evaluation: None,
             golden_queries: 16,
@@ -258,13 +258,22 @@ impl Shop {
         parts: &Parts,
         card: &Value,
     ) -> Result<u64, hotshelf_registry::Error> {
-        let part = |(name, bytes): (&String, &Vec<u8>)| NewPart {
-            name: name.parse().unwrap(),
-            bytes: Bytes::from(bytes.clone()),
+        let part = |(name, bytes): (&String, &Vec<u8>)| {
+            NewPart::required(name.parse().unwrap(), Bytes::from(bytes.clone()))
         };
+        let parts = parts.0.iter().map(part).collect();
+        self.publish_new(parts, card.clone()).await
+    }
+
+    /// Publishes these very parts.
+    pub(super) async fn publish_new(
+        &self,
+        parts: Vec<NewPart>,
+        card: Value,
+    ) -> Result<u64, hotshelf_registry::Error> {
         let new = NewVersion {
-            parts: parts.0.iter().map(part).collect(),
-            card: card.clone(),
+            parts,
+            card,
             lineage: Lineage {
                 seed: 42,
                 ..Lineage::default()
@@ -417,7 +426,7 @@ pub(crate) fn factors_of(season: Season, factors: usize) -> Model {
     fitted(season, &parameters(factors))
 }
 
-fn fitted(season: Season, parameters: &FitParams) -> Model {
+pub(super) fn fitted(season: Season, parameters: &FitParams) -> Model {
     fitted_on(season, parameters, &catalogue())
 }
 
@@ -446,7 +455,7 @@ fn fitted_on(season: Season, parameters: &FitParams, products: &[ProductInfo]) -
     fit(&events, products, parameters, threads, &mut |_| {}).unwrap()
 }
 
-fn parameters(factors: usize) -> FitParams {
+pub(super) fn parameters(factors: usize) -> FitParams {
     let als = AlsParams {
         factors,
         iterations: 5,

@@ -63,10 +63,7 @@ async fn published() -> Vec<(Path, bytes::Bytes)> {
     let registry = Registry::with_store(Arc::clone(&objects) as Arc<dyn ObjectStore>, "r".into());
     let registry = registry.with_options(options);
     for _ in 0..world::VERSIONS {
-        let part = NewPart {
-            name: "part.json".parse().unwrap(),
-            bytes: "{}".into(),
-        };
+        let part = NewPart::required("part.json".parse().unwrap(), "{}".into());
         let new = NewVersion {
             parts: vec![part],
             card: serde_json::Value::Null,
