@@ -2,6 +2,7 @@
 //! traffic. Real sockets, no blind sleeps: every wait is for a state, with a bound.
 
 mod artifact;
+mod blended;
 mod broken_cache;
 mod calls;
 mod catalogue;
@@ -19,6 +20,7 @@ mod traffic;
 mod wait;
 
 pub(crate) use artifact::Parts;
+pub(crate) use blended::WEIGHTS;
 pub(crate) use broken_cache::{BrokenCache, until_kept};
 pub(crate) use catalogue::{BRANDS, CATEGORIES, catalogue};
 pub(crate) use frames::FramePeer;

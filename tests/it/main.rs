@@ -5,6 +5,7 @@ mod answers;
 mod asked;
 mod bad_artifacts;
 mod bad_input;
+mod blended;
 mod cached;
 mod callers_text;
 mod canary_fleet;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use hotshelf_model::{IndexChoice, Query, Strategy};
+use hotshelf_model::{Defaults, IndexChoice, Query, Strategy};
 use serde_json::{Value, json};
 
 use crate::harness::{CATEGORIES, MODEL, Season, Server, Shop, catalogue, ranked};
@@ -292,6 +292,58 @@ async fn safetensors_and_pyarrow_alone_recompute_what_the_server_answers() {
     server.stop().await;
 }
 
+/// The answers of a server by the second implementation, as the script reports them.
+fn verified(python: &Path, shop: &Shop, server: &Server) -> Value {
+    let (root, address) = (shop.root().display().to_string(), server.data.to_string());
+    let args = [
+        "--registry",
+        &root,
+        "--model",
+        MODEL,
+        "--version",
+        "1",
+        "--address",
+        &address,
+        "--people",
+        "120",
+        "--products",
+        "60",
+    ];
+    script(python, "verify_answers.py", &args)
+}
+
+#[tokio::test]
+async fn second_implementation_in_numpy_blends_all_sides_alike_under_each_plan() {
+    let Some(python) = tools::find(Tool::Python) else {
+        return;
+    };
+    let grocer = Defaults {
+        strategy: Strategy::Blended,
+        include_seen: true,
+    };
+    for index in [IndexChoice::Auto, IndexChoice::Exact, IndexChoice::Hnsw] {
+        let shop = Shop::new();
+        let published = shop.publish_blended(Season::Spring, index, Some(grocer));
+        let version = published.await.version;
+        let server = Server::serving(&shop, version, &[]).await;
+        let report = verified(&python, &shop, &server);
+        assert_eq!(report["is_good"], true, "{index:?}: {report:#}");
+        for what in ["blended", "default", "hybrid", "similar by sequence"] {
+            let count = report["answers"][what].as_u64();
+            assert!(count.is_some_and(|count| count >= 15), "{what}: {report:#}");
+        }
+        for plan in ["transitions", "history", "popularity"] {
+            assert!(
+                report["plans"][plan]
+                    .as_u64()
+                    .is_some_and(|count| count > 5),
+                "{report:#}"
+            );
+        }
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn second_implementation_in_numpy_gives_the_same_answers() {
     let Some(python) = tools::find(Tool::Python) else {
@@ -301,22 +353,7 @@ async fn second_implementation_in_numpy_gives_the_same_answers() {
         let shop = Shop::new();
         let version = shop.publish_indexed(Season::Spring, index).await.version;
         let server = Server::serving(&shop, version, &[]).await;
-        let (root, address) = (shop.root().display().to_string(), server.data.to_string());
-        let args = [
-            "--registry",
-            &root,
-            "--model",
-            MODEL,
-            "--version",
-            "1",
-            "--address",
-            &address,
-            "--people",
-            "120",
-            "--products",
-            "60",
-        ];
-        let report = script(&python, "verify_answers.py", &args);
+        let report = verified(&python, &shop, &server);
         assert_eq!(report["is_good"], true, "{index:?}: {report:#}");
         let answers = report["answers"].as_object().unwrap().values();
         let answers: u64 = answers.map(|count| count.as_u64().unwrap()).sum();

@@ -66,6 +66,7 @@ async fn similar_products_are_the_models_own_with_catalogue_fields() {
         let used = match used {
             Basis::Content => SimilarityBasis::Content,
             Basis::Collaborative => SimilarityBasis::Collaborative,
+            Basis::Sequence => SimilarityBasis::Sequence,
         };
         assert_eq!(
             (answer.product_id.as_str(), answer.basis()),

@@ -49,6 +49,9 @@ class Reference:
         self.product_factors = als["product_factors"].astype(numpy.float64)
         self.gram = als["gram"].astype(numpy.float64)
         self.history = parts["history.safetensors"]
+        self.transitions = parts.get("transitions.safetensors")
+        self.frequencies = parts.get("frequencies.safetensors")
+        self.trend = parts.get("trend.safetensors")
         content = parts.get("content.safetensors")
         self.embeddings = self.groups = None
         if content:
@@ -98,6 +101,29 @@ class Reference:
         with_vector = [row for row in dict.fromkeys(recents) if self.has_vector[row]]
         return with_vector[: self.card["parameters"]["scoring"]["recents"]]
 
+    def sequence_scores(self, recents):
+        """Of every product: what people took after the recents, those further back counting less."""
+        params = self.card["parameters"]["sides"]["sequence"]
+        scores = numpy.zeros(len(self.ids))
+        for back, row in enumerate(list(dict.fromkeys(recents))[: params["recents"]]):
+            start, end = self.transitions["offsets"][row : row + 2].tolist()
+            weight = numpy.float64(numpy.float32(params["recent_decay"])) ** back
+            listed = self.transitions["scores"][start:end].astype(numpy.float64)
+            scores[self.transitions["products"][start:end]] += weight * listed
+        return scores
+
+    def repeat_scores(self, user):
+        """Of every product: how often the person had it, halved with every half-life since."""
+        start, end = self.history["offsets"][user : user + 2].tolist()
+        weights = self.frequencies["weights"][start:end].astype(numpy.float64)
+        half_life = self.card["parameters"]["sides"]["repeat"]["half_life_days"]
+        if half_life is not None:
+            age = self.card["as_of"] - self.frequencies["last_at"][start:end]
+            weights = weights * 2.0 ** (-age / (half_life * 86_400))
+        scores = numpy.zeros(len(self.ids))
+        scores[self.history["products"][start:end]] = weights
+        return scores
+
     def candidates(self, scored, n, recents):
         """Products on the neighbour lists of the recents; all where fewer than n of these may."""
         groups = self.groups[self.content_recents(recents)]
@@ -135,7 +161,10 @@ class Reference:
         user = self.users.get(ask["user_id"])
         brought = [self.row_of[id] for id in ask.get("recent", []) if id in self.row_of]
         may = self.matching(ask)
-        if not ask.get("include_seen"):
+        sees_seen = ask.get("include_seen")
+        if sees_seen is None:
+            sees_seen = self.card.get("defaults", {}).get("include_seen", False)
+        if not sees_seen:
             may[brought] = False
             if user is not None:
                 may[self.seen(user)] = False
@@ -143,7 +172,14 @@ class Reference:
         recents = brought
         if not ask.get("recent") and user is not None:
             recents = self.recent(user)
-        strategy = ask.get("strategy", "hybrid")
+        defaults = self.card.get("defaults", {})
+        # Alpha names the hybrid, the one strategy that it means something in.
+        default = "hybrid" if "alpha" in ask else defaults.get("strategy", "hybrid")
+        strategy = ask.get("strategy", default)
+        if strategy == "blended" and self.card["parameters"]["scoring"].get("weights"):
+            return self.blended({**ask, "include_seen": sees_seen}, user, brought, eligible)
+        if strategy == "blended":
+            strategy = "hybrid"
         factors, why = (None, None)
         if strategy != "content":
             factors, why = self.factors(ask["user_id"], brought)
@@ -190,6 +226,56 @@ class Reference:
         reasons = ["hybrid" if all(s) else why if s[0] else "content" for s in sides]
         return Ranking(rows[order].tolist(), blended[order].tolist(), reasons)
 
+    def blended(self, ask, user, brought, eligible):
+        """Every side that has weight and something to say of the person, by the version's weights."""
+        weights, n = self.card["parameters"]["scoring"]["weights"], ask.get("n", 10)
+        recents = brought
+        if not ask.get("recent") and user is not None:
+            recents = self.recent(user)
+        sides = self.asked_sides({**ask, "weights": weights}, user, (brought, recents))
+        many = max(CANDIDATES_PER_ITEM * n, CANDIDATES_MIN)
+        rows, of_content = [], []
+        for name, (scores, _) in sides.items():
+            found = eligible[numpy.isfinite(scores[eligible])]
+            if name == "content":
+                found = self.candidates(found, n, recents)
+                of_content = self.content_recents(recents)
+            elif name != "collaborative":
+                found = found[scores[found] > 0]
+            rows.append(best_first(found, scores[found])[:many])
+        if not sides or not any(len(found) for found in rows):
+            return self.filled(Ranking([], [], []), eligible, n, of_content)
+        found_by = {name: set(found.tolist()) for name, found in zip(sides, rows)}
+        rows = numpy.unique(numpy.concatenate(rows))
+        parts = {}
+        for name, (scores, _) in sides.items():
+            finite = numpy.where(numpy.isfinite(scores[rows]), scores[rows], 0.0)
+            parts[name] = weights[name] * shares(finite)
+        total = sum(parts.values())
+        order = numpy.lexsort((rows, -total))[:n]
+        reasons = [reason_of(at, rows[at], parts, found_by, sides) for at in order]
+        ranking = Ranking(rows[order].tolist(), total[order].tolist(), reasons)
+        return self.filled(ranking, eligible, n, of_content)
+
+    def asked_sides(self, ask, user, products):
+        """Scores of every product and a reason, by side, in the order in which a blend adds them up."""
+        (brought, recents), weights, sides = products, ask["weights"], {}
+        if weights["collaborative"] > 0:
+            factors, why = self.factors(ask["user_id"], brought)
+            if factors is not None:
+                sides["collaborative"] = (self.product_factors @ factors, why)
+        if weights["content"] > 0:
+            query = self.content_query(recents)
+            if query is not None:
+                sides["content"] = (self.content_scores(query), "content")
+        if weights["sequence"] > 0 and self.transitions and recents:
+            sides["sequence"] = (self.sequence_scores(recents), "sequence")
+        if weights["repeat"] > 0 and self.frequencies and user is not None and ask["include_seen"]:
+            sides["repeat"] = (self.repeat_scores(user), "repeat")
+        if weights["trend"] > 0 and self.trend:
+            sides["trend"] = (self.trend["popularity"].astype(numpy.float64), "trend")
+        return sides
+
     def filled(self, ranking, eligible, n, recents):
         """The list filled up with popular products, those of the recents' categories first."""
         left = numpy.setdiff1d(eligible, ranking.rows)
@@ -209,7 +295,12 @@ class Reference:
         may = self.matching(ask)
         may[row] = False
         eligible = numpy.flatnonzero(may)
-        if ask.get("basis", "content") == "content":
+        if ask.get("basis") == "sequence":
+            start, end = self.transitions["offsets"][row : row + 2].tolist()
+            scores = numpy.full(len(self.ids), -numpy.inf)
+            listed = self.transitions["products"][start:end]
+            scores[listed] = self.transitions["scores"][start:end]
+        elif ask.get("basis", "content") == "content":
             vectors = self.embeddings
             own = vectors[self.groups[row]] if self.has_vector[row] else None
             scores = None if own is None else self.content_scores(own)
@@ -226,6 +317,14 @@ class Reference:
         full = self.filled(ranking, eligible, n, [row])
         full.scores[len(ranking.rows) :] = [0.0] * (len(full.rows) - len(ranking.rows))
         return full
+
+
+def reason_of(at, row, parts, found_by, sides):
+    """The side that adds most to a product's score, else the first that retrieved it."""
+    name = max(parts, key=lambda name: parts[name][at])
+    if parts[name][at] <= 0:
+        name = next(name for name in parts if row in found_by[name])
+    return sides[name][1]
 
 
 def shares(scores):

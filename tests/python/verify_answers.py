@@ -2,9 +2,9 @@
 
     verify_answers.py --registry FOLDER --model shop --version 1 --address 127.0.0.1:50051
 
-Asks for many people and products in many ways: every strategy, alpha from 0 to 1, people the model
+Asks for many people and products in many ways: every strategy and the version's default, alpha from 0 to 1, people the model
 has never seen with and without recent products, filters of several widths, exclusions, seen products
-let through, similar products by both bases. Where the plan that answered is exact the same products
+let through, similar products by every basis. Where the plan that answered is exact the same products
 must come back in the same order, except where scores lie closer together than 1e-5 of the greatest;
 where it is a graph, at least its stated recall of them. Prints one JSON object; ends with 1 where
 anything differs.
@@ -30,6 +30,10 @@ CLOSE = 1e-5
 RECALL_SLACK = 0.01
 
 
+def has_sides(reference):
+    return reference.transitions is not None
+
+
 def questions(reference, people, seed):
     """Recommends, as dicts that reference.recommend understands."""
     dice = random.Random(seed)
@@ -40,8 +44,13 @@ def questions(reference, people, seed):
     some = lambda of, most: dice.sample(of, min(len(of), dice.randint(1, most)))
     for turn, user in enumerate(known):
         ask = {"user_id": user, "n": dice.choice([1, 5, 10, 50, 100])}
-        ask["strategy"] = ["hybrid", "collaborative", "content"][turn % 3]
-        if turn % 2:
+        strategies = ["hybrid", "collaborative", "content"]
+        if has_sides(reference):
+            strategies += ["blended", "blended", "default"]
+        ask["strategy"] = strategies[turn % len(strategies)]
+        if ask["strategy"] == "default":
+            del ask["strategy"]
+        elif turn % 2:
             ask["alpha"] = dice.choice([0.0, 0.25, 0.5, 1.0])
         if turn % 5 == 1:
             ask["user_id"] = f"never-seen-{turn}"
@@ -55,7 +64,10 @@ def questions(reference, people, seed):
             ask["price_min"], ask["price_max"] = sorted(dice.choices(prices, k=2))
         if turn % 4 == 2:
             ask["exclude"] = some(reference.ids, 20)
-        ask["include_seen"] = turn % 6 == 5
+        if has_sides(reference):
+            ask["include_seen"] = dice.choice([None, False, True])
+        else:
+            ask["include_seen"] = turn % 6 == 5
         yield ask
     yield {"user_id": "", "n": 10}
     yield {"user_id": known[0], "n": 10, "categories": ["no such category"]}
@@ -65,7 +77,8 @@ def similar_questions(reference, products, seed):
     dice = random.Random(seed + 1)
     for turn, product in enumerate(dice.sample(reference.ids, min(products, len(reference.ids)))):
         ask = {"product_id": product, "n": dice.choice([1, 10, 50])}
-        ask["basis"] = ["content", "collaborative"][turn % 2]
+        bases = ["content", "collaborative"] + ["sequence"] * has_sides(reference)
+        ask["basis"] = bases[turn % len(bases)]
         category = dice.choice(reference.categories)
         if turn % 5 == 3 and category is not None:
             ask["categories"] = [category]
@@ -101,7 +114,7 @@ class Server:
             alpha=ask.get("alpha"),
             recent_product_ids=ask.get("recent", []),
             filter=self.filter(ask),
-            include_seen=ask.get("include_seen", False),
+            include_seen=ask.get("include_seen"),
             debug=True,
         )
         answer = self.stub.Recommend(request, timeout=30)
@@ -129,7 +142,7 @@ class Server:
 
 def plans(debug):
     """Names of the plans that found candidates."""
-    sides = [debug.collaborative, debug.content]
+    sides = [debug.collaborative, debug.content, debug.sequence, debug.repeat, debug.trend]
     return {side.plan for side in sides if side.plan}
 
 
