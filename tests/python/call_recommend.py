@@ -117,7 +117,7 @@ def main():
     parser.add_argument("--brand", nargs="*", default=[], help="only these brands")
     parser.add_argument("--price-min", type=float, help="lowest price")
     parser.add_argument("--price-max", type=float, help="highest price")
-    parser.add_argument("--include-seen", action="store_true")
+    parser.add_argument("--include-seen", action="store_true", default=None)
     parser.add_argument("--timeout-s", type=float, default=10.0)
     parser.add_argument("--list", action="store_true", help="print the calls and end")
     arguments = parser.parse_args()
