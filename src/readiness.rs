@@ -98,7 +98,7 @@ impl Readiness {
         });
         let arms: Vec<String> = arms.collect();
         match arms.as_slice() {
-            [] => Some(format!("waits for rollout {}", desired.number)),
+            [] => Some(format!("is waiting for rollout {}", desired.number)),
             arms => Some(arms.join(", ")),
         }
     }
@@ -154,7 +154,7 @@ pub(crate) fn models_here(published: &[ModelName]) -> String {
     let names = published.iter().take(NAMED_MAX).map(ModelName::as_str);
     let names = names.collect::<Vec<_>>().join(", ");
     match published.len() {
-        0 => "no model has any".to_owned(),
+        0 => "models here: none".to_owned(),
         all if all > NAMED_MAX => format!("models here: {names} and {} more", all - NAMED_MAX),
         _ => format!("models here: {names}"),
     }

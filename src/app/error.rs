@@ -24,10 +24,10 @@ pub enum AppError {
     #[error("cache_dir")]
     Cache(#[source] hotshelf_registry::Error),
     /// No model is configured.
-    #[error("models: none is named")]
+    #[error("models: no model is configured")]
     NoModel,
     /// The system has no randomness to give.
-    #[error("randomness")]
+    #[error("cannot read randomness from the system")]
     Randomness(#[source] getrandom::Error),
     /// The replica's name cannot be found.
     #[error("replica")]

@@ -66,8 +66,8 @@ fn write_text(out: &mut dyn Write, done: &Reloaded) -> anyhow::Result<()> {
         .map_or("none".to_owned(), |number| number.to_string());
     let what = match (done.changed, done.state.as_str()) {
         (true, _) => format!("now serves version {} (before: {before})", done.version),
-        (false, "live") => format!("served version {} already", done.version),
-        (false, state) => format!("is not done: version {} is {state}", done.version),
+        (false, "live") => format!("already served version {}", done.version),
+        (false, state) => format!("has not finished: version {} is {state}", done.version),
     };
     let line = format!("{} {what}, rollout {rollout}", done.model);
     writeln!(out, "{}", one_line(line))?;

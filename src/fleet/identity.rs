@@ -13,7 +13,7 @@ const MACHINE_BYTES_MAX: usize = 48;
 
 /// Why a replica has no name.
 #[derive(Debug, thiserror::Error)]
-#[error("the system has no randomness to name this replica by")]
+#[error("cannot draw a random replica name from the system")]
 pub struct IdentityError(#[from] getrandom::Error);
 
 /// One replica.
@@ -74,7 +74,7 @@ fn stored_or_drawn(file: &Path, machine: &str) -> Result<ReplicaId, IdentityErro
     let drawn = draw(machine)?;
     if let Err(error) = store(file, &drawn) {
         tracing::warn!(%error, replica = %drawn,
-            "cannot store the name of this replica; after a restart it will have another one");
+            "cannot persist the replica name; it changes on restart");
     }
     Ok(drawn)
 }

@@ -318,7 +318,7 @@ impl Assessor<'_> {
                 (Some(_), Some(observed)) => {
                     format!("newest rollout it has observed is {}", observed.number)
                 }
-                (Some(_), None) => "has observed no rollout".to_owned(),
+                (Some(_), None) => "has not observed a rollout".to_owned(),
                 (None, _) => self.under_way(state),
             },
         };

@@ -117,13 +117,13 @@ impl MemoryBudget {
         }
         let why = if fits_alone {
             format!(
-                "versions in memory hold {}; it would fit alone, but a swap holds the old and the new \
+                "versions in memory hold {}; it would fit by itself, but a swap holds the old and the new \
                  version at once, which takes memory_bytes_max of at least {}",
                 in_words(held_bytes),
                 in_words(held_bytes.saturating_add(need.bytes())),
             )
         } else {
-            "it would not fit even alone".to_owned()
+            "it would not fit even by itself".to_owned()
         };
         let message = format!(
             "version {version} needs {} ({} parts + {} working memory); {} of memory_bytes_max {} are \
@@ -160,7 +160,7 @@ impl Reservation {
     ) -> Result<(), LoadError> {
         if held_bytes > self.bytes {
             let more = held_bytes - self.bytes;
-            tracing::warn!(%version, held_bytes, reserved_bytes = self.bytes, "version holds more memory than its manifest stated");
+            tracing::warn!(%version, held_bytes, reserved_bytes = self.bytes, "version uses more memory than its manifest states");
             let need = Need {
                 parts_bytes: self.bytes,
                 working_bytes: more,
@@ -242,7 +242,7 @@ mod tests {
             let error = error.unwrap_err();
             assert!(!error.is_retryable);
             assert!(
-                error.message.ends_with("it would not fit even alone"),
+                error.message.ends_with("it would not fit even by itself"),
                 "{}",
                 error.message
             );

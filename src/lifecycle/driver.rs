@@ -398,7 +398,7 @@ impl Driver {
         }
         let model = &self.handle.slot.name;
         if degraded.is_empty() {
-            tracing::info!(%model, "degraded no more");
+            tracing::info!(%model, "no longer degraded");
         } else {
             tracing::warn!(%model, degraded, "degraded");
         }

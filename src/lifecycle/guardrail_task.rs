@@ -249,7 +249,7 @@ fn refusal(reply: &Reply) -> String {
         Reply::NotExpected {
             newest: Some(winner),
         }
-        | Reply::Aborted { winner } => format!("{} came first", winner.in_words()),
+        | Reply::Aborted { winner } => format!("another writer was first: {}", winner.in_words()),
         Reply::TooMany { limit } => format!("{limit} proposals are waiting already"),
     }
 }

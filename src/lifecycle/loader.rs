@@ -243,8 +243,8 @@ pub fn check_revision(named: u32) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "its card names scoring revision {named} and this server computes revision {computed}, so that \
-         golden queries prove nothing"
+        "its card names scoring revision {named} and this server computes revision {computed}, so its \
+         golden queries cannot be checked"
     ))
 }
 
@@ -253,7 +253,7 @@ pub fn revision_refusal(version: Version, why: &str) -> LoadError {
     LoadError {
         kind: LoadErrorKind::ScoringRevision,
         message: format!(
-            "version {version}: {why}; other_scoring_revision = \"serve\" serves it all the same"
+            "version {version}: {why}; other_scoring_revision = \"serve\" serves it anyway"
         ),
         is_retryable: false,
     }

@@ -30,7 +30,7 @@ impl Pacer {
         if is_paced {
             let thread = rustix::thread::gettid();
             if let Err(error) = rustix::process::setpriority_process(Some(thread), PACED_NICE) {
-                tracing::warn!(%error, "cannot lower the loader's priority; the load still pauses");
+                tracing::warn!(%error, "cannot lower the loader's priority; the load is still paced");
             }
         }
         Self {

@@ -62,7 +62,7 @@ pub struct Lifecycle {
 async fn supervised(model: ModelName, degraded: IntGaugeVec, task: impl Future<Output = ()>) {
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
         degraded.with_label_values(&[model.as_str()]).set(1);
-        tracing::error!(%model, "lifecycle task panicked; the live rollout stays and no newer one is followed");
+        tracing::error!(%model, "lifecycle task panicked; the live rollout keeps serving, newer ones are not followed");
     }
 }
 

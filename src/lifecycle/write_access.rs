@@ -102,10 +102,10 @@ impl WriteProbe {
         match &now {
             WriteAccess::Refused(why) => tracing::warn!(
                 why,
-                "registry is read-only here: this server cannot record rollouts"
+                "registry is read-only for this server, which cannot record rollouts"
             ),
             WriteAccess::Verified => tracing::info!("registry write access verified"),
-            WriteAccess::Unverified => tracing::warn!("registry cannot be reached for writing"),
+            WriteAccess::Unverified => tracing::warn!("cannot verify registry write access"),
         }
         self.access.send_replace(now);
     }

@@ -36,7 +36,10 @@ impl ProductFilter {
             ("filter.price.max", self.price_max),
         ] {
             if let Some(value) = bound.filter(|value| !value.is_finite() || *value < 0.0) {
-                bad.add(field, format!("{value} is not a price of 0 or more"));
+                bad.add(
+                    field,
+                    format!("{value} is not a finite number of 0 or more"),
+                );
             }
         }
         if let (Some(min), Some(max)) = (self.price_min, self.price_max)

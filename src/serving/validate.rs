@@ -34,7 +34,7 @@ impl Violations {
 
     pub(crate) fn at_most(&mut self, field: &str, value: &str, bytes_max: usize) {
         if value.len() > bytes_max {
-            let why = format!("{} bytes are more than {bytes_max}", value.len());
+            let why = format!("{} bytes exceed the limit of {bytes_max}", value.len());
             self.add(field, why);
         }
     }
@@ -70,7 +70,7 @@ impl Violations {
     /// A list whose values are required ids; names the first bad one.
     pub(crate) fn ids(&mut self, field: &str, ids: &[String], len_max: usize) {
         if ids.len() > len_max {
-            let why = format!("{} values are more than {len_max}", ids.len());
+            let why = format!("{} values exceed the limit of {len_max}", ids.len());
             self.add(field, why);
             return;
         }

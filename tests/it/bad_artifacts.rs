@@ -86,7 +86,7 @@ async fn assert_refused(server: &Server, bad: &Bad) {
         bad.said
     );
     assert!(
-        refused.message().contains("version 1 serves on"),
+        refused.message().contains("version 1 keeps serving"),
         "{refused:?}"
     );
     let status = server.status().await;

@@ -303,7 +303,7 @@ async fn gc_removes_only_what_is_unreferenced() {
     assert!(planned.contains("--apply removes them"), "{planned}");
     let said = |version: &str| planned.lines().find(|line| line.starts_with(version));
     assert!(said("version 1").unwrap().ends_with("unused"));
-    assert!(said("version 3").unwrap().ends_with("rollout 3 names it"));
+    assert!(said("version 3").unwrap().ends_with("rollout 3 uses it"));
     assert!(
         said("version 4")
             .unwrap()

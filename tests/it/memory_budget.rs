@@ -36,8 +36,8 @@ async fn version_over_the_budget_is_refused_before_it_is_fetched_while_the_old_o
     for said in [
         "version 2 needs 900 MB (900 MB parts + ",
         " working memory)",
-        "of memory_bytes_max 300 MB are free: it would not fit even alone",
-        "(version 1 serves on)",
+        "of memory_bytes_max 300 MB are free: it would not fit even by itself",
+        "(version 1 keeps serving)",
     ] {
         assert!(refused.message().contains(said), "{said:?} in {refused:?}");
     }
@@ -81,7 +81,7 @@ async fn version_that_fits_only_alone_is_refused_with_that_reason() {
     .await;
     for said in [
         "desired rollout 2, serving rollout 1, because version 2 was refused: version 2 needs",
-        "it would fit alone, but a swap holds the old and the new version at once",
+        "it would fit by itself, but a swap holds the old and the new version at once",
     ] {
         assert!(degraded.contains(said), "{said:?} in {degraded}");
     }

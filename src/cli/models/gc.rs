@@ -80,10 +80,10 @@ struct UploadLine {
 impl VersionLine {
     fn of(entry: &GcVersion) -> Self {
         let why = match &entry.fate {
-            Fate::Named(rollout) => format!("rollout {rollout} names it"),
+            Fate::Named(rollout) => format!("rollout {rollout} uses it"),
             Fate::InUse(replica) => format!("replica {replica} uses it"),
             Fate::NotRolledOut => "newer than the newest rollout".to_owned(),
-            Fate::Young => "young".to_owned(),
+            Fate::Young => "younger than --min-age".to_owned(),
             Fate::Unreadable(why) => format!("unreadable: {why}"),
             Fate::Unneeded => "unused".to_owned(),
             Fate::HalfRemoved => "removal was interrupted".to_owned(),
@@ -105,7 +105,7 @@ impl UploadLine {
             upload: upload.upload.to_string(),
             is_removed: upload.is_removed,
             why: match upload.is_removed {
-                true => "no version names it",
+                true => "no version uses it",
                 false => "young, or named by an unreadable record",
             },
             size_bytes: upload.size_bytes,
@@ -193,7 +193,7 @@ fn write_text(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
     };
     let mut table = TextTable::new([
         Column::Left("what"),
-        Column::Left("fate"),
+        Column::Left("action"),
         Column::Right("size"),
         Column::Right("days"),
         Column::Text("why"),

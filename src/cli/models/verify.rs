@@ -53,7 +53,7 @@ pub(super) fn run(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     } else if verdict.is_good {
         writeln!(
             out,
-            "{} version {version} is good: checksums, bounds, golden queries",
+            "{} version {version} passed: checksums, bounds, golden queries",
             verdict.model
         )?;
     }

@@ -6,7 +6,7 @@ use hotshelf_terminal::quantity::parse_duration;
 /// `12.5%` or `1250bp`, in basis points.
 pub(super) fn share(text: &str) -> Result<u32, String> {
     let wrong =
-        || format!("{text:?} is no share: give percent to two places, such as 2.5%, or 250bp");
+        || format!("{text:?} is not a share: give at most two decimals, such as 2.5%, or 250bp");
     if let Some(number) = text.strip_suffix("bp") {
         return number.parse().map_err(|_| wrong());
     }
@@ -39,7 +39,7 @@ pub(super) fn step(text: &str) -> Result<StepInfo, String> {
 
 /// One arm of a test, `red=12:50%`.
 pub(super) fn arm(text: &str) -> Result<ArmInfo, String> {
-    let wrong = || format!("{text:?} is no arm: give NAME=VERSION:SHARE, such as red=12:50%");
+    let wrong = || format!("{text:?} is not an arm: give NAME=VERSION:SHARE, such as red=12:50%");
     let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
     let (version, of) = rest.split_once(':').ok_or_else(wrong)?;
     Ok(ArmInfo {

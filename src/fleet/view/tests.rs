@@ -88,7 +88,7 @@ fn replica_state_follows_its_reports_and_their_age() {
             deaf,
             1,
             Standing::Loading,
-            "has observed no rollout; cannot read the registry: connection refused",
+            "has not observed a rollout; cannot read the registry: connection refused",
         ),
         (
             state("failed", "part als.safetensors is corrupt"),

@@ -56,7 +56,7 @@ pub(super) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
         Reply::Refused(error) => {
             let live = live_version(handle);
             let serving = live.map_or("nothing is live".to_owned(), |v| {
-                format!("version {v} serves on")
+                format!("version {v} keeps serving")
             });
             let message = format!("{} ({serving})", error.message);
             CallError::VersionRefused {
@@ -66,14 +66,14 @@ pub(super) fn refusal(handle: &ModelHandle, reply: Reply) -> CallError {
         }
         Reply::NotExpected { newest } => CallError::RolloutNotExpected(match newest {
             Some(newest) => format!(
-                "expected_rollout: the newest rollout is {}; pass its number to go over it",
+                "expected_rollout: the newest rollout is {}; pass its number to replace it",
                 newest.in_words()
             ),
             None => "expected_rollout: there is no rollout yet; pass 0".to_owned(),
         }),
         Reply::Impossible(why) => CallError::RolloutImpossible(why),
         Reply::Aborted { winner } => {
-            CallError::RolloutLost(format!("{} came first", winner.in_words()))
+            CallError::RolloutLost(format!("another writer was first: {}", winner.in_words()))
         }
         Reply::NotRecorded {
             is_retryable: true,

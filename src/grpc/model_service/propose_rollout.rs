@@ -166,7 +166,10 @@ impl Violations {
     fn version(&mut self, field: &str, number: u64) -> Option<Version> {
         let version = Version::new(number);
         if version.is_none() {
-            self.add(field, format!("{number} is no version; they begin at 1"));
+            self.add(
+                field,
+                format!("{number} is not a version; versions start at 1"),
+            );
         }
         version
     }

@@ -15,7 +15,7 @@ impl Violations {
     pub(super) fn quorum(&mut self, wire: Option<WireQuorum>) -> Option<Quorum> {
         let WireQuorum { replicas, all } = wire?;
         if all && replicas > 0 {
-            let why = format!("all replicas and {replicas} of them cannot both be waited for");
+            let why = format!("all is true and replicas is {replicas}; set only one of them");
             self.add("quorum", why);
         }
         if !all && (replicas == 0 || replicas > REPLICAS_MAX) {

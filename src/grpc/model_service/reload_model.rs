@@ -23,7 +23,10 @@ impl Operations {
         bad.accepted("author", RolloutDraft::check_author(&author));
         bad.accepted("reason", RolloutDraft::check_reason(&reason));
         if request.version == Some(0) {
-            bad.add("version", "0 is no version; they begin at 1".to_owned());
+            bad.add(
+                "version",
+                "0 is not a version; versions start at 1".to_owned(),
+            );
         }
         let quorum = bad.quorum(request.quorum);
         bad.finish()?;

@@ -64,7 +64,7 @@ fn strategy(wire: i32) -> Result<Option<Strategy>, String> {
         Ok(WireStrategy::Collaborative) => Ok(Some(Strategy::Collaborative)),
         Ok(WireStrategy::Content) => Ok(Some(Strategy::Content)),
         Ok(WireStrategy::Blended) => Ok(Some(Strategy::Blended)),
-        Err(_) => Err(format!("{wire} is none of the known strategies 0 to 4")),
+        Err(_) => Err(format!("{wire} is not one of the strategies 0 to 4")),
     }
 }
 
@@ -74,6 +74,6 @@ fn basis(wire: i32) -> Result<Option<Basis>, String> {
         Ok(SimilarityBasis::Content) => Ok(Some(Basis::Content)),
         Ok(SimilarityBasis::Collaborative) => Ok(Some(Basis::Collaborative)),
         Ok(SimilarityBasis::Sequence) => Ok(Some(Basis::Sequence)),
-        Err(_) => Err(format!("{wire} is none of the known bases 0 to 3")),
+        Err(_) => Err(format!("{wire} is not one of the bases 0 to 3")),
     }
 }

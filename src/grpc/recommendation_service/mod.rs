@@ -135,7 +135,7 @@ fn pinned_version(metadata: &MetadataMap) -> Result<Option<u64>, CallError> {
     let quoted: String = quoted.chars().take(PIN_QUOTED_CHARS).collect();
     Err(CallError::BadFields(vec![BadField {
         field: format!("metadata {VERSION}"),
-        why: format!("{quoted:?} is not a version, a whole number from 1"),
+        why: format!("{quoted:?} is not a version; versions are whole numbers from 1"),
     }]))
 }
 

@@ -150,7 +150,7 @@ fn promote(newest: &RolloutRecord, arm: Option<&str>) -> Result<Goal, String> {
     };
     let names: Vec<&str> = newest.arms.iter().map(|arm| arm.name.as_str()).collect();
     let chosen = chosen.ok_or_else(|| {
-        let given = arm.map_or_else(String::new, |name| format!("\"{name}\" is no arm; "));
+        let given = arm.map_or_else(String::new, |name| format!("\"{name}\" is not an arm; "));
         format!("arm: {given}name one of {}", names.join(", "))
     })?;
     Ok(all_to(chosen.version, Some(newest.salt.clone())))

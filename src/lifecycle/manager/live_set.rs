@@ -152,7 +152,7 @@ impl LiveSetState {
     pub(super) fn persist_degradation(&self, live: &RolloutRecord) -> Option<String> {
         let failure = self.persist_failure.as_ref()?;
         Some(format!(
-            "rollout {} is not persisted for a start without the registry: {}",
+            "rollout {} is not persisted, so a restart needs the registry: {}",
             live.number, failure.why
         ))
     }
@@ -185,7 +185,7 @@ impl LiveSetState {
             Restore::NotStarted | Restore::Started { .. } => "serving nothing yet".to_owned(),
             Restore::Nothing => "nothing is persisted on disk; serving nothing".to_owned(),
             Restore::Failed(failure) => format!(
-                "what is persisted on disk cannot be used ({}); serving nothing",
+                "the persisted live set cannot be used ({}); serving nothing",
                 failure.why
             ),
             Restore::Found(found) => found_summary(found, versions),

@@ -179,7 +179,7 @@ async fn unwritable_live_set_is_reported_and_persisted_later() {
     other.stop().await;
     until("the failure", async || {
         let degraded = server.status().await.degraded;
-        let begins = "rollout 3 is not persisted for a start without the registry: ";
+        let begins = "rollout 3 is not persisted, so a restart needs the registry: ";
         (degraded.starts_with(begins) && degraded.contains("live-set")).then_some(())
     })
     .await;

@@ -156,7 +156,7 @@ async fn server_starts_from_its_live_set_and_follows_the_registry_once_it_is_bac
     .await;
     let metrics = server.scrape().await;
     assert_eq!(metrics.value("hotshelf_degraded", &model), Some(0.0));
-    server.logged("degraded no more").await;
+    server.logged("no longer degraded").await;
     server.reload(closed.spring.version).await.unwrap();
     assert_answers_as(&server, &closed.spring).await;
     assert_eq!(server.live().await.number, 3);
@@ -302,10 +302,7 @@ async fn altered_part_of_the_cache_is_never_served() {
 async fn altered_live_set_is_ignored() {
     let closed = Closed::new().await;
     flip_last_byte(&closed.live_set());
-    let said = [
-        "what is persisted on disk cannot be used",
-        "expected sha256",
-    ];
+    let said = ["the persisted live set cannot be used", "expected sha256"];
     assert_waits_for_the_registry(&closed, &said).await;
 }
 
@@ -314,10 +311,7 @@ async fn truncated_live_set_is_ignored() {
     let closed = Closed::new().await;
     let bytes = std::fs::read(closed.live_set()).unwrap();
     std::fs::write(closed.live_set(), &bytes[..bytes.len() / 2]).unwrap();
-    let said = [
-        "what is persisted on disk cannot be used",
-        "expected sha256",
-    ];
+    let said = ["the persisted live set cannot be used", "expected sha256"];
     assert_waits_for_the_registry(&closed, &said).await;
 }
 

@@ -17,7 +17,7 @@ async fn readyz_says_what_each_model_waits_for() {
     };
     let url = shop.url();
     says(&format!(
-        "model \"toy\" has no versions in {url} (no model has any)"
+        "model \"toy\" has no versions in {url} (models here: none)"
     ))
     .await;
     let version = shop.publish(Season::Spring).await.version;
@@ -160,7 +160,7 @@ async fn cold_start_falls_back_to_the_newest_servable_rollout_and_says_so() {
     let winter = shop.publish(Season::Autumn).await.version;
     server.reload(winter).await.unwrap();
     assert_eq!(server.status().await.degraded, "");
-    server.logged("degraded no more").await;
+    server.logged("no longer degraded").await;
     server.stop().await;
 }
 

@@ -57,7 +57,7 @@ fn bad_candidates() -> Vec<Bad> {
         (
             start(0, vec![step(1, 0)]),
             vec!["start.version"],
-            "0 is no version",
+            "0 is not a version",
         ),
         (
             start(2, vec![]),
@@ -214,12 +214,12 @@ async fn of_two_racing_candidates_the_loser_learns_who_won() {
 #[test]
 fn mistyped_commands_never_reach_a_server() {
     for (args, said) in [
-        (vec!["start", "2", "--share", "1"], "is no share"),
+        (vec!["start", "2", "--share", "1"], "is not a share"),
         (
             vec!["start", "2", "--steps", "1%:10x,100%"],
             "is not a duration such as",
         ),
-        (vec!["start", "--arm", "a=1"], "is no arm"),
+        (vec!["start", "--arm", "a=1"], "is not an arm"),
         (vec!["start"], "required"),
     ] {
         let signed = ["--author", "ann", "--reason", "a test"];

@@ -167,7 +167,7 @@ fn unreadable_live_set_is_reported_and_read_again() {
     stage.tell(recalled(Err("it is corrupt".into())));
     assert_eq!(
         degraded(&stage),
-        "the registry cannot be read; what is persisted on disk cannot be used (it is corrupt); \
+        "the registry cannot be read; the persisted live set cannot be used (it is corrupt); \
          serving nothing, because connection refused"
     );
     for (asked, due) in [(2, 1), (3, 3)] {
@@ -261,7 +261,7 @@ fn failed_persist_is_reported_retried_and_unloads_nothing() {
     stage.desired(&[rollout(1, &[1])]);
     stage.loaded(1, good());
     assert_eq!(stage.live(), Some(1));
-    let said = "rollout 1 is not persisted for a start without the registry: no space left";
+    let said = "rollout 1 is not persisted, so a restart needs the registry: no space left";
     assert_eq!(degraded(&stage), said);
     assert_eq!(stage.errands.len(), 1);
     assert_eq!(stage.wakeup(), Some(Duration::from_secs(1)));

@@ -302,7 +302,7 @@ fn conflicting_changes_name_the_current_rollout() {
         arm: Some("third".into()),
     });
     assert!(
-        why.contains("arm: \"third\" is no arm; name one of candidate, base"),
+        why.contains("arm: \"third\" is not an arm; name one of candidate, base"),
         "{why}"
     );
     let mut alone = Stage::with_one_live();
