@@ -74,7 +74,7 @@ pub enum Error {
         limit: u64,
     },
     /// The store failed within the tries and time allowed. A retry can help. A write that failed so may
-    /// have been applied all the same.
+    /// have been applied even so.
     #[error("the store failed: {what}")]
     Unavailable {
         /// The operation and the object.

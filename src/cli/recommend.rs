@@ -26,17 +26,17 @@ pub(super) struct RecommendArgs {
     user_id: String,
     #[command(flatten)]
     asking: Asking,
-    /// Number of products, 1 to 100
+    /// Return this many products, 1 to 100
     #[arg(short, default_value_t = 10)]
     n: u32,
-    /// How candidates are scored [default: the version's]
+    /// Score candidates by this strategy [default: the version's]
     #[arg(long)]
     strategy: Option<StrategyArg>,
-    /// Weight of the collaborative score in the hybrid, 0 to 1 [default: the version's]
+    /// Weigh the collaborative score in the hybrid, 0 to 1 [default: the version's]
     #[arg(long, allow_negative_numbers = true)]
     alpha: Option<f64>,
-    /// Recent products, newest first, comma-separated [default: the model's history]
-    #[arg(long, value_delimiter = ',')]
+    /// Use these recent products, newest first [default: the model's history]
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     recent: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,

@@ -24,10 +24,10 @@ pub(super) struct SimilarArgs {
     product_id: String,
     #[command(flatten)]
     asking: Asking,
-    /// Number of products, 1 to 50
+    /// Return this many products, 1 to 50
     #[arg(short, default_value_t = 10)]
     n: u32,
-    /// What similarity is computed from [default: the version's]
+    /// Compute similarity from this basis [default: the version's]
     #[arg(long)]
     basis: Option<BasisArg>,
     #[command(flatten)]

@@ -52,7 +52,7 @@ pub struct DemoArgs {
     /// Write files, registry and cache here; emptied first
     #[arg(long, value_name = "DIR", default_value = "hotshelf-demo")]
     dir: PathBuf,
-    /// Seed of the generated shop
+    /// Seed the generated shop
     #[arg(long, value_name = "NUMBER", default_value_t = 42)]
     seed: u64,
     /// Generate this many products
@@ -64,7 +64,7 @@ pub struct DemoArgs {
     /// Send this many requests per second
     #[arg(long, value_name = "COUNT", default_value_t = 500)]
     rate: u32,
-    /// Duration of each phase (with --fleet, of each step)
+    /// Run each phase this long (with --fleet, each step)
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     seconds: u64,
 }
@@ -306,7 +306,7 @@ fn clear(dir: &Path) -> anyhow::Result<()> {
         let is_ours = mark.try_exists()?;
         anyhow::ensure!(
             is_ours,
-            "{} was not made by a demo; choose another --dir",
+            "{} was not created by a demo; choose another --dir",
             folder.display()
         );
         std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;

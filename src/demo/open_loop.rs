@@ -88,7 +88,7 @@ mod tests {
                 seen.lock().unwrap().push(scheduled);
             }
         };
-        // Three in flight, a second each: the schedule falls behind and is sent all the same.
+        // Three in flight, a second each: the schedule falls behind, and every request is still sent.
         load.run(|_| std::future::ready(()), |due| due > end, request)
             .await;
         let numbers = numbers.lock().unwrap();

@@ -142,7 +142,7 @@ impl CacheDir {
         if set.record.model != *model {
             return Err(Error::corrupt(
                 what,
-                format!("it is of model {}", set.record.model),
+                format!("it belongs to model {}", set.record.model),
             ));
         }
         Ok(Some(set))
@@ -206,7 +206,7 @@ impl CacheDir {
 }
 
 fn parse(what: &str, bytes: &[u8]) -> Result<LiveSet, Error> {
-    let no_head = || Error::corrupt(what, "its first line is not that of a live set");
+    let no_head = || Error::corrupt(what, "its first line is not the header of a live set");
     let end = bytes.iter().position(|byte| *byte == b'\n');
     let (head, body) = bytes.split_at(end.ok_or_else(no_head)? + 1);
     let head = std::str::from_utf8(head).map_err(|_| no_head())?;

@@ -47,7 +47,7 @@ impl CacheDir {
                 return Err(Error::cache(&doing, self.path(), source));
             }
             Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, path = %path.display(), "this file system has no locks");
+                tracing::warn!(%error, path = %path.display(), "file system does not support locks; two servers may share the cache folder");
             }
         }
         // For the process that finds the folder locked; the lock holds without this text, too.
@@ -57,7 +57,7 @@ impl CacheDir {
             .set_len(0)
             .and_then(|()| file.write_all(text.as_bytes()));
         if let Err(error) = written {
-            tracing::warn!(%error, path = %path.display(), "cannot write who holds the lock");
+            tracing::warn!(%error, path = %path.display(), "cannot record the holder of the lock");
         }
         Ok(CacheLock { _file: file })
     }

@@ -49,7 +49,7 @@ impl Partial {
             }
         }
         let source = io::Error::other("other processes kept removing it");
-        Err(Error::cache("creating a file beside", target, source))
+        Err(Error::cache("creating a file next to", target, source))
     }
 
     /// Writes `bytes` at `start`.

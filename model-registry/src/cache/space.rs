@@ -9,11 +9,12 @@ use std::path::Path;
 /// a download may still run out of space.
 pub(crate) fn check(folder: &Path, need_bytes: u64, version: &str) -> Result<(), Error> {
     let free_bytes =
-        free(folder).map_err(|source| Error::cache("looking for room in", folder, source))?;
+        free(folder).map_err(|source| Error::cache("reading the free space of", folder, source))?;
     if need_bytes <= free_bytes {
         return Ok(());
     }
-    let doing = format!("fetching {version} needs {need_bytes} bytes and {free_bytes} are free in");
+    let doing =
+        format!("fetching {version} needs {need_bytes} bytes, but only {free_bytes} are free in");
     Err(Error::cache(
         &doing,
         folder,

@@ -30,7 +30,7 @@ impl S3Authorities {
         let refused = |why: String| Error::Invalid {
             field: "S3 authorities",
             value: path.display().to_string(),
-            limit: format!("a PEM file with certificates of authorities: {why}"),
+            limit: format!("a PEM file of certificate authorities: {why}"),
         };
         let mut bytes = Vec::new();
         // The open of a pipe would wait for a writer for ever.
@@ -54,7 +54,7 @@ impl S3Authorities {
             certificates.push(found);
         }
         if certificates.is_empty() {
-            return Err(refused("there is none in it".to_owned()));
+            return Err(refused("it has no certificates".to_owned()));
         }
         let path = path.to_owned();
         Ok(Self { path, certificates })

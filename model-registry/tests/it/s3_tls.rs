@@ -126,14 +126,14 @@ fn invalid_ca_file_is_refused_with_path_and_reason() {
     let wrong = folder.path().join("wrong.pem");
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (text, why) in [
-        (String::new(), "there is none in it"),
-        ("no certificate at all".to_owned(), "there is none in it"),
-        (shown.key, "there is none in it"),
+        (String::new(), "it has no certificates"),
+        ("no certificate at all".to_owned(), "it has no certificates"),
+        (shown.key, "it has no certificates"),
         (broken.to_owned(), "certificate 1 is none: "),
         (format!("{good}{broken}"), "certificate 2 is none: "),
         (
             good.replace("-----END", "-----FIN"),
-            "a PEM file with certificates of authorities: ",
+            "a PEM file of certificate authorities: ",
         ),
         (" ".repeat((1 << 20) + 1), "it is longer than 1048576 bytes"),
     ] {

@@ -72,7 +72,7 @@ pub const SETTINGS: &[Setting] = &[
         "watch_interval_ms",
         Some("2000"),
         Kind::Number(10, DAY_MS),
-        "Poll the registry for new rollouts",
+        "Poll the registry for new rollouts at this interval",
     ),
     setting(
         Group::Registry,
@@ -102,7 +102,7 @@ pub const SETTINGS: &[Setting] = &[
         "gate_at_start",
         Some("serve"),
         Kind::Word(&["serve", "refuse"]),
-        "Serve or refuse a version that fails golden queries",
+        "Serve or refuse a first version that fails golden queries",
     ),
     setting(
         Group::Models,
@@ -283,7 +283,7 @@ pub const SETTINGS: &[Setting] = &[
         "keepalive_ms",
         Some("30000"),
         Kind::Number(100, DAY_MS),
-        "Ping a silent peer, and wait for its answer",
+        "Send keepalive pings at this interval, with this timeout",
     ),
     setting(
         Group::Connections,
@@ -311,14 +311,14 @@ pub const SETTINGS: &[Setting] = &[
         "replica_interval_ms",
         Some("60000"),
         Kind::Number(100, DAY_MS / 4),
-        "Report to the registry at this interval",
+        "Write heartbeats to the registry at this interval",
     ),
     setting(
         Group::Replicas,
         "replica_lost_ms",
         Some("180000"),
         Kind::Number(1000, DAY_MS),
-        "Count a replica as lost after this silence",
+        "Count a replica as lost without heartbeat for this time",
     ),
     setting(
         Group::Replicas,
@@ -399,7 +399,7 @@ pub const SETTINGS: &[Setting] = &[
         // Shops whose visitors are anonymous would have no evidence otherwise.
         Some("all"),
         Kind::Word(&["all", "known"]),
-        "Count everybody, or users that every arm knows",
+        "Count all people, or users that every arm knows",
     ),
     setting(
         Group::Guardrails,

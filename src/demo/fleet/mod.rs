@@ -51,8 +51,8 @@ pub(super) async fn tell(
     // What is dropped here drops its servers, which ends them.
     tokio::select! {
         told = Box::pin(story(args, spec, out)) => told,
-        _ = terminate.recv() => anyhow::bail!("ended by a signal, and its servers with it"),
-        _ = interrupt.recv() => anyhow::bail!("interrupted, and its servers ended"),
+        _ = terminate.recv() => anyhow::bail!("ended by a signal; its servers were stopped"),
+        _ = interrupt.recv() => anyhow::bail!("interrupted; its servers were stopped"),
     }
 }
 
@@ -122,7 +122,7 @@ impl<'a> Fleet<'a> {
         (mut screen, args): (Screen<'a>, &DemoArgs),
     ) -> anyhow::Result<Self> {
         screen.say(&format!(
-            "Traffic: {} requests/s to all of them in turn",
+            "Traffic: {} requests/s to all servers, round robin",
             args.rate
         ))?;
         let mut clients = Vec::new();

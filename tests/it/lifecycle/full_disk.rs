@@ -49,7 +49,11 @@ async fn disk_that_fills_up_during_a_fetch_keeps_the_old_version_live_until_ther
     }
 
     store.proxy.cut();
-    let said = ["cache folder: fetching ", " bytes and ", " are free in "];
+    let said = [
+        "cache folder: fetching ",
+        " bytes, but only ",
+        " are free in ",
+    ];
     stage.assert_stays_and_says(&server, &said).await;
     std::fs::remove_file(somebody_elses).unwrap();
     stage

@@ -111,7 +111,10 @@ fn live_set_of_another_model_is_refused() {
     fs::create_dir_all(&other).unwrap();
     fs::copy(&kept.file, other.join(NAME)).unwrap();
     let error = kept.cache.restore(&"other".parse().unwrap()).unwrap_err();
-    assert!(error.to_string().contains("it is of model shop"), "{error}");
+    assert!(
+        error.to_string().contains("it belongs to model shop"),
+        "{error}"
+    );
 }
 
 #[test]
