@@ -56,7 +56,7 @@ pub enum CallError {
     NeedsContent(u64),
     /// The request needs what people take next, and this version has no transitions.
     NeedsTransitions(u64),
-    /// The version was refused; the previous one serves on.
+    /// The version was refused; the previous one keeps serving.
     VersionRefused {
         /// Stable label.
         kind: &'static str,

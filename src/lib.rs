@@ -6,10 +6,10 @@
 //! - [`admission`]: whether a call is served, and when.
 //! - [`grpc`]: layers, services, and the only place that names wire types.
 //! - [`serving`]: resolve, compute, record: one file per RPC.
-//! - [`lifecycle`]: how versions come into memory, go live and leave; requests see one snapshot.
-//! - [`guardrails`]: whether a candidate treats people worse than the base.
+//! - [`lifecycle`]: how versions are loaded, become live and retire; requests see one snapshot.
+//! - [`guardrails`]: whether a candidate does worse than the base.
 //! - [`metrics`], [`telemetry`]: what operators see.
-//! - [`readiness`]: what a server that is not ready still waits for.
+//! - [`readiness`]: what a server still needs to become ready.
 //! - [`app`]: puts these together; [`config`]: its settings; [`cli`]: the commands.
 //! - [`demo`]: a generated shop, end to end, in one command.
 //!

@@ -14,7 +14,7 @@
 //! Every strategy answers with min(n, matches) products. Products without interactions have zero
 //! factors, score 0 and are ranked like any other, so the collaborative side is never short.
 //! Products without an embedding have no content score; they follow the others by popularity.
-//! [`Answer::fallbacks`] names what the answer did without.
+//! [`Answer::fallbacks`] names the fallbacks that the answer took.
 
 mod blend;
 mod blended;

@@ -73,8 +73,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Ready when the call may be polled once. Every poll takes a turn, so that what a call computes
-    /// after an await is charged to its connection too, and an await holds up nobody.
+    /// Ready when the call may be polled once. Every poll takes a turn, so that work after an await is charged
+    /// to the call's connection too, and an await delays no other call.
     pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.turn.poll(cx)
     }

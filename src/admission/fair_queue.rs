@@ -1,8 +1,8 @@
 //! The queued calls of one core, and which of them is next.
 //!
-//! Every poll of a call takes a turn. The turns of one connection (a flow) are granted in the order in which
-//! they were asked for; connections take turns by a quantum, a few calls at a time (deficit round robin, a call
-//! as the unit). So one connection's many calls do not delay another's few:
+//! Every poll of a call takes a turn. The turns of one connection (a flow) are granted in the order of the
+//! requests for them. Connections are served round robin, a quantum of a few calls at a time (deficit round robin
+//! with a call as the unit). So one connection's many calls do not delay another's few:
 //!
 //! ```text
 //! some of the quantum left ───────────────────────────────────────────────────────────▶ started
@@ -10,16 +10,15 @@
 //!                                             (one connection at a time)
 //! ```
 //!
-//! A connection that has some of its quantum left starts its calls where they are read, in its own task, and
-//! goes before those that have used theirs up (as new flows do in FQ-CoDel). The quantum refills when the
-//! connection's turn comes and, where no call waits, whenever its task runs. All connections together start at
-//! most four quanta so until everything that is ready has run: calls on many connections at once wait in the
-//! queue as well.
+//! A connection with quantum left starts its calls where they are read, in its own task. It is served before
+//! connections without quantum (like new flows in FQ-CoDel). The quantum refills when the connection's turn comes
+//! and, if no call is queued, whenever its task runs. All connections together start at most four quanta in this
+//! way until every ready task has run, so calls on many connections at once are queued as well.
 //!
-//! A call that awaits something has no turn meanwhile: it delays nobody, and its await counts neither as
-//! queueing nor as service time. Before it goes on it takes another turn.
+//! A call that awaits something holds no turn: it delays no other call, and its await counts neither as
+//! queueing nor as service time. Before it continues, it takes another turn.
 //!
-//! Everything here belongs to one thread; the lock is never contended.
+//! Everything here belongs to one thread, so the lock is never contended.
 
 use super::queue_delay::QueueDelay;
 use super::rejection_budget::RejectionBudget;
@@ -183,7 +182,7 @@ impl State {
         self.grant_next()
     }
 
-    /// Nobody waits: every quantum refills with the next run of its connection's task.
+    /// No call is queued: every quantum refills when its connection's task runs next.
     fn forget_order(&mut self) {
         for flow in self.ring.drain(..) {
             self.flows[flow].is_in_ring = false;

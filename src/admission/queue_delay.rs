@@ -1,16 +1,16 @@
 //! How long calls wait on a core, and how long its queue may become.
 //!
-//! The delay is not measured call by call: it is the length of the queue times the mean interval between
-//! two calls that start while others wait. So it is known before a call has waited.
+//! The delay is not measured per call. It is the length of the queue times the mean interval between
+//! two calls that start while others are queued, so it is known before a call has waited.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Calls that may always wait (chosen: a queue this short says nothing, however slow its calls are).
+/// Calls that may always queue (chosen: a queue this short is no sign of overload, however slow its calls are).
 pub(super) const QUEUE_LEN_MIN: usize = 32;
 /// Longest quantum, in calls (chosen: enough that the answers of one turn share a system call).
 pub(super) const QUANTUM_CALLS_MAX: usize = 8;
-/// Longest quantum, in time (chosen: others wait for one quantum, and for two looks at the sockets).
+/// Longest quantum, in time (chosen: others wait for one quantum, and for two polls of the sockets).
 const QUANTUM_NANOS: u64 = 400_000;
 /// How long the delay must exceed its limit before calls are shed. The idea is CoDel's: a burst passes by
 /// itself (chosen: what piled up while the processor was away for a fifth of a second is worked off by
@@ -23,7 +23,7 @@ const WINDOW_CALLS: u32 = 4;
 /// Weight of the newest window in the mean, as a shift (chosen: a quarter, so that four windows, some
 /// 20 ms, carry two thirds of a change, and no single one much).
 const MEAN_SHIFT: u32 = 2;
-/// Longest interval that one window may report (chosen: a thread that was not running says nothing of calls).
+/// Longest interval that one window may report (chosen: a thread that was not running tells nothing about calls).
 const INTERVAL_NANOS_MAX: u64 = 50_000_000;
 /// Until something was measured (chosen: the time of an answer).
 const INTERVAL_NANOS_FIRST: u64 = 50_000;

@@ -1,5 +1,5 @@
-//! How much of a core's time rejections may take: beyond it, the peers whose calls were rejected are read
-//! later and are stopped by their own windows.
+//! How much of a core's time rejections may take. Beyond it, the server delays reads from the peers whose calls
+//! were rejected, until their own flow-control windows stop them.
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ const REJECTION_NANOS: u64 = 4_000;
 /// Cost of a read that brought rejected calls, however many (measured, `bench/overload` with 400
 /// connections: 38,000 of them in a second filled a core).
 const READ_NANOS: u64 = 20_000;
-/// Rejections may take one part in so many of a core's time (chosen: four fifths stay for answers).
+/// Inverse of the share of a core's time that rejections may take (chosen: four fifths are left for answers).
 const BUDGET_PART: u32 = 5;
 /// What may be spent at once (chosen: the calls that eight connections send at once).
 const BURST_NANOS: u64 = 2_000_000;

@@ -1,4 +1,4 @@
-//! Commands that people look for here and that belong to the batch program.
+//! Commands of the batch program that people try here.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 

@@ -1,4 +1,4 @@
-//! The command line: what is typed becomes one command, which writes to the stream it is given.
+//! The command line: parses the arguments into one command, which writes to a given stream.
 
 mod address;
 mod asking;

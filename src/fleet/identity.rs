@@ -135,7 +135,7 @@ mod tests {
         let first = name(one.path());
         assert_eq!(name(one.path()), first);
         assert_ne!(name(other.path()), first);
-        // What is kept and is no name is drawn anew, and kept.
+        // A stored text that is not a valid name is replaced by a new name.
         std::fs::write(one.path().join(FILE), "../..").unwrap();
         let second = name(one.path());
         assert_ne!(second, first);

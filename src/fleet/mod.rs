@@ -6,8 +6,8 @@
 //!                                    …                      ┘      └─▶ wait: until so many serve a rollout
 //! ```
 //!
-//! Nothing here decides what is served: every replica follows the rollouts by itself, and one that is not
-//! reporting serves all the same. Knows neither gRPC nor sockets.
+//! Nothing here decides what is served: every replica follows the rollouts independently, and one that is not
+//! reporting still serves. Knows neither gRPC nor sockets.
 
 mod heartbeat;
 mod identity;

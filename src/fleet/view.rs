@@ -1,5 +1,5 @@
-//! From replica files to a view of the fleet: who serves the desired rollout, who does not, and what holds
-//! each one back. Pure, except for [`History`].
+//! From replica files to a view of the fleet: which replicas serve the desired rollout, which do not, and why.
+//! Pure, except for [`History`].
 
 use super::identity::Identity;
 use crate::lifecycle::{ModelStatus, VersionState};

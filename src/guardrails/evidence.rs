@@ -1,16 +1,16 @@
-//! Whether one arm's rate of events lies above another's, told from two growing samples: an
+//! Whether one arm's rate of events is above another's, from two growing samples: an
 //! anytime-valid, one-sided test of two Bernoulli rates.
 //!
 //! The test is the e-process of R. J. Turner, A. Ly and P. D. Grünwald, "Generic E-variables for exact
 //! sequential k-sample tests that allow for optional stopping", Journal of Statistical Planning and
 //! Inference 230 (2024), with its section on null hypotheses that are convex sets.
 //!
-//! Notation: a *block* is what came between two looks, with n_c people of the candidate and n_b of the
-//! base, n = n_c + n_b, of which each had an event or not. Within a block the chances are p_c and p_b;
-//! the next block may have others. The hypothesis that nothing is wrong is, in every block,
+//! Notation: a *block* is what was counted between two evaluations: n_c people of the candidate and n_b of the
+//! base, n = n_c + n_b, each with an event or without. Within a block the probabilities are p_c and p_b;
+//! the next block may have others. The null hypothesis is, in every block,
 //!
 //! ```text
-//! H0: p_c ≤ p_b + δ           δ, the tolerance, is what nobody would abort for
+//! H0: p_c ≤ p_b + δ           δ: the tolerated excess rate
 //! ```
 //!
 //! For a guess (θ_c, θ_b) of the true chances with θ_c > θ_b + δ, let (ν_c, ν_b) be the point of H0 that
@@ -26,8 +26,8 @@
 //! on all of the half-plane H0.
 //!
 //! Guesses use earlier blocks only, so the product of the factors is a test supermartingale, whatever
-//! the shares do and however the common rate drifts from block to block. By Ville's inequality it ever
-//! reaches 1/α with a chance of at most α: one may look after every block and stop at will.
+//! the shares do and however the common rate drifts from block to block. By Ville's inequality the probability that
+//! it ever reaches 1/α is at most α, so the test may be evaluated after every block and stopped at any time.
 
 /// By how much of what is left up to 1 the candidate may be worse; one process for each, and the evidence
 /// is their mean, which is an e-process again. Chosen: a factor of some three apart, as a guess that is
@@ -39,9 +39,9 @@ const LIFTS: [f64; 6] = [0.002, 0.006, 0.02, 0.06, 0.2, 0.6];
 const MEMORY_PEOPLE: f64 = 20_000.0;
 /// Base's people before the first guess; a guess from fewer may cost more evidence than it finds.
 const LEARN_PEOPLE: f64 = 100.0;
-/// What no block takes away. Where the common rate leaps, a guess from calmer blocks could cost all the
-/// evidence there is; this way it costs at most 6.9 of its logarithm. Chosen: it costs a look at most
-/// 0.001, so an hour of looks every 5 s at most 0.7.
+/// The part of the evidence that no block can remove. If the common rate jumps, a guess from calmer blocks could
+/// cost all evidence; with this floor it costs at most 6.9 of its logarithm. Chosen: an evaluation loses at most
+/// 0.001, so an hour of evaluations every 5 s at most 0.7.
 const KEPT: f64 = 0.001;
 /// Its natural logarithm.
 const LN_KEPT: f64 = -6.907_755_278_982_137;
@@ -122,7 +122,7 @@ impl Evidence {
         self.base.learn(block.base);
     }
 
-    /// Begins anew, with what is known of the base's rate.
+    /// Resets the evidence, and keeps what is known of the base's rate.
     pub fn renew(&mut self) {
         self.ln = [0.0; LIFTS.len()];
     }

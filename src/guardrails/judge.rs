@@ -1,14 +1,14 @@
 //! Evaluates tallies and decides: blocks, epochs, and the bound that evidence has to reach.
 //!
-//! A *block* is what was counted between two evaluations. Rates may change from one to the next, as by day
-//! and night, as long as they change for both arms alike; a block within which the shares changed proves
-//! nothing, as people came to the arms at different times.
+//! A *block* is what was counted between two evaluations. Rates may change from one block to the next, as between
+//! day and night, if they change for both arms alike. A block within which the shares changed is ignored,
+//! because people reached the arms at different times.
 //!
-//! An *epoch* is a time within which a person counts once. A new one begins after an hour, and when a
-//! candidate's share has doubled, so that those whom it has gained count. Evidence begins anew with it:
-//! the same people may have the same trouble again, and what two epochs say must not be multiplied.
+//! An *epoch* is a period in which a person counts once. A new one begins after an hour, and when a
+//! candidate's share has doubled, so that the people it gained count. Evidence is reset then:
+//! the same people may have the same problem again, so the evidence of two epochs must not be multiplied.
 //! Instead, epoch k = 1, 2, … of an arm has α / (k (k + 1)) of false alarms to spend, which add up to α.
-//! One arm's guardrail on one replica has α = 0.01 / (guardrails that are on × arms beside the base ×
+//! One arm's guardrail on one replica has α = 0.01 / (enabled guardrails × arms other than the base ×
 //! replicas_max).
 
 use super::breach::Breach;
@@ -32,7 +32,7 @@ pub struct Look<'a> {
     pub counts: &'a [Counts],
 }
 
-/// Watches one candidate or test for as long as its arms are the same ones.
+/// Watches one candidate or test while its arms stay the same.
 #[derive(Clone, Debug)]
 pub struct Judge {
     settings: Guardrails,

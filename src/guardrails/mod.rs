@@ -25,8 +25,8 @@ pub use tally::{Answered, Counts, Pending, Scope, Tallies, Tally};
 
 use std::time::Duration;
 
-/// False alarms of a whole ramp, over all guardrails, arms and replicas, are at most this (given by
-/// issue 6).
+/// Upper bound of the false alarm rate of a whole ramp, over all guardrails, arms and replicas (chosen; see
+/// docs/guardrails.md).
 pub const ALPHA: f64 = 0.01;
 
 /// What a guardrail counts.

@@ -1,14 +1,14 @@
 //! Counts the outcomes of people's calls per arm, as requests make them: no lock, no allocation.
 //!
-//! People are counted, not calls. Calls are not independent of each other: a person who meets trouble
-//! meets it with every call and stays in the same arm, so one unlucky shopper would look like a bad
+//! People are counted, not calls. Calls are not independent: a person with a problem has it in every call and
+//! stays in the same arm, so one unlucky shopper would look like a bad
 //! model. In every epoch a person (the key that splits the traffic) counts once for errors, once for
-//! empty answers and fallbacks, and once for time, each by the first call that is evidence for it,
-//! whichever arm answered: a person whom a raised share moves to the candidate is not counted on both
-//! sides.
+//! empty answers and fallbacks, and once for time. The first call that is evidence for it counts,
+//! whichever arm answered: a person whom a raised share moves to the candidate is not counted for both
+//! arms.
 //!
 //! What a call is evidence for ([`Scope`]) is decided before it is answered, from the request and from
-//! what all arms have in common, never from what one arm made of it.
+//! what all arms know, never from one arm's answer.
 
 use super::evidence::Outcomes;
 use super::{Guardrail, Guardrails, People};
@@ -21,8 +21,8 @@ use std::time::Duration;
 /// than a third find their bit taken and are not counted; whom that meets has nothing to do with arms).
 const SET_BITS: usize = 1 << 20;
 
-/// What a call is evidence for. A request that one arm can answer and another cannot, or that finds
-/// nothing by its own doing, must not decide between them: any caller can send it.
+/// What a call is evidence for. A request that only some arms can answer, or that itself excludes every
+/// product, must not decide between them: any caller can send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Nothing.

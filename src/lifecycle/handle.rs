@@ -1,4 +1,4 @@
-//! The way to one model's driver, and what others read of the model.
+//! The handle of one model: sends input to its driver, and reads its status.
 
 use super::event::{Event, Proposal, Reply};
 use super::live::ModelSlot;

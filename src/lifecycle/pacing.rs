@@ -1,8 +1,8 @@
 //! Limits what a load costs requests: it works in short slices, each followed by a rest as long as the
 //! slice, at most 1 ms, on a thread of low priority. With nothing live it does neither.
 //!
-//! The idle policy of the scheduler (SCHED_IDLE) was rejected: threads that wake no longer wait, but beside
-//! busy cores a load makes no progress, and a rollback is needed most when cores are busy.
+//! The scheduler's idle policy (SCHED_IDLE) was rejected: waking threads no longer wait, but a load makes no
+//! progress while the cores are busy, which is when a rollback is needed most.
 
 use std::time::{Duration, Instant};
 

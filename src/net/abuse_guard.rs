@@ -1,8 +1,8 @@
-//! The connection abuse guard: sits where the bytes pass, reads the heads of all frames both ways, and counts.
+//! The connection abuse guard: sees all bytes of a connection, reads the frame headers in both directions, and counts.
 //!
 //! - **Frame budget.** Requests earn; PING, SETTINGS, WINDOW_UPDATE, PRIORITY, CONTINUATION and unknown frames,
 //!   nearly empty DATA, and cancelled requests spend. A connection that has spent its budget ends here.
-//! - **Slow frames, unread answers, idleness** are counted here and judged now and then by
+//! - **Slow frames, unread answers, idleness** are counted here and checked periodically by
 //!   `super::connection_watch`.
 
 mod unanswered;

@@ -1,7 +1,7 @@
-//! The accept loop of a listener: which core gets a connection, and how many come in a second.
+//! The accept loop of a listener: limits the rate of new connections, and assigns each to a core.
 //!
-//! Connections beyond the rate wait in the kernel's queue, and once that is full the kernel drops them and
-//! their peers try again: a storm of connections costs those that are open no more than the rate.
+//! Connections beyond the rate wait in the kernel's queue. Once that is full, the kernel drops them and
+//! their peers retry. So a storm of new connections costs open ones no more than the accept rate.
 
 use super::core::Core;
 use super::stages::Stages;

@@ -1,5 +1,5 @@
-//! Counts the calls of one connection between hyper and the service, and the bytes of their answers for as
-//! long as those wait to be sent.
+//! Counts the calls of one connection between hyper and the service, and the bytes of their answers until they
+//! are sent.
 
 use super::connection_stats::ConnectionStats;
 use super::service::HttpService;
@@ -38,8 +38,8 @@ impl Drop for InFlightCall {
     }
 }
 
-/// The service of one connection. hyper calls it from the connection's own task alone, and the lock
-/// is the compiler's.
+/// The service of one connection. hyper calls it only from the connection's own task; only the compiler needs
+/// the lock.
 pub(super) struct TrackedService<S> {
     service: Mutex<S>,
     stats: ConnectionStats,

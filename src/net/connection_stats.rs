@@ -1,4 +1,4 @@
-//! What is counted of one connection: by those that see its frames and bytes, for those that judge it.
+//! The stats of one connection, filled by the code that sees its frames and bytes, and read by the checks.
 
 use super::end::End;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

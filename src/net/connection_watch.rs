@@ -1,4 +1,4 @@
-//! Judges a connection by what was counted of it: slow frames, unread answers, idleness.
+//! Decides from a connection's stats whether to end it: slow frames, unread answers, idleness.
 
 use super::connection_stats::{ConnectionStats, Counts};
 use super::end::End;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Progress that is enough for a peer that reads slowly (chosen: one socket buffer's worth).
 const PROGRESS_BYTES: u64 = 64 * 1024;
-/// Shortest time between two looks (chosen: the work of a look is nothing beside it).
+/// Shortest time between two checks (chosen: a check costs far less than this).
 const INTERVAL_MIN: Duration = Duration::from_millis(5);
 
 /// See the module; to be asked every [`ConnectionWatch::interval`].
@@ -43,7 +43,7 @@ impl ConnectionWatch {
         }
     }
 
-    /// Time between two looks: short beside every timeout.
+    /// Time between two checks: short compared with every timeout.
     pub(super) fn interval(&self) -> Duration {
         let shortest = self.frame_timeout.min(self.unread_timeout);
         (shortest.min(self.idle_timeout) / 4).max(INTERVAL_MIN)

@@ -1,5 +1,5 @@
-//! Runs a connection's calls: each begins where it is read, in the connection's own task, and becomes a task
-//! of its own only if it has to wait.
+//! Runs a connection's calls. Each starts where it is read, in the connection's own task, and becomes a separate
+//! task only if it has to wait.
 
 use futures::task::AtomicWaker;
 use hyper::rt::Executor;

@@ -1,4 +1,4 @@
-//! What a peer's frames cost it: requests earn, frames that make work and ask for nothing spend.
+//! The frame budget of a peer: requests earn, frames that cause work without a request spend.
 
 use super::frames::{Head, kind};
 use std::time::Instant;
@@ -58,7 +58,7 @@ impl FrameBudget {
     /// Refills by the time that has passed.
     ///
     /// # Errors
-    /// The budget is spent all the same.
+    /// The budget is spent even so.
     pub(super) fn check(&mut self) -> Result<(), FrameFlood> {
         if self.left >= 0 {
             return Ok(());

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 const CONNECTIONS_MAX: usize = 64;
 /// From the first to the last byte of a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// For gRPC clients: they print the beginning of what is no HTTP/2 frame.
+/// For gRPC clients, which print the first bytes of an invalid HTTP/2 frame.
 const WRONG_LISTENER: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
     connection: close\r\n\r\nthis is the HTTP listener (/livez, /readyz, /metrics); gRPC calls go to \
     data_addr and admin_addr\n";

@@ -2,14 +2,14 @@
 //! the services come in as arguments.
 //!
 //! ```text
-//! plane ─▶ accept ─▶ core ─▶ connection ─▶ hyper and h2 ─▶ executor ─▶ call_tracking ─▶ the service
+//! plane ─▶ accept ─▶ core ─▶ connection ─▶ hyper and h2 ─▶ call_tracking ─▶ the service, polled by executor
 //!                                 │            ▲
 //!                                 │       write_coalescing: abuse_guard ─▶ frame_budget, connection_stats, stream_resets
 //!                                 │                         read_backoff
-//!                                 └─▶ connection_watch: judges by connection_stats
+//!                                 └─▶ connection_watch: decides from connection_stats
 //! ```
 //!
-//! Whether a call is served, and when, is `crate::admission`'s to decide.
+//! `crate::admission` decides whether a call is served, and when.
 
 mod abuse_guard;
 mod accept;

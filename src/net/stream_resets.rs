@@ -1,8 +1,8 @@
 //! Counts the streams that the server resets, by HTTP/2 error code, and logs those that break HTTP/2.
 //!
-//! Most are h2's own doing, before any service sees the call: an `:authority` that is a list of addresses, as
-//! gRPC's C core sends for the target `ipv4:a:1,b:1`, is no authority to it, and nothing can be answered on such
-//! a stream. So the operator hears of it here.
+//! h2 resets most of them before any service sees the call. For the target `ipv4:a:1,b:1` gRPC's C core sends an
+//! `:authority` that is a list of addresses. To h2 it is invalid, and such a stream cannot be answered. So this log
+//! line is the operator's only sign of it.
 
 use crate::metrics::Metrics;
 use prometheus::IntCounter;

@@ -1,10 +1,10 @@
 //! Coalesces the small writes of an HTTP/2 connection into one system call.
 //!
-//! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer. A flush sends it
-//! where every request that was read has its answer; otherwise it only wakes the connection's task once
-//! more, which comes up again behind every other task that is ready, among them the calls whose answers
-//! are missing, and begins with a read. The read sends the buffer, all answers at once. (Calls that start
-//! where they are read are few, and HTTP/2 reads between them: their answers leave one by one.)
+//! h2 writes and flushes once or twice for every answer. Here a write only fills a buffer. A flush sends the buffer
+//! if every request that was read has its answer. Otherwise it only wakes the connection's task again, which runs
+//! after every other ready task, including the calls whose answers are missing. That run begins with a read, and
+//! the read sends the buffer with all answers at once. (Few calls start where they are read, and HTTP/2 reads
+//! between them, so their answers leave one by one.)
 //!
 //! ```text
 //! poll 1: read ─ first calls run ─ write ─ flush: the others' answers are missing
@@ -12,8 +12,8 @@
 //! poll 2: read = send the buffer ─ write ─ flush: none is missing, send
 //! ```
 //!
-//! Reads are long, and after a rejection the next one waits a little (`super::read_backoff`): so rejections
-//! leave together as well, and a peer that sends more than can be answered is stopped by its own window.
+//! Reads are large, and after a rejection the next one is delayed a little (`super::read_backoff`). So rejections
+//! leave together as well, and its own window stops a peer that sends more than can be answered.
 
 use super::abuse_guard::AbuseGuard;
 use super::read_backoff::ReadBackoff;

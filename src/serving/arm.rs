@@ -47,8 +47,7 @@ impl Target {
 }
 
 /// The one snapshot of a request, and the arm of it that answers. Owns its snapshot, so that it may be
-/// held across a wait; a version retires once
-/// the last request that it answers has dropped its own.
+/// held across a wait. A version retires once its last request has dropped its snapshot.
 #[derive(Clone)]
 pub struct ServingArm {
     live: Arc<Live>,
@@ -119,8 +118,8 @@ impl ServingArm {
         self.live.arms()
     }
 
-    /// Where this request counts for the guardrails. A caller who pins the version chooses the arm by
-    /// something else than chance, so its calls compare nothing: `None`.
+    /// Where this request counts for the guardrails. `None` for a pinned version: its caller chose the arm, and not
+    /// the hash.
     pub(super) fn tally(&self) -> Option<&Tally> {
         let tally = self.live_arm().tally.as_deref();
         tally.filter(|_| !self.is_pinned)

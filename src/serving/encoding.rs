@@ -1,5 +1,5 @@
-//! What an encoding is given and what it returns. The edge implements [`Encoding`] and names it where it
-//! calls the data path: a trait, so that this folder need not know the edge.
+//! The interface of an encoding. The edge implements [`Encoding`] and passes it to the data path. It is a trait so
+//! that this folder need not know the edge.
 
 use super::arm::ServingArm;
 use super::recommend::RecommendCall;

@@ -1,8 +1,8 @@
 //! What a request is evidence for, when the arms of a rollout are compared.
 //!
-//! Decided before it is answered, from the request and from what all arms hold, and so the same
-//! whichever arm answers. Any caller can ask for a product that only one version knows, or filter until
-//! nothing is left; such a request says nothing about a version.
+//! Decided before the request is answered, from the request and from what all arms know, so the result does not
+//! depend on the arm. Any caller can request a product that only one version knows, or filter out every
+//! product; such a request says nothing about a version.
 
 use super::filter::ProductFilter;
 use crate::guardrails::{People, Scope};

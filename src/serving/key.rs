@@ -1,13 +1,12 @@
 //! Keys of the response cache: everything that decides an answer, written unambiguously.
 //!
-//! Two requests share a key only if the same bytes answer both. Texts stand behind their length, lists
-//! behind their count, options behind a flag; so no value can imitate the end of its neighbour. Calls
-//! take themselves apart field by field, without `..`: a field added later does not compile until
-//! somebody decides whether it belongs to the key.
+//! Two requests share a key only if the same bytes answer both. Texts are prefixed with their length, lists
+//! with their count, options with a flag, so keys are unambiguous. Calls are destructured field by field,
+//! without `..`: a field added later does not compile until its author decides whether it belongs to the key.
 
 use crate::metrics::CallKind;
 
-/// A key; equal only byte by byte.
+/// A key; compared byte by byte.
 pub(super) type Key = Vec<u8>;
 
 /// Bytes of most keys, so that writing one allocates once.

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 thread_local! {
     /// Working memory of the model's computations, reused by every request of a thread. Borrowed
-    /// inside compute alone, so that no borrow ever spans a wait.
+    /// only inside compute, so that no borrow spans a wait.
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Recorder<'a> {
 }
 
 impl DataPath {
-    /// Starts counting. Everything that can go wrong from here on is the version's doing.
+    /// Starts counting. From here on every failure is the version's.
     pub(super) fn recorder<'a, C: Judged>(&'a self, resolved: &'a Resolved<C>) -> Recorder<'a> {
         let begin = |tally: &'a Tally| {
             let arms = Arms {

@@ -27,7 +27,7 @@ impl Violations {
         }
     }
 
-    /// Checks the length alone: an unknown name is NOT_FOUND, but must fit a header to be named there.
+    /// Checks only the length: an unknown name is NOT_FOUND, but must fit into a header that names it.
     pub(crate) fn model(&mut self, name: &str) {
         self.at_most("model", name, MODEL_BYTES_MAX);
     }

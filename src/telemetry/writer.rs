@@ -60,7 +60,7 @@ impl LogWriter {
             queue: Arc::clone(&queue),
             dropped: dropped.clone(),
         };
-        // Nobody joins it: a reader may hold it in a write for ever.
+        // Not joined: a reader may block its write forever.
         std::thread::Builder::new()
             .name("hotshelf-log".to_owned())
             .spawn(move || write_all(&received, output, (&queue, &dropped)))?;

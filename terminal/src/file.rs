@@ -18,7 +18,7 @@ const PIPE_PAUSE: Duration = Duration::from_millis(10);
 /// # Errors
 /// It is something else, such as a device, is longer than `bytes_max`, is not UTF-8, or cannot be read.
 pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    // Without it the open of a pipe waits for a writer for ever.
+    // Without it, opening a pipe waits forever for a writer.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new()
         .read(true)

@@ -134,7 +134,7 @@ async fn what_callers_write_is_escaped_and_cut_in_the_log() {
         ..ReloadModelRequest::default()
     });
     assert_eq!(refused.await.unwrap_err().code(), Code::InvalidArgument);
-    // A reason may have lines; the log has one for it all the same.
+    // A reason may have several lines; the log still has one line for it.
     let other = shop.publish(Season::Autumn).await.version;
     let reason = "first line\n{\"level\":\"ERROR\",\"message\":\"forged\"}\tend".to_owned();
     let reload = ReloadModelRequest {

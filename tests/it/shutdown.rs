@@ -32,7 +32,7 @@ async fn clients_that_leave_at_not_serving_see_no_failure() {
     })
     .await;
     let seen = traffic.leave();
-    // A client that asks all the same is still answered.
+    // A client that still sends requests is answered.
     assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
     seen.assert_all_answered();
     assert_eq!(server.ended().await.code(), Some(0));

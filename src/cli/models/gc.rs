@@ -1,4 +1,4 @@
-//! `hotshelf models gc`: shows versions that nobody needs, and removes them with `--apply`.
+//! `hotshelf models gc`: shows unused versions, and removes them with `--apply`.
 
 use super::{ModelArgs, block_on, write_json};
 use clap::Args;

@@ -1,9 +1,9 @@
-//! The admission layer: decides once per call, when its headers are there and before its message is read.
+//! The admission layer: decides once per call, after its headers and before its message is read.
 //!
-//! A call is rejected at once when too many are in flight or wait (`crate::admission` says when): a client
-//! that knows so within microseconds can go elsewhere, one that queues cannot. The rejection is one header
+//! A call is rejected at once when too many are in flight or queued (`crate::admission` decides). A client
+//! that learns so within microseconds can retry elsewhere; a queued one cannot. The rejection is one header
 //! map, built once and cloned. An admitted call owns its permit, takes a turn in the fair queue for every
-//! poll, and gives the permit back when it is dropped.
+//! poll, and releases the permit when it is dropped.
 
 use crate::admission::{Admission, Permit};
 use crate::error::CallError;
@@ -18,7 +18,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-/// When a rejected caller should come back (chosen: some hundred answers later).
+/// When a rejected caller should retry (chosen: some hundred answers later).
 const PUSHBACK_MS: u32 = 50;
 
 /// Services that are never rejected: health, on which load balancers decide, and reflection.

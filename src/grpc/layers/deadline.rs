@@ -1,7 +1,7 @@
 //! Enforces the caller's deadline: `grpc-timeout` is parsed, passed on as an extension, and answered
-//! DEADLINE_EXCEEDED when it has passed, whatever the handler is doing. A call without one gets the
-//! listener's, so that a request whose body never comes does not hold its permit for ever. A malformed one
-//! is INVALID_ARGUMENT: to ignore it would wait longer than its caller.
+//! DEADLINE_EXCEEDED when it has passed, whatever the handler is doing. A call without a deadline gets the
+//! listener's, so that a request whose body never arrives does not hold its permit forever. A malformed deadline
+//! is INVALID_ARGUMENT: if it were ignored, the call would outlive its caller.
 
 use crate::error::{BadField, CallError};
 use http::{HeaderMap, HeaderValue, Request, Response};

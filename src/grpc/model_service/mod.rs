@@ -1,7 +1,7 @@
 //! `ModelService`: one file per RPC, each read downwards.
 //!
-//! [`proposal`] is what ReloadModel and ProposeRollout share: hand a change over to the model's driver,
-//! wait for what comes of it. [`wire`] converts what several RPCs return.
+//! [`proposal`] is shared by ReloadModel and ProposeRollout: it sends a change to the model's driver and waits for
+//! the outcome. [`wire`] converts what several RPCs return.
 
 mod get_model_status;
 mod get_rollout_status;

@@ -122,7 +122,7 @@ fn no_breach_before_enough_people_stand_on_either_side() {
     for (second, asked, is_found) in [(1, 400, false), (2, 999, false), (3, 1_000, true)] {
         let all_fail = counts((0, asked * 2), (asked, asked));
         look(second, 5_000, &all_fail, &mut judge);
-        // The first look only teaches what the base is like; its people count all the same.
+        // The first evaluation only learns the base's rate; its people still count.
         assert_eq!(!judge.breaches().is_empty(), is_found, "{asked}");
     }
 }

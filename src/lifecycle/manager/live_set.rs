@@ -1,6 +1,6 @@
 //! The live set on disk: what was live, persisted for a start while the registry cannot be read. A registry
-//! without any rollout is treated alike: rollouts are never removed, so where one was persisted, an empty
-//! registry is one whose content is not visible, and absence of information is no order to serve nothing.
+//! without any rollout is treated the same. Rollouts are never removed, so if one was persisted, an empty
+//! registry is one whose content is not visible. Missing information never unloads a version.
 //!
 //! | registry | live | disk | then |
 //! |---|---|---|---|

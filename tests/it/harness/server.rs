@@ -255,7 +255,7 @@ impl Server {
         until("the server's end", async || self.has_ended()).await
     }
 
-    /// Ends it in good order.
+    /// Shuts it down gracefully.
     pub(crate) async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.ended().await;

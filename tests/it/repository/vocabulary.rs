@@ -15,7 +15,7 @@ const CHANGELOG: &str = "CHANGELOG.md";
 
 /// Phrases in lower case, each with what we say instead. They are refused in prose, messages and
 /// identifiers alike (`_` is read as a blank); `*` stands for any ending of a word.
-const PHRASES: [(&str, &str); 33] = [
+const PHRASES: [(&str, &str); 37] = [
     ("turned away", "rejected, shed"),
     ("turns away", "rejects, sheds"),
     ("turn away", "reject, shed"),
@@ -24,8 +24,7 @@ const PHRASES: [(&str, &str); 33] = [
     ("sieve*", "no such mechanism any more"),
     ("is had", "say who has it"),
     ("had anew", "refilled, fetched again"),
-    ("caller in good order", "well-behaved client"),
-    ("callers in good order", "well-behaved clients"),
+    ("in good order", "gracefully; a well-behaved client"),
     ("the time was over", "timed out"),
     ("deadline is over", "deadline exceeded"),
     ("put before people", "receives traffic"),
@@ -34,7 +33,12 @@ const PHRASES: [(&str, &str); 33] = [
     ("keeps create-only", "conditional writes verified"),
     ("create-only writes", "conditional writes"),
     ("how many more may", "tolerated excess rate"),
-    ("did without something", "fallback"),
+    ("did without", "fallback"),
+    ("does without", "fallback"),
+    ("degraded no more", "no longer degraded"),
+    ("to go over it", "to replace it"),
+    ("old version serves on", "keeps serving"),
+    ("previous version serves on", "keeps serving"),
     ("knows after", "rejection latency"),
     ("has heard", "observed"),
     ("heard of it", "observed, reported"),

@@ -1,4 +1,4 @@
-//! What an answer does without, and what it says of it.
+//! Which fallbacks an answer takes, and how it reports them.
 
 use super::*;
 use crate::{Filter, IndexChoice, sample};

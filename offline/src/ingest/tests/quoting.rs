@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Ten rows of which two are quoted in good order.
+/// Ten rows, two of them with valid quotes.
 fn ten_rows() -> Vec<String> {
     let row = |n: usize| format!("u{n},p{n},{n},view,name {n},{n}");
     let mut rows: Vec<String> = (0..10).map(row).collect();
