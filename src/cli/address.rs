@@ -105,7 +105,7 @@ impl Listener {
         }
     }
 
-    /// What the failure of a call means to who typed it.
+    /// Explains a failed call to the user of the command.
     async fn explained(&self, address: &str, error: ClientError) -> anyhow::Error {
         match &error {
             ClientError::Refused { code, .. } if *code == "UNIMPLEMENTED" => {

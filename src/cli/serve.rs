@@ -112,8 +112,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// Refuses a registry's folder that is missing at the first start. Later it may be a mount that is late,
-/// and the server serves what its cache folder remembers.
+/// Refuses a registry folder that is missing on the first start. Later the folder may be a mount that is not
+/// there yet, and the server serves its persisted live set.
 async fn ensure_registry(config: &Config) -> anyhow::Result<()> {
     let is_first_start = config
         .cache_dir

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How long one read of the others' files is reused (chosen: however many watch, the store serves one read
+/// How long one read of the others' files is reused (chosen: any number of watchers costs the store one read
 /// a second).
 const FRESH: Duration = Duration::from_secs(1);
 

@@ -84,8 +84,8 @@ const LISTED_MAX: usize = 1_000;
 const TEXT_BYTES_MAX: usize = 512;
 
 impl FleetView {
-    /// At most 1,000 replicas, this one and those that do not serve first, with their texts cut. What is left
-    /// out is said in `trouble`.
+    /// At most 1,000 replicas, this one and those that do not serve first, with their texts cut. `trouble` says
+    /// how many are omitted.
     #[must_use]
     pub fn bounded(mut self) -> Self {
         for replica in &mut self.replicas {

@@ -255,7 +255,7 @@ impl Driver {
                 },
             );
         }
-        // Who observes readiness may read the status next.
+        // A caller that observes readiness may read the status next.
         self.publish();
         // No receiver means that the server is shutting down.
         let _ = self.is_live.send(true);

@@ -26,7 +26,7 @@ pub struct Proposal {
 pub enum Supply {
     /// The registry; parts that are in the cache are not fetched again.
     Registry,
-    /// The cache alone, by the manifests that are persisted there. The store is not asked.
+    /// Only the cache, by the manifests that are persisted there. The store is not called.
     Cache,
 }
 
@@ -60,7 +60,7 @@ pub enum RecordOutcome {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The registry's rollout chain, newest first. An empty chain is no order to unload.
+    /// The registry's rollout chain, newest first. An empty chain unloads nothing.
     Desired {
         /// Every record's parent is the next one.
         chain: Vec<RolloutRecord>,

@@ -233,7 +233,7 @@ pub fn unpack(
 }
 
 /// Whether this server computes the scoring revision that a card names. Otherwise its golden queries prove
-/// nothing here, and what is checked would have switched its check off.
+/// nothing here, and a version could disable its own check.
 ///
 /// # Errors
 /// Both revisions, in words.

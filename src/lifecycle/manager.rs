@@ -49,7 +49,7 @@ pub(super) struct Now {
     pub wall: SystemTime,
 }
 
-/// What to do with a version that fails its golden queries alone while nothing is live.
+/// What to do while nothing is live with a version that fails only its golden queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Serve it, and report it as degraded.
@@ -87,7 +87,7 @@ pub(super) struct ModelManager {
 impl Now {
     /// For people and for ramps, as the registry writes it.
     fn timestamp(self) -> Timestamp {
-        // A clock beyond the year 9999, or before -9999, is none to follow.
+        // A clock beyond the year 9999, or before -9999, is invalid.
         Timestamp::try_from(self.wall).unwrap_or_default()
     }
 }
@@ -125,7 +125,7 @@ impl ModelManager {
                 self.versions.entry(version).phases = phases;
                 match outcome {
                     Ok(info) => self.loaded(version, info, now),
-                    // What the cache lacks says nothing of what the registry has.
+                    // What is missing from the cache may exist in the registry.
                     Err(_) if self.is_overtaken(version) => {
                         self.versions.entry(version).state = VersionState::Discovered;
                     }

@@ -1,4 +1,4 @@
-//! What the programs' command lines share, so that all of them look and behave alike.
+//! Shared parts of the command lines, so that both programs look and behave alike.
 //!
 //! - [`text`]: makes other people's text safe to print;
 //! - [`table`]: aligned columns, in one house style;

@@ -1,8 +1,8 @@
 //! Text that somebody else wrote, made safe to print on one line of a terminal or a log.
 //!
 //! Names, reasons, headers and error messages come from callers, files and stores. Printed raw, an
-//! escape sequence rewrites the screen, a line break forges a line, and a bidi override turns the
-//! rest of it around. Every output that shows such text passes it through here.
+//! escape sequence rewrites the screen, a line break forges a line, and a bidi override reverses the
+//! rest of it. Every output that shows such text passes it through here.
 
 use std::fmt::{self, Display, Write};
 use std::io;

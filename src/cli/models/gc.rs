@@ -49,7 +49,7 @@ struct Report {
     uploads: Vec<UploadLine>,
     /// Replicas that have not reported for a day; their files are removed.
     gone_replicas: Vec<String>,
-    /// Files among those of replicas that are none; they stay.
+    /// Other files among the replica files; they are kept.
     junk_replicas: Vec<Junk>,
     /// Freed, or to be freed.
     freed_bytes: u64,

@@ -54,8 +54,8 @@ impl Desired {
         self.chain.iter().chain(self.stand_in())
     }
 
-    /// Takes the chain that the registry shows. Absence of information is no order: an empty or older
-    /// chain changes nothing.
+    /// Takes the chain that the registry shows. Missing information changes nothing: an empty or older
+    /// chain is ignored.
     pub(super) fn observe(&mut self, chain: Vec<RolloutRecord>) -> Observed {
         self.is_read = true;
         let Some(shown) = chain.first() else {

@@ -45,7 +45,7 @@ impl ModelManager {
 
     pub(super) fn next_load(&self, now: Now) -> Option<Version> {
         let versions = &self.versions;
-        // What made way has to be gone before its memory is counted on.
+        // A version that made room must be freed before its memory can be used.
         let is_making_way = self.policy.keeps_previous && !versions.freeing.is_empty();
         if versions.is_loading() || is_making_way {
             return None;

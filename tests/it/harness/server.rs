@@ -151,7 +151,7 @@ impl Server {
             // A debug build on a busy machine is overloaded by what is little to others; those about
             // overload set their own.
             ("wait-max-ms", "60000".to_owned()),
-            // Swaps back and forth are to load anew; those about going back set their own.
+            // Swaps back and forth should load again; tests of rollbacks set their own policy.
             ("previous-version", "free".to_owned()),
             ("log-format", "json".to_owned()),
         ]);

@@ -24,7 +24,7 @@ async fn damaged_cache_is_fetched_again_and_fails_no_request() {
     );
     server.stop().await;
 
-    // A restart finds every part damaged, fetches each anew, and serves.
+    // A restart finds every part damaged, refetches each, and serves.
     let server = Server::start(&shop, &settings).await;
     server.until_ready().await;
     assert_eq!(
