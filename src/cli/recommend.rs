@@ -21,7 +21,7 @@ enum StrategyArg {
 /// Arguments of `hotshelf recommend`.
 #[derive(Args)]
 pub(super) struct RecommendArgs {
-    /// The person's id; empty for an anonymous visitor
+    /// User id; empty for an anonymous visitor
     #[arg(default_value = "")]
     user_id: String,
     #[command(flatten)]

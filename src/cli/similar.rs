@@ -20,7 +20,7 @@ enum BasisArg {
 /// Arguments of `hotshelf similar`.
 #[derive(Args)]
 pub(super) struct SimilarArgs {
-    /// The product's id
+    /// Product id
     product_id: String,
     #[command(flatten)]
     asking: Asking,

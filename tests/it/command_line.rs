@@ -45,7 +45,7 @@ async fn models_are_listed_shown_and_verified_without_a_server() {
     );
     assert_eq!(manifest["parts"].as_array().unwrap().len(), 5);
     let (text, verdict) = both(&[&["models", "verify"], &place[..]].concat());
-    assert!(text.contains("version 2 is good"), "{text}");
+    assert!(text.contains("version 2 passed"), "{text}");
     assert_eq!(
         verdict,
         json!({"model": MODEL, "version": 2, "is_good": true, "kind": "ok", "message": ""})

@@ -32,7 +32,7 @@ pub(in crate::cli) struct WhoWasLiveArgs {
     /// Look at this moment, such as 2026-11-25T10:00:00Z
     #[arg(long, value_name = "TIME")]
     at: Timestamp,
-    /// Show the arm of this user (else session, else request) id
+    /// Show the arm of this user, session or request id
     #[arg(long, value_name = "ID")]
     user: Option<String>,
 }
