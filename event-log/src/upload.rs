@@ -152,7 +152,7 @@ impl Uploader {
         })
     }
 
-    /// The ids stay, the segment goes; one that was damaged stays for whoever looks into it. BLOCKS.
+    /// The ids stay, the segment goes; a damaged segment stays for inspection. BLOCKS.
     fn finish(&self, file: &SegmentFile, ids: &[u64], scanned: Scanned) -> Result<(), Error> {
         ids::save(&self.log.folder.ids_of(file.number), ids)?;
         if scanned.torn_bytes > 0 {

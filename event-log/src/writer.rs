@@ -185,7 +185,7 @@ impl Writer {
                 }
                 Request::Seal { reply } => {
                     self.commit(std::mem::take(&mut group));
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     let _ = reply.send(self.seal());
                 }
             }
@@ -256,7 +256,7 @@ impl Writer {
 
     fn refuse(&mut self, batch: Batch, error: Error) {
         self.known.take_back(&batch.ids);
-        // Whoever asked may have gone.
+        // The caller may be gone.
         let _ = batch.reply.send(Err(error));
     }
 
@@ -365,7 +365,7 @@ impl Writer {
 
 fn acknowledge(batch: Batch) {
     let duplicates = batch.duplicates;
-    // Whoever asked may have gone; the events stay.
+    // The caller may be gone; the events stay.
     let _ = batch.reply.send(Ok(Acknowledged { duplicates }));
 }
 

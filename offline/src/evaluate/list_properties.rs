@@ -1,4 +1,4 @@
-//! What a list is like, whoever it is for: novelty, diversity, popularity.
+//! Properties of a list that do not depend on its user: novelty, diversity, popularity.
 //!
 //! - *Novelty*: the mean self-information of the products, log2(users / users with the product).
 //!   Source: Zhou et al. (2010), Solving the apparent diversity-accuracy dilemma of recommender

@@ -24,8 +24,8 @@ fn map_mrr_and_hit_rate_agree_with_a_hand_worked_list() {
 
 #[test]
 fn novelty_and_popularity_bias_agree_with_a_hand_worked_list() {
-    // User 1 wants d and gets c and d of most popular, each had by one of four users: 2 bits. What
-    // user 1 has is had by 4 and by 2: 3 in the mean, of which 1 is two thirds less.
+    // User 1 wants d and gets c and d from most popular. One of four users has each: 2 bits. The products of
+    // user 1 have 4 and 2 users: a mean of 3, of which 1 is two thirds less.
     let report = measured(
         &shop(&format!("{PAST}1 d 101")),
         plan(SeenPolicy::Excluded, 2),
