@@ -2,7 +2,7 @@
 
 use crate::limits::ARMS_MAX;
 use crate::names::is_arm_name;
-use crate::{Error, Version};
+use crate::{Error, Sha256Digest, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -22,6 +22,19 @@ pub struct Arm {
     pub version: Version,
     /// Basis points, 0 to 10,000.
     pub share_bp: u16,
+    /// Of the stored bytes of the version's manifest; absent in records of earlier releases. A manifest with
+    /// another digest is another version, whatever its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<Sha256Digest>,
+}
+
+impl Arm {
+    /// Whether both give the same share to the same version under the same name.
+    #[must_use]
+    pub fn splits_like(&self, other: &Self) -> bool {
+        let split = |arm: &Self| (arm.version, arm.share_bp);
+        self.name == other.name && split(self) == split(other)
+    }
 }
 
 /// The two arms of a ramp that starts, or continues, with this share.
@@ -31,6 +44,7 @@ pub fn candidate_and_base(candidate: Version, base: Version, share_bp: u16) -> V
         name: name.to_owned(),
         version,
         share_bp,
+        manifest_sha256: None,
     };
     vec![
         arm(CANDIDATE, candidate, share_bp),

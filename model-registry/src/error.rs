@@ -43,6 +43,19 @@ pub enum Error {
         #[source]
         source: Option<Cause>,
     },
+    /// The manifest under a version's number is not the one that a rollout names: it was overwritten.
+    #[error(
+        "{what} was rewritten: its rollout names the manifest with sha256 {named}, and {found} is stored; \
+         put the named one back, or publish the other under a number of its own"
+    )]
+    Rewritten {
+        /// The version.
+        what: String,
+        /// By the rollout, as sha256.
+        named: String,
+        /// What the store has, as sha256.
+        found: String,
+    },
     /// The caller passed a value that is not allowed.
     #[error("{field} {value:?} is refused: {limit}")]
     Invalid {
@@ -128,6 +141,7 @@ impl Error {
             Self::Corrupt { is_refetchable, .. } => *is_refetchable,
             Self::NotFound { .. }
             | Self::Removed { .. }
+            | Self::Rewritten { .. }
             | Self::Invalid { .. }
             | Self::UnsupportedFormat { .. }
             | Self::TooLarge { .. }
@@ -136,13 +150,14 @@ impl Error {
         }
     }
 
-    /// A stable label for metrics and status: one of a closed set of eleven.
+    /// A stable label for metrics and status: one of a closed set of twelve.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not_found",
             Self::Removed { .. } => "removed",
             Self::Corrupt { .. } => "corrupt",
+            Self::Rewritten { .. } => "rewritten",
             Self::Invalid { .. } => "invalid",
             Self::UnsupportedFormat { .. } => "unsupported_format",
             Self::TooLarge { .. } => "too_large",
@@ -203,6 +218,7 @@ impl Error {
             Self::NotFound { .. }
             | Self::Removed { .. }
             | Self::Corrupt { .. }
+            | Self::Rewritten { .. }
             | Self::Invalid { .. }
             | Self::UnsupportedFormat { .. }
             | Self::TooLarge { .. } => true,

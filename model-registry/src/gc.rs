@@ -16,7 +16,7 @@ mod plan;
 
 pub use apply::GcDone;
 
-use crate::{Manifest, ReplicaId, RolloutNumber, UploadId, Version};
+use crate::{Arm, Manifest, ReplicaId, RolloutNumber, Sha256Digest, UploadId, Version};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -126,9 +126,18 @@ pub(crate) struct Needs {
     /// The newest of the rollouts that name it.
     named: BTreeMap<Version, RolloutNumber>,
     in_use: BTreeMap<Version, ReplicaId>,
+    /// Manifests that rollouts kept or replicas name.
+    digests: BTreeMap<Sha256Digest, Version>,
 }
 
 impl Needs {
+    fn add_digests(&mut self, arms: &[Arm]) {
+        let named = arms
+            .iter()
+            .filter_map(|arm| Some((arm.manifest_sha256?, arm.version)));
+        self.digests.extend(named);
+    }
+
     fn of(&self, version: Version) -> Option<Fate> {
         let named = self.named.get(&version).copied().map(Fate::Named);
         named.or_else(|| self.in_use.get(&version).cloned().map(Fate::InUse))

@@ -78,6 +78,17 @@ hex_id!(
 );
 
 impl Sha256Digest {
+    /// Zeros, of a record that was never stored.
+    pub(crate) const fn none() -> Self {
+        Self([0; 32])
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Of `bytes`, in one go; some 0.7 ms a MiB with the CPU's SHA instructions.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

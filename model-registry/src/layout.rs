@@ -2,7 +2,7 @@
 //! no path leaves the root.
 
 use crate::numbers::object_name;
-use crate::{ModelName, PartName, ReplicaId, RolloutNumber, UploadId, Version};
+use crate::{ModelName, PartName, ReplicaId, RolloutNumber, Sha256Digest, UploadId, Version};
 use object_store::path::Path;
 
 /// Paths below one root.
@@ -48,6 +48,16 @@ impl Layout {
     /// `<root>/<model>/versions/000012.json`
     pub(crate) fn version(&self, model: &ModelName, version: Version) -> Path {
         self.versions(model).join(object_name(version.get()))
+    }
+
+    /// `<root>/<model>/manifests`
+    pub(crate) fn manifest_copies(&self, model: &ModelName) -> Path {
+        self.folder(model, "manifests")
+    }
+
+    /// `<root>/<model>/manifests/<sha256>.json`
+    pub(crate) fn manifest_copy(&self, model: &ModelName, sha256: Sha256Digest) -> Path {
+        self.manifest_copies(model).join(format!("{sha256}.json"))
     }
 
     /// `<root>/<model>/rollouts`

@@ -36,6 +36,7 @@ mod json;
 mod layout;
 mod limits;
 mod manifest;
+mod manifest_copies;
 mod names;
 mod numbers;
 mod open;

@@ -1,9 +1,11 @@
 //! The manifest: what a version consists of, and the commit of its publication.
 
-use crate::limits::{
-    AUTHOR_BYTES_MAX, INPUTS_MAX, MANIFEST_BYTES_MAX, PARTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX,
-};
-use crate::{Error, FORMAT, ModelName, Nonce, PartName, Sha256Digest, UploadId, Version, json};
+mod tombstone;
+
+pub(crate) use tombstone::{carried, replaced, tombstone};
+
+use crate::limits::{AUTHOR_BYTES_MAX, INPUTS_MAX, PARTS_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::{Error, ModelName, Nonce, PartName, Sha256Digest, UploadId, Version, json};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -34,6 +36,13 @@ pub struct Manifest {
     pub parts: Vec<PartEntry>,
     /// The model's own description, opaque here.
     pub card: serde_json::Value,
+    /// Of the stored bytes, so not one of them: which version this is, whatever its number says. Zeros in a
+    /// manifest that was never stored.
+    #[serde(skip, default = "Sha256Digest::none")]
+    pub sha256: Sha256Digest,
+    /// The stored bytes. Wherever a manifest is kept or moved, these are.
+    #[serde(skip)]
+    pub(crate) stored: Bytes,
 }
 
 /// One part of a version.
@@ -127,63 +136,10 @@ pub(crate) enum VersionRecord {
     Removed(Tombstone),
 }
 
-/// The bytes of a tombstone that replaces a manifest. It carries the manifest where that leaves it within
-/// the size limit of a record.
-pub(crate) fn tombstone(
-    (model, version): (&ModelName, Version),
-    removed: &Tombstone,
-    stored: &[u8],
-) -> Result<Bytes, Error> {
-    #[derive(Serialize)]
-    struct Written<'a> {
-        format: u32,
-        model: &'a ModelName,
-        version: Version,
-        removed: &'a Tombstone,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        manifest: Option<serde_json::Value>,
-    }
-    let mut stone = Written {
-        format: FORMAT,
-        model,
-        version,
-        removed,
-        manifest: Some(json::parse(&described(model, version), stored)?),
-    };
-    let bytes = json::write(&stone);
-    if bytes.len() as u64 <= MANIFEST_BYTES_MAX && json::is_tombstone("", &bytes).is_ok() {
-        return Ok(bytes);
-    }
-    stone.manifest = None;
-    Ok(json::write(&stone))
-}
-
-/// The manifest that a tombstone carries; `None` where it carries none.
-pub(crate) fn carried(stone: &[u8]) -> Option<Bytes> {
-    #[derive(Deserialize)]
-    struct Stone {
-        manifest: serde_json::Value,
-    }
-    let stone: Stone = json::parse("a tombstone", stone).ok()?;
-    Some(json::write(&stone.manifest))
-}
-
-/// The manifest that a tombstone replaced; `None` where it carries no valid one.
-pub(crate) fn replaced(
-    (model, version): (&ModelName, Version),
-    stone: &[u8],
-    part_bytes_max: u64,
-) -> Option<Manifest> {
-    match parse((model, version), &carried(stone)?, part_bytes_max) {
-        Ok(VersionRecord::Published(manifest)) => Some(manifest),
-        Ok(VersionRecord::Removed(_)) | Err(_) => None,
-    }
-}
-
 /// Reads a version's object. Cost: one pass over at most 16 MiB.
 pub(crate) fn parse(
     (model, version): (&ModelName, Version),
-    bytes: &[u8],
+    bytes: &Bytes,
     part_bytes_max: u64,
 ) -> Result<VersionRecord, Error> {
     let what = described(model, version);
@@ -195,7 +151,7 @@ pub(crate) fn parse(
     let manifest: Manifest = json::parse(&what, bytes)?;
     check_identity(&what, (&manifest.model, manifest.version), (model, version))?;
     match manifest.check(part_bytes_max) {
-        Ok(()) => Ok(VersionRecord::Published(manifest)),
+        Ok(()) => Ok(VersionRecord::Published(manifest.stored_as(bytes))),
         Err(error) => Err(error.in_stored(&what)),
     }
 }
@@ -229,6 +185,37 @@ impl Manifest {
             .parts
             .retain(|part| part.required || is_known(part.name.as_str()));
         needed
+    }
+
+    /// The same, as these bytes of the store.
+    pub(crate) fn stored_as(mut self, bytes: &Bytes) -> Self {
+        self.sha256 = Sha256Digest::of(bytes);
+        self.stored = bytes.clone();
+        self
+    }
+
+    /// The same; one that was never stored, as it would be written.
+    pub(crate) fn as_written(self) -> Self {
+        if !self.stored.is_empty() {
+            return self;
+        }
+        let bytes = json::write(&self);
+        self.stored_as(&bytes)
+    }
+
+    /// Whether it is the one that a rollout names by its digest, if it names any.
+    ///
+    /// # Errors
+    /// [`Error::Rewritten`].
+    pub fn check_is(&self, named: Option<Sha256Digest>) -> Result<(), Error> {
+        match named {
+            Some(named) if named != self.sha256 => Err(Error::Rewritten {
+                what: described(&self.model, self.version),
+                named: named.to_string(),
+                found: self.sha256.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The limits of format 1; a publisher checks its own manifest too.

@@ -1,12 +1,14 @@
 //! Writing a rollout: the one way to change what is served.
 
 use crate::limits::{NUMBER_TRIES_MAX, ROLLOUT_BYTES_MAX};
-use crate::rollout::{described, no_digest};
+use crate::rollout::described;
+use crate::rollout_log::Broken;
 use crate::store::Created;
 use crate::{
     Error, FORMAT, Registry, RolloutDraft, RolloutLog, RolloutNumber, RolloutRecord, Sha256Digest,
     json,
 };
+use object_store::path::Path;
 
 /// The outcome of a proposal.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +53,8 @@ impl Registry {
             author,
             reason,
             created_at: self.clock().now_text(),
-            sha256: no_digest(),
+            sha256: Sha256Digest::none(),
+            accepted_at: None,
         };
         let mut next = log.next_number();
         for _ in 0..NUMBER_TRIES_MAX {
@@ -95,7 +98,9 @@ impl Registry {
         let path = self.layout().rollout(&record.model, number);
         let what = described(&record.model, number);
         match self.store().create(&what, &path, &bytes).await? {
-            Created::Yes => Ok(Some(Proposed::Created(record.clone()))),
+            Created::Yes => Ok(Some(Proposed::Created(
+                self.dated(&what, &path, record).await,
+            ))),
             Created::Conflict => match self.conflicting_record(log, number).await? {
                 Some(Ok(chain)) => Ok(chain.into_iter().next().map(|stored| {
                     let is_ours = stored.nonce == record.nonce;
@@ -105,8 +110,8 @@ impl Registry {
                         Proposed::Lost(stored)
                     }
                 })),
-                Some(Err(why)) => {
-                    tracing::warn!(%number, why, "rollout record skipped");
+                Some(Err(broken)) => {
+                    tracing::warn!(%number, why = broken.why, "rollout record skipped");
                     Ok(None)
                 }
                 // Refused because it exists, and yet it cannot be read: no reason to write elsewhere.
@@ -118,23 +123,36 @@ impl Registry {
         }
     }
 
+    /// A created record with the store's time of it, where that matters.
+    async fn dated(&self, what: &str, path: &Path, record: &RolloutRecord) -> RolloutRecord {
+        let record = record.clone();
+        if record.ramp.is_none() {
+            return record;
+        }
+        match self.store().modified(what, path).await {
+            Ok(Some(at)) => record.accepted_at(at),
+            // Every reader finds it out by itself.
+            Ok(None) | Err(_) => record,
+        }
+    }
+
     /// The record under a number whose create was refused. Read as often as any call is tried: a store may
     /// refuse a create because another one is in flight, and show that one a moment later.
     async fn conflicting_record(
         &self,
         log: &RolloutLog,
         number: RolloutNumber,
-    ) -> Result<Option<Result<Vec<RolloutRecord>, String>>, Error> {
+    ) -> Result<Option<Result<Vec<RolloutRecord>, Broken>>, Error> {
         let retry = &self.limits().retry;
         let mut backoff = retry.backoff;
         for _ in 1..retry.tries {
-            let found = log.read_chain(number).await?;
+            let found = log.read_conflicting(number).await?;
             if found.is_some() {
                 return Ok(found);
             }
             tokio::time::sleep(self.store().random.around(backoff)).await;
             backoff = (backoff * 2).min(retry.backoff_max);
         }
-        log.read_chain(number).await
+        log.read_conflicting(number).await
     }
 }

@@ -127,6 +127,8 @@ impl Registry {
             lineage: new.lineage.clone(),
             parts,
             card: new.card.clone(),
+            sha256: Sha256Digest::none(),
+            stored: Bytes::new(),
         };
         manifest.check(self.limits().part_bytes_max)?;
         Ok(manifest)
@@ -160,13 +162,12 @@ impl Registry {
             manifest.version = Version::try_from(number)?;
             let path = self.layout().version(&model, manifest.version);
             let what = described(&model, manifest.version);
-            match self
-                .store()
-                .create(&what, &path, &json::write(&manifest))
-                .await?
-            {
-                Created::Yes => return Ok(manifest),
-                Created::Conflict if self.is_ours(&manifest).await? => return Ok(manifest),
+            let bytes = json::write(&manifest);
+            match self.store().create(&what, &path, &bytes).await? {
+                Created::Yes => return Ok(manifest.stored_as(&bytes)),
+                Created::Conflict if self.is_ours(&manifest).await? => {
+                    return Ok(manifest.stored_as(&bytes));
+                }
                 Created::Conflict => {}
             }
         }

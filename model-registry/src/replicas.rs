@@ -13,7 +13,9 @@ use crate::limits::{
     REPLICA_NOTE_BYTES_MAX, REPLICA_VERSIONS_MAX,
 };
 use crate::names::is_arm_name;
-use crate::{Arm, Error, FORMAT, ModelName, Parent, Registry, ReplicaId, SHARES_BP, Version, json};
+use crate::{
+    Arm, Error, FORMAT, ModelName, Nonce, Parent, Registry, ReplicaId, SHARES_BP, Version, json,
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -44,6 +46,16 @@ pub struct ReplicaState {
     /// It was shut down and serves no more.
     #[serde(default)]
     pub is_stopped: bool,
+    /// The process that wrote it: two under one name are told apart by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<Nonce>,
+    /// Another process reports under this name, too.
+    #[serde(
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        rename = "name_conflict"
+    )]
+    pub is_name_conflict: bool,
     /// The newest rollout that it has observed, named as its child would name it; `heard` in the file.
     #[serde(rename = "heard")]
     pub observed: Option<Parent>,

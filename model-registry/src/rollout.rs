@@ -42,8 +42,12 @@ pub struct RolloutRecord {
     /// RFC 3339, by the writer's clock.
     pub created_at: String,
     /// Of the stored bytes, so not one of them; zeros in a record that was never stored.
-    #[serde(skip, default = "no_digest")]
+    #[serde(skip, default = "Sha256Digest::none")]
     pub sha256: Sha256Digest,
+    /// When the store accepted it, by the store's clock, where it has a ramp and that is known: the ramp does
+    /// not begin before.
+    #[serde(skip)]
+    pub accepted_at: Option<Timestamp>,
 }
 
 /// A record's number and digest, by which its child names it.
@@ -78,6 +82,7 @@ impl RolloutDraft {
             name: "main".to_owned(),
             version,
             share_bp: SHARES_BP,
+            manifest_sha256: None,
         };
         Self {
             arms: vec![arm],
@@ -230,10 +235,6 @@ pub(crate) fn described(model: &ModelName, number: RolloutNumber) -> String {
     format!("rollout {number} of {model}")
 }
 
-pub(crate) fn no_digest() -> Sha256Digest {
-    Sha256Digest::from_bytes([0; 32])
-}
-
 #[cfg(test)]
 impl RolloutRecord {
     /// The first rollout, never stored; its salt is `salt`.
@@ -250,7 +251,8 @@ impl RolloutRecord {
             author: "tests".to_owned(),
             reason: "tests".to_owned(),
             created_at: "2026-11-25T00:00:00Z".to_owned(),
-            sha256: no_digest(),
+            sha256: Sha256Digest::none(),
+            accepted_at: None,
         }
     }
 }

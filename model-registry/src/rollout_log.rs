@@ -6,23 +6,32 @@
 //! ```
 //! Openers and followers read by one rule, so that all of them name the same record, whenever they started:
 //!
-//! - the head is the newest record that chains, whatever gaps and junk lie before it;
+//! - the head is the newest record that chains as the store has it now, whatever gaps and junk lie before it;
 //! - a writer takes the first free number after the head, so that a stray beyond a gap stops nobody;
-//! - a follower reads the numbers right after its head at every poll, and lists all of them every
-//!   [`LIST_INTERVAL`]: it finds a record beyond a gap, and that a stray was removed.
+//! - a follower reads the numbers right after its head at every poll, and lists the numbers from the oldest of
+//!   its chain on at every fifth. Where the listing differs from the one before, it reads what changed, and
+//!   decides as one that opens (see `view`).
 //!
-//! What a log knows is never taken back: a store that fails or shows nothing leaves the head where it is.
+//! So a head that was replaced by junk, by other bytes or by a folder, or that was deleted, is withdrawn by
+//! everybody, and reported. What the store does not show is no evidence: a store that fails, or lists nothing
+//! at all, leaves the head where it is.
 
-use crate::limits::{CHAIN_MAX, POLL_MAX, ROLLOUT_BYTES_MAX, SKIPPED_MAX};
-use crate::rollout::{Parent, described};
-use crate::store::{Numbered, Stamp};
+mod view;
+
+use crate::limits::{CHAIN_MAX, POLL_MAX, SKIPPED_MAX};
+use crate::rollout::described;
+use crate::store::Numbered;
 use crate::{Error, ModelName, Registry, RolloutNumber, RolloutRecord};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
+pub(crate) use view::Broken;
+use view::{Found, Known, Missing, View};
 
-/// Time between two listings of a log that is polled (chosen: a listing costs a dozen times what a poll
-/// does, and only what no writer of this release makes waits for it).
+/// Polls from one listing to the next (chosen: a listing costs a dozen times what a poll does, and only what
+/// no writer of this release makes waits for it; ten seconds with the default interval of a watch).
+const LISTED_EVERY: u32 = 5;
+/// Longest time between two listings of a log that is polled (chosen).
 const LIST_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The rollouts of one model, as far as they were read.
@@ -32,18 +41,18 @@ pub struct RolloutLog {
     model: ModelName,
     /// Newest first, each the parent of the one before it.
     chain: Vec<RolloutRecord>,
-    /// Records that do not count: those after the head, and the newest of those before it.
-    skipped: BTreeMap<RolloutNumber, Skipped>,
+    /// What was read of the chain and of skipped numbers.
+    found: BTreeMap<RolloutNumber, Found>,
+    /// Records that do not count, and why: those after the head, and the newest of those before it.
+    skipped: BTreeMap<RolloutNumber, String>,
+    /// A head that was withdrawn, and why; until a newer record is the head.
+    withdrawn: Option<(RolloutNumber, String)>,
+    /// The numbers from the oldest of the chain on, as they were listed last.
+    listed: Vec<Numbered>,
     listed_at: Instant,
+    polls: u32,
     obstruction: Option<String>,
-}
-
-/// A record that does not count.
-#[derive(Clone, Debug)]
-struct Skipped {
-    why: String,
-    /// As it was listed when it was read; `None`: it was read without a listing.
-    stamp: Option<Stamp>,
+    is_hidden: bool,
 }
 
 /// The record under one number.
@@ -63,6 +72,13 @@ pub enum LogEntry {
         /// What is wrong with it.
         why: String,
     },
+    /// The record that was the head until now: the store no longer has it, or what it names, as it was read.
+    Withdrawn {
+        /// The record.
+        record: RolloutRecord,
+        /// What the store has instead.
+        why: String,
+    },
 }
 
 impl Registry {
@@ -78,25 +94,21 @@ impl Registry {
             registry: self.clone(),
             model: model.clone(),
             chain: Vec::new(),
+            found: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            withdrawn: None,
+            listed: Vec::new(),
             listed_at: Instant::now(),
+            polls: 0,
             obstruction: None,
+            is_hidden: false,
         };
         let listed = log.list(1).await?;
-        log.read_listed(&listed, Missing::IsAnError).await?;
+        let view = log.view(&listed, Missing::IsAnError).await?;
+        log.commit(view, listed);
         log.read_unlisted().await?;
-        log.read_between_head_and_parent(&listed).await?;
         Ok(log)
     }
-}
-
-/// What it means that a number which was listed cannot be read.
-#[derive(Clone, Copy, PartialEq)]
-enum Missing {
-    /// To an opener: an older record must not be taken for the newest.
-    IsAnError,
-    /// To a follower: it was removed meanwhile.
-    IsGone,
 }
 
 impl RolloutLog {
@@ -112,21 +124,36 @@ impl RolloutLog {
         &self.chain
     }
 
-    /// Records that do not count, as long as they are there, newest first, at most 64.
+    /// Records that do not count, as long as they are there, newest first, at most 64; and a head that was
+    /// withdrawn, until there is a newer one.
     #[must_use]
     pub fn skipped(&self) -> Vec<LogEntry> {
-        let newest = self.skipped.iter().rev().take(SKIPPED_MAX);
-        let entry = |(number, skipped): (&RolloutNumber, &Skipped)| LogEntry::Skipped {
-            number: *number,
-            why: skipped.why.clone(),
+        let withdrawn = self.withdrawn.iter().map(|(number, why)| (number, why));
+        let is_withdrawn = |number: &RolloutNumber| {
+            let known = self.withdrawn.as_ref();
+            known.is_some_and(|(withdrawn, _)| withdrawn == number)
         };
-        newest.map(entry).collect()
+        let skipped = self.skipped.iter().rev();
+        let skipped = skipped.filter(|(number, _)| !is_withdrawn(number));
+        let all = withdrawn.chain(skipped).take(SKIPPED_MAX);
+        let entry = |(number, why): (&RolloutNumber, &String)| LogEntry::Skipped {
+            number: *number,
+            why: why.clone(),
+        };
+        all.map(entry).collect()
     }
 
     /// What lies among the rollouts and is not a file, as of the last listing: on local disk alone.
     #[must_use]
     pub fn obstruction(&self) -> Option<&str> {
         self.obstruction.as_deref()
+    }
+
+    /// Whether the last listing showed nothing at all, not even what this log knows. That is no order, and no
+    /// ground for a decision.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.is_hidden
     }
 
     /// The model.
@@ -152,14 +179,15 @@ impl RolloutLog {
         self.head().map_or(0, |head| head.number.get())
     }
 
-    /// Reads the numbers after the head, until there is none, at most 64, and every ten seconds a listing.
-    /// Costs one small read where nothing is new.
+    /// Reads the numbers after the head, until there is none, at most 64; and a listing at every fifth call,
+    /// and after ten seconds. Costs one small read where nothing is new.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if nothing could be read; the log is as before. What was read before
     /// a failure is returned, and the failure comes with the next call if it lasts.
     pub async fn poll(&mut self) -> Result<Vec<LogEntry>, Error> {
-        if self.listed_at.elapsed() >= LIST_INTERVAL {
+        self.polls += 1;
+        if self.polls >= LISTED_EVERY || self.listed_at.elapsed() >= LIST_INTERVAL {
             return self.refresh().await;
         }
         self.read_following().await
@@ -170,15 +198,24 @@ impl RolloutLog {
     /// # Errors
     /// As of [`RolloutLog::poll`].
     pub async fn refresh(&mut self) -> Result<Vec<LogEntry>, Error> {
-        let lowest = self.skipped.keys().next().map_or(u64::MAX, |n| n.get());
-        let listed = self.list(lowest.min(self.head_number() + 1)).await?;
-        let is_there = |number: &RolloutNumber| {
-            let found = listed.binary_search_by_key(&number.get(), |one| one.number);
-            found.is_ok()
+        let oldest = self.chain.last().map_or(1, |record| record.number.get());
+        let listed = self.list(oldest).await?;
+        let known = self.chain.first().filter(|_| listed.is_empty());
+        self.is_hidden = match known.map(|head| head.number) {
+            Some(head) => self.read(head).await?.is_none(),
+            None => false,
         };
-        self.skipped.retain(|number, _| is_there(number));
-        let mut news = self.read_listed(&listed, Missing::IsGone).await?;
-        self.read_between_head_and_parent(&listed).await?;
+        let mut news = Vec::new();
+        let is_evidence = !listed.is_empty() || self.chain.is_empty();
+        if listed != self.listed && is_evidence {
+            let mut view = self.view(&listed, Missing::IsGone).await?;
+            if view.chain.is_empty() && oldest > 1 {
+                // Nothing that this log knew counts any more: older records may.
+                view.chain = self.registry.older_chain(&self.model).await?;
+            }
+            news = self.commit(view, listed);
+        }
+        (self.listed_at, self.polls) = (Instant::now(), 0);
         match self.read_following().await {
             Ok(following) => news.extend(following),
             Err(_) if !news.is_empty() => {}
@@ -187,48 +224,25 @@ impl RolloutLog {
         Ok(news)
     }
 
+    /// Takes a record that was just created over the head as the head, without a read.
+    pub fn push(&mut self, record: RolloutRecord) {
+        if record.parent == self.head().map(RolloutRecord::as_parent) {
+            let parents = self.chain.iter().take(CHAIN_MAX - 1).cloned();
+            let chain = std::iter::once(record).chain(parents).collect();
+            self.adopt(chain, &mut Vec::new());
+        }
+    }
+
     async fn list(&mut self, from: u64) -> Result<Vec<Numbered>, Error> {
         let folder = self.registry.layout().rollouts(&self.model);
         let what = format!("the rollouts of {}", self.model);
         let listed = self.registry.store().numbered(&what, &folder, from).await?;
-        self.listed_at = Instant::now();
         let odd = listed.iter().find_map(|one| Some((one.number, one.kind?)));
         self.obstruction = odd.map(|(number, kind)| {
             let name = crate::numbers::object_name(number);
             format!("{folder}/{name} is a {kind} and not a file; remove it")
         });
         Ok(listed)
-    }
-
-    /// Reads what was listed after the head, from the newest on, until a record chains.
-    async fn read_listed(
-        &mut self,
-        listed: &[Numbered],
-        missing: Missing,
-    ) -> Result<Vec<LogEntry>, Error> {
-        let mut news = Vec::new();
-        let head = self.head_number();
-        let after = listed.iter().rev().take_while(|one| one.number > head);
-        for one in after {
-            let Some(number) = RolloutNumber::new(one.number) else {
-                continue;
-            };
-            let stamp = Some(one.stamp);
-            if self.skipped.get(&number).is_some_and(|s| s.stamp == stamp) {
-                continue;
-            }
-            match self.read_chain(number).await? {
-                Some(Ok(chain)) => {
-                    self.adopt(chain, &mut news);
-                    break;
-                }
-                Some(Err(why)) => self.skip(number, Skipped { why, stamp }, &mut news),
-                None if missing == Missing::IsGone => {}
-                // It was listed a moment ago, and rollouts are never removed.
-                None => return Err(self.vanished(number)),
-            }
-        }
-        Ok(news)
     }
 
     /// A listing may be empty, truncated or stale: reads what follows the head without a gap.
@@ -243,44 +257,16 @@ impl RolloutLog {
             if self.skipped.contains_key(&number) {
                 continue;
             }
-            match self.read_chain(number).await? {
+            match self.read_chain(number, Known::all(&self.found)).await? {
                 Some(Ok(chain)) => {
                     self.adopt(chain, &mut Vec::new());
                     break;
                 }
-                Some(Err(why)) => {
-                    self.skip(number, Skipped { why, stamp: None }, &mut Vec::new());
-                }
+                Some(Err(broken)) => self.skip(number, broken, &mut Vec::new()),
                 None if number.get() == newest => return Err(self.vanished(number)),
                 // A gap below a stray.
                 None => {}
             }
-        }
-        Ok(())
-    }
-
-    /// Numbers between the head and its parent are junk, or decisions that the head was made without.
-    async fn read_between_head_and_parent(&mut self, listed: &[Numbered]) -> Result<(), Error> {
-        let parent = self.head().and_then(|head| head.parent);
-        let Some(parent) = parent.map(|parent| parent.number.get()) else {
-            return Ok(());
-        };
-        let between = parent + 1..self.head_number();
-        let between = listed.iter().filter(|one| between.contains(&one.number));
-        for one in between.rev().take(POLL_MAX) {
-            let Some(number) = RolloutNumber::new(one.number) else {
-                continue;
-            };
-            let stamp = Some(one.stamp);
-            if self.skipped.get(&number).is_some_and(|s| s.stamp == stamp) {
-                continue;
-            }
-            let why = match self.read_chain(number).await? {
-                Some(Ok(_)) => self.overtaken(),
-                Some(Err(why)) => why,
-                None => continue,
-            };
-            self.skip(number, Skipped { why, stamp }, &mut Vec::new());
         }
         Ok(())
     }
@@ -290,10 +276,10 @@ impl RolloutLog {
         let mut number = RolloutNumber::new(self.head_number() + 1);
         for _ in 0..POLL_MAX {
             let Some(next) = number else { break };
-            match self.read_chain(next).await {
+            match self.read_chain(next, Known::all(&self.found)).await {
                 Ok(None) => break,
                 Ok(Some(Ok(chain))) => self.adopt(chain, &mut news),
-                Ok(Some(Err(why))) => self.skip(next, Skipped { why, stamp: None }, &mut news),
+                Ok(Some(Err(broken))) => self.skip(next, broken, &mut news),
                 Err(_) if !news.is_empty() => break,
                 Err(error) => return Err(error),
             }
@@ -302,34 +288,25 @@ impl RolloutLog {
         Ok(news)
     }
 
-    /// Makes a chain the desired state. The head before it is reported where the new one does not follow it.
+    /// Makes a chain the desired state that was read without a listing.
     fn adopt(&mut self, chain: Vec<RolloutRecord>, news: &mut Vec<LogEntry>) {
-        let past = self.head().map(RolloutRecord::as_parent);
-        news.extend(chain.first().cloned().map(LogEntry::Rollout));
-        self.chain = chain;
-        let Some(past) = past else { return };
-        let is_followed = self.chain.iter().any(|record| record.as_parent() == past);
-        let oldest = self.chain.last().map(|record| record.number);
-        // A chain that ends above the past head may well go on to it.
-        if is_followed || oldest.is_some_and(|oldest| oldest > past.number) {
-            return;
-        }
-        let why = self.overtaken();
-        self.skip(past.number, Skipped { why, stamp: None }, news);
-    }
-
-    fn overtaken(&self) -> String {
-        format!(
-            "rollout {} was decided without it, and is newer",
-            self.head_number()
-        )
+        let mut view = View {
+            found: self.found.clone(),
+            skipped: self.skipped.clone(),
+            chain,
+        };
+        view.remember_chain(&BTreeMap::new());
+        let listed = std::mem::take(&mut self.listed);
+        news.extend(self.commit(view, listed));
     }
 
     /// Remembers a record that does not count; it is news once.
-    fn skip(&mut self, number: RolloutNumber, skipped: Skipped, news: &mut Vec<LogEntry>) {
-        let why = skipped.why.clone();
-        let known = self.skipped.insert(number, skipped);
-        if known.is_none_or(|known| known.why != why) {
+    fn skip(&mut self, number: RolloutNumber, broken: Broken, news: &mut Vec<LogEntry>) {
+        let Broken { record, why } = broken;
+        let stamp = None;
+        self.found.insert(number, Found { stamp, record });
+        let known = self.skipped.insert(number, why.clone());
+        if known.as_ref() != Some(&why) {
             news.push(LogEntry::Skipped { number, why });
         }
     }
@@ -340,76 +317,12 @@ impl RolloutLog {
             source: "the store has listed it, and does not show it".into(),
         }
     }
+}
 
-    /// The record under `number` with its parents; `Ok(Some(Err(why)))` if it does not parse or
-    /// chain, `Ok(None)` if there is none. Reads only parents that this log does not hold.
-    pub(crate) async fn read_chain(
-        &self,
-        number: RolloutNumber,
-    ) -> Result<Option<Result<Vec<RolloutRecord>, String>>, Error> {
-        let mut chain = match self.read(number).await {
-            Ok(Some(record)) => vec![record],
-            Ok(None) => return Ok(None),
-            Err(error) if error.is_object_fault() => return Ok(Some(Err(error.with_causes()))),
-            Err(error) => return Err(error),
-        };
-        while let Some(parent) = chain.last().and_then(|last| last.parent) {
-            if chain.len() >= CHAIN_MAX {
-                break;
-            }
-            let held = self
-                .chain
-                .iter()
-                .position(|known| known.as_parent() == parent);
-            if let Some(at) = held {
-                let room = CHAIN_MAX - chain.len();
-                chain.extend(self.chain[at..].iter().take(room).cloned());
-                break;
-            }
-            let broken = match self.read_parent(parent).await? {
-                Ok(record) => {
-                    chain.push(record);
-                    continue;
-                }
-                Err(why) => why,
-            };
-            let what = described(&self.model, number);
-            let why = format!(
-                "{what} does not chain: its ancestor {} {broken}",
-                parent.number
-            );
-            return Ok(Some(Err(why)));
-        }
-        Ok(Some(Ok(chain)))
-    }
-
-    /// The record that a child names; `Ok(Err(why))` if it is missing, unreadable or another one.
-    pub(crate) async fn read_parent(
-        &self,
-        parent: Parent,
-    ) -> Result<Result<RolloutRecord, String>, Error> {
-        match self.read(parent.number).await {
-            Ok(Some(record)) if record.as_parent() == parent => Ok(Ok(record)),
-            Ok(Some(record)) => Ok(Err(format!(
-                "is stored with sha256 {}, not {}",
-                record.sha256, parent.sha256
-            ))),
-            Ok(None) => Ok(Err("does not exist".to_owned())),
-            Err(error) if error.is_object_fault() => Ok(Err(error.with_causes())),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn read(&self, number: RolloutNumber) -> Result<Option<RolloutRecord>, Error> {
-        let what = described(&self.model, number);
-        let path = self.registry.layout().rollout(&self.model, number);
-        let bytes = self
-            .registry
-            .store()
-            .read(&what, &path, ROLLOUT_BYTES_MAX)
-            .await?;
-        bytes
-            .map(|bytes| RolloutRecord::parse_at(&self.model, number, &bytes))
-            .transpose()
+impl Registry {
+    async fn older_chain(&self, model: &ModelName) -> Result<Vec<RolloutRecord>, Error> {
+        // Boxed: to open a log never refreshes one, which the compiler cannot know.
+        let opened = Box::pin(self.rollouts(model)).await?;
+        Ok(opened.chain)
     }
 }

@@ -87,6 +87,7 @@ mod tests {
             name: format!("arm{at}"),
             version: Version::new(at as u64 + 1).unwrap(),
             share_bp: *share_bp,
+            manifest_sha256: None,
         };
         RolloutRecord::of_arms(shares.iter().enumerate().map(arm).collect())
     }

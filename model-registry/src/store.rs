@@ -6,6 +6,7 @@ use crate::limits::RetryLimits;
 use crate::random::Random;
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{
     Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStoreExt,
@@ -26,6 +27,9 @@ pub(crate) use backend::Backend;
 use backend::Kind;
 pub(crate) use listing::{Listed, Numbered, Stamp};
 use meaning::{Failure, is_final, object_error, write_error};
+
+/// Longest small read on local disk (chosen: a mount that takes longer hangs; people wait for this).
+const DISK_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The outcome of a conditional write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,19 +56,30 @@ impl Store {
         path: &Path,
         bytes_max: u64,
     ) -> Result<Option<Bytes>, Error> {
+        let read = self.read_dated(what, path, bytes_max).await?;
+        Ok(read.map(|(bytes, _)| bytes))
+    }
+
+    /// As [`Store::read`], with the time at which the store accepted the object, by its clock.
+    pub(crate) async fn read_dated(
+        &self,
+        what: &str,
+        path: &Path,
+        bytes_max: u64,
+    ) -> Result<Option<(Bytes, Timestamp)>, Error> {
         let objects = &self.backend.objects;
         let call = || async {
             self.check_is_file(path).await?;
             let found = objects.get_opts(path, GetOptions::default()).await?;
-            let size = found.meta.size;
+            let (size, at) = (found.meta.size, listing::modified(&found.meta));
             if size > bytes_max {
                 Ok(Err(size))
             } else {
-                Ok(Ok(body(found, size).await?))
+                Ok(Ok((body(found, size).await?, at)))
             }
         };
-        match self.with_retries(self.retry.call_timeout, call).await {
-            Ok(Ok(bytes)) => Ok(Some(bytes)),
+        match self.with_retries(self.read_timeout(), call).await {
+            Ok(Ok(read)) => Ok(Some(read)),
             Ok(Err(found)) => {
                 let what = format!("size of {what}");
                 Err(Error::TooLarge {
@@ -175,7 +190,7 @@ impl Store {
             self.check_is_file(path).await?;
             self.backend.objects.head(path).await
         };
-        match self.with_retries(self.retry.call_timeout, call).await {
+        match self.with_retries(self.read_timeout(), call).await {
             Ok(meta) => Ok(Some(meta)),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(object_error(("looking for", what), failure)),
@@ -220,10 +235,22 @@ impl Store {
         Ok(newest)
     }
 
+    /// For a small read.
+    fn read_timeout(&self) -> Duration {
+        match self.is_on_disk() {
+            true => self.retry.call_timeout.min(DISK_READ_TIMEOUT),
+            false => self.retry.call_timeout,
+        }
+    }
+
+    fn is_on_disk(&self) -> bool {
+        matches!(self.backend.kind, Kind::Disk(_))
+    }
+
     /// On local disk: refuses what is not a file before it is opened.
     async fn check_is_file(&self, path: &Path) -> Result<(), StoreError> {
         match &self.backend.kind {
-            Kind::Disk(disk) => disk::check_is_file(disk, path).await,
+            Kind::Disk(disk) => disk.check_is_file(path).await,
             Kind::Bucket(_) | Kind::Other => Ok(()),
         }
     }
@@ -245,7 +272,9 @@ impl Store {
                 Ok(Err(error)) => Failure::Store(error),
                 Err(elapsed) => Failure::TimedOut(elapsed),
             };
-            if failure.is_final() || tries >= self.retry.tries {
+            // Another look at a disk that hangs would hang, too.
+            let is_hung = failure.is_timeout() && self.is_on_disk();
+            if failure.is_final() || is_hung || tries >= self.retry.tries {
                 return Err(failure);
             }
             tries += 1;

@@ -144,6 +144,7 @@ fn counted(counts: &CountsInfo) -> String {
         (counts.lost, "lost"),
         (counts.stopped, "stopped"),
         (counts.unreadable, "unreadable"),
+        (counts.name_conflict, "in a name conflict"),
     ];
     let sum: u32 = all.iter().map(|(count, _)| count).sum();
     let some = all.iter().filter(|(count, _)| *count > 0);
@@ -189,6 +190,7 @@ mod tests {
                 name: "main".to_owned(),
                 version: 11,
                 share_bp: 9_950,
+                manifest_sha256: String::new(),
             }],
             age_s: 7_300.0,
             is_asked: false,

@@ -138,7 +138,10 @@ fn block_on<T>(conversation: impl Future<Output = anyhow::Result<T>>) -> anyhow:
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(conversation)
+    let outcome = runtime.block_on(conversation);
+    // A look at a mount that hangs must not keep the command, which has its outcome.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// A rollout on one line of text.

@@ -2,7 +2,7 @@
 //! change, and every interval with jitter. It polls the published status, so that no request and no load
 //! waits for it.
 
-use super::member::Member;
+use super::member::{Member, Namesake};
 use crate::error::with_causes;
 use crate::jitter::jittered;
 use crate::lifecycle::WriteAccess;
@@ -89,7 +89,10 @@ impl Heartbeat {
         is_new || self.progress.due.is_none_or(|at| now >= at)
     }
 
-    async fn write(&mut self, state: ReplicaState) {
+    async fn write(&mut self, mut state: ReplicaState) {
+        if self.progress.reported.is_some() {
+            self.look_for_namesake(&mut state).await;
+        }
         let written = self.member.registry.write_replica(&state).await;
         let now = Instant::now();
         let wait = jittered(self.interval, &mut self.jitter);
@@ -109,6 +112,23 @@ impl Heartbeat {
                 self.log_failure(&error);
             }
         }
+    }
+
+    /// What this process wrote last must still be there.
+    async fn look_for_namesake(&self, state: &mut ReplicaState) {
+        let found = self.member.look_for_namesake().await;
+        let model = &self.member.handle.slot.name;
+        match found {
+            Some(Namesake::Appeared(why)) => {
+                tracing::error!(%model, why, "replica name conflict");
+            }
+            Some(Namesake::Gone) => tracing::info!(%model, "replica name conflict is over"),
+            None => {}
+        }
+        state.is_name_conflict = self.member.state().is_name_conflict;
+        let family = &self.metrics.lifecycle.replica_name_conflict;
+        let gauge = family.with_label_values(&[model.as_str()]);
+        gauge.set(i64::from(state.is_name_conflict));
     }
 
     fn pause(&mut self, error: &Error) -> Duration {

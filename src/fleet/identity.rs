@@ -1,6 +1,6 @@
 //! Who this replica is: its name in the registry, and its address.
 
-use hotshelf_registry::ReplicaId;
+use hotshelf_registry::{Nonce, ReplicaId};
 use jiff::Timestamp;
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,8 @@ pub struct IdentityError(#[from] getrandom::Error);
 pub struct Identity {
     /// Distinct among all that follow the registry.
     pub replica: ReplicaId,
+    /// This process: distinct from others that have the same name by mistake.
+    pub instance: Nonce,
     /// Where others reach the data listener, `host:port`.
     pub address: String,
     /// The program.
@@ -51,8 +53,11 @@ impl Identity {
             ("", false) => data.to_string(),
             (advertised, _) => advertised.to_owned(),
         };
+        let mut instance = [0; 16];
+        getrandom::fill(&mut instance)?;
         Ok(Self {
             replica,
+            instance: Nonce::from_bytes(instance),
             address,
             build: env!("CARGO_PKG_VERSION"),
             started_at: Timestamp::now(),

@@ -1,11 +1,11 @@
 //! One model of this server as a member of the fleet: what it reports, and what it observes of the others.
 
 use super::identity::Identity;
-use super::view::{Assessor, FleetView, History, ReplicaView, own_state};
+use super::view::{Assessor, FleetView, History, ReplicaView, other_manifest, own_state};
 use crate::error::with_causes;
 use crate::lifecycle::{ModelHandle, ModelStatus};
 use arc_swap::ArcSwap;
-use hotshelf_registry::{Registry, ReplicaFile, ReplicaState};
+use hotshelf_registry::{Registry, ReplicaFile, ReplicaState, Reported};
 use jiff::Timestamp;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -29,11 +29,21 @@ pub struct Member {
     lost_after: Duration,
     /// Why this replica writes no heartbeat; empty where it does.
     not_reporting: ArcSwap<String>,
+    /// When another process under this replica's name was seen last, and how it is described.
+    conflict: Mutex<Option<(Instant, String)>>,
     history: Mutex<History>,
     observed: Mutex<Observed>,
     /// Held by the one who reads the others' files; concurrent callers share the result.
     reading: Semaphore,
     jitter: Mutex<ChaCha8Rng>,
+}
+
+/// What has become of another process under this replica's name.
+pub(super) enum Namesake {
+    /// It is there, and who it is.
+    Appeared(String),
+    /// It was not seen any more for some time.
+    Gone,
 }
 
 /// The newest read of all replicas' files.
@@ -62,6 +72,7 @@ impl Member {
             identity,
             lost_after,
             not_reporting: ArcSwap::from_pointee("no heartbeat was written yet".to_owned()),
+            conflict: Mutex::default(),
             history: Mutex::default(),
             observed: Mutex::default(),
             reading: Semaphore::new(1),
@@ -76,7 +87,9 @@ impl Member {
 
     fn state_of(&self, status: &ModelStatus) -> ReplicaState {
         let names = (&self.handle.slot.name, &self.identity);
-        own_state(names, status, &mut locked(&self.history))
+        let mut state = own_state(names, status, &mut locked(&self.history));
+        state.is_name_conflict = locked(&self.conflict).is_some();
+        state
     }
 
     /// A generator for one task or call.
@@ -90,9 +103,40 @@ impl Member {
         }
     }
 
-    /// Why this replica writes no heartbeat; empty where it does.
+    /// Looks whether the file of this replica, which it has written before, is now another process's; then
+    /// one name stands for both until the other has been away for as long as a lost replica. Returns what has
+    /// changed. Costs one small read.
+    pub(super) async fn look_for_namesake(&self) -> Option<Namesake> {
+        let (model, replica) = (&self.handle.slot.name, &self.identity.replica);
+        // A file that cannot be read is written again in a moment.
+        let found = self.registry.replica(model, replica).await.ok().flatten();
+        let other = match found {
+            Some(Reported::State(state)) if state.instance != Some(self.identity.instance) => {
+                Some(state).filter(|state| !state.is_stopped)
+            }
+            _ => None,
+        };
+        let mut conflict = locked(&self.conflict);
+        let was = conflict.is_some();
+        if let Some(other) = other {
+            let why = format!(
+                "another process reports as replica {replica} (address {}, started at {}); give each server \
+                 a name and a cache folder of its own",
+                other.address, other.started_at
+            );
+            *conflict = Some((Instant::now(), why.clone()));
+            return (!was).then_some(Namesake::Appeared(why));
+        }
+        let is_over = |(seen, _): &mut (Instant, String)| seen.elapsed() > self.lost_after;
+        conflict.take_if(is_over).map(|_| Namesake::Gone)
+    }
+
+    /// Why this replica writes no heartbeat, or shares its name with another process; else empty.
     pub fn not_reporting(&self) -> String {
-        self.not_reporting.load().as_ref().clone()
+        match &*locked(&self.conflict) {
+            Some((_, why)) => why.clone(),
+            None => self.not_reporting.load().as_ref().clone(),
+        }
     }
 
     /// This replica as it knows itself, without a read of the store.
@@ -124,6 +168,14 @@ impl Member {
             let mut file = file.clone();
             file.age += passed;
             assessor.other(file)
+        });
+        let others = others.map(|mut other| {
+            let states = own.state.as_ref().zip(other.state.as_ref());
+            let said = states.and_then(|(own, other)| other_manifest(own, other));
+            let held_back_by = [other.held_back_by, said.unwrap_or_default()];
+            let said = held_back_by.into_iter().filter(|said| !said.is_empty());
+            other.held_back_by = said.collect::<Vec<_>>().join("; ");
+            other
         });
         let mut replicas: Vec<ReplicaView> = others.collect();
         replicas.push(own);

@@ -2,9 +2,9 @@
 //! Pure, except for [`History`].
 
 use super::identity::Identity;
-use crate::lifecycle::{ModelStatus, VersionState};
+use crate::lifecycle::{ManagerStatus, ModelStatus, VersionState};
 use hotshelf_registry::{
-    FORMAT, ModelName, Parent, ReplicaFile, ReplicaId, ReplicaState, ReplicaVersion, Reported,
+    Arm, FORMAT, ModelName, Parent, ReplicaFile, ReplicaId, ReplicaState, ReplicaVersion, Reported,
     RolloutRecord, Version,
 };
 use jiff::Timestamp;
@@ -26,12 +26,15 @@ pub enum Standing {
     Stopped,
     /// Its file cannot be read.
     Unreadable,
+    /// Several processes report under its name.
+    NameConflict,
 }
 
 impl Standing {
-    /// Whether a rollout has to reach it: not where it is lost or has stopped.
+    /// Whether a rollout has to reach it: not where it is lost or has stopped, nor where one name stands for
+    /// several processes, of which only one is seen at a time.
     pub fn is_counted_on(self) -> bool {
-        !matches!(self, Self::Lost | Self::Stopped)
+        !matches!(self, Self::Lost | Self::Stopped | Self::NameConflict)
     }
 }
 
@@ -75,6 +78,7 @@ pub struct Counts {
     pub lost: u32,
     pub stopped: u32,
     pub unreadable: u32,
+    pub name_conflict: u32,
 }
 
 /// Replicas of one response (chosen: with their texts cut they stay well below 4 MiB, which is as much as
@@ -120,6 +124,7 @@ impl FleetView {
                 Standing::Lost => &mut counts.lost,
                 Standing::Stopped => &mut counts.stopped,
                 Standing::Unreadable => &mut counts.unreadable,
+                Standing::NameConflict => &mut counts.name_conflict,
             } += 1;
         }
         counts
@@ -191,15 +196,44 @@ pub(super) fn own_state(
         // The registry sets it when it writes.
         written_at: text(identity.started_at),
         is_stopped: false,
+        instance: Some(identity.instance),
+        is_name_conflict: false,
         observed: manager.desired.as_ref().map(RolloutRecord::as_parent),
         live: live.map(RolloutRecord::as_parent),
         arms: live
-            .map(|live| live.arms_with(manager.candidate_bp))
+            .map(|live| served_arms(live, manager))
             .unwrap_or_default(),
         versions: versions.collect(),
         degraded: manager.degraded.clone(),
         registry_trouble: status.registry_error.clone(),
     }
+}
+
+/// The live rollout's arms as they are served: with the manifests that were loaded.
+fn served_arms(live: &RolloutRecord, manager: &ManagerStatus) -> Vec<Arm> {
+    let mut arms = live.arms_with(manager.candidate_bp);
+    for arm in &mut arms {
+        let loaded = manager.version(arm.version);
+        let digest = loaded.and_then(|entry| entry.manifest_sha256);
+        arm.manifest_sha256 = digest.or(arm.manifest_sha256);
+    }
+    arms
+}
+
+/// Says where a replica serves another version than `own` under one number of one rollout.
+pub(super) fn other_manifest(own: &ReplicaState, other: &ReplicaState) -> Option<String> {
+    if own.live.is_none() || own.live != other.live {
+        return None;
+    }
+    let differing = other.arms.iter().find_map(|arm| {
+        let mut same = own.arms.iter().filter(|one| one.version == arm.version);
+        let digests = same.next()?.manifest_sha256.zip(arm.manifest_sha256)?;
+        (digests.0 != digests.1).then_some((arm.version, digests))
+    });
+    let (version, (here, there)) = differing?;
+    Some(format!(
+        "serves version {version} with manifest sha256 {there}, and this server with {here}: it was rewritten"
+    ))
 }
 
 /// Assesses replicas against the desired rollout.
@@ -262,6 +296,8 @@ impl Assessor<'_> {
             Standing::Stopped
         } else if age > self.lost_after {
             Standing::Lost
+        } else if state.is_name_conflict {
+            Standing::NameConflict
         } else if self.is_served_by(state) {
             Standing::Serving
         } else if self.failure(state).is_some() {
@@ -308,6 +344,7 @@ impl Assessor<'_> {
         });
         let said = match standing {
             Standing::Stopped | Standing::Unreadable => String::new(),
+            Standing::NameConflict => "several processes report under its name".to_owned(),
             Standing::Lost => format!("no heartbeat for {} s", age.as_secs()),
             Standing::Serving => self.fallbacks(state),
             Standing::Failed => match self.failure(state) {
@@ -356,11 +393,16 @@ impl Assessor<'_> {
     }
 }
 
-/// Whether a replica has this rollout live, or one that came after it.
+/// Whether a replica has this rollout live, or one that came after it. What is live beyond the newest rollout
+/// that it names was withdrawn.
 pub(super) fn serves(state: &ReplicaState, rollout: Parent) -> bool {
+    let is_newer = |live: Parent| {
+        let names_it = |observed: Parent| observed.number >= live.number;
+        live.number > rollout.number && state.observed.is_none_or(names_it)
+    };
     state
         .live
-        .is_some_and(|live| live == rollout || live.number > rollout.number)
+        .is_some_and(|live| live == rollout || is_newer(live))
 }
 
 #[cfg(test)]

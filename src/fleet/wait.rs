@@ -38,16 +38,19 @@ pub struct Waited {
 
 impl Waited {
     fn of(view: FleetView, rollout: Parent, quorum: Quorum) -> Self {
-        let is_served = |replica: &ReplicaView| {
-            // A file that outlived its replica does not say what is served now.
-            let is_here = replica.standing.is_counted_on();
+        let has_live = |replica: &ReplicaView| {
             let state = replica.state.as_ref();
-            is_here && state.is_some_and(|state| serves(state, rollout))
+            state.is_some_and(|state| serves(state, rollout))
         };
+        // A file that outlived its replica does not say what is served now, nor one of several processes.
+        let is_served =
+            |replica: &ReplicaView| replica.standing.is_counted_on() && has_live(replica);
+        let mut replicas = view.replicas.iter();
+        let is_own_live = replicas.any(|replica| replica.is_own && has_live(replica));
         let (serving, missing): (Vec<_>, Vec<_>) = view.replicas.into_iter().partition(is_served);
         let is_own_served = serving.iter().any(|replica| replica.is_own);
         let is_met = match quorum {
-            Quorum::Own => is_own_served,
+            Quorum::Own => is_own_live,
             Quorum::Count(wanted) => serving.len() >= wanted as usize,
             Quorum::All => {
                 let is_behind = |replica: &ReplicaView| replica.standing.is_counted_on();

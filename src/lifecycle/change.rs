@@ -71,7 +71,7 @@ impl Goal {
     pub(super) fn is_met_by(&self, record: &RolloutRecord) -> bool {
         match self.arms.as_slice() {
             [all] => record.all_to() == Some(all.version),
-            arms => record.arms == arms && record.ramp == self.ramp,
+            arms => splits_like(arms, &record.arms) && record.ramp == self.ramp,
         }
     }
 
@@ -79,4 +79,9 @@ impl Goal {
     pub(super) fn needs(&self, version: Version) -> bool {
         self.arms.iter().any(|arm| arm.version == version)
     }
+}
+
+fn splits_like(arms: &[Arm], others: &[Arm]) -> bool {
+    let mut pairs = arms.iter().zip(others);
+    arms.len() == others.len() && pairs.all(|(arm, other)| arm.splits_like(other))
 }

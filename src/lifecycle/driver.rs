@@ -17,7 +17,7 @@ use super::watch::RecordRequest;
 use crate::guardrails::Guardrails;
 use crate::metrics::{Metrics, VersionMetrics};
 use hotshelf_model::UNKNOWN_SEGMENT;
-use hotshelf_registry::Version;
+use hotshelf_registry::{Sha256Digest, Version};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -184,7 +184,8 @@ impl Driver {
                 version,
                 is_paced,
                 supply,
-            } => self.load(version, is_paced, supply),
+                named,
+            } => self.load((version, named), is_paced, supply),
             Action::Restore => self.restore(),
             Action::Persist { record } => self.persist(record),
             Action::Activate {
@@ -269,10 +270,16 @@ impl Driver {
         }
     }
 
-    fn load(&mut self, version: Version, is_paced: bool, supply: Supply) {
+    fn load(
+        &mut self,
+        (version, named): (Version, Option<Sha256Digest>),
+        is_paced: bool,
+        supply: Supply,
+    ) {
         let load = Load {
             model: self.handle.slot.name.clone(),
             version,
+            named,
             is_paced,
             supply,
             kept: self

@@ -2,7 +2,9 @@
 
 use super::change::Change;
 use super::state::{LoadError, LoadedInfo, Phase, VersionState};
-use hotshelf_registry::{RolloutDraft, RolloutNumber, RolloutRecord, Version};
+use hotshelf_registry::{
+    Parent, RolloutDraft, RolloutNumber, RolloutRecord, Sha256Digest, Version,
+};
 use std::time::Duration;
 
 /// Identifies the caller of one proposal until it is answered; drawn by the driver.
@@ -64,6 +66,9 @@ pub enum Event {
     Desired {
         /// Every record's parent is the next one.
         chain: Vec<RolloutRecord>,
+        /// The record that was the newest, and that the store no longer has as it was read. Only then may an
+        /// older one take its place.
+        withdrawn: Option<Parent>,
     },
     /// The registry could not be read.
     Unreadable {
@@ -137,6 +142,8 @@ pub(super) enum Action {
         is_paced: bool,
         /// From where.
         supply: Supply,
+        /// The manifest that it must have, where a rollout names one.
+        named: Option<Sha256Digest>,
     },
     /// Read from disk what was live here before; answer with `Restored`.
     Restore,
@@ -150,7 +157,7 @@ pub(super) enum Action {
         /// What to write.
         draft: RolloutDraft,
         /// The newest record that the decision was made over; a newer one means `Lost`.
-        over: Option<RolloutNumber>,
+        over: Option<Parent>,
     },
     /// Make this record what requests see; all its versions are in memory.
     Activate {

@@ -16,6 +16,8 @@ pub struct LoadedVersion {
     pub version: Version,
     /// Its manifest; persisted for a start without the registry.
     pub manifest: Arc<Manifest>,
+    /// Of the manifest as it is stored, in hexadecimal digits: every response has it.
+    pub manifest_sha256: String,
     /// The model.
     pub model: Model,
     /// Its model card.

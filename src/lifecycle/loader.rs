@@ -18,7 +18,8 @@ use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, SCORING_REVISION, Scratch, UserRow};
 use hotshelf_registry::{
-    CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, UploadId, Version,
+    CacheDir, LiveSet, Manifest, ModelName, Registry, RolloutRecord, Sha256Digest, UploadId,
+    Version,
 };
 use obtain::Obtained;
 pub use obtain::needed;
@@ -90,6 +91,8 @@ pub(super) struct Load {
     pub model: ModelName,
     /// Which version.
     pub version: Version,
+    /// The manifest that it must have, where a rollout names one.
+    pub named: Option<Sha256Digest>,
     /// Something is live, so the load is paced.
     pub is_paced: bool,
     /// From where.
@@ -136,6 +139,7 @@ impl Load {
             parts,
             mut reservation,
             refetched,
+            restored,
         } = self.obtain(source, steps, (progress, &mut breathe))?;
         let (card, model) = steps.run("unpack", || unpack(&manifest, &parts, &mut breathe))?;
         let mut scratch = Scratch::default();
@@ -152,15 +156,17 @@ impl Load {
             warm_up(&model, &mut scratch, &mut breathe);
             Ok(())
         })?;
-        let degraded = check_revision(card.scoring_revision)
-            .err()
-            .unwrap_or_default();
+        let other_revision = check_revision(card.scoring_revision).err();
+        let said = [other_revision.unwrap_or_default(), restored];
+        let said: Vec<String> = said.into_iter().filter(|one| !one.is_empty()).collect();
+        let degraded = said.join("; ");
         let resident_bytes = model.heap_bytes();
         // A part stays in memory as a whole, including its header.
         let parts_bytes = parts.values().map(|part| part.len() as u64).sum::<u64>();
         let held_bytes = parts_bytes.max(resident_bytes as u64);
         reservation.settle(self.version, held_bytes)?;
         let info = LoadedInfo {
+            manifest_sha256: Some(manifest.sha256),
             resident_bytes,
             golden_query_failure,
             degraded,
@@ -169,6 +175,7 @@ impl Load {
         let metrics = OnceLock::new();
         let loaded = LoadedVersion {
             version: self.version,
+            manifest_sha256: manifest.sha256.to_string(),
             manifest: Arc::new(manifest),
             model,
             card,

@@ -34,7 +34,7 @@ use super::event::{Action, Event, Reply};
 use super::state::{LoadError, LoadErrorKind, LoadedInfo, Phase, VersionState};
 use super::status::ManagerStatus;
 use desired::{CHAIN_MAX, Desired, Observed};
-use hotshelf_registry::{RolloutRecord, Version};
+use hotshelf_registry::{Parent, RolloutRecord, Version};
 use jiff::Timestamp;
 use proposals::Proposals;
 use std::time::{Duration, SystemTime};
@@ -106,7 +106,7 @@ impl ModelManager {
     /// Takes note of what happened. Decides nothing but what a load's outcome means.
     pub(super) fn handle(&mut self, event: Event, now: Now) {
         match event {
-            Event::Desired { chain } => self.observe(chain, now),
+            Event::Desired { chain, withdrawn } => self.observe((chain, withdrawn), now),
             Event::Unreadable { why } => self.desired.live_set.registry_error = why,
             Event::Restored { outcome } => {
                 let live_set = &mut self.desired.live_set;
@@ -188,9 +188,9 @@ impl ModelManager {
         status
     }
 
-    fn observe(&mut self, chain: Vec<RolloutRecord>, now: Now) {
+    fn observe(&mut self, shown: (Vec<RolloutRecord>, Option<Parent>), now: Now) {
         let is_first = self.desired.chain.is_empty();
-        let observed = self.desired.observe(chain);
+        let observed = self.desired.observe(shown);
         if observed == Observed::New && self.versions.live.is_some() {
             self.desired.follow_from = now.monotonic + self.policy.follow_delay;
         }
@@ -222,6 +222,7 @@ impl ModelManager {
             golden_query_failure => {
                 let entry = self.versions.entry(version);
                 entry.state = VersionState::Ready;
+                entry.manifest_sha256 = info.manifest_sha256;
                 entry.resident_bytes = info.resident_bytes;
                 entry.degraded = golden_query_failure.unwrap_or(info.degraded);
                 entry.refetched = info.refetched;
@@ -251,8 +252,7 @@ impl ModelManager {
         };
         let first = self.candidates().find(|record| !has_failed(record))?;
         let mut arms = first.arms.iter();
-        arms.all(|arm| versions.is_servable(arm.version))
-            .then_some(first)
+        arms.all(|arm| versions.can_serve(arm)).then_some(first)
     }
 
     /// The newest rollout that is not live and worth loading for.

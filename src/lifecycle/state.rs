@@ -1,6 +1,7 @@
 //! The state of one version, in the vocabulary of prose, proto and metrics alike.
 
 use crate::error::with_causes;
+use hotshelf_registry::{Arm, Sha256Digest};
 use std::time::{Duration, SystemTime};
 
 /// Where a version is in its life on this server.
@@ -72,6 +73,8 @@ pub struct Phase {
 pub enum LoadErrorKind {
     /// The registry has no such version.
     NotFound,
+    /// The registry has another manifest under its number than the rollout names.
+    Rewritten,
     /// The memory budget has no room for it.
     MemoryBudget,
     /// It answers golden queries otherwise than its publisher recorded.
@@ -97,6 +100,7 @@ impl LoadErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::Rewritten => "rewritten",
             Self::MemoryBudget => "memory_budget",
             Self::GoldenQueries => "probes",
             Self::ScoringRevision => "scoring_revision",
@@ -124,6 +128,7 @@ impl From<&hotshelf_registry::Error> for LoadError {
     fn from(error: &hotshelf_registry::Error) -> Self {
         let kind = match error {
             hotshelf_registry::Error::NotFound { .. } => LoadErrorKind::NotFound,
+            hotshelf_registry::Error::Rewritten { .. } => LoadErrorKind::Rewritten,
             hotshelf_registry::Error::Cache { .. } => LoadErrorKind::Cache,
             other => LoadErrorKind::Registry(other.kind()),
         };
@@ -153,6 +158,8 @@ pub struct Failure {
 /// A loaded version, described without the version itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedInfo {
+    /// Of its manifest.
+    pub manifest_sha256: Option<Sha256Digest>,
     /// Memory that it holds.
     pub resident_bytes: usize,
     /// The one check that failed although everything else holds.
@@ -172,6 +179,8 @@ pub struct VersionEntry {
     pub phases: Vec<Phase>,
     /// The newest failure; kept until a load succeeds.
     pub failure: Option<Failure>,
+    /// Of the manifest that was loaded last; a rollout that names another one names another version.
+    pub manifest_sha256: Option<Sha256Digest>,
     /// Memory that it holds; 0 unless resident.
     pub resident_bytes: usize,
     /// Not empty: it may serve although this check failed.
@@ -181,6 +190,12 @@ pub struct VersionEntry {
 }
 
 impl VersionEntry {
+    /// Is what was loaded what this arm names?
+    pub(crate) fn is_named_by(&self, arm: &Arm) -> bool {
+        let digests = self.manifest_sha256.zip(arm.manifest_sha256);
+        digests.is_none_or(|(loaded, named)| loaded == named)
+    }
+
     /// Adds a step, in place of an earlier one of that name.
     pub(crate) fn add(&mut self, phase: Phase) {
         self.phases.retain(|known| known.name != phase.name);
@@ -193,6 +208,7 @@ impl VersionEntry {
             state: VersionState::Discovered,
             phases: Vec::new(),
             failure: None,
+            manifest_sha256: None,
             resident_bytes: 0,
             degraded: String::new(),
             refetched: String::new(),

@@ -2,7 +2,7 @@
 
 use super::state::{VersionEntry, VersionState};
 use crate::metrics::LifecycleMetrics;
-use hotshelf_registry::{RolloutRecord, Version};
+use hotshelf_registry::{Arm, RolloutRecord, Sha256Digest, Version};
 use std::collections::BTreeMap;
 
 /// The manager's view of one model.
@@ -85,6 +85,24 @@ impl ManagerStatus {
     }
 }
 
+/// The version in memory and the one that the rollout names have one number and two manifests.
+fn another_version(
+    wanted: &RolloutRecord,
+    (arm, entry): (&Arm, &VersionEntry),
+    serving: &str,
+) -> String {
+    let digest = |digest: Option<Sha256Digest>| digest.map_or_else(String::new, |d| d.to_string());
+    format!(
+        "desired rollout {}, {serving}, because it names version {} with manifest sha256 {}, and version {} \
+         in memory has {}",
+        wanted.number,
+        arm.version,
+        digest(arm.manifest_sha256),
+        arm.version,
+        digest(entry.manifest_sha256)
+    )
+}
+
 fn degradation(
     live: Option<&RolloutRecord>,
     desired: Option<&RolloutRecord>,
@@ -97,9 +115,13 @@ fn degradation(
             None => "serving nothing".to_owned(),
         };
         for arm in &wanted.arms {
-            let failure = versions
-                .get(&arm.version)
-                .and_then(|entry| entry.failure.as_ref());
+            let entry = versions.get(&arm.version);
+            if let Some(entry) =
+                entry.filter(|one| one.state.is_servable() && !one.is_named_by(arm))
+            {
+                said.push(another_version(wanted, (arm, entry), &serving));
+            }
+            let failure = entry.and_then(|entry| entry.failure.as_ref());
             if let Some(failure) = failure {
                 said.push(format!(
                     "desired rollout {}, {serving}, because version {} was refused: {}",

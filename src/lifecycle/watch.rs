@@ -10,7 +10,7 @@ use super::state::LoadError;
 use crate::jitter::jittered;
 use crate::metrics::Metrics;
 use hotshelf_registry::{
-    LogEntry, ModelName, Proposed, Registry, RolloutDraft, RolloutLog, RolloutNumber,
+    Arm, LogEntry, ModelName, Parent, Proposed, Registry, RolloutDraft, RolloutLog, RolloutRecord,
 };
 use rand_chacha::ChaCha8Rng;
 use std::pin::pin;
@@ -32,7 +32,7 @@ pub(super) struct RecordRequest {
     /// What it says.
     pub draft: RolloutDraft,
     /// The newest record that the decision was made over.
-    pub over: Option<RolloutNumber>,
+    pub over: Option<Parent>,
 }
 
 /// The task's parts.
@@ -106,12 +106,13 @@ impl Watch {
             false => read(self, log, depth).await,
         };
         let was_late = before != *report;
+        let mut withdrawn = None;
         let (is_readable, mut is_new) = match (news, log.as_ref()) {
             (Ok(news), Some(log)) => {
                 for entry in &news {
-                    self.log_skipped(entry);
+                    withdrawn = withdrawn.or(self.log_entry(entry));
                 }
-                report.registry_error = log.obstruction().unwrap_or_default().to_owned();
+                report.registry_error = trouble(log);
                 report.skipped = skipped(log);
                 (true, is_first || !news.is_empty())
             }
@@ -131,19 +132,49 @@ impl Watch {
         if is_new {
             self.send(Input::Report(report.clone())).await;
             if let Some(log) = log.as_ref().filter(|_| is_readable) {
-                let chain = log.chain().to_vec();
-                self.send(Input::Event(Event::Desired { chain })).await;
+                self.send_desired(log, withdrawn).await;
             }
         }
         is_readable
     }
 
-    fn log_skipped(&self, entry: &LogEntry) {
-        if let LogEntry::Skipped { number, why } = entry {
-            let skipped = &self.metrics.lifecycle.rollouts_skipped;
-            skipped.with_label_values(&[self.model.as_str()]).inc();
-            tracing::warn!(model = %self.model, rollout = %number, why, "rollout record skipped");
+    async fn send_desired(&self, log: &RolloutLog, withdrawn: Option<Parent>) {
+        let chain = log.chain().to_vec();
+        let desired = Event::Desired { chain, withdrawn };
+        self.send(Input::Event(desired)).await;
+    }
+
+    /// A ramp counts from when the store took its record. The clock of the server that proposed it is wrong.
+    fn warn_of_clock(&self, record: &RolloutRecord) {
+        if let Some(offset) = record.clock_offset() {
+            tracing::warn!(model = %self.model, rollout = %record.number, author = record.author,
+                offset_s = offset.as_secs(),
+                "the clock of the server that proposed this ramp is off from the registry's");
         }
+    }
+
+    /// Logs what does not count; returns a record that counted until now.
+    fn log_entry(&self, entry: &LogEntry) -> Option<Parent> {
+        let (number, why, withdrawn) = match entry {
+            LogEntry::Rollout(record) => {
+                self.warn_of_clock(record);
+                return None;
+            }
+            LogEntry::Skipped { number, why } => (number, why, None),
+            LogEntry::Withdrawn { record, why } => (&record.number, why, Some(record)),
+        };
+        let skipped = &self.metrics.lifecycle.rollouts_skipped;
+        skipped.with_label_values(&[self.model.as_str()]).inc();
+        match withdrawn {
+            None => {
+                tracing::warn!(model = %self.model, rollout = %number, why, "rollout record skipped");
+            }
+            Some(record) => {
+                let decided = record.in_words();
+                tracing::warn!(model = %self.model, decided, why, "newest rollout withdrawn");
+            }
+        }
+        withdrawn.map(RolloutRecord::as_parent)
     }
 
     /// Reads for as long as it takes, and reports when the response is late.
@@ -173,11 +204,12 @@ impl Watch {
         let began = Instant::now();
         // A decision is made over the newest record that there is, not over the newest one near the head.
         let is_readable = self.look(log, report, Depth::Listing).await;
-        let outcome = match log.as_ref().filter(|_| is_readable) {
+        let outcome = match log.as_mut().filter(|_| is_readable) {
             None => RecordOutcome::Failed {
                 is_retryable: true,
                 message: format!("the registry cannot be read: {}", report.registry_error),
             },
+            Some(log) if log.is_hidden() => self.propose_first(log, request).await,
             Some(log) => self.propose(log, request).await,
         };
         let took = began.elapsed();
@@ -186,34 +218,75 @@ impl Watch {
         self.poll(log, report).await;
     }
 
-    async fn propose(&self, log: &RolloutLog, request: RecordRequest) -> RecordOutcome {
-        if let Some(head) = log.head().filter(|head| Some(head.number) != request.over) {
+    /// The store shows no rollout, not even those that this server knows. In one that lost them all the next
+    /// decision is the first; in one that only hides them, its create is refused.
+    async fn propose_first(&self, log: &mut RolloutLog, request: RecordRequest) -> RecordOutcome {
+        let mut opened = match self.registry.rollouts(&self.model).await {
+            Ok(opened) => opened,
+            Err(error) => return failed(&error),
+        };
+        let outcome = self.propose(&mut opened, request).await;
+        if let RecordOutcome::Created(_) = outcome {
+            let withdrawn = log.head().map(RolloutRecord::as_parent);
+            *log = opened;
+            self.send_desired(log, withdrawn).await;
+        }
+        outcome
+    }
+
+    async fn propose(&self, log: &mut RolloutLog, request: RecordRequest) -> RecordOutcome {
+        let is_other = |head: &&RolloutRecord| Some(head.as_parent()) != request.over;
+        if let Some(head) = log.head().filter(is_other) {
             return RecordOutcome::Lost(head.clone());
         }
-        if let Some(error) = self.missing(&request.draft).await {
-            return RecordOutcome::Refused(error);
+        let mut draft = request.draft;
+        if let Err(outcome) = self.name_manifests(&mut draft).await {
+            return outcome;
         }
-        match self.registry.propose(log, request.draft).await {
-            Ok(Proposed::Created(record)) => RecordOutcome::Created(record),
+        match self.registry.propose(log, draft).await {
+            Ok(Proposed::Created(record)) => {
+                self.warn_of_clock(&record);
+                log.push(record.clone());
+                RecordOutcome::Created(record)
+            }
             Ok(Proposed::Lost(winner)) => RecordOutcome::Lost(winner),
-            Err(error) => RecordOutcome::Failed {
-                is_retryable: error.is_retryable(),
-                message: crate::error::with_causes(&error),
-            },
+            Err(error) => failed(&error),
         }
     }
 
-    /// Why other replicas could not load a version of this draft, though this server may have it in memory.
-    /// A store that cannot be read gives no reason; it will not accept the record either.
-    async fn missing(&self, draft: &RolloutDraft) -> Option<LoadError> {
-        for arm in &draft.arms {
-            let read = self.registry.manifest(&self.model, arm.version).await;
-            let gone = read.err().filter(|error| !error.is_retryable());
-            if let Some(error) = gone {
-                return Some(LoadError::from(&error));
+    /// Names the manifests that other replicas have to load, and sees that they can: a version that this
+    /// server has in memory may have been removed or rewritten in the registry.
+    async fn name_manifests(&self, draft: &mut RolloutDraft) -> Result<(), RecordOutcome> {
+        for arm in &mut draft.arms {
+            let stored = self.registry.manifest(&self.model, arm.version).await;
+            let stored =
+                stored.and_then(|found| found.check_is(arm.manifest_sha256).map(|()| found));
+            match stored {
+                Ok(manifest) => {
+                    let copied = self.registry.copy_manifest(&manifest).await;
+                    copied.map_err(|error| failed(&error))?;
+                    arm.manifest_sha256 = Some(manifest.sha256);
+                }
+                // No reason to refuse; a store that cannot be read will not accept the record either.
+                Err(error) if error.is_retryable() => {}
+                Err(error) if self.has_copy(&error, arm).await => {}
+                Err(error) => return Err(RecordOutcome::Refused(LoadError::from(&error))),
             }
         }
-        None
+        Ok(())
+    }
+
+    /// Whether the manifest that this server loaded can be loaded by others, although its version's number
+    /// leads elsewhere.
+    async fn has_copy(&self, error: &hotshelf_registry::Error, arm: &Arm) -> bool {
+        let Some(named) = arm.manifest_sha256 else {
+            return false;
+        };
+        let is_removed = matches!(error, hotshelf_registry::Error::Removed { .. });
+        let copied = self
+            .registry
+            .copied_manifest(&self.model, arm.version, named);
+        !is_removed && copied.await.is_ok_and(|found| found.is_some())
     }
 
     /// A closed driver means shutdown; the task ends at its next select.
@@ -239,12 +312,31 @@ async fn read(
     }
 }
 
+/// What a log that could be read says of the store all the same.
+fn trouble(log: &RolloutLog) -> String {
+    match (log.obstruction(), log.head()) {
+        (Some(odd), _) => odd.to_owned(),
+        (None, Some(head)) if log.is_hidden() => format!(
+            "the registry shows no rollout, not even rollout {}, which this server knows",
+            head.number
+        ),
+        (None, _) => String::new(),
+    }
+}
+
+fn failed(error: &hotshelf_registry::Error) -> RecordOutcome {
+    RecordOutcome::Failed {
+        is_retryable: error.is_retryable(),
+        message: crate::error::with_causes(error),
+    }
+}
+
 /// For status, newest first.
 fn skipped(log: &RolloutLog) -> Vec<String> {
     let entries = log.skipped().into_iter().take(SKIPPED_MAX);
     let said = entries.filter_map(|entry| match entry {
         LogEntry::Skipped { number, why } => Some(format!("rollout {number}: {why}")),
-        LogEntry::Rollout(_) => None,
+        LogEntry::Rollout(_) | LogEntry::Withdrawn { .. } => None,
     });
     said.collect()
 }

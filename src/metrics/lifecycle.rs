@@ -35,6 +35,8 @@ pub struct LifecycleMetrics {
     pub rollouts_skipped: IntCounterVec,
     /// Failed heartbeats.
     pub replica_errors: IntCounterVec,
+    /// Whether another process reports under this replica's name.
+    pub replica_name_conflict: IntGaugeVec,
 }
 
 impl LifecycleMetrics {
@@ -104,6 +106,10 @@ impl LifecycleMetrics {
             replica_errors: counter(
                 "hotshelf_replica_state_errors_total",
                 "Failed attempts to write this replica's heartbeat.",
+            )?,
+            replica_name_conflict: gauge(
+                "hotshelf_replica_name_conflict",
+                "Whether another process reports under this replica's name.",
             )?,
         })
     }

@@ -94,6 +94,11 @@ impl ServingArm {
         self.loaded().version.get()
     }
 
+    /// SHA-256 of the manifest of the version that answers, in hexadecimal digits.
+    pub fn manifest_sha256(&self) -> &str {
+        &self.loaded().manifest_sha256
+    }
+
     /// Number of the rollout record that made it live.
     pub fn rollout(&self) -> u64 {
         self.live.record.number.get()

@@ -25,6 +25,8 @@ pub(super) struct Answering<'a> {
     pub(super) arm: &'a str,
     /// The version that answers.
     pub(super) version: u64,
+    /// And which one of that number.
+    pub(super) manifest_sha256: &'a str,
 }
 
 /// A request that can be the rest of a key.
@@ -44,6 +46,7 @@ pub(super) fn key_of<C: CanonicalCall>(answering: Answering<'_>, call: &C) -> Ke
         rollout,
         arm,
         version,
+        manifest_sha256,
     } = answering;
     let mut key = KeyWriter(Vec::with_capacity(USUAL_BYTES));
     key.byte(C::KIND as u8);
@@ -52,6 +55,7 @@ pub(super) fn key_of<C: CanonicalCall>(answering: Answering<'_>, call: &C) -> Ke
     key.number(version);
     key.text(model);
     key.text(arm);
+    key.text(manifest_sha256);
     call.write_key(&mut key);
     key.0
 }

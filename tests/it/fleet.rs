@@ -325,3 +325,43 @@ async fn gc_removes_only_what_is_unreferenced() {
     assert!(planned.text().contains(ignored), "{planned:?}");
     one.stop().await;
 }
+
+/// Two processes under one name are one file, which each overwrites: neither counts, and both say so.
+#[tokio::test]
+async fn processes_of_one_name_find_each_other_and_count_as_neither() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await.version;
+    let own = start(&shop, "own", &[]).await;
+    let twins = [
+        start(&shop, "twin", &[]).await,
+        start(&shop, "twin", &[]).await,
+    ];
+    own.reload(spring).await.unwrap();
+    for twin in &twins {
+        let said = until("the conflict", async || {
+            let said = twin.status().await.silent;
+            said.contains("another process reports as replica twin")
+                .then_some(said)
+        })
+        .await;
+        let others: Vec<String> = twins.iter().map(|one| one.data.to_string()).collect();
+        let is_other = |address: &&String| **address != twin.data.to_string();
+        let other = others.iter().find(is_other).unwrap();
+        assert!(said.contains(other), "{said}");
+        let scraped = twin.scrape().await;
+        let gauge = scraped.value("hotshelf_replica_name_conflict", &[("model", MODEL)]);
+        assert_eq!(gauge, Some(1.0));
+        assert_eq!(twin.recommend("u0001").await.unwrap().version, spring);
+    }
+    let seen = until_seen(&own, "twin", ReplicaStanding::NameConflict).await;
+    assert!(seen.held_back_by.contains("several processes"), "{seen:?}");
+    let counts = own.fleet().await.counts.unwrap();
+    assert_eq!((counts.serving, counts.name_conflict), (1, 1));
+    let [one, other] = twins;
+    other.stop().await;
+    // It is alone with its name again.
+    until_seen(&own, "twin", ReplicaStanding::Serving).await;
+    assert_eq!(one.status().await.silent, "");
+    one.stop().await;
+    own.stop().await;
+}

@@ -9,3 +9,4 @@ mod racing;
 mod reloading;
 mod restored;
 mod starting;
+mod truth;

@@ -40,8 +40,44 @@ pub struct LiveSet {
     pub record: RolloutRecord,
     /// Of the record's stored bytes; see [`RolloutRecord::sha256`].
     record_sha256: Sha256Digest,
+    /// When the store accepted a record with a ramp, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record_accepted_at: Option<String>,
     /// One for each arm, in the order of the record.
+    #[serde(with = "verbatim")]
     manifests: Vec<Manifest>,
+}
+
+/// Manifests as texts: their stored bytes. Earlier releases wrote what they had read of them.
+mod verbatim {
+    use crate::{Manifest, json};
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Text(String),
+        Tree(Box<Manifest>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(all: &[Manifest], to: S) -> Result<S::Ok, S::Error> {
+        // What was parsed as JSON is UTF-8.
+        to.collect_seq(all.iter().map(|one| String::from_utf8_lossy(&one.stored)))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<Manifest>, D::Error> {
+        let kept = Vec::<Kept>::deserialize(from)?.into_iter();
+        let manifests = kept.map(|one| match one {
+            Kept::Tree(manifest) => Ok(manifest.as_written()),
+            Kept::Text(text) => {
+                let manifest: Manifest = json::typed("a manifest", text.as_bytes())?;
+                Ok(manifest.stored_as(&text.into()))
+            }
+        });
+        let manifests: Result<_, crate::Error> = manifests.collect();
+        manifests.map_err(|error| D::Error::custom(error.with_causes()))
+    }
 }
 
 impl LiveSet {
@@ -55,11 +91,14 @@ impl LiveSet {
         manifests: Vec<Manifest>,
     ) -> Result<Self, Error> {
         let record_sha256 = record.sha256;
+        let record_accepted_at = record.accepted_at.map(|at| at.to_string());
+        let manifests = manifests.into_iter().map(Manifest::as_written).collect();
         let set = Self {
             origin,
             saved_at,
             record,
             record_sha256,
+            record_accepted_at,
             manifests,
         };
         set.check()?;
@@ -83,9 +122,11 @@ impl LiveSet {
             let limit = "one manifest for each arm of the rollout, in its order";
             return Err(Error::invalid("manifests of rollout", &number, limit));
         }
-        self.manifests
-            .iter()
-            .try_for_each(|manifest| manifest.check(u64::MAX))
+        for (arm, manifest) in self.record.arms.iter().zip(&self.manifests) {
+            manifest.check_is(arm.manifest_sha256)?;
+            manifest.check(u64::MAX)?;
+        }
+        Ok(())
     }
 }
 
@@ -230,6 +271,8 @@ fn parse(what: &str, bytes: &[u8]) -> Result<LiveSet, Error> {
     }
     let mut set: LiveSet = json::typed(what, body)?;
     set.record.sha256 = set.record_sha256;
+    let accepted_at = set.record_accepted_at.as_deref();
+    set.record.accepted_at = accepted_at.and_then(|at| at.parse().ok());
     set.check().map_err(|error| error.in_stored(what))?;
     Ok(set)
 }

@@ -76,6 +76,8 @@ impl Registry {
         }
         self.delete_parts(&plan, (&uploads, &kept), model, &mut done)
             .await?;
+        let ages = (now, rules.upload_age);
+        self.delete_copies(model, &needs.digests, ages).await?;
         for replica in &plan.replicas {
             let what = crate::replicas::described(model, replica);
             let path = self.layout().replica(model, replica);

@@ -96,21 +96,28 @@ impl Registry {
             junk: replicas.junk,
             ..GcPlan::default()
         };
-        let mut named = BTreeSet::new();
+        let (mut named, mut stored) = (BTreeSet::new(), BTreeSet::new());
         let mut reads = std::pin::pin!(reads);
         while let Some((version, age, record)) = reads.try_next().await? {
-            let upload = match &record {
-                Record::Published(manifest) | Record::Removed(Some(manifest)) => {
-                    Some(manifest.upload)
-                }
+            let manifest = match &record {
+                Record::Published(manifest) | Record::Removed(Some(manifest)) => Some(manifest),
                 Record::Removed(None) | Record::Unreadable(_) => None,
             };
+            let upload = manifest.map(|manifest| manifest.upload);
             named.extend(upload);
+            stored.extend(manifest.map(|manifest| manifest.sha256));
             let files = upload.and_then(|upload| uploads.get(&upload));
             let judged = judge((version, age), record, &needs, (rules, files));
             plan.versions.extend(judged);
         }
         plan.versions.sort_by_key(|entry| entry.version);
+        // A version that was rewritten serves from its original parts.
+        for (sha256, version) in needs.digests {
+            if !stored.contains(&sha256) {
+                let copied = self.copied_manifest(model, version, sha256).await?;
+                named.extend(copied.map(|manifest| manifest.upload));
+            }
+        }
         let is_unread = |entry: &GcVersion| matches!(entry.fate, Fate::Unreadable(_));
         let may_name_any = plan.versions.iter().any(is_unread);
         let unnamed = uploads.iter().filter(|(upload, _)| !named.contains(upload));
@@ -140,6 +147,7 @@ impl Registry {
             return Err(Error::corrupt(what, why));
         }
         for record in &history.records {
+            needs.add_digests(&record.arms);
             for arm in &record.arms {
                 needs.named.entry(arm.version).or_insert(record.number);
             }
@@ -148,6 +156,7 @@ impl Registry {
             match seen.reported {
                 Reported::Gone => gone.push(seen.replica),
                 Reported::State(state) => {
+                    needs.add_digests(&state.arms);
                     let versions = state.versions.iter().filter(|one| one.is_in_use());
                     let versions = versions.map(|one| one.version);
                     for version in versions.chain(state.arms.iter().map(|arm| arm.version)) {

@@ -13,6 +13,7 @@ fn only_old_superseded_and_unreferenced_objects_are_removed() {
     let needs = Needs {
         named: [(version(3), rollout), (version(8), rollout)].into(),
         in_use: [(version(5), replica.clone()), (version(8), replica.clone())].into(),
+        digests: BTreeMap::new(),
     };
     let rules = GcRules::default();
     for (number, age, fate) in [

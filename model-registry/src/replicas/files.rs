@@ -69,7 +69,7 @@ impl Registry {
             let reported = if age > REPLICA_GONE_AFTER {
                 Some(Reported::Gone)
             } else {
-                self.read_replica(model, &replica).await?
+                self.replica(model, &replica).await?
             };
             Ok::<_, Error>(reported.map(|reported| ReplicaFile {
                 replica,
@@ -86,8 +86,11 @@ impl Registry {
         Ok(seen)
     }
 
-    /// `None` where the file has vanished since it was listed.
-    async fn read_replica(
+    /// The content of one replica's file, whatever its age; `None` where there is none. Costs one read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn replica(
         &self,
         model: &ModelName,
         replica: &ReplicaId,

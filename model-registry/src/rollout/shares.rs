@@ -1,9 +1,13 @@
 //! The shares of a record's arms at a moment.
 
 use super::RolloutRecord;
-use crate::{Arm, Ramp, Version, candidate_and_base};
-use jiff::Timestamp;
+use crate::{Arm, Ramp, SHARES_BP, Version};
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
+
+/// Offset of a writer's clock that is not worth a word (chosen: a write is tried for some minutes at most, and
+/// mostly takes a second).
+const CLOCK_OFFSET_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 impl RolloutRecord {
     /// Time elapsed of its ramp at `now`; zero where there is no ramp.
@@ -16,10 +20,26 @@ impl RolloutRecord {
         if ramp.is_paused {
             return carried;
         }
-        let since = self.created().map(|created| now.duration_since(created));
+        // A writer whose clock is behind says that it began long ago; the store knows better.
+        let began = self.created().max(self.accepted_at);
+        let since = began.map(|began| now.duration_since(began));
         // By a clock behind the writer's the ramp is at its start.
         let since = since.and_then(|since| Duration::try_from(since).ok());
         carried.saturating_add(since.unwrap_or_default())
+    }
+
+    /// The same, accepted by the store at this time of its clock.
+    pub(crate) fn accepted_at(mut self, at: Timestamp) -> Self {
+        self.accepted_at = self.ramp.is_some().then_some(at);
+        self
+    }
+
+    /// By how much the clock of a ramp's writer was off from the store's, where that is more than a store's
+    /// dates and a slow write explain: negative where it was behind.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<SignedDuration> {
+        let offset = self.created()?.duration_since(self.accepted_at?);
+        (offset.abs() > CLOCK_OFFSET_MAX).then_some(offset)
     }
 
     /// The share of the first arm at `now`, in basis points: the candidate's by its ramp, else what the
@@ -48,12 +68,12 @@ impl RolloutRecord {
     /// The arms with their shares while a candidate has `candidate_bp`.
     #[must_use]
     pub fn arms_with(&self, candidate_bp: u16) -> Vec<Arm> {
-        match (&self.ramp, self.arms.as_slice()) {
-            (Some(_), [candidate, base]) => {
-                candidate_and_base(candidate.version, base.version, candidate_bp)
-            }
-            _ => self.arms.clone(),
+        let mut arms = self.arms.clone();
+        if let (Some(_), [candidate, base]) = (&self.ramp, arms.as_mut_slice()) {
+            candidate.share_bp = candidate_bp;
+            base.share_bp = SHARES_BP.saturating_sub(candidate_bp);
         }
+        arms
     }
 
     /// The version with the largest share while a candidate has `candidate_bp`, the first among equals.

@@ -10,6 +10,7 @@ fn arm(name: &str, number: u64, share_bp: u16) -> Arm {
         name: name.to_owned(),
         version: version(number),
         share_bp,
+        manifest_sha256: None,
     }
 }
 

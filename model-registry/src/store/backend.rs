@@ -1,5 +1,6 @@
 //! A store, and what only some stores support.
 
+use super::disk::Disk;
 use crate::Error;
 use crate::s3::{self, S3Options};
 use object_store::ObjectStore;
@@ -17,7 +18,7 @@ pub(crate) struct Backend {
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     /// Writes are synced.
-    Disk(LocalFileSystem),
+    Disk(Disk),
     /// Large objects are uploaded in pieces.
     Bucket(Arc<Bucket>),
     Other,
@@ -35,7 +36,7 @@ impl Backend {
     pub(crate) fn disk(disk: LocalFileSystem) -> Self {
         Self {
             objects: Arc::new(disk.clone()),
-            kind: Kind::Disk(disk),
+            kind: Kind::Disk(Disk::new(disk)),
         }
     }
 

@@ -31,12 +31,14 @@ pub(crate) struct Listed {
     pub(crate) size_bytes: u64,
     /// When the store accepted it, by the store's clock.
     pub(crate) modified: Timestamp,
+    /// What tells its bytes from others: a bucket's ETag, a disk's inode.
+    pub(crate) tag: Option<String>,
     /// What it is, where it is no file: on local disk alone.
     pub(crate) kind: Option<&'static str>,
 }
 
 /// One object of a folder of numbered ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Numbered {
     pub(crate) number: u64,
     pub(crate) stamp: Stamp,
@@ -45,10 +47,11 @@ pub(crate) struct Numbered {
 }
 
 /// By which an object is known to be the one that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     size_bytes: u64,
     modified: Timestamp,
+    tag: Option<String>,
 }
 
 impl Store {
@@ -65,15 +68,12 @@ impl Store {
     /// Whether there is a bucket, or a folder on local disk; a bucket without objects is one.
     pub(crate) async fn exists(&self, root: &Path) -> Result<bool, Error> {
         if let Kind::Disk(disk) = &self.backend.kind {
-            return Ok(match disk.path_to_filesystem(root) {
-                Ok(folder) => tokio::fs::metadata(folder)
-                    .await
-                    .is_ok_and(|at| at.is_dir()),
-                Err(_) => false,
-            });
+            let found = self.with_retries(self.read_timeout(), || disk.is_folder(root));
+            let what = || "looking for the registry".to_owned();
+            return found.await.map_err(|failure| read_error(what(), failure));
         }
         let call = || self.folder_names(root);
-        match self.with_retries(self.retry.call_timeout, call).await {
+        match self.with_retries(self.read_timeout(), call).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.is_missing_bucket() => Ok(false),
             Err(failure) => Err(read_error("listing the registry".to_owned(), failure)),
@@ -86,12 +86,16 @@ impl Store {
         let Kind::Disk(disk) = &self.backend.kind else {
             return;
         };
-        let Ok(path) = disk.path_to_filesystem(folder) else {
+        let Ok(path) = disk.place(folder) else {
             return;
         };
-        if let Err(error) = tokio::fs::remove_dir_all(&path).await {
-            tracing::warn!(%error, folder = %path.display(), "cannot remove an emptied folder");
-        }
+        let removed = tokio::fs::remove_dir_all(&path);
+        let error = match tokio::time::timeout(self.retry.call_timeout, removed).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(elapsed) => elapsed.to_string(),
+        };
+        tracing::warn!(error, folder = %path.display(), "cannot remove an emptied folder");
     }
 
     /// Every object below a folder, two levels deep. Refuses more than `max`, so that a truncated listing is
@@ -103,7 +107,7 @@ impl Store {
         max: usize,
     ) -> Result<Vec<Listed>, Error> {
         let call = || self.entries(folder, None, (NESTED, max));
-        let listed = self.with_retries(self.retry.call_timeout, call).await;
+        let listed = self.with_retries(self.read_timeout(), call).await;
         let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
         listed.ok_or_else(|| Error::TooLarge {
             what: format!("number of objects among {what}"),
@@ -124,7 +128,7 @@ impl Store {
             .contains(&before)
             .then(|| numbers::object_name(before));
         let call = || self.entries(folder, after.as_deref(), (FLAT, LISTED_MAX));
-        let listed = self.with_retries(self.retry.call_timeout, call).await;
+        let listed = self.with_retries(self.read_timeout(), call).await;
         let listed = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
         let listed = listed.into_iter().flatten();
         let numbered = listed.filter_map(|entry| {
@@ -135,6 +139,7 @@ impl Store {
             let stamp = Stamp {
                 size_bytes: entry.size_bytes,
                 modified: entry.modified,
+                tag: entry.tag,
             };
             let kind = entry.kind;
             Some(Numbered {
@@ -151,7 +156,7 @@ impl Store {
     /// The names of the folders right below one, ascending.
     pub(crate) async fn folders(&self, what: &str, folder: &Path) -> Result<Vec<String>, Error> {
         let call = || self.folder_names(folder);
-        let listed = self.with_retries(self.retry.call_timeout, call).await;
+        let listed = self.with_retries(self.read_timeout(), call).await;
         let mut names = listed.map_err(|failure| read_error(format!("listing {what}"), failure))?;
         names.sort_unstable();
         Ok(names)
@@ -160,7 +165,7 @@ impl Store {
     async fn folder_names(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
         match &self.backend.kind {
             Kind::Disk(disk) => {
-                let found = disk::walk(disk, folder, FLAT, LISTED_MAX).await?;
+                let found = disk.walk(folder, FLAT, LISTED_MAX).await?;
                 let folders = found.into_iter().flatten();
                 let folders = folders.filter(|entry| entry.kind == Some("folder"));
                 Ok(folders.flat_map(|entry| entry.below).collect())
@@ -185,7 +190,7 @@ impl Store {
         let mut found = Vec::new();
         match &self.backend.kind {
             Kind::Disk(disk) => {
-                let Some(entries) = disk::walk(disk, folder, depth, max).await? else {
+                let Some(entries) = disk.walk(folder, depth, max).await? else {
                     return Ok(None);
                 };
                 found.extend(entries.into_iter().map(|entry| on_disk(folder, entry)));
@@ -229,6 +234,7 @@ fn on_disk(folder: &Path, entry: disk::Entry) -> Listed {
         below: entry.below,
         size_bytes: entry.size_bytes,
         modified: Timestamp::try_from(entry.modified).unwrap_or_default(),
+        tag: entry.inode.map(|inode| inode.to_string()),
         kind: entry.kind,
     }
 }
@@ -240,12 +246,13 @@ fn stored(folder: &Path, meta: ObjectMeta) -> Listed {
         below: below.map(|segment| segment.as_ref().to_owned()).collect(),
         modified: modified(&meta),
         size_bytes: meta.size,
+        tag: meta.e_tag,
         path: meta.location,
         kind: None,
     }
 }
 
 /// When the store accepted it. A time beyond the representable range is not that of a recent write.
-fn modified(meta: &ObjectMeta) -> Timestamp {
+pub(super) fn modified(meta: &ObjectMeta) -> Timestamp {
     Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).unwrap_or_default()
 }

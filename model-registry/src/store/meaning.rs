@@ -46,6 +46,10 @@ impl Failure {
         }
     }
 
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Store(error) => is_final(error),

@@ -127,15 +127,18 @@ impl Store {
             return Ok(());
         };
         let synced = async {
-            let file = disk.path_to_filesystem(path)?;
+            let file = disk.place(path)?;
             for path in file.ancestors().take(SYNC_LEVELS) {
                 let opened = tokio::fs::File::open(path).await.map_err(generic)?;
                 opened.sync_all().await.map_err(generic)?;
             }
             Ok(())
         };
-        let synced: Result<(), StoreError> = synced.await;
-        synced.map_err(|error| write_error(format!("syncing {what}"), Failure::Store(error)))
+        let synced = match tokio::time::timeout(self.retry.call_timeout, synced).await {
+            Ok(synced) => synced.map_err(|error: StoreError| Failure::Store(error)),
+            Err(elapsed) => Err(Failure::TimedOut(elapsed)),
+        };
+        synced.map_err(|failure| write_error(format!("syncing {what}"), failure))
     }
 }
 

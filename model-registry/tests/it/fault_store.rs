@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Flip,
     /// The listing has nothing in it.
     ListNothing,
+    /// The listing ends after its first entry.
+    ListFirst,
     /// A create overwrites.
     IgnoreCreate,
     /// Creates check first and write then: several of one race win.
@@ -207,6 +209,7 @@ impl ObjectStore for FaultStore {
         let fault = self.next(&Op::List, &path);
         let listed = match fault {
             Fault::ListNothing => stream::empty().boxed(),
+            Fault::ListFirst => self.inner.list(prefix).take(1).boxed(),
             _ => self.inner.list(prefix),
         };
         stream::once(async move { before(fault, &path).await })

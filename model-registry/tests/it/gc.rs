@@ -6,8 +6,8 @@ use crate::replicas::state;
 use crate::shop::{assert_parts_of, load, model, new_version, options, over, version};
 use futures::TryStreamExt;
 use hotshelf_registry::{
-    CacheDir, Clock, Error, Fate, GcRules, Options, Proposed, REPLICA_GONE_AFTER, Registry,
-    RolloutDraft, Version,
+    CacheDir, Clock, Error, Fate, GcRules, Manifest, Options, Proposed, REPLICA_GONE_AFTER,
+    Registry, RolloutDraft, Version,
 };
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -180,6 +180,12 @@ async fn version_that_is_rolled_out_while_it_is_removed_is_not_lost() {
 )]
 async fn gc_restores_a_version_that_is_rolled_out_after_its_plan() {
     let (store, healthy) = shop().await;
+    // Whatever its bytes are, they come back.
+    let path = Path::from("root/shop/versions/000001.json");
+    let written = store.get(&path).await.unwrap().bytes().await.unwrap();
+    let tree: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    let odd = format!("\t{}\r\n \n", tree).replace("ann", "\\u0061nn");
+    store.put(&path, odd.clone().into()).await.unwrap();
     let (reached, hold) = std::sync::mpsc::sync_channel(1);
     let (go_on, held) = std::sync::mpsc::sync_channel(1);
     let held = Mutex::new(held);
@@ -207,6 +213,44 @@ async fn gc_restores_a_version_that_is_rolled_out_after_its_plan() {
     assert_eq!(done.taken_back, [version(1)]);
     assert_eq!(done.removed, [version(2)]);
     assert_whole(&healthy, 1, "ann").await;
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), odd);
+}
+
+/// Version 3 is live by its digest, and was rewritten to the parts of version 2.
+#[tokio::test]
+async fn what_a_named_manifest_needs_stays_and_copies_that_nobody_names_go() {
+    let (store, registry) = shop().await;
+    let manifest = async |number| registry.manifest(&model(), version(number)).await.unwrap();
+    let (one, two, three) = (manifest(1).await, manifest(2).await, manifest(3).await);
+    for manifest in [&one, &three] {
+        registry.copy_manifest(manifest).await.unwrap();
+    }
+    let mut draft = RolloutDraft::all_to(version(3), "ann", "by its digest");
+    draft.arms[0].manifest_sha256 = Some(three.sha256);
+    let log = registry.rollouts(&model()).await.unwrap();
+    registry.propose(&log, draft).await.unwrap();
+    let path = Path::from("root/shop/versions/000003.json");
+    let mut rewritten = serde_json::to_value(&three).unwrap();
+    rewritten["parts"] = serde_json::to_value(&two.parts).unwrap();
+    rewritten["upload"] = two.upload.to_string().into();
+    store
+        .put(&path, rewritten.to_string().into())
+        .await
+        .unwrap();
+    registry.apply_gc(&model(), &keep(1), BY).await.unwrap();
+    let left = uploads(&store, &Path::from("root")).await;
+    assert_eq!(
+        left,
+        BTreeSet::from([two.upload, three.upload].map(|upload| upload.to_string()))
+    );
+    let copied = async |of: &Manifest| {
+        let found = registry
+            .copied_manifest(&model(), of.version, of.sha256)
+            .await;
+        found.unwrap()
+    };
+    assert_eq!(copied(&one).await, None);
+    assert_eq!(copied(&three).await.as_ref(), Some(&three));
 }
 
 #[tokio::test]

@@ -31,4 +31,5 @@ mod s3_uploads;
 mod seed;
 mod shop;
 mod strays;
+mod truth;
 mod web_identity;

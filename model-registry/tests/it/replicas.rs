@@ -26,12 +26,15 @@ pub(crate) fn state(replica: &str) -> ReplicaState {
         started_at: at.clone(),
         written_at: at.clone(),
         is_stopped: false,
+        instance: None,
+        is_name_conflict: false,
         observed: None,
         live: None,
         arms: vec![Arm {
             name: "main".to_owned(),
             version: version(1),
             share_bp: 10_000,
+            manifest_sha256: None,
         }],
         versions: vec![ReplicaVersion {
             version: version(1),

@@ -111,7 +111,7 @@ async fn record_with_an_altered_ancestor_does_not_win() {
         .iter()
         .map(|seen| match seen {
             LogEntry::Skipped { number, why } => (number.get(), why.clone()),
-            LogEntry::Rollout(record) => panic!("{record:?}"),
+            entry => panic!("{entry:?}"),
         })
         .collect();
     assert_eq!(

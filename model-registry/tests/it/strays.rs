@@ -60,7 +60,7 @@ fn head(log: &RolloutLog) -> u64 {
 fn skipped(log: &RolloutLog) -> Vec<(u64, String)> {
     let entry = |entry| match entry {
         LogEntry::Skipped { number, why } => (number.get(), why),
-        LogEntry::Rollout(record) => panic!("{record:?}"),
+        entry => panic!("{entry:?}"),
     };
     log.skipped().into_iter().map(entry).collect()
 }

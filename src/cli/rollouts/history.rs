@@ -128,6 +128,21 @@ pub(in crate::cli) fn arms_text(arms: &[Arm]) -> String {
     arms.iter().map(arm).collect::<Vec<_>>().join(", ")
 }
 
+/// Which manifest the rollout means by each version's number.
+fn manifests_text(arms: &[Arm], out: &mut dyn Write) -> std::io::Result<()> {
+    for arm in arms {
+        match arm.manifest_sha256 {
+            Some(digest) => writeln!(out, "version {}: manifest sha256 {digest}", arm.version)?,
+            None => writeln!(
+                out,
+                "version {}: the rollout names no manifest digest",
+                arm.version
+            )?,
+        }
+    }
+    Ok(())
+}
+
 /// Runs `hotshelf who-was-live`.
 pub(in crate::cli) fn who_was_live(
     args: &WhoWasLiveArgs,
@@ -189,6 +204,7 @@ fn write_text(live: &WasLive<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         one_line(author),
         one_line(reason)
     )?;
+    manifests_text(arms, out)?;
     if let Some(user) = &live.user {
         let Whose {
             id,

@@ -46,6 +46,7 @@ pub(super) fn arm(text: &str) -> Result<ArmInfo, String> {
         name: name.to_owned(),
         version: version.parse().map_err(|_| wrong())?,
         share_bp: share(of)?,
+        manifest_sha256: String::new(),
     })
 }
 

@@ -128,6 +128,7 @@ mod tests {
             name: String::new(),
             version,
             share_bp,
+            manifest_sha256: String::new(),
         };
         FleetInfo {
             model: String::new(),

@@ -49,6 +49,9 @@ fn live(number: u64) -> ReplicaState {
     let live = state.live.as_mut().unwrap();
     *live = desired().as_parent();
     live.number = number.try_into().unwrap();
+    if number > 31 {
+        state.observed = state.live;
+    }
     state
 }
 
@@ -67,7 +70,7 @@ fn replica_state_follows_its_reports_and_their_age() {
         state("ready", ""),
     );
     let degraded = with(|s| s.degraded = "probes differ".to_owned(), live(31));
-    let cases: [(ReplicaState, u64, Standing, &str); 10] = [
+    let cases: [(ReplicaState, u64, Standing, &str); 11] = [
         (live(31), 1, Standing::Serving, ""),
         (live(32), 1, Standing::Serving, ""),
         (degraded, 1, Standing::Serving, "probes differ"),
@@ -98,6 +101,12 @@ fn replica_state_follows_its_reports_and_their_age() {
         ),
         (live(31), 181, Standing::Lost, "no heartbeat for 181 s"),
         (
+            with(|s| s.is_name_conflict = true, live(31)),
+            1,
+            Standing::NameConflict,
+            "several processes report under its name",
+        ),
+        (
             with(|s| s.is_stopped = true, live(31)),
             400,
             Standing::Stopped,
@@ -112,6 +121,34 @@ fn replica_state_follows_its_reports_and_their_age() {
         let lag = (!is_served).then_some(Duration::from_secs(40));
         assert_eq!(view.lag, lag, "{state:?}");
     }
+}
+
+/// What it has live was withdrawn: it goes back, as everybody.
+#[test]
+fn live_rollout_beyond_the_newest_that_a_replica_names_is_not_served() {
+    let mut behind = live(32);
+    behind.observed = Some(desired().as_parent());
+    assert_eq!(assess(behind, 1).standing, Standing::Loading);
+}
+
+#[test]
+fn replicas_that_serve_two_manifests_under_one_number_are_shown() {
+    let serving = |digit: &str| {
+        let mut state = live(31);
+        state.arms = serde_json::from_value(json!([
+            { "name": "main", "version": 12, "share_bp": 10_000, "manifest_sha256": digit.repeat(64) }
+        ]))
+        .unwrap();
+        state
+    };
+    let said = other_manifest(&serving("a"), &serving("b")).unwrap();
+    assert!(
+        said.contains("version 12 with manifest sha256 bbb"),
+        "{said}"
+    );
+    assert_eq!(other_manifest(&serving("a"), &serving("a")), None);
+    assert_eq!(other_manifest(&serving("a"), &live(31)), None, "no digest");
+    assert_eq!(other_manifest(&serving("a"), &live(30)), None);
 }
 
 /// A number alone does not tell a rollout of this registry from one of another.

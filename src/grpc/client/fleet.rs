@@ -36,7 +36,7 @@ pub struct ReplicaInfo {
     pub address: String,
     /// Its release.
     pub build: String,
-    /// Its state: serving, loading, failed, lost, stopped, unreadable.
+    /// Its state: serving, loading, failed, lost, stopped, unreadable, name_conflict.
     pub standing: String,
     /// The rollout that is live there.
     pub live_rollout: Option<u64>,
@@ -68,6 +68,7 @@ pub struct CountsInfo {
     pub lost: u32,
     pub stopped: u32,
     pub unreadable: u32,
+    pub name_conflict: u32,
 }
 
 /// Which replicas a call waits for, the called one included.
@@ -175,6 +176,7 @@ impl From<ReplicaCounts> for CountsInfo {
             lost: counts.lost,
             stopped: counts.stopped,
             unreadable: counts.unreadable,
+            name_conflict: counts.name_conflict,
         }
     }
 }

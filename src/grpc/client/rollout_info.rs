@@ -16,6 +16,9 @@ pub struct ArmInfo {
     pub version: u64,
     /// Basis points.
     pub share_bp: u32,
+    /// Of the manifest that the rollout names, or that the replica serves; empty if there is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub manifest_sha256: String,
 }
 
 /// One step of a ramp.
@@ -106,6 +109,7 @@ impl From<ArmInfo> for Arm {
             name: arm.name,
             version: arm.version,
             share_bp: arm.share_bp,
+            manifest_sha256: String::new(),
         }
     }
 }
@@ -116,6 +120,7 @@ impl From<Arm> for ArmInfo {
             name: arm.name,
             version: arm.version,
             share_bp: arm.share_bp,
+            manifest_sha256: arm.manifest_sha256,
         }
     }
 }

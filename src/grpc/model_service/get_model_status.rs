@@ -1,7 +1,7 @@
 //! `GetModelStatus`: what one server serves, what it should serve, and what holds it back.
 
 use super::Operations;
-use super::wire::{desired_rollout, live_rollout, wire_phases, wire_state};
+use super::wire::{desired_rollout, digest_text, live_rollout, wire_phases, wire_state};
 use crate::error::CallError;
 use crate::grpc::proto::{
     GetModelStatusRequest, GetModelStatusResponse, LoadFailure, VersionStatus,
@@ -61,5 +61,6 @@ fn version_status(version: Version, entry: &VersionEntry) -> VersionStatus {
         }),
         degraded: entry.degraded.clone(),
         mended: entry.refetched.clone(),
+        manifest_sha256: digest_text(entry.manifest_sha256),
     }
 }

@@ -69,6 +69,7 @@ fn wire_standing(standing: Standing) -> WireStanding {
         Standing::Lost => WireStanding::Lost,
         Standing::Stopped => WireStanding::Stopped,
         Standing::Unreadable => WireStanding::Unreadable,
+        Standing::NameConflict => WireStanding::NameConflict,
     }
 }
 
@@ -80,6 +81,7 @@ fn wire_counts(counts: Counts) -> ReplicaCounts {
         lost,
         stopped,
         unreadable,
+        name_conflict,
     } = counts;
     ReplicaCounts {
         serving,
@@ -88,5 +90,6 @@ fn wire_counts(counts: Counts) -> ReplicaCounts {
         lost,
         stopped,
         unreadable,
+        name_conflict,
     }
 }

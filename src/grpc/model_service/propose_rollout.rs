@@ -111,6 +111,7 @@ impl Violations {
                 name: arm.name.clone(),
                 version,
                 share_bp,
+                manifest_sha256: None,
             }));
         }
         if judged.len() < arms.len() {

@@ -5,7 +5,7 @@ use crate::grpc::proto::{
     VersionState as WireState,
 };
 use crate::lifecycle::{ManagerStatus, Phase, VersionState};
-use hotshelf_registry::{Ramp, RampStep, RolloutRecord};
+use hotshelf_registry::{Ramp, RampStep, RolloutRecord, Sha256Digest};
 use prost_types::{Duration as WireDuration, Timestamp};
 
 /// The rollout that receives traffic, with the shares of this moment.
@@ -63,7 +63,13 @@ pub(super) fn wire_arm(arm: &hotshelf_registry::Arm) -> Arm {
         name: arm.name.clone(),
         version: arm.version.get(),
         share_bp: arm.share_bp.into(),
+        manifest_sha256: digest_text(arm.manifest_sha256),
     }
+}
+
+/// Empty where there is none.
+pub(super) fn digest_text(digest: Option<Sha256Digest>) -> String {
+    digest.map(|digest| digest.to_string()).unwrap_or_default()
 }
 
 pub(super) fn wire_phases(phases: &[Phase]) -> Vec<WirePhase> {

@@ -88,6 +88,7 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         // At most as many as a request may name.
         recent_product_ids_unknown: answer.recent_unknown as u32,
         debug: call.debug.then(|| debug_info(answer.trace, blend)),
+        manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
 
@@ -130,6 +131,7 @@ fn similar_response(given: &SimilarProducts<'_>) -> SimilarProductsResponse {
         cache_hit: false,
         fallbacks: fallback_names(answer.fallbacks),
         debug: call.debug.then(|| debug_info(trace, Blend::None)),
+        manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Obtained {
     pub(super) reservation: Reservation,
     /// Not empty: what was damaged, in the cache or in transit, and was refetched.
     pub(super) refetched: String,
+    /// Not empty: what the registry has in place of the manifest that was loaded.
+    pub(super) restored: String,
 }
 
 /// A version on disk, and the memory reserved for it.
@@ -26,6 +28,7 @@ struct Fetched {
     manifest: Manifest,
     /// The manifest without the parts that are left out.
     needed: Manifest,
+    restored: String,
     local: LocalParts,
     reservation: Reservation,
 }
@@ -55,6 +58,7 @@ impl Load {
         let Fetched {
             manifest,
             needed,
+            restored,
             mut local,
             reservation,
         } = steps.run("fetch", || match self.supply {
@@ -75,6 +79,7 @@ impl Load {
                         parts,
                         reservation,
                         refetched,
+                        restored,
                     });
                 }
                 (Err(error), Some(damaged)) if self.supply == Supply::Registry => {
@@ -94,9 +99,8 @@ impl Load {
     /// From the registry, reusing what the cache has.
     fn fetch(&self, source: &Source) -> Result<Fetched, LoadError> {
         on_own_runtime(source, async |registry| {
-            let manifest = registry.manifest(&self.model, self.version).await;
-            let manifest = match manifest {
-                Ok(manifest) => manifest,
+            let (manifest, restored) = match self.manifest(source, &registry).await {
+                Ok(found) => found,
                 // A manifest never changes: the persisted one is as good.
                 Err(error) if error.is_retryable() => {
                     return self.held(source).map_err(|_| LoadError::from(&error));
@@ -111,10 +115,41 @@ impl Load {
             Ok(Fetched {
                 manifest,
                 needed,
+                restored,
                 local,
                 reservation,
             })
         })
+    }
+
+    /// The manifest under the version's number. Where that is not the one that a rollout names, the named
+    /// one, from this server's disk or from its copy in the registry, and what is wrong with the other.
+    async fn manifest(
+        &self,
+        source: &Source,
+        registry: &Registry,
+    ) -> Result<(Manifest, String), hotshelf_registry::Error> {
+        let stored = registry.manifest(&self.model, self.version).await;
+        let stored = stored.and_then(|found| found.check_is(self.named).map(|()| found));
+        let (error, named) = match (stored, self.named) {
+            (Ok(manifest), _) => return Ok((manifest, String::new())),
+            (Err(error), Some(named)) if !is_final(&error) => (error, named),
+            (Err(error), _) => return Err(error),
+        };
+        let persisted = self.persisted(source).ok();
+        let original = match persisted.filter(|one| one.sha256 == named) {
+            Some(original) => Some(original),
+            None => {
+                let (model, version) = (&self.model, self.version);
+                registry.copied_manifest(model, version, named).await?
+            }
+        };
+        let Some(original) = original else {
+            return Err(error);
+        };
+        let why = crate::error::with_causes(&error);
+        tracing::warn!(model = %self.model, error = why, "serving the manifest that the rollout names");
+        Ok((original, why))
     }
 
     /// Logs the damage, and returns it in words for the version's status.
@@ -134,17 +169,9 @@ impl Load {
 
     /// From the cache alone, by the persisted live set.
     fn held(&self, source: &Source) -> Result<Fetched, LoadError> {
-        let set = source.restore(&self.model).map_err(|message| LoadError {
-            kind: LoadErrorKind::Cache,
-            message,
-            is_retryable: true,
-        })?;
-        let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
-        let manifest = manifest.cloned().ok_or_else(|| LoadError {
-            kind: LoadErrorKind::Cache,
-            message: format!("version {} is no longer persisted on disk", self.version),
-            is_retryable: true,
-        })?;
+        let manifest = self.persisted(source)?;
+        let checked = manifest.check_is(self.named);
+        checked.map_err(|error| LoadError::from(&error))?;
         let needed = needed(&manifest);
         let reservation = self.reserve(source, &needed)?;
         let held = source.cache.held(&needed);
@@ -152,9 +179,28 @@ impl Load {
         Ok(Fetched {
             manifest,
             needed,
+            restored: String::new(),
             local,
             reservation,
         })
+    }
+
+    /// The manifest in the persisted live set.
+    fn persisted(&self, source: &Source) -> Result<Manifest, LoadError> {
+        let failed = |message| LoadError {
+            kind: LoadErrorKind::Cache,
+            message,
+            is_retryable: true,
+        };
+        let set = source.restore(&self.model).map_err(failed)?;
+        let manifest = set.as_ref().and_then(|set| set.manifest(self.version));
+        let missing = || {
+            failed(format!(
+                "version {} is no longer persisted on disk",
+                self.version
+            ))
+        };
+        manifest.cloned().ok_or_else(missing)
     }
 
     /// By the manifest alone: nothing is fetched or allocated for a version that does not fit.
@@ -193,6 +239,11 @@ impl Load {
     }
 }
 
+/// Says that the store cannot be asked, or that the version was removed on purpose.
+fn is_final(error: &hotshelf_registry::Error) -> bool {
+    error.is_retryable() || matches!(error, hotshelf_registry::Error::Removed { .. })
+}
+
 /// Calls the registry on a runtime of this thread's own, so that fetching takes no time from requests. The
 /// runtime ends with the work, and so do its connections.
 fn on_own_runtime<T>(
@@ -207,8 +258,11 @@ fn on_own_runtime<T>(
         message: format!("cannot start the loader's runtime: {error}"),
         is_retryable: true,
     })?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let registry = source.registry.detached();
         work(registry.map_err(|error| LoadError::from(&error))?).await
-    })
+    });
+    // A look at a mount that hangs must not keep the load, which has its outcome.
+    runtime.shutdown_background();
+    outcome
 }

@@ -2,7 +2,7 @@
 //! known, the live set that was persisted on disk.
 
 use super::live_set::LiveSetState;
-use hotshelf_registry::{RolloutRecord, Version};
+use hotshelf_registry::{Parent, RolloutRecord, Sha256Digest, Version};
 use std::time::Duration;
 
 /// Records retained for falling back at a cold start.
@@ -54,17 +54,21 @@ impl Desired {
         self.chain.iter().chain(self.stand_in())
     }
 
-    /// Takes the chain that the registry shows. Missing information changes nothing: an empty or older
-    /// chain is ignored.
-    pub(super) fn observe(&mut self, chain: Vec<RolloutRecord>) -> Observed {
+    /// Takes the chain that the registry shows. Missing information changes nothing: an empty chain is
+    /// ignored, and so is an older one, unless the newest record was withdrawn.
+    pub(super) fn observe(
+        &mut self,
+        (chain, withdrawn): (Vec<RolloutRecord>, Option<Parent>),
+    ) -> Observed {
         self.is_read = true;
         let Some(shown) = chain.first() else {
             return Observed::Stale;
         };
-        if shown.number.get() < self.newest_number() {
+        let known = self.newest().map(RolloutRecord::as_parent);
+        let is_withdrawn = known.is_some() && known == withdrawn;
+        if shown.number.get() < self.newest_number() && !is_withdrawn {
             return Observed::Stale;
         }
-        let known = self.newest().map(RolloutRecord::as_parent);
         let observed = match known == Some(shown.as_parent()) {
             true => Observed::Known,
             false => Observed::New,
@@ -90,6 +94,13 @@ impl Desired {
         let now = newest.all_to();
         let mut all = before.iter().filter_map(RolloutRecord::all_to);
         all.find(|version| Some(*version) != now)
+    }
+
+    /// By which manifest the newest rollout that names this version means it, if it says so.
+    pub(super) fn named_digest(&self, version: Version) -> Option<Sha256Digest> {
+        let arms = self.records().flat_map(|record| &record.arms);
+        let mut named = arms.filter(|arm| arm.version == version);
+        named.find_map(|arm| arm.manifest_sha256)
     }
 
     /// Did some rollout give this version all traffic?

@@ -11,8 +11,13 @@ impl ModelManager {
     pub(super) fn superseded(&self, now: Now) -> Option<Version> {
         let needed = self.needed(now);
         let is_ready = |entry: &VersionEntry| entry.state == VersionState::Ready;
+        // Another version under the number of one that the target names makes way for it.
+        let target = self.target(now).into_iter().flat_map(|record| &record.arms);
+        let others = target.filter(|arm| self.versions.is_other(arm));
+        let others: BTreeSet<Version> = others.map(|arm| arm.version).collect();
+        let is_idle = |version| !needed.contains(version) || others.contains(version);
         let mut entries = self.versions.entries.iter();
-        let idle = entries.find(|(v, entry)| is_ready(entry) && !needed.contains(*v));
+        let idle = entries.find(|(version, entry)| is_ready(entry) && is_idle(version));
         idle.map(|(version, _)| *version)
     }
 
@@ -70,6 +75,7 @@ impl ModelManager {
     pub(super) fn load(&mut self, version: Version) -> Action {
         let is_paced = self.versions.live.is_some();
         let supply = self.supply(version);
+        let named = self.desired.named_digest(version);
         self.versions.was_freed = false;
         let entry = self.versions.entry(version);
         entry.state = VersionState::Loading;
@@ -78,6 +84,7 @@ impl ModelManager {
             version,
             is_paced,
             supply,
+            named,
         }
     }
 

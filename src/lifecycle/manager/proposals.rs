@@ -4,7 +4,7 @@ use super::{ModelManager, Now};
 use crate::lifecycle::change::{Change, Goal};
 use crate::lifecycle::event::{Action, Proposal, RecordOutcome, Reply, Ticket};
 use crate::lifecycle::state::{Phase, VersionState};
-use hotshelf_registry::{RolloutDraft, RolloutRecord, Version};
+use hotshelf_registry::{Parent, RolloutDraft, RolloutRecord, Version};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ struct Waiting {
     ticket: Ticket,
     proposal: Proposal,
     goal: Goal,
-    /// The newest rollout when it was received; 0 = none.
-    over: u64,
+    /// The newest rollout when it was received.
+    over: Option<Parent>,
     previous: Option<Version>,
 }
 
@@ -127,7 +127,7 @@ impl ModelManager {
             ticket,
             proposal,
             goal,
-            over: self.desired.newest_number(),
+            over: self.desired.newest().map(RolloutRecord::as_parent),
             previous: self.versions.main_version(),
         })
     }
@@ -191,7 +191,7 @@ impl ModelManager {
             let is_ready = arms.all(|arm| self.versions.is_servable(arm.version));
             is_ready && !newest.is_some_and(|newest| goal.is_met_by(newest))
         })?;
-        if self.proposals.waiting[index].over != self.desired.newest_number() {
+        if self.proposals.waiting[index].over != newest.map(RolloutRecord::as_parent) {
             let reply = match newest.cloned().map(Box::new) {
                 Some(winner) => Reply::Aborted { winner },
                 None => Reply::NotExpected { newest: None },
@@ -200,12 +200,17 @@ impl ModelManager {
             self.proposals.replies.push_back((waiting.ticket, reply));
             return None;
         }
-        let over = newest.map(|record| record.number);
+        let over = newest.map(RolloutRecord::as_parent);
         let Waiting { proposal, goal, .. } = &self.proposals.waiting[index];
         self.proposals.recording = Some(goal.clone());
+        let mut arms = goal.arms.clone();
+        for arm in &mut arms {
+            let loaded = self.versions.entries.get(&arm.version);
+            arm.manifest_sha256 = loaded.and_then(|entry| entry.manifest_sha256);
+        }
         Some(Action::Record {
             draft: RolloutDraft {
-                arms: goal.arms.clone(),
+                arms,
                 ramp: goal.ramp.clone(),
                 salt: goal.salt.clone(),
                 author: proposal.author.clone(),

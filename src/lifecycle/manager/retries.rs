@@ -106,9 +106,13 @@ impl Policy {
 }
 
 /// Can another attempt help, if the version is desired? A version that a record names has existed: a store
-/// that does not show it may show it again.
+/// that does not show it, or shows another one, may show it again.
 fn may_recover(error: &LoadError) -> bool {
-    error.is_retryable || error.kind == LoadErrorKind::NotFound
+    let may_return = matches!(
+        error.kind,
+        LoadErrorKind::NotFound | LoadErrorKind::Rewritten
+    );
+    error.is_retryable || may_return
 }
 
 fn retry_at_once(failure: &mut Failure, now: Now) {

@@ -35,6 +35,7 @@ fn rollout(number: u64, versions: &[u64]) -> RolloutRecord {
         name: format!("arm{version}"),
         version: v(*version),
         share_bp,
+        manifest_sha256: None,
     };
     record.arms = versions.iter().map(arm).collect();
     record
@@ -53,6 +54,7 @@ fn policy() -> Policy {
 
 fn good() -> Result<LoadedInfo, LoadError> {
     Ok(LoadedInfo {
+        manifest_sha256: None,
         resident_bytes: 100,
         golden_query_failure: None,
         degraded: String::new(),
@@ -127,6 +129,7 @@ impl Stage {
     fn desired(&mut self, records: &[RolloutRecord]) -> Vec<Action> {
         self.tell(Event::Desired {
             chain: records.to_vec(),
+            withdrawn: None,
         })
     }
 
@@ -188,6 +191,7 @@ fn load(version: u64, is_paced: bool) -> Action {
         version: v(version),
         is_paced,
         supply: Supply::Registry,
+        named: None,
     }
 }
 
@@ -436,6 +440,7 @@ fn running_replica_that_cannot_follow_keeps_its_version() {
 fn failed_golden_queries_alone_do_not_stop_a_cold_start() {
     let odd = || {
         Ok(LoadedInfo {
+            manifest_sha256: None,
             resident_bytes: 1,
             golden_query_failure: Some("probe 1 differs".into()),
             degraded: String::new(),

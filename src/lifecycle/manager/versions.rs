@@ -3,7 +3,7 @@
 use super::Now;
 use crate::lifecycle::event::Action;
 use crate::lifecycle::state::{Failure, VersionEntry, VersionState};
-use hotshelf_registry::{RolloutRecord, Version};
+use hotshelf_registry::{Arm, RolloutRecord, Version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -45,6 +45,18 @@ impl Versions {
 
     pub(super) fn is_servable(&self, version: Version) -> bool {
         self.state(version).is_some_and(VersionState::is_servable)
+    }
+
+    /// Is it in memory, and the version that this arm names?
+    pub(super) fn can_serve(&self, arm: &Arm) -> bool {
+        let entry = self.entries.get(&arm.version);
+        entry.is_some_and(|entry| entry.state.is_servable() && entry.is_named_by(arm))
+    }
+
+    /// Is it in memory, and another version than this arm names?
+    pub(super) fn is_other(&self, arm: &Arm) -> bool {
+        let entry = self.entries.get(&arm.version);
+        entry.is_some_and(|entry| entry.state.is_servable() && !entry.is_named_by(arm))
     }
 
     pub(super) fn is_loading(&self) -> bool {

@@ -14,6 +14,7 @@ const ANSWERING: Answering<'static> = Answering {
     rollout: 7,
     arm: "main",
     version: 3,
+    manifest_sha256: "aa",
 };
 
 /// Texts that run into each other without a length: prefixes, lengths of others, the empty one.
@@ -229,6 +230,10 @@ fn calls_encodings_models_rollouts_arms_and_versions_never_share_a_key() {
         },
         Answering {
             version: 4,
+            ..ANSWERING
+        },
+        Answering {
+            manifest_sha256: "bb",
             ..ANSWERING
         },
         Answering {

@@ -325,6 +325,7 @@ impl Shop {
             name: name.to_owned(),
             version: Version::new(version).unwrap(),
             share_bp,
+            manifest_sha256: None,
         };
         let draft = RolloutDraft {
             ramp: None,

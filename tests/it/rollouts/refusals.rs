@@ -26,6 +26,7 @@ fn test(arms: &[(&str, u64, u32)]) -> ProposeRolloutRequest {
         name: (*name).to_owned(),
         version: *version,
         share_bp: *share_bp,
+        manifest_sha256: String::new(),
     };
     signed(Change::Test(StartTest {
         arms: arms.iter().map(arm).collect(),

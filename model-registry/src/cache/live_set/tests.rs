@@ -56,7 +56,7 @@ fn live_set_is_restored_as_it_was_persisted() {
     assert_eq!(recalled.record.sha256, record().sha256);
     assert_eq!(
         recalled.manifest(Version::new(2).unwrap()),
-        Some(&manifest(2, 0xa2))
+        Some(&manifest(2, 0xa2).as_written())
     );
     let other = kept.cache.restore(&"other".parse().unwrap()).unwrap();
     assert_eq!(other, None, "nothing was remembered of it");
@@ -201,4 +201,58 @@ fn parts_count_as_cached_only_if_all_have_their_full_size() {
     fs::write(folder.join("a.json"), b"abc").unwrap();
     let parts = held().unwrap().seal(&mut |_| {}).unwrap();
     assert_eq!(parts["a.json"], "abc");
+}
+
+/// The live set of one arm, whose manifest is stored with these bytes.
+fn set_of(bytes: &str, named: Sha256Digest) -> Result<LiveSet, Error> {
+    let manifest: Manifest = serde_json::from_str(bytes).unwrap();
+    let mut record = record();
+    record.arms.truncate(1);
+    record.arms[0].share_bp = 10_000;
+    record.arms[0].manifest_sha256 = Some(named);
+    let origin = ("file:///r".to_owned(), "2026-02-01T00:00:00Z".to_owned());
+    let manifest = manifest.stored_as(&bytes.to_owned().into());
+    LiveSet::new(origin, record, vec![manifest])
+}
+
+#[test]
+fn manifests_keep_their_stored_bytes_and_are_those_that_the_rollout_names() {
+    let tree = serde_json::to_value(manifest(4, 0xa4)).unwrap();
+    let odd = format!("\t{tree}\r\n \n").replace("ann", "\\u0061nn");
+    let named = Sha256Digest::of(odd.as_bytes());
+    let kept = kept();
+    kept.cache.persist(&set_of(&odd, named).unwrap()).unwrap();
+    let restored = kept.cache.restore(&shop()).unwrap().unwrap();
+    let manifest = restored.manifest(Version::new(4).unwrap()).unwrap();
+    assert_eq!(
+        (&manifest.stored[..], manifest.sha256),
+        (odd.as_bytes(), named)
+    );
+    let other = set_of(&odd, Sha256Digest::of(b"another"));
+    assert_eq!(other.unwrap_err().kind(), "rewritten");
+}
+
+/// As earlier releases wrote it.
+#[test]
+fn live_set_with_manifests_as_trees_is_restored() {
+    let mut body = serde_json::to_value(set()).unwrap();
+    let trees = [manifest(4, 0xa4), manifest(2, 0xa2)];
+    body["manifests"] = serde_json::to_value(trees).unwrap();
+    let body = body.to_string();
+    let digest = Sha256Digest::of(body.as_bytes());
+    let file = format!("{MARK} {FORMAT} {digest}\n{body}");
+    assert_eq!(parse("it", file.as_bytes()).unwrap(), set());
+}
+
+#[test]
+fn start_of_a_ramp_is_kept() {
+    let mut record = record();
+    record.accepted_at = Some("2026-01-01T02:00:00Z".parse().unwrap());
+    let origin = ("file:///r".to_owned(), "2026-02-01T00:00:00Z".to_owned());
+    let manifests = vec![manifest(4, 0xa4), manifest(2, 0xa2)];
+    let kept = kept();
+    let set = LiveSet::new(origin, record.clone(), manifests).unwrap();
+    kept.cache.persist(&set).unwrap();
+    let restored = kept.cache.restore(&shop()).unwrap().unwrap();
+    assert_eq!(restored.record, record);
 }

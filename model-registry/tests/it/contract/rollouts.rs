@@ -111,7 +111,7 @@ pub(super) async fn junk_is_skipped_reported_and_never_reused(fresh: Fresh) {
         .into_iter()
         .map(|seen| match seen {
             LogEntry::Skipped { number, why } => (number.get(), why),
-            LogEntry::Rollout(record) => panic!("{record:?}"),
+            entry => panic!("{entry:?}"),
         })
         .collect();
     let said = [

@@ -25,6 +25,7 @@ fn load_from_cache(version: u64) -> Action {
         version: v(version),
         is_paced: false,
         supply: Supply::Cache,
+        named: None,
     }
 }
 

@@ -6,7 +6,7 @@ fn reload_loads_before_it_records() {
     let mut stage = Stage::with_one_live();
     assert_eq!(stage.propose(7, 2, None), [load(2, true)]);
     let actions = stage.loaded(2, good());
-    let over = RolloutNumber::new(1);
+    let over = Some(rollout(1, &[1]).as_parent());
     let draft = RolloutDraft::all_to(v(2), "bob", "better");
     assert_eq!(actions, [Action::Record { draft, over }]);
     assert_eq!(stage.live(), Some(1), "not live before it is recorded");
@@ -30,6 +30,7 @@ fn bad_version_never_becomes_desired_state() {
         [reply(7, Reply::Refused(error))]
     );
     let odd = Ok(LoadedInfo {
+        manifest_sha256: None,
         resident_bytes: 1,
         golden_query_failure: Some("odd".into()),
         degraded: String::new(),
@@ -170,6 +171,7 @@ fn refused_version_is_not_loaded_again_before_its_memory_is_free() {
     let mut stage = Stage::with_one_live();
     let odd = || {
         Ok(LoadedInfo {
+            manifest_sha256: None,
             resident_bytes: 1,
             golden_query_failure: Some("odd".into()),
             degraded: String::new(),

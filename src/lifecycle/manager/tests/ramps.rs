@@ -104,7 +104,7 @@ fn candidate_is_loaded_before_its_record_is_written() {
     };
     assert_eq!(draft.arms, candidate_and_base(v(2), v(1), 100));
     assert_eq!((draft.ramp.clone(), &draft.salt), (Some(usual()), &None));
-    assert_eq!(over.unwrap().get(), 1);
+    assert_eq!(over.unwrap().number.get(), 1);
     let record = ramping(2, &usual());
     let actions = stage.recorded(RecordOutcome::Created(record.clone()));
     assert_eq!(actions, [activate(&record), reply(7, changed(2, 2))]);

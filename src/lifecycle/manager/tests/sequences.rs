@@ -79,6 +79,7 @@ fn load_outcome(roll: &mut impl FnMut(u32) -> u64) -> Result<LoadedInfo, LoadErr
         1 => bad(LoadErrorKind::Registry("x"), true),
         2 => bad(LoadErrorKind::Registry("y"), false),
         _ => Ok(LoadedInfo {
+            manifest_sha256: None,
             resident_bytes: 1,
             golden_query_failure: Some("odd".into()),
             degraded: String::new(),

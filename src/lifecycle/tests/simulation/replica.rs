@@ -11,12 +11,14 @@ use crate::lifecycle::{Gate, Proposal};
 use crate::metrics::Metrics;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hotshelf_registry::{Clock, Limits, ModelName, Options, Registry, RolloutRecord, Version};
+use hotshelf_registry::{
+    Clock, Limits, ModelName, Options, Registry, RolloutRecord, Sha256Digest, Version,
+};
 use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -68,8 +70,8 @@ impl WallClock {
 #[derive(Default)]
 pub(super) struct Disk {
     remembered: Option<RolloutRecord>,
-    /// Versions whose parts are there.
-    held: BTreeSet<Version>,
+    /// Versions whose parts are there, by their manifests.
+    held: BTreeMap<Version, Sha256Digest>,
 }
 
 type Load = (Version, BoxFuture<'static, Result<LoadedInfo, LoadError>>);
@@ -212,9 +214,11 @@ impl Replica {
         });
         self.loads = loads;
         for (version, outcome) in ended {
-            if outcome.is_ok() {
+            if let Ok(info) = &outcome {
                 self.resident.insert(version);
-                self.disk.held.insert(version);
+                self.disk
+                    .held
+                    .extend(info.manifest_sha256.map(|digest| (version, digest)));
             }
             let phases = Vec::new();
             self.tell(Event::Loaded {
@@ -313,22 +317,20 @@ impl Replica {
 
     fn load(&mut self, version: Version, supply: Supply) {
         let (registry, ground) = (self.registry.clone(), self.ground.clone());
-        let is_held = self.disk.held.contains(&version);
+        let held = self.disk.held.get(&version).copied();
         let failed = |kind: LoadErrorKind, is_retryable| LoadError {
             kind,
             message: kind.as_str().to_owned(),
             is_retryable,
         };
         let load = async move {
-            match supply {
-                Supply::Cache if !is_held => return Err(failed(LoadErrorKind::Cache, false)),
-                Supply::Cache => {}
+            let manifest_sha256 = match supply {
+                Supply::Cache => held.ok_or_else(|| failed(LoadErrorKind::Cache, false))?,
                 Supply::Registry => {
                     let read = registry.manifest(&ground.model, version).await;
-                    let read = read.map(|manifest| manifest.version);
-                    read.map_err(|error| LoadError::from(&error))?;
+                    read.map_err(|error| LoadError::from(&error))?.sha256
                 }
-            }
+            };
             if version.get() == BAD {
                 return Err(failed(LoadErrorKind::Model("not_finite"), false));
             }
@@ -336,6 +338,7 @@ impl Replica {
                 return Err(failed(LoadErrorKind::Registry("unavailable"), true));
             }
             Ok(LoadedInfo {
+                manifest_sha256: Some(manifest_sha256),
                 resident_bytes: 1,
                 golden_query_failure: None,
                 degraded: String::new(),

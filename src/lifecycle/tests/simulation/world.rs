@@ -219,6 +219,7 @@ impl World {
             name: name.to_owned(),
             version,
             share_bp,
+            manifest_sha256: None,
         };
         let share = self.roll(10_001) as u16;
         Change::Test {
