@@ -92,6 +92,8 @@ pub(super) struct Replica {
     leaving: Vec<Version>,
     keeping: Option<RolloutRecord>,
     is_recalling: bool,
+    /// An event came since the last check.
+    is_told: bool,
     pub(super) live: Option<(RolloutRecord, u16)>,
     pub(super) replies: Vec<(Ticket, Reply)>,
 }
@@ -154,6 +156,7 @@ impl Replica {
             leaving: Vec::new(),
             keeping: None,
             is_recalling: false,
+            is_told: false,
             live: None,
             replies: Vec::new(),
         }
@@ -185,6 +188,7 @@ impl Replica {
 
     fn tell(&mut self, event: Event) -> Result<(), String> {
         self.manager.handle(event, self.now());
+        self.is_told = true;
         self.settle()
     }
 
@@ -258,10 +262,16 @@ impl Replica {
     }
 
     fn settle(&mut self) -> Result<(), String> {
+        let mut has_changed = std::mem::take(&mut self.is_told);
         while let Some(action) = self.manager.next_action(self.now()) {
+            has_changed = true;
             self.perform(action)?;
         }
-        self.check()
+        // Most turns are idle, and a status costs more than they do.
+        match has_changed {
+            true => self.check(),
+            false => Ok(()),
+        }
     }
 
     fn perform(&mut self, action: Action) -> Result<(), String> {
