@@ -182,8 +182,12 @@ impl ModelManager {
     /// What `GetModelStatus` shows.
     pub(super) fn status(&self) -> ManagerStatus {
         let Versions { live, entries, .. } = &self.versions;
-        let mut status = ManagerStatus::describe(live.as_ref(), self.desired.newest(), entries);
+        let newest = self.desired.newest();
+        let desired = newest.filter(|_| !self.desired.is_withdrawn);
+        let mut status = ManagerStatus::describe(live.as_ref(), desired, entries);
         status.candidate_bp = self.versions.candidate_bp;
+        let withdrawn = newest.filter(|_| self.desired.is_withdrawn);
+        status.add_degradations(withdrawn.map(withdrawn_degradation).into_iter().collect());
         status.add_degradations(self.disk_degradations());
         status
     }
@@ -339,4 +343,11 @@ impl ModelManager {
         let desired = self.candidate_versions().collect();
         self.versions.forget_past(&desired);
     }
+}
+
+fn withdrawn_degradation(record: &RolloutRecord) -> String {
+    format!(
+        "rollout {} was withdrawn and no other one counts; what is live stays live",
+        record.number
+    )
 }

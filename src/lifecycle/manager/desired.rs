@@ -13,6 +13,8 @@ pub(super) const CHAIN_MAX: usize = 32;
 pub(super) struct Desired {
     /// The registry's rollouts, newest first; empty until it was read and while it has none.
     pub(super) chain: Vec<RolloutRecord>,
+    /// The newest of them was withdrawn, and no record takes its place yet: what is live stays.
+    pub(super) is_withdrawn: bool,
     /// Has the registry answered yet?
     pub(super) is_read: bool,
     /// From when on the newest rollout may be fetched; a proposal's versions wait for nothing.
@@ -61,14 +63,15 @@ impl Desired {
         (chain, withdrawn): (Vec<RolloutRecord>, Option<Parent>),
     ) -> Observed {
         self.is_read = true;
+        let known = self.newest().map(RolloutRecord::as_parent);
+        self.is_withdrawn |= known.is_some() && known == withdrawn;
         let Some(shown) = chain.first() else {
             return Observed::Stale;
         };
-        let known = self.newest().map(RolloutRecord::as_parent);
-        let is_withdrawn = known.is_some() && known == withdrawn;
-        if shown.number.get() < self.newest_number() && !is_withdrawn {
+        if shown.number.get() < self.newest_number() && !self.is_withdrawn {
             return Observed::Stale;
         }
+        self.is_withdrawn = false;
         let observed = match known == Some(shown.as_parent()) {
             true => Observed::Known,
             false => Observed::New,
@@ -80,7 +83,9 @@ impl Desired {
 
     /// Adds a record that was written over the newest one; false where a newer one is known.
     pub(super) fn push(&mut self, record: RolloutRecord) -> bool {
-        if record.number.get() <= self.newest_number() {
+        if std::mem::take(&mut self.is_withdrawn) {
+            self.chain.clear();
+        } else if record.number.get() <= self.newest_number() {
             return false;
         }
         self.chain.insert(0, record);

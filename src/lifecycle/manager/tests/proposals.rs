@@ -211,3 +211,50 @@ fn proposal_at_a_cold_start_is_recorded_despite_an_equal_older_rollout() {
     };
     assert_eq!(actions, [activate(&third), reply(7, done)]);
 }
+
+/// An older record takes the place of the newest one only where the store shows that that one is gone.
+#[test]
+fn withdrawn_rollout_gives_way_to_the_one_before_it() {
+    let mut stage = Stage::with_one_live();
+    let (one, two) = (rollout(1, &[1]), rollout(2, &[2]));
+    stage.desired(&[two.clone(), one.clone()]);
+    stage.loaded(2, good());
+    stage.tell(Event::Freed { version: v(1) });
+    assert_eq!(stage.live(), Some(2));
+    assert_eq!(stage.desired(std::slice::from_ref(&one)), [], "no evidence");
+    let other = rollout(3, &[3]);
+    assert_eq!(
+        stage.withdrawn(&other, std::slice::from_ref(&one)),
+        [],
+        "of another record"
+    );
+    let actions = stage.withdrawn(&two, std::slice::from_ref(&one));
+    assert!(actions.contains(&load(1, true)), "{actions:?}");
+    stage.loaded(1, good());
+    assert_eq!(stage.live(), Some(1));
+}
+
+#[test]
+fn withdrawn_rollout_serves_on_where_no_other_counts_and_the_next_may_have_any_number() {
+    let mut stage = Stage::with_one_live();
+    let two = rollout(2, &[2]);
+    stage.desired(std::slice::from_ref(&two));
+    stage.loaded(2, good());
+    stage.tell(Event::Freed { version: v(1) });
+    assert_eq!(stage.withdrawn(&two, &[]), []);
+    let status = stage.manager.status();
+    assert_eq!((status.desired, stage.live()), (None, Some(2)));
+    assert!(
+        status.degraded.starts_with("rollout 2 was withdrawn"),
+        "{}",
+        status.degraded
+    );
+    // The first free number of a store that has no record which counts.
+    let actions = stage.desired(&[rollout(1, &[1])]);
+    assert!(actions.contains(&load(1, true)), "{actions:?}");
+    stage.loaded(1, good());
+    assert_eq!(
+        (stage.live(), stage.manager.status().degraded.as_str()),
+        (Some(1), "")
+    );
+}
