@@ -15,7 +15,7 @@ pub enum Side {
     Sequence = 2,
     /// What the person had before.
     Repeat = 3,
-    /// What is popular of late.
+    /// What is popular recently.
     Trend = 4,
 }
 

@@ -145,7 +145,7 @@ pub enum Error {
     /// A version was shown to be worse, and is not published.
     #[error(
         "the gate refuses this version: its interval lies wholly below the margin of -{margin}{}\n  \
-         publish it all the same with a reason that goes into the manifest: --force REASON",
+         to publish it anyway, give a reason for the manifest: --force REASON",
         indented(sentences)
     )]
     Gate {

@@ -19,7 +19,7 @@ pub struct Passed {
     /// What its publisher was warned of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Why it was published all the same.
+    /// Why it was published anyway.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forced: Option<String>,
 }
@@ -113,7 +113,7 @@ mod tests {
             "the gate refuses this version: its interval lies wholly below the margin of -0.001\n  \
              Hybrid, the default strategy, is WORSE than item-kNN, the best baseline: nDCG@10 0.0500 \
              against 0.0700, -0.0200, 95 % interval -0.0300 to -0.0100, 400 users.\n  \
-             publish it all the same with a reason that goes into the manifest: --force REASON"
+             to publish it anyway, give a reason for the manifest: --force REASON"
         );
     }
 

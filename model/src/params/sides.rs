@@ -19,7 +19,7 @@ pub struct SidesParams {
     /// What the person had before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat: Option<RepeatParams>,
-    /// What is popular of late.
+    /// What is popular recently.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trend: Option<TrendParams>,
 }

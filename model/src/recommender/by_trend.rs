@@ -1,4 +1,4 @@
-//! The trend side: what is popular of late, the same for everybody.
+//! The trend side: what is popular recently, the same for every user.
 
 use super::eligibility::Eligibility;
 use crate::{Retrieval, RetrievalPlan, Trend, ids::ProductRow, topk::TopK};

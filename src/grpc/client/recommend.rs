@@ -107,7 +107,7 @@ pub struct Explanation {
     /// By what the person had before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat: Option<RetrievalInfo>,
-    /// By what is popular of late.
+    /// By what is popular recently.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trend: Option<RetrievalInfo>,
     /// Weight of the collaborative score; `None` if the strategy was not the hybrid.

@@ -109,10 +109,10 @@ fn before(report: &RunReport) -> Markup {
     let percent = |better: usize| better as f64 / found.users.max(1) as f64 * 100.0;
     html! {
         section {
-            h2 { "The version before" }
+            h2 { "The live version" }
             p {
-                "Version " (live.version) " is live and answers by " (ranker_title(&live.strategy)) ". \
-                 Its parameters were fitted on the same training events and asked for the same people."
+                "Version " (live.version) " is live; its default strategy is " (ranker_title(&live.strategy)) ". \
+                 A model with its parameters was fitted on the same training events and evaluated on the same people."
             }
             dl.facts {
                 div { dt { "nDCG@" (found.k) " of this version" } dd { (format!("{:.4}", live.comparison.mean)) } }
@@ -124,7 +124,7 @@ fn before(report: &RunReport) -> Markup {
                     }
                     @if let Some(difference) = &scores.difference {
                         div {
-                            dt { "Beside the best baseline" }
+                            dt { "Compared with the best baseline" }
                             dd {
                                 "version " (live.version) " serves "
                                 (format!("{:.1} %", percent(difference.ndcg.better))) " of the people better, "

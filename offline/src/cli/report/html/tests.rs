@@ -158,7 +158,7 @@ fn elements_are_nested_and_ids_unique() {
 }
 
 #[test]
-fn people_come_first_then_the_verdict_the_rankers_and_the_version_before() {
+fn people_come_first_then_the_verdict_the_rankers_and_the_live_version() {
     let page = page_of("tea pot", "kitchen");
     let heads: Vec<&str> = page
         .split("<h2>")
@@ -169,7 +169,7 @@ fn people_come_first_then_the_verdict_the_rankers_and_the_version_before() {
         "People and their recommendations",
         "Verdict",
         "Rankers by segment",
-        "The version before",
+        "The live version",
         "Evaluation",
         "All numbers",
         "The long tail",
