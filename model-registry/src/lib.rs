@@ -51,6 +51,7 @@ mod rollout;
 mod rollout_log;
 mod s3;
 mod seal;
+mod small_file;
 mod split;
 mod store;
 mod versions;

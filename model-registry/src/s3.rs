@@ -9,6 +9,8 @@ use url::Url;
 
 mod authorities;
 mod client;
+mod issued;
+mod outside;
 mod variables;
 
 pub use authorities::S3Authorities;
@@ -31,12 +33,14 @@ pub struct S3Options {
 }
 
 impl S3Options {
-    /// Sets what one setting says: `s3_endpoint`, `s3_region`, `s3_path_style` or `s3_ca_file`. An empty
-    /// text leaves it as it is. BLOCKS for one small file, the authorities.
+    /// Sets what one setting says: `s3_endpoint`, `s3_region`, `s3_path_style` or `s3_ca_file`. Blanks and
+    /// line breaks at both ends are cut off; an empty text leaves it as it is. BLOCKS for one small file,
+    /// the authorities.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a text of another form, and for another key.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
+        let text = outside::trimmed(text);
         match key {
             _ if text.is_empty() => {}
             "s3_endpoint" => self.endpoint = Some(text.parse()?),
@@ -83,9 +87,9 @@ impl S3Endpoint {
             || url.password().is_some()
             || url.query().is_some()
             || url.fragment().is_some();
-        match url.scheme() {
-            "http" | "https" if !has_more => Ok(Self { url }),
-            _ => Err(refused()),
+        match outside::is_target(text) && !has_more {
+            true => Ok(Self { url }),
+            false => Err(refused()),
         }
     }
 
@@ -183,7 +187,8 @@ impl FromStr for PathStyle {
     }
 }
 
-/// Where credentials come from. The metadata service of a machine is not used: every process of the machine
+/// Where credentials come from. Keys and tokens are sent as headers, so that they are printable ASCII; blanks
+/// and line breaks at both ends of a token file and of what a service issues are cut off. The metadata service of a machine is not used: every process of the machine
 /// can reach it, and where there is none, a request hangs.
 #[derive(Clone, PartialEq, Eq)]
 pub enum S3Credentials {

@@ -178,7 +178,8 @@ impl CacheDir {
                 limit: BYTES_MAX,
             });
         }
-        let bytes = fs::read(&path).map_err(|source| Error::cache("reading", &path, source))?;
+        let bytes = crate::small_file::read(&path, BYTES_MAX);
+        let bytes = bytes.map_err(|source| Error::cache("reading", &path, source))?;
         let set = parse(&what, &bytes)?;
         if set.record.model != *model {
             return Err(Error::corrupt(

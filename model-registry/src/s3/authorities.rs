@@ -5,8 +5,6 @@ use object_store::Certificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Longest file of authorities, in bytes (chosen: four times what a whole system trusts).
@@ -32,19 +30,8 @@ impl S3Authorities {
             value: path.display().to_string(),
             limit: format!("a PEM file of certificate authorities: {why}"),
         };
-        let mut bytes = Vec::new();
-        // The open of a pipe would wait for a writer for ever.
-        match std::fs::metadata(path) {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => return Err(refused("it is not a regular file".to_owned())),
-            Err(error) => return Err(refused(error.to_string())),
-        }
-        let read =
-            File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
-        let read = read.map_err(|error| refused(error.to_string()))?;
-        if read as u64 > BYTES_MAX {
-            return Err(refused(format!("it is longer than {BYTES_MAX} bytes")));
-        }
+        let bytes = crate::small_file::read(path, BYTES_MAX);
+        let bytes = bytes.map_err(|error| refused(error.to_string()))?;
         let mut certificates = Vec::new();
         for (at, found) in CertificateDer::pem_slice_iter(&bytes).enumerate() {
             let found = found.map_err(|error| refused(error.to_string()))?;

@@ -1,10 +1,14 @@
 //! The client of one bucket. It neither retries nor times out, since `store.rs` does both, with jitter, and
 //! two layers of retries would multiply.
 
+use super::issued::{Issued, Issuer};
+use super::outside::{check_header, is_target};
 use super::{PathStyle, S3Credentials, S3Endpoint, S3Options, without_userinfo};
 use crate::Error;
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::client::{HttpConnector, ReqwestConnector};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time to establish a connection, TLS included (chosen: ten round trips around the world).
@@ -16,6 +20,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 const IDLE_MAX: usize = 16;
 /// Signatures name a region even where the service has none.
 const REGION_DEFAULT: &str = "us-east-1";
+/// Of roles without a session name, in audit logs (inherited from Amazon's own clients).
+const SESSION_DEFAULT: &str = "WebIdentitySession";
+/// The agent of ECS, which a path alone names.
+pub(super) const ECS_AGENT: &str = "http://169.254.170.2";
+/// Stands for a secret in messages.
+pub(super) const HIDDEN: &str = "(not shown)";
 
 /// Bucket and path of what follows `s3://`.
 pub(crate) fn bucket_of_url(rest: &str) -> Result<(&str, &str), Error> {
@@ -45,23 +55,43 @@ pub(crate) fn client(bucket: &str, options: &S3Options) -> Result<AmazonS3, Erro
                      a machine's metadata service is not used";
         return Err(Error::invalid("AWS_ACCESS_KEY_ID", "", limit));
     };
+    check(credentials)?;
     let region = options.region.as_ref();
+    let region = region.map_or(REGION_DEFAULT, |region| &region.0);
     let builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
-        .with_region(region.map_or(REGION_DEFAULT, |region| &region.0))
+        .with_region(region)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(RetryConfig {
             max_retries: 0,
             retry_timeout: Duration::ZERO,
             backoff: BackoffConfig::default(),
         });
-    let builder = identified(builder, credentials);
-    let builder = addressed(builder, bucket, options);
-    let made = connections(options).and_then(|http| builder.with_client_options(http).build());
+    let builder = addressed(builder, bucket, options)?;
+    let made = connections(options).and_then(|http| {
+        let builder = identified(builder, (credentials, region), &http)?;
+        builder.with_client_options(http).build()
+    });
     made.map_err(|error| Error::Unavailable {
         what: format!("making a client of bucket {bucket}"),
         source: Box::new(error),
     })
+}
+
+/// What is sent as a header of every request. [`S3Options::from_variables`] refuses it earlier and by the
+/// variable's name.
+fn check(credentials: &S3Credentials) -> Result<(), Error> {
+    let S3Credentials::Keys {
+        access_key_id,
+        session_token,
+        ..
+    } = credentials
+    else {
+        return Ok(());
+    };
+    let refused = |field| move |why: String| Error::invalid(field, HIDDEN, why);
+    check_header(access_key_id).map_err(refused("access key id"))?;
+    check_header(session_token.as_deref().unwrap_or_default()).map_err(refused("session token"))
 }
 
 /// Connections to the bucket and to credential services.
@@ -81,24 +111,41 @@ fn connections(options: &S3Options) -> Result<ClientOptions, object_store::Error
     Ok(http)
 }
 
-fn addressed(builder: AmazonS3Builder, bucket: &str, options: &S3Options) -> AmazonS3Builder {
+fn addressed(
+    builder: AmazonS3Builder,
+    bucket: &str,
+    options: &S3Options,
+) -> Result<AmazonS3Builder, Error> {
     let is_path_style = match options.path_style {
         PathStyle::Auto => options.endpoint.is_some(),
         PathStyle::Always => true,
         PathStyle::Never => false,
     };
     let builder = builder.with_virtual_hosted_style_request(!is_path_style);
-    match &options.endpoint {
-        None => builder,
-        Some(endpoint) if is_path_style => builder.with_endpoint(endpoint.to_string()),
-        // The client takes an endpoint of this style as the bucket's own.
-        Some(endpoint) => builder.with_endpoint(endpoint.of_bucket(bucket)),
+    let Some(endpoint) = &options.endpoint else {
+        return Ok(builder);
+    };
+    // The client takes an endpoint of the other style as the bucket's own.
+    let url = match is_path_style {
+        true => endpoint.to_string(),
+        false => endpoint.of_bucket(bucket),
+    };
+    match is_target(&url) {
+        true => Ok(builder.with_endpoint(url)),
+        false => Err(Error::invalid(
+            "S3 endpoint",
+            &url,
+            "a host that can be called; an IP address has no hosts below it, so that its path style is always",
+        )),
     }
 }
 
-fn identified(builder: AmazonS3Builder, credentials: &S3Credentials) -> AmazonS3Builder {
-    use AmazonS3ConfigKey as Key;
-    match credentials {
+fn identified(
+    builder: AmazonS3Builder,
+    (credentials, region): (&S3Credentials, &str),
+    http: &ClientOptions,
+) -> object_store::Result<AmazonS3Builder> {
+    let (issuer, is_http_allowed) = match credentials {
         S3Credentials::Keys {
             access_key_id,
             secret_access_key,
@@ -107,10 +154,10 @@ fn identified(builder: AmazonS3Builder, credentials: &S3Credentials) -> AmazonS3
             let builder = builder
                 .with_access_key_id(access_key_id)
                 .with_secret_access_key(secret_access_key);
-            match session_token {
+            return Ok(match session_token {
                 Some(token) => builder.with_token(token),
                 None => builder,
-            }
+            });
         }
         S3Credentials::WebIdentity {
             role_arn,
@@ -118,25 +165,34 @@ fn identified(builder: AmazonS3Builder, credentials: &S3Credentials) -> AmazonS3
             session_name,
             sts_endpoint,
         } => {
-            let mut builder = builder
-                .with_config(Key::RoleArn, role_arn)
-                .with_config(Key::WebIdentityTokenFile, token_file.to_string_lossy());
-            if let Some(name) = session_name {
-                builder = builder.with_config(Key::RoleSessionName, name);
-            }
-            if let Some(endpoint) = sts_endpoint {
-                builder = builder.with_config(Key::StsEndpoint, endpoint.to_string());
-            }
-            builder
+            let amazons = || format!("https://sts.{region}.amazonaws.com");
+            let session_name = session_name.as_deref().unwrap_or(SESSION_DEFAULT);
+            let issuer = Issuer::Sts {
+                endpoint: sts_endpoint
+                    .as_ref()
+                    .map_or_else(amazons, S3Endpoint::to_string),
+                role_arn: role_arn.clone(),
+                session_name: session_name.to_owned(),
+                token_file: token_file.clone(),
+            };
+            (issuer, false)
         }
         S3Credentials::ContainerRelative { uri } => {
-            builder.with_config(Key::ContainerCredentialsRelativeUri, uri)
+            let issuer = Issuer::Agent {
+                url: format!("{ECS_AGENT}{uri}"),
+                token_file: None,
+            };
+            (issuer, true)
         }
-        S3Credentials::ContainerFull { uri, token_file } => builder
-            .with_config(Key::ContainerCredentialsFullUri, uri)
-            .with_config(
-                Key::ContainerAuthorizationTokenFile,
-                token_file.to_string_lossy(),
-            ),
-    }
+        S3Credentials::ContainerFull { uri, token_file } => {
+            let issuer = Issuer::Agent {
+                url: uri.clone(),
+                token_file: Some(token_file.clone()),
+            };
+            (issuer, true)
+        }
+    };
+    let http = http.clone().with_allow_http(is_http_allowed);
+    let http = ReqwestConnector::default().connect(&http)?;
+    Ok(builder.with_credentials(Arc::new(Issued::new(issuer, http))))
 }

@@ -205,3 +205,85 @@ fn bucket_without_credentials_is_refused_without_a_request() {
         assert!(error.to_string().contains(said), "{error}");
     }
 }
+
+#[test]
+fn blanks_and_line_breaks_around_a_variable_are_cut_off() {
+    let padded = |(name, value): (&'static str, &str)| (name.to_owned(), format!(" {value}\r\n"));
+    let plain = [
+        ("AWS_ACCESS_KEY_ID", "who"),
+        ("AWS_SECRET_ACCESS_KEY", "hush-hush"),
+        ("AWS_SESSION_TOKEN", "hush-token"),
+        ("AWS_ENDPOINT_URL", "http://minio:9000"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let found = S3Options::from_variables(&plain.map(padded).into()).unwrap();
+    assert_eq!(found, options(&plain));
+    let blank = [("AWS_ACCESS_KEY_ID", "\n"), ("AWS_SECRET_ACCESS_KEY", " ")];
+    assert_eq!(options(&blank).credentials, None, "a blank one is none");
+    let mut set = S3Options::default();
+    for (key, text) in [
+        ("s3_endpoint", "http://minio:9000\n"),
+        ("s3_region", " eu-central-1"),
+        ("s3_path_style", "always\n"),
+        ("s3_ca_file", "\n"),
+    ] {
+        set.set(key, text).unwrap();
+    }
+    assert_eq!(set.endpoint.unwrap().to_string(), "http://minio:9000");
+    assert_eq!(set.path_style, PathStyle::Always);
+}
+
+#[test]
+fn what_cannot_be_a_header_is_refused_by_its_variable_and_not_shown() {
+    let role = [
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/shelf"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
+    ];
+    let container = [("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/token")];
+    for (others, name) in [
+        (&KEYS[..], "AWS_ACCESS_KEY_ID"),
+        (&KEYS[..], "AWS_SECRET_ACCESS_KEY"),
+        (&KEYS[..], "AWS_SESSION_TOKEN"),
+        (&role[..], "AWS_ROLE_ARN"),
+        (&role[..], "AWS_ROLE_SESSION_NAME"),
+        (&[], "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+        (&container[..], "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    ] {
+        for value in ["/hu\nsh", "/hu\u{0}sh", "/h\u{fc}\tsh"] {
+            let all = [others, &[(name, value)]].concat();
+            let problems = S3Options::from_variables(&variables(&all)).unwrap_err();
+            let said = problems[0].to_string();
+            assert!(
+                said.starts_with(name) && problems.len() == 1,
+                "{problems:?}"
+            );
+            let is_secret = !name.ends_with("URI");
+            assert!(!is_secret || said.contains("(not shown)"), "{said}");
+        }
+    }
+    let credentials = S3Credentials::Keys {
+        access_key_id: "who\n".to_owned(),
+        secret_access_key: "hush".to_owned(),
+        session_token: None,
+    };
+    let options = S3Options {
+        credentials: Some(credentials),
+        ..S3Options::default()
+    };
+    let error = crate::Registry::open("s3://shelf/x", &options).unwrap_err();
+    assert_eq!(error.kind(), "invalid", "{error}");
+}
+
+#[test]
+fn endpoint_below_an_ip_address_is_refused_and_not_called() {
+    let options = S3Options {
+        endpoint: Some("http://127.0.0.1:9000".parse().unwrap()),
+        path_style: PathStyle::Never,
+        ..options(&KEYS)
+    };
+    let error = client("shelf", &options).unwrap_err().to_string();
+    assert!(error.contains("http://shelf.127.0.0.1:9000"), "{error}");
+    for bad in ["http://a{b", "http://a`b", "http://host:99999"] {
+        assert!(bad.parse::<S3Endpoint>().is_err(), "{bad}");
+    }
+}

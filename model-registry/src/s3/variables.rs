@@ -1,6 +1,8 @@
 //! The usual variables of S3 clients, from a map that the caller filled.
 
-use super::{S3Credentials, S3Endpoint, S3Options, S3Region};
+use super::client::{ECS_AGENT, HIDDEN};
+use super::outside::{check_header, is_target, trimmed};
+use super::{S3Credentials, S3Endpoint, S3Options, S3Region, without_userinfo};
 use crate::Error;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,8 +40,9 @@ impl S3Options {
         CONTAINER_TOKEN_FILE,
     ];
 
-    /// Options from the usual variables; an empty one counts as unset. Of credentials, keys take precedence
-    /// over a web identity, and that over a container's.
+    /// Options from the usual variables. Blanks and line breaks at both ends of a value are cut off; an empty
+    /// one counts as unset. Of credentials, keys take precedence over a web identity, and that over a
+    /// container's.
     ///
     /// # Errors
     /// Everything that is wrong with them, each an [`Error::Invalid`] that names the variable. No
@@ -66,7 +69,8 @@ struct Found<'a>(&'a BTreeMap<String, String>);
 
 impl Found<'_> {
     fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).filter(|text| !text.is_empty()).cloned()
+        let text = self.0.get(name).map(|text| trimmed(text));
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
     fn first<T>(
@@ -108,8 +112,18 @@ impl Found<'_> {
         }
     }
 
+    /// Each value is part of a header, or of a query beside a header.
+    fn check_headers(&self, names: &[&'static str], problems: &mut Vec<Error>) {
+        for name in names {
+            if let Err(why) = check_header(&self.text(name).unwrap_or_default()) {
+                problems.push(Error::invalid(name, HIDDEN, why));
+            }
+        }
+    }
+
     fn credentials(&self, problems: &mut Vec<Error>) -> Option<S3Credentials> {
         if let Some((access_key_id, secret_access_key)) = self.pair([KEY, SECRET], problems) {
+            self.check_headers(&[KEY, SECRET, TOKEN], problems);
             let session_token = self.text(TOKEN);
             return Some(S3Credentials::Keys {
                 access_key_id,
@@ -118,6 +132,7 @@ impl Found<'_> {
             });
         }
         if let Some((role_arn, token_file)) = self.pair([ROLE, ROLE_TOKEN_FILE], problems) {
+            self.check_headers(&[ROLE, ROLE_SESSION], problems);
             return Some(S3Credentials::WebIdentity {
                 role_arn,
                 token_file: PathBuf::from(token_file),
@@ -126,16 +141,18 @@ impl Found<'_> {
             });
         }
         if let Some(uri) = self.text(CONTAINER_RELATIVE) {
-            if uri.starts_with('/') {
+            if uri.starts_with('/') && is_target(&format!("{ECS_AGENT}{uri}")) {
                 return Some(S3Credentials::ContainerRelative { uri });
             }
-            problems.push(Error::invalid(
-                CONTAINER_RELATIVE,
-                &uri,
-                "a path that begins with /",
-            ));
+            let limit = "a path that begins with / and has no blanks";
+            problems.push(Error::invalid(CONTAINER_RELATIVE, &uri, limit));
         }
         let (uri, token_file) = self.pair([CONTAINER_FULL, CONTAINER_TOKEN_FILE], problems)?;
+        if !is_target(&uri) {
+            let limit = "http://host/path or https://host/path";
+            let shown = without_userinfo(&uri);
+            problems.push(Error::invalid(CONTAINER_FULL, shown, limit));
+        }
         Some(S3Credentials::ContainerFull {
             uri,
             token_file: PathBuf::from(token_file),

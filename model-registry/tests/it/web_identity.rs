@@ -26,6 +26,7 @@ const IS_OVER: &str = "2001-01-01T00:00:00Z";
 /// What it is to do, and the query of every request so far.
 struct Sts {
     token: &'static str,
+    session_token: &'static str,
     expiration: &'static str,
     asked: Vec<String>,
 }
@@ -48,6 +49,7 @@ impl Cluster {
         let authority = Authority::new();
         let sts = Sts {
             token,
+            session_token: "of-the-session",
             expiration,
             asked: Vec::new(),
         };
@@ -130,11 +132,11 @@ fn answer(head: &str, sts: &mut Sts) -> String {
     let query = head.split(['?', ' ']).nth(2).unwrap().to_owned();
     let shown = format!("WebIdentityToken={}", sts.token);
     let (status, body) = if query.split('&').any(|pair| pair == shown) {
-        let expiration = sts.expiration;
+        let (session_token, expiration) = (sts.session_token, sts.expiration);
         let body = format!(
             "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
              <AccessKeyId>{KEY}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey>\
-             <SessionToken>of-the-session</SessionToken><Expiration>{expiration}</Expiration>\
+             <SessionToken>{session_token}</SessionToken><Expiration>{expiration}</Expiration>\
              </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
         );
         ("200 OK", body)
@@ -204,6 +206,32 @@ async fn refused_or_missing_token_is_unavailable_and_never_printed() {
     let path = cluster.token_file.display().to_string();
     assert!(
         told.contains(&path) && told.contains("No such file"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn line_breaks_around_the_token_and_what_it_gives_are_cut_off_and_others_refused_by_name() {
+    let cluster = Cluster::new("known", LASTS).await;
+    std::fs::write(&cluster.token_file, "\n known\r\n").unwrap();
+    cluster.sts.lock().unwrap().session_token = "\n  of-the-session\n";
+    assert_eq!(cluster.registry().newest(&model()).await.unwrap(), None);
+    cluster.sts.lock().unwrap().session_token = "hush\nhush";
+    let registry = cluster.registry();
+    let refused = registry.newest(&model()).await.unwrap_err();
+    let told = with_causes(&refused);
+    assert!(
+        told.contains("SessionToken: only printable ASCII"),
+        "{told}"
+    );
+    assert!(refused.is_retryable() && !told.contains("hush"), "{told}");
+    cluster.sts.lock().unwrap().session_token = "of-the-session";
+    assert_eq!(registry.newest(&model()).await.unwrap(), None, "healed");
+    std::fs::write(&cluster.token_file, "kno\nwn").unwrap();
+    let refused = cluster.registry().newest(&model()).await.unwrap_err();
+    let told = with_causes(&refused);
+    assert!(
+        told.contains("token file") && told.contains("character 4"),
         "{told}"
     );
 }
