@@ -173,6 +173,7 @@ fn root_cause(error: &dyn Error) -> String {
 /// An address to connect to. The variables are those of the server, which listens on every address of
 /// its machine where they say 0.0.0.0: it is reached by the loopback one.
 fn dialled(text: &str) -> Result<String, String> {
+    let text = text.trim();
     if text.is_empty() {
         return Err("give HOST:PORT, such as 127.0.0.1:50052".to_owned());
     }
@@ -199,6 +200,7 @@ mod tests {
             ("10.0.0.7:1", "10.0.0.7:1"),
             ("shop.example:443", "shop.example:443"),
             ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+            (" 10.0.0.7:1\n", "10.0.0.7:1"),
         ] {
             assert_eq!(dialled(typed).as_deref(), Ok(address));
         }

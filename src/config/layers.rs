@@ -131,7 +131,17 @@ impl Layers {
         })
     }
 
+    /// Blanks and line breaks at both ends are cut off: a value that comes from a file ends with one.
     fn find(
+        &self,
+        setting: &Setting,
+        file: &BTreeMap<String, (String, Origin)>,
+    ) -> Option<(String, Origin)> {
+        let (text, origin) = self.find_verbatim(setting, file)?;
+        Some((text.trim().to_owned(), origin))
+    }
+
+    fn find_verbatim(
         &self,
         setting: &Setting,
         file: &BTreeMap<String, (String, Origin)>,
@@ -192,7 +202,7 @@ fn shown(kind: Kind, text: &str) -> &str {
 
 fn check(setting: &Setting, text: &str) -> Result<(), String> {
     match setting.kind {
-        Kind::Folder if text.trim().is_empty() => Err("must not be empty".to_owned()),
+        Kind::Folder if text.is_empty() => Err("must not be empty".to_owned()),
         Kind::Folder => Ok(()),
         Kind::Address => match text.parse::<SocketAddr>() {
             Ok(_) => Ok(()),

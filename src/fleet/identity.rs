@@ -1,6 +1,7 @@
 //! Who this replica is: its name in the registry, and its address.
 
 use hotshelf_registry::{Nonce, ReplicaId};
+use hotshelf_terminal::file::read_text;
 use jiff::Timestamp;
 use std::io;
 use std::net::SocketAddr;
@@ -8,6 +9,8 @@ use std::path::Path;
 
 /// The name's file in the cache folder; no model's folder starts with a dot.
 const FILE: &str = ".replica";
+/// Longest file that is read, in bytes (chosen: a name takes 64 at most).
+const NAME_BYTES_MAX: u64 = 256;
 /// Longest piece of the host name in a replica's, in bytes (chosen: a number follows it).
 const MACHINE_BYTES_MAX: usize = 48;
 
@@ -70,7 +73,7 @@ fn stored_or_drawn(file: &Path, machine: &str) -> Result<ReplicaId, IdentityErro
     // To open a FIFO would block.
     let is_file = std::fs::metadata(file).is_ok_and(|found| found.is_file());
     let known = match is_file {
-        true => std::fs::read_to_string(file),
+        true => read_text(file, NAME_BYTES_MAX),
         false => Err(io::ErrorKind::NotFound.into()),
     };
     if let Some(known) = known.ok().and_then(|text| text.trim().parse().ok()) {

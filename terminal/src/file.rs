@@ -1,7 +1,7 @@
-//! Files that people name, read whole within limits.
+//! Files that people name: opened without waiting, and read within limits.
 
 use rustix::fs::OFlags;
-use std::fs::OpenOptions;
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -12,19 +12,50 @@ const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two reads of a pipe that has nothing yet.
 const PIPE_PAUSE: Duration = Duration::from_millis(10);
 
-/// The text of a regular file or a pipe. BLOCKS for as long as the disk takes, and at most ten seconds
-/// for a pipe.
+/// A regular file, opened for reading; nothing else is waited for.
 ///
 /// # Errors
-/// It is something else, such as a device, is longer than `bytes_max`, is not UTF-8, or cannot be read.
-pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    // Without it, opening a pipe waits forever for a writer.
+/// It is something else, such as a folder, a FIFO or a device, which the message names, or cannot be opened.
+pub fn open(path: &Path) -> io::Result<File> {
+    let (file, kind) = open_any(path)?;
+    match kind.is_file() {
+        true => Ok(file),
+        false => Err(other(&format!(
+            "it is a {} and not a regular file",
+            described(kind)
+        ))),
+    }
+}
+
+/// Anything that can be opened, and what it is.
+fn open_any(path: &Path) -> io::Result<(File, FileType)> {
+    // Without it, opening a FIFO waits forever for a writer.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
         .open(path)?;
     let kind = file.metadata()?.file_type();
+    Ok((file, kind))
+}
+
+fn described(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "folder"
+    } else if kind.is_fifo() {
+        "FIFO"
+    } else {
+        "device"
+    }
+}
+
+/// The text of a regular file or a pipe. BLOCKS for as long as the disk takes, and at most ten seconds
+/// for a pipe.
+///
+/// # Errors
+/// It is something else, such as a device, is longer than `bytes_max`, is not UTF-8, or cannot be read.
+pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let (file, kind) = open_any(path)?;
     let mut limited = file.take(bytes_max + 1);
     let mut bytes = Vec::new();
     if kind.is_file() {
@@ -32,7 +63,10 @@ pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
     } else if kind.is_fifo() {
         read_pipe(&mut limited, &mut bytes)?;
     } else {
-        return Err(other("it is neither a regular file nor a pipe"));
+        return Err(other(&format!(
+            "it is a {} and neither a regular file nor a pipe",
+            described(kind)
+        )));
     }
     if bytes.len() as u64 > bytes_max {
         return Err(other(&format!("it is longer than {bytes_max} bytes")));
@@ -83,6 +117,7 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "0123456789").unwrap();
         assert_eq!(read_text(&file, 10).unwrap(), "0123456789");
+        assert!(open(&file).is_ok());
         std::fs::write(&file, "0123456789x").unwrap();
         assert_eq!(refusal(&file), "it is longer than 10 bytes");
         std::fs::write(&file, [0xff]).unwrap();
@@ -92,12 +127,15 @@ mod tests {
 
     #[test]
     fn devices_and_folders_are_refused() {
-        for path in ["/dev/zero", "/dev/null", "/"] {
-            assert_eq!(
-                refusal(path),
-                "it is neither a regular file nor a pipe",
-                "{path}"
-            );
+        for (path, kind) in [
+            ("/dev/zero", "device"),
+            ("/dev/null", "device"),
+            ("/", "folder"),
+        ] {
+            let why = format!("it is a {kind} and neither a regular file nor a pipe");
+            assert_eq!(refusal(path), why);
+            let why = format!("it is a {kind} and not a regular file");
+            assert_eq!(open(path.as_ref()).unwrap_err().to_string(), why);
         }
     }
 
@@ -107,6 +145,8 @@ mod tests {
         let pipe: PathBuf = folder.path().join("pipe");
         mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         assert_eq!(read_text(&pipe, 10).unwrap(), "");
+        let why = open(&pipe).unwrap_err().to_string();
+        assert_eq!(why, "it is a FIFO and not a regular file");
         // Opened for both, so that the open waits for nobody.
         let mut writer = OpenOptions::new()
             .read(true)

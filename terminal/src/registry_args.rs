@@ -73,7 +73,8 @@ impl S3Args {
         typed.filter_map(|(key, text)| Some((key, text.as_deref()?)))
     }
 
-    /// What was typed, over the variables; an empty text says nothing.
+    /// What was typed, over the variables. Blanks and line breaks at both ends are cut off, and an empty text
+    /// says nothing.
     pub fn settings(&self, variables: &BTreeMap<String, String>) -> Vec<S3Setting> {
         let typed: BTreeMap<&str, &str> = self.typed().collect();
         let setting = |key: &'static str| {
@@ -82,22 +83,25 @@ impl S3Args {
                 Some(text) => ((*text).to_owned(), format!("--{}", key.replace('_', "-"))),
                 None => (variables.get(&variable)?.clone(), variable),
             };
+            let text = text.trim().to_owned();
             (!text.is_empty()).then_some(S3Setting { key, text, origin })
         };
         Self::KEYS.into_iter().filter_map(setting).collect()
     }
 }
 
-/// A registry's URL; a plain path is a folder, `target/registry` for `file:///…/target/registry`.
+/// A registry's URL; a plain path is a folder, `target/registry` for `file:///…/target/registry`. Blanks and
+/// line breaks at both ends are cut off.
 ///
 /// # Errors
 /// The text is empty, begins like a URL and is none, or the current folder is not known.
 pub fn registry_url(text: &str) -> Result<String, String> {
+    let text = text.trim();
     if text.contains("://") {
         return Ok(text.to_owned());
     }
     let first = text.split('/').next().unwrap_or_default();
-    if text.trim().is_empty() || first.ends_with(':') {
+    if text.is_empty() || first.ends_with(':') {
         let wanted = "a folder, file:///folder or s3://bucket/prefix";
         return Err(format!("{text:?} is not a registry: give {wanted}"));
     }
@@ -139,8 +143,8 @@ mod tests {
         };
         let variables = [
             ("HOTSHELF_S3_ENDPOINT", "http://own:1"),
-            ("HOTSHELF_S3_REGION", "own-1"),
-            ("HOTSHELF_S3_PATH_STYLE", ""),
+            ("HOTSHELF_S3_REGION", " own-1\n"),
+            ("HOTSHELF_S3_PATH_STYLE", "\n"),
         ];
         let own = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
         let found = args.settings(&variables.map(own).into());
@@ -168,6 +172,8 @@ mod tests {
         );
         assert_eq!(registry_url("x/y"), Ok(format!("file://{here}/x/y")));
         assert_eq!(registry_url("./x"), Ok(format!("file://{here}/x")));
+        assert_eq!(registry_url(" /a/b\n"), Ok("file:///a/b".to_owned()));
+        assert_eq!(registry_url("s3://b/x\r\n"), Ok("s3://b/x".to_owned()));
         assert_eq!(
             registry_url("/no-such/a/../b"),
             Ok("file:///no-such/b".to_owned())

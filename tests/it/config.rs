@@ -145,9 +145,9 @@ fn configuration_file_is_read_within_limits_and_never_waited_for() {
     mknodat(CWD, &*pipe, FileType::Fifo, owner, 0).unwrap();
     let folder = folder.path().display().to_string();
     for (file, said) in [
-        ("/dev/zero", "it is neither a regular file nor a pipe"),
+        ("/dev/zero", "and neither a regular file nor a pipe"),
         ("/dev/stdin", ""),
-        (&*folder, "it is neither a regular file nor a pipe"),
+        (&*folder, "and neither a regular file nor a pipe"),
         (&*long, "it is longer than 1048576 bytes"),
         // Without a writer it is empty, and what is required is missing.
         (&*pipe, "registry: required"),
@@ -158,10 +158,7 @@ fn configuration_file_is_read_within_limits_and_never_waited_for() {
     let bucket = ["--registry", "s3://shelf/x"];
     for file in [&*pipe, "/dev/zero"] {
         let run = serve(&[], &[&bucket[..], &["--s3-ca-file", file]].concat());
-        assert!(
-            run.refusal(2).contains("it is not a regular file"),
-            "{run:?}"
-        );
+        assert!(run.refusal(2).contains("and not a file"), "{run:?}");
     }
 }
 
@@ -216,4 +213,52 @@ fn incomplete_web_identity_is_refused_and_names_the_missing_variable() {
     let said = "AWS_ENDPOINT_URL_STS \"http://sts:1\" is refused: https://host";
     assert!(run.refusal(2).contains(said), "{run:?}");
     assert!(run.refusal(2).contains("1 problem"), "{run:?}");
+}
+
+/// Credentials for a bucket behind which nobody listens, with `key` as the access key.
+fn bucket(key: &str) -> [(&str, &str); 3] {
+    [
+        ("AWS_ACCESS_KEY_ID", key),
+        ("AWS_SECRET_ACCESS_KEY", "hush-hush\n"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1\n"),
+    ]
+}
+
+#[test]
+fn line_break_at_the_end_of_a_key_is_cut_off_and_one_within_refused_by_name() {
+    let list = [
+        "models",
+        "list",
+        "--registry",
+        "s3://shelf/reg\n",
+        "--model",
+        "toy",
+    ];
+    let run = hotshelf_in(Path::new("."), &bucket("key\n"), &list);
+    let said = run.refusal(1);
+    assert!(said.contains("the store failed"), "{said}");
+    let said = hotshelf_in(Path::new("."), &bucket("k\ney"), &list);
+    let said = said.refusal(2);
+    assert!(
+        said.contains("AWS_ACCESS_KEY_ID \"(not shown)\" is refused"),
+        "{said}"
+    );
+    assert!(said.contains("character 2"), "{said}");
+    let args = ["--registry", "s3://shelf/reg", "--models", "toy"];
+    let run = serve(&bucket("k\ney"), &args);
+    assert!(run.refusal(2).contains("AWS_ACCESS_KEY_ID"), "{run:?}");
+    assert!(!run.stderr.contains("hush"), "{run:?}");
+}
+
+#[test]
+fn blanks_around_a_setting_are_cut_off() {
+    let variables = [
+        ("HOTSHELF_CALLS_MAX", " 7\n"),
+        ("HOTSHELF_DATA_ADDR", "127.0.0.1:0\r\n"),
+        ("HOTSHELF_STREAMS_MAX", "\n"),
+    ];
+    let said = serve(&variables, &["--registry", " \n", "--models", "toy"]);
+    let said = said.refusal(2);
+    assert!(said.contains("2 problem(s)"), "{said}");
+    assert!(said.contains("HOTSHELF_STREAMS_MAX: \"\""), "{said}");
 }
