@@ -1,5 +1,7 @@
 //! The server as a whole: [`App::bind`] takes what it needs, [`App::run`] serves until it is told to stop.
 
+mod background;
+mod descriptors;
 mod error;
 mod listeners;
 mod planes;
@@ -13,19 +15,18 @@ use crate::grpc::{Health, Operations, Plane as Services};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
 use crate::metrics::Metrics;
 use crate::net::Plane;
-use crate::net::http_plane::{self, Pages};
+use crate::net::http_plane::HttpPlane;
 use crate::readiness::Readiness;
 use crate::serving::DataPath;
 use crate::serving::cache::{CacheLimits, ResponseCache};
+use crate::supervisor::Supervisor;
+use background::{Background, BecomeReady, pages};
 use hotshelf_registry::{CacheDir, CacheLock, Registry};
 use listeners::Listeners;
 use planes::{Starter, drain};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// Callers of `ReloadModel` that may wait at once for one model.
 const PROPOSALS_MAX: usize = 64;
@@ -39,6 +40,7 @@ pub struct App {
     source: Source,
     identity: Identity,
     jitter: ChaCha8Rng,
+    supervisor: Supervisor,
     cache_lock: CacheLock,
 }
 
@@ -48,7 +50,8 @@ impl App {
     ///
     /// # Errors
     /// See [`AppError`].
-    pub async fn bind(config: Config) -> Result<Self, AppError> {
+    pub async fn bind(mut config: Config) -> Result<Self, AppError> {
+        config.connections_max = descriptors::connections_max(config.connections_max);
         let registry = Registry::open(&config.registry, &config.s3).map_err(AppError::Registry)?;
         let cache = CacheDir::open(&config.cache_dir).map_err(AppError::Cache)?;
         let cache_lock = cache.lock().map_err(AppError::Cache)?;
@@ -58,6 +61,7 @@ impl App {
         let addresses = listeners.addresses(&config);
         let named = (config.replica.clone(), config.advertise_addr.as_str());
         let identity = Identity::find(named, &config.cache_dir, addresses.data);
+        let supervisor = Supervisor::new(metrics.lifecycle.task_restarts.clone());
         let source = Source {
             registry,
             origin: config.origin().into(),
@@ -73,6 +77,7 @@ impl App {
             source,
             identity: identity.map_err(AppError::Identity)?,
             jitter: jitter()?,
+            supervisor,
             cache_lock,
             config,
         })
@@ -87,15 +92,18 @@ impl App {
     /// finishes the calls under way, and returns. Calls that outlive `drain_timeout` are closed.
     ///
     /// # Errors
-    /// The system refuses threads.
+    /// The system refuses threads, or a serving thread panicked. Then, too, the calls of the other threads
+    /// are finished first.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
         let running = self.start().await?;
-        tokio::select! {
-            () = shutdown => {}
-            () = running.become_ready() => {}
-        }
+        let [data, admin] = &running.planes;
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            () = data.core_ended() => Err(AppError::ThreadEnded("data")),
+            () = admin.core_ended() => Err(AppError::ThreadEnded("admin")),
+        };
         running.shut_down().await;
-        Ok(())
+        outcome
     }
 
     async fn start(mut self) -> Result<Running, AppError> {
@@ -104,18 +112,34 @@ impl App {
         let (fleet, heartbeats) = self.fleet(&lifecycle);
         let data_path = Services::Data(Arc::new(self.data_path()));
         let operations = Services::Admin(self.operations(&lifecycle, fleet));
+        let origin = Arc::clone(&self.source.origin);
+        let readiness = Arc::new(Readiness::new(Arc::clone(&lifecycle.handles), origin));
+        let board = Arc::clone(self.supervisor.board());
+        let parts = (&readiness, &self.source.metrics);
+        let pages = pages(parts, board, &mut self.jitter);
         let mut starter = Starter {
             config: &self.config,
             health: &health,
             metrics: &self.source.metrics,
+            supervisor: &self.supervisor,
             jitter: self.jitter,
         };
         let Listeners { data, admin, http } = self.listeners;
         let data = starter.plane(data_path, data, self.config.data_threads)?;
         let admin = starter.plane(operations, admin, 1)?;
-        let origin = Arc::clone(&self.source.origin);
-        let readiness = Arc::new(Readiness::new(Arc::clone(&lifecycle.handles), origin));
-        let http = HttpPlane::start(http, &readiness, &self.source.metrics);
+        let become_ready = BecomeReady {
+            lives: lifecycle.live_flags(),
+            readiness: Arc::clone(&readiness),
+            registry: self.source.registry.clone(),
+            health: health.clone(),
+        };
+        let http = HttpPlane {
+            listener: http,
+            pages,
+        };
+        let supervisor = &self.supervisor;
+        let http = Background::start(supervisor, "http", http);
+        let becoming_ready = Background::start(supervisor, "readiness", become_ready);
         let addresses = self.addresses;
         tracing::info!(data = %addresses.data, admin = %addresses.admin, http = %addresses.http,
             replica = %self.identity.replica, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -125,13 +149,13 @@ impl App {
         }
         Ok(Running {
             config: self.config,
-            registry: self.source.registry,
             health,
             readiness,
             lifecycle,
             heartbeats,
             planes: [data, admin],
             http,
+            becoming_ready,
             _cache_lock: self.cache_lock,
         })
     }
@@ -175,6 +199,7 @@ impl App {
             interval: self.config.replica_interval,
             lost_after: self.config.replica_lost,
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
+            supervisor: self.supervisor.clone(),
         })
     }
 
@@ -195,6 +220,7 @@ impl App {
             replica: self.identity.replica.clone(),
             watch_interval: self.config.watch_interval,
             jitter: ChaCha8Rng::seed_from_u64(self.jitter.next_u64()),
+            supervisor: self.supervisor.clone(),
         })
     }
 }
@@ -202,69 +228,34 @@ impl App {
 /// A server that serves.
 struct Running {
     config: Config,
-    registry: Registry,
     health: Health,
     readiness: Arc<Readiness>,
     lifecycle: Lifecycle,
     heartbeats: Heartbeats,
     planes: [Plane; 2],
-    http: HttpPlane,
+    http: Background,
+    becoming_ready: Background,
     /// Another server may use the cache folder once this one has ended.
     _cache_lock: CacheLock,
 }
 
 impl Running {
-    /// Reports readiness once every model is live. Never returns.
-    async fn become_ready(&self) {
-        tokio::select! {
-            () = self.lifecycle.all_live() => {}
-            () = self.readiness.follow_published(&self.registry) => {}
-        }
-        self.readiness.set_ready();
-        self.health.set_ready(true).await;
-        tracing::info!("ready");
-        std::future::pending::<()>().await;
-    }
-
     /// Each step once the one before is done, but for the replica's last report, which runs beside them
     /// and so takes time of its own only where nothing else does.
     async fn shut_down(self) {
         tracing::info!("shutting down");
+        // Before the health, which it would set otherwise.
+        self.becoming_ready.stop().await;
         self.readiness.set_draining();
         self.health.set_ready(false).await;
-        let reported = tokio::spawn(self.heartbeats.stop());
-        tokio::time::sleep(self.config.drain_delay).await;
-        // Before the drain, which would wait for callers of a reload otherwise.
-        self.lifecycle.stop().await;
-        drain(self.planes, &self.health, self.config.drain_timeout).await;
-        // A panic was logged and leaves nothing to wait for.
-        let _ = reported.await;
-        self.http.stop().await;
-    }
-}
-
-/// The HTTP plane's task.
-struct HttpPlane {
-    task: JoinHandle<()>,
-    stop: CancellationToken,
-}
-
-impl HttpPlane {
-    fn start(listener: TcpListener, readiness: &Arc<Readiness>, metrics: &Arc<Metrics>) -> Self {
-        let readiness = Arc::clone(readiness);
-        let pages = Pages {
-            metrics: Arc::clone(metrics),
-            ready: Arc::new(move || readiness.check()),
+        let ended = async {
+            tokio::time::sleep(self.config.drain_delay).await;
+            // Before the drain, which would wait for callers of a reload otherwise.
+            self.lifecycle.stop().await;
+            drain(self.planes, &self.health, self.config.drain_timeout).await;
         };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(http_plane::serve(listener, pages, stop.clone()));
-        Self { task, stop }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        // After a panic it has ended, too.
-        let _ = self.task.await;
+        tokio::join!(self.heartbeats.stop(), ended);
+        self.http.stop().await;
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`guardrails`]: whether a candidate does worse than the base.
 //! - [`metrics`], [`telemetry`]: what operators see.
 //! - [`readiness`]: what a server still needs to become ready.
+//! - [`supervisor`]: restarts long-lived tasks, and says which of them fail.
 //! - [`app`]: puts these together; [`config`]: its settings; [`cli`]: the commands.
 //! - [`demo`]: a generated shop, end to end, in one command.
 //!
@@ -30,4 +31,5 @@ pub mod metrics;
 pub mod net;
 pub mod readiness;
 pub mod serving;
+pub mod supervisor;
 pub mod telemetry;

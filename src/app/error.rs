@@ -1,10 +1,10 @@
-//! Why a server cannot start.
+//! Why a server cannot start, or ends.
 
 use crate::fleet::IdentityError;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why a server cannot start.
+/// Why a server cannot start, or ends.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// An address is taken or not ours.
@@ -35,4 +35,7 @@ pub enum AppError {
     /// The system refuses threads.
     #[error("cannot start the serving threads")]
     Threads(#[source] io::Error),
+    /// A serving thread panicked while the server ran; its connections are lost.
+    #[error("a serving thread of the {0} listener ended; the log says why. Start the server again")]
+    ThreadEnded(&'static str),
 }

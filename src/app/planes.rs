@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::grpc::{Health, Limits, Plane as Services, Stack};
 use crate::metrics::Metrics;
 use crate::net::{ConnectionLimits, Plane, PlaneConfig};
+use crate::supervisor::Supervisor;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::pin::pin;
@@ -18,6 +19,7 @@ pub(super) struct Starter<'a> {
     pub(super) config: &'a Config,
     pub(super) health: &'a Health,
     pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) supervisor: &'a Supervisor,
     pub(super) jitter: ChaCha8Rng,
 }
 
@@ -67,7 +69,8 @@ impl Starter<'_> {
             limits,
             Arc::clone(self.metrics),
         );
-        Plane::start(plane, self.metrics, move || stack.build()).map_err(AppError::Threads)
+        let shared = (self.metrics, self.supervisor);
+        Plane::start(plane, shared, move || stack.build()).map_err(AppError::Threads)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::telemetry;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use hotshelf_registry::Registry;
 use signals::Signals;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// Threads of the accept loops, watches and drivers; requests have threads of their own.
@@ -95,7 +96,13 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .thread_name("hotshelf-control")
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(config));
+    // The log of a panic is written by a thread that the process would not wait for.
+    let served = catch_unwind(AssertUnwindSafe(|| runtime.block_on(serve(config))));
+    let outcome = served.unwrap_or_else(|_| {
+        Err(anyhow::anyhow!(
+            "the server panicked, and ended without draining; the log says where"
+        ))
+    });
     // Loaders may be reading; the cache is safe at any moment, so they are not waited for.
     runtime.shutdown_background();
     outcome

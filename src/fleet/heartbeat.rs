@@ -7,6 +7,7 @@ use crate::error::with_causes;
 use crate::jitter::jittered;
 use crate::lifecycle::WriteAccess;
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use hotshelf_registry::{Error, ReplicaState};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -43,20 +44,9 @@ struct Progress {
     failures: u32,
 }
 
-impl Heartbeat {
-    pub(super) fn new(member: Arc<Member>, metrics: Arc<Metrics>, interval: Duration) -> Self {
-        let jitter = member.new_jitter();
-        Self {
-            member,
-            metrics,
-            interval,
-            jitter,
-            progress: Progress::default(),
-        }
-    }
-
-    /// Runs until `stop`; then reports once that the replica has stopped, if it ever reported.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+impl Supervised for Heartbeat {
+    /// After `stop` it reports once that the replica has stopped, if it ever reported.
+    async fn run(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let state = self.member.state();
             if self.is_due(&state) {
@@ -71,6 +61,19 @@ impl Heartbeat {
             let mut last = self.member.state();
             last.is_stopped = true;
             self.write(last).await;
+        }
+    }
+}
+
+impl Heartbeat {
+    pub(super) fn new(member: Arc<Member>, metrics: Arc<Metrics>, interval: Duration) -> Self {
+        let jitter = member.new_jitter();
+        Self {
+            member,
+            metrics,
+            interval,
+            jitter,
+            progress: Progress::default(),
         }
     }
 

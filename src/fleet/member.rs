@@ -89,6 +89,7 @@ impl Member {
         let names = (&self.handle.slot.name, &self.identity);
         let mut state = own_state(names, status, &mut locked(&self.history));
         state.is_name_conflict = locked(&self.conflict).is_some();
+        state.degraded = self.handle.degraded(status);
         state
     }
 

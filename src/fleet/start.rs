@@ -5,6 +5,7 @@ use super::identity::Identity;
 use super::member::Member;
 use crate::lifecycle::ModelHandle;
 use crate::metrics::Metrics;
+use crate::supervisor::{Supervisor, TaskName};
 use hotshelf_registry::Registry;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -30,6 +31,8 @@ pub struct FleetConfig {
     pub lost_after: Duration,
     /// Spreads replicas.
     pub jitter: ChaCha8Rng,
+    /// Restarts what fails.
+    pub supervisor: Supervisor,
 }
 
 /// All models of this server. Cheap to clone.
@@ -59,7 +62,9 @@ impl Fleet {
             ));
             let metrics = Arc::clone(&config.metrics);
             let heartbeat = Heartbeat::new(Arc::clone(&member), metrics, config.interval);
-            tasks.spawn(heartbeat.run(stop.clone()));
+            let task = TaskName::of_model("heartbeat", name);
+            let supervisor = &config.supervisor;
+            supervisor.spawn(&mut tasks, task, stop.clone(), heartbeat);
             members.insert(name.clone(), member);
         }
         let fleet = Self {

@@ -12,7 +12,7 @@ use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommendation_service::RecommendationServer;
 use crate::admission::{Admission, ConcurrencyLimit, Flow};
 use crate::metrics::Metrics;
-use crate::net::Services;
+use crate::net::{Purpose, Services};
 use crate::serving::DataPath;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -135,8 +135,13 @@ type Layered<S> = CallService<AdmissionService<DetailsService<PanicService<Deadl
 impl Services for CoreServices {
     type Service = Layered<Dispatch>;
 
-    fn connect(&self, flow: Flow) -> Self::Service {
-        let admission = Admission::new(Arc::clone(&self.limit), flow);
+    fn connect(&self, flow: Flow, purpose: Purpose) -> Self::Service {
+        let limit = match purpose {
+            Purpose::Calls => Arc::clone(&self.limit),
+            // Health and reflection are exempt.
+            Purpose::Probe => ConcurrencyLimit::new(0),
+        };
+        let admission = Admission::new(limit, flow);
         ServiceBuilder::new()
             .layer(CallLayer::new(Arc::clone(&self.calls)))
             .layer(AdmissionLayer::new(admission, Arc::clone(&self.rejection)))

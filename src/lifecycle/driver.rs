@@ -4,26 +4,27 @@
 //! always the driver's, and memory is freed on a thread that serves no request.
 
 mod disk;
+mod recover;
+mod workers;
 
-use super::event::{Action, Event, Reply, Supply, Ticket};
+use super::event::{Action, Event, RecordOutcome, Reply, Ticket};
 use super::handle::{Input, ModelHandle, WatchReport};
 use super::live::{Live, LoadedVersion};
-use super::loader::{Load, LoadResult, Source};
-use super::manager::{ModelManager, Now};
-use super::pacing::Pacer;
-use super::state::{LoadError, LoadErrorKind, Phase, VersionState};
+use super::loader::{LoadResult, Source};
+use super::manager::{ModelManager, Now, Policy};
+use super::state::Phase;
 use super::status::ModelStatus;
 use super::watch::RecordRequest;
 use crate::guardrails::Guardrails;
 use crate::metrics::{Metrics, VersionMetrics};
+use crate::supervisor::Supervised;
 use hotshelf_model::UNKNOWN_SEGMENT;
 use hotshelf_registry::{Sha256Digest, Version};
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How often a draining version is checked (chosen: requests take well under a millisecond).
@@ -38,8 +39,11 @@ pub(super) struct Driver {
     source: Source,
     guardrails: Guardrails,
     metrics: Arc<Metrics>,
+    inputs: mpsc::Receiver<Input>,
     records: mpsc::Sender<RecordRequest>,
+    repeat: Arc<Notify>,
     is_live: watch::Sender<bool>,
+    has_run: bool,
     began: Instant,
     report: WatchReport,
     tickets: BTreeMap<Ticket, oneshot::Sender<Reply>>,
@@ -62,35 +66,18 @@ pub(super) struct Connections {
     pub guardrails: Guardrails,
     /// To the watch.
     pub records: mpsc::Sender<RecordRequest>,
+    /// Asks the watch for everything that it has read.
+    pub repeat: Arc<Notify>,
     /// True from the first activation on.
     pub is_live: watch::Sender<bool>,
 }
 
-impl Driver {
-    /// A driver with nothing in memory.
-    pub(super) fn new(manager: ModelManager, connections: Connections) -> Self {
-        Self {
-            manager,
-            metrics: Arc::clone(&connections.source.metrics),
-            handle: connections.handle,
-            source: connections.source,
-            guardrails: connections.guardrails,
-            records: connections.records,
-            is_live: connections.is_live,
-            began: Instant::now(),
-            report: WatchReport::default(),
-            tickets: BTreeMap::new(),
-            next_ticket: 0,
-            resident: BTreeMap::new(),
-            retired_snapshots: Vec::new(),
-            draining: Vec::new(),
-            freeing: 0,
-            workers: Vec::new(),
+impl Supervised for Driver {
+    /// A load in progress is abandoned at `stop`: the cache is consistent at any moment.
+    async fn run(&mut self, stop: &CancellationToken) {
+        if std::mem::replace(&mut self.has_run, true) {
+            self.recover(stop).await;
         }
-    }
-
-    /// Runs until `stop`. A load in progress is abandoned: the cache is consistent at any moment.
-    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
         let mut freed = self.source.budget.freed();
         let mut shortage = self.source.budget.shortage();
         loop {
@@ -103,13 +90,44 @@ impl Driver {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                Some(input) = inputs.recv() => self.take(input),
+                Some(input) = self.inputs.recv() => self.take(input),
                 Ok(()) = freed.changed() => self.take(Input::Event(Event::MemoryFreed)),
                 Ok(()) = shortage.changed() => {
                     let is_short = *shortage.borrow_and_update();
                     self.take(Input::Event(Event::Shortage { is_short }));
                 }
             }
+        }
+    }
+}
+
+impl Driver {
+    /// A driver with nothing in memory.
+    pub(super) fn new(
+        policy: Policy,
+        connections: Connections,
+        inputs: mpsc::Receiver<Input>,
+    ) -> Self {
+        Self {
+            manager: ModelManager::new(policy),
+            metrics: Arc::clone(&connections.source.metrics),
+            handle: connections.handle,
+            source: connections.source,
+            guardrails: connections.guardrails,
+            inputs,
+            records: connections.records,
+            repeat: connections.repeat,
+            is_live: connections.is_live,
+            has_run: false,
+            began: Instant::now(),
+            report: WatchReport::default(),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            resident: BTreeMap::new(),
+            retired_snapshots: Vec::new(),
+            draining: Vec::new(),
+            freeing: 0,
+            workers: Vec::new(),
         }
     }
 
@@ -209,13 +227,15 @@ impl Driver {
                     .extend(retired.map(|loaded| (version, loaded)));
             }
             Action::Record { draft, over } => {
-                if self
-                    .records
-                    .try_send(RecordRequest { draft, over })
-                    .is_err()
-                {
-                    // One record is under way at a time, so only a closed channel ends here.
-                    tracing::warn!("watch has ended; the server is shutting down");
+                let request = RecordRequest { draft, over };
+                if self.records.try_send(request).is_err() {
+                    // The request of a driver that panicked is still there, or the server shuts down.
+                    let outcome = RecordOutcome::Failed {
+                        is_retryable: true,
+                        message: "another record is being written".to_owned(),
+                    };
+                    let took = Duration::ZERO;
+                    self.take(Input::Event(Event::Recorded { outcome, took }));
                 }
             }
             Action::Reply { ticket, reply } => {
@@ -270,50 +290,11 @@ impl Driver {
         }
     }
 
-    fn load(
-        &mut self,
-        (version, named): (Version, Option<Sha256Digest>),
-        is_paced: bool,
-        supply: Supply,
-    ) {
-        let load = Load {
-            model: self.handle.slot.name.clone(),
-            version,
-            named,
-            is_paced,
-            supply,
-            kept: self
-                .resident
-                .values()
-                .map(|loaded| loaded.manifest.upload)
-                .collect(),
-        };
-        let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
-        tracing::info!(model = %load.model, %version, is_paced, ?supply, "loading");
-        let started = self.spawn("loader", move || {
-            let mut progress = |state: VersionState| {
-                let _ = inputs.blocking_send(Input::Event(Event::Progress { version, state }));
-            };
-            let result = load.run(&source, &mut progress);
-            let _ = inputs.blocking_send(Input::Loaded(version, result));
-        });
-        if let Err(error) = started {
-            let outcome = Err(LoadError {
-                kind: LoadErrorKind::Resources,
-                message: format!("version {version}: cannot start a loader thread: {error}"),
-                is_retryable: true,
-            });
-            let phases = Vec::new();
-            self.take(Input::Loaded(version, LoadResult { phases, outcome }));
-        }
-    }
-
     /// Frees versions that no request holds any more, each on a thread of its own.
     fn free_drained(&mut self) {
         for worker in self.workers.extract_if(.., |worker| worker.is_finished()) {
-            if worker.join().is_err() {
-                tracing::error!("loader or retirer thread panicked");
-            }
+            // Workers catch their own panics and report them.
+            let _ = worker.join();
         }
         // Guards of arc-swap count as references once the snapshot was swapped out.
         self.retired_snapshots
@@ -327,30 +308,6 @@ impl Driver {
                 Err(held) => self.draining.push((version, held)),
             }
         }
-    }
-
-    fn free(&mut self, version: Version, loaded: LoadedVersion) {
-        let inputs = self.handle.inputs.clone();
-        let model = self.handle.slot.name.clone();
-        let started = self.spawn("retirer", move || {
-            // Low priority: freeing hundreds of megabytes takes the kernel tens of milliseconds.
-            let _pacer = Pacer::begin(true);
-            drop(loaded);
-            tracing::info!(%model, %version, "retired");
-            let _ = inputs.blocking_send(Input::Event(Event::Freed { version }));
-        });
-        if let Err(error) = started {
-            // The closure is dropped, and the version with it: freed here and now.
-            tracing::warn!(%error, "cannot start a retirer thread");
-            self.take(Input::Event(Event::Freed { version }));
-        }
-    }
-
-    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let name = format!("hotshelf-{name}");
-        let worker = std::thread::Builder::new().name(name).spawn(work)?;
-        self.workers.push(worker);
-        Ok(())
     }
 
     /// Counts the outcome of a load, except for a version that does not exist and only a caller named.

@@ -9,6 +9,7 @@ use super::event::{Proposal, Reply};
 use super::handle::{Input, ModelHandle};
 use crate::guardrails::{Breach, Guardrails, Judge, Look, Mode, Tallies};
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use hotshelf_registry::{ReplicaId, Version};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,11 +64,10 @@ struct Attempts {
     next: Duration,
 }
 
-impl GuardrailTask {
-    /// Runs until `stop`, or not at all where all guardrails are off.
-    pub(super) async fn run(self, stop: CancellationToken) {
+impl Supervised for GuardrailTask {
+    async fn run(&mut self, stop: &CancellationToken) {
         if self.settings.on().next().is_none() {
-            return;
+            return stop.cancelled().await;
         }
         let began = Instant::now();
         let mut watched = None;
@@ -80,7 +80,9 @@ impl GuardrailTask {
             }
         }
     }
+}
 
+impl GuardrailTask {
     fn look(&self, watched: &mut Option<Watched>, now: Duration) {
         let reading = self.read();
         let is_same = |known: &Watched| {

@@ -5,6 +5,7 @@ use super::live::ModelSlot;
 use super::loader::LoadResult;
 use super::status::ModelStatus;
 use super::write_access::WriteAccess;
+use crate::supervisor::TaskBoard;
 use arc_swap::ArcSwap;
 use hotshelf_registry::Version;
 use std::sync::Arc;
@@ -44,4 +45,18 @@ pub struct ModelHandle {
     pub breaches: Arc<ArcSwap<Vec<String>>>,
     /// Whether rollouts can be recorded; the same for all models.
     pub write_access: watch::Receiver<WriteAccess>,
+    /// Which tasks of this server fail.
+    pub tasks: Arc<TaskBoard>,
+}
+
+impl ModelHandle {
+    /// What `status` says of the model's degradation, and the tasks that fail: a driver that does cannot say
+    /// so itself.
+    pub fn degraded(&self, status: &ModelStatus) -> String {
+        let of_tasks = self.tasks.failing_for(self.slot.name.as_str());
+        let of_model = std::iter::once(status.manager.degraded.clone());
+        let all: Vec<String> = of_model.chain(of_tasks).collect();
+        let said = all.iter().filter(|sentence| !sentence.is_empty());
+        said.map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
 }

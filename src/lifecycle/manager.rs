@@ -25,6 +25,7 @@ mod live_set;
 mod loads;
 mod proposals;
 mod ramp;
+mod resumed;
 mod retries;
 #[cfg(test)]
 mod tests;
@@ -107,7 +108,12 @@ impl ModelManager {
     pub(super) fn handle(&mut self, event: Event, now: Now) {
         match event {
             Event::Desired { chain, withdrawn } => self.observe((chain, withdrawn), now),
-            Event::Unreadable { why } => self.desired.live_set.registry_error = why,
+            Event::Unreadable { why } => {
+                self.desired.live_set.registry_error = why;
+                for (ticket, proposal) in self.proposals.take_early() {
+                    self.propose(ticket, proposal, now);
+                }
+            }
             Event::Restored { outcome } => {
                 let live_set = &mut self.desired.live_set;
                 live_set.restored(outcome, (&self.policy, now));

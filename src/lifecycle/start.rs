@@ -5,22 +5,20 @@ use super::guardrail_task::GuardrailTask;
 use super::handle::ModelHandle;
 use super::live::Models;
 use super::loader::Source;
-use super::manager::{ModelManager, Policy};
+use super::manager::Policy;
 use super::status::ModelStatus;
 use super::watch::Watch;
 use super::write_access::{WriteAccess, WriteProbe};
 use crate::guardrails::Guardrails;
+use crate::supervisor::{Supervisor, TaskName};
 use arc_swap::ArcSwap;
-use futures::FutureExt;
-use hotshelf_registry::{ModelName, ReplicaId};
-use prometheus::IntGaugeVec;
+use hotshelf_registry::ReplicaId;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +44,8 @@ pub struct LifecycleConfig {
     pub watch_interval: Duration,
     /// Spreads replicas.
     pub jitter: ChaCha8Rng,
+    /// Restarts what fails.
+    pub supervisor: Supervisor,
 }
 
 /// The running lifecycle.
@@ -55,15 +55,6 @@ pub struct Lifecycle {
     is_live: Vec<watch::Receiver<bool>>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-}
-
-/// The live rollout keeps answering whatever happens to the task that manages it; no newer one can become
-/// live then, which metric and log report until the process is restarted.
-async fn supervised(model: ModelName, degraded: IntGaugeVec, task: impl Future<Output = ()>) {
-    if AssertUnwindSafe(task).catch_unwind().await.is_err() {
-        degraded.with_label_values(&[model.as_str()]).set(1);
-        tracing::error!(%model, "lifecycle task panicked; the live rollout keeps serving, newer ones are not followed");
-    }
 }
 
 impl Lifecycle {
@@ -79,19 +70,22 @@ impl Lifecycle {
             access,
             jitter: ChaCha8Rng::seed_from_u64(config.jitter.next_u64()),
         };
-        tasks.spawn(probe.run(stop.clone()));
+        let supervisor = config.supervisor.clone();
+        let name = TaskName::of_server("write_probe");
+        supervisor.spawn(&mut tasks, name, stop.clone(), probe);
         for slot in config.models.iter() {
             let (inputs, outputs) = mpsc::channel(INPUTS_MAX);
             let (records, requests) = mpsc::channel(1);
             let (is_live, live) = watch::channel(false);
-            let status = Arc::new(ArcSwap::from_pointee(ModelStatus::default()));
             let handle = ModelHandle {
                 slot: Arc::clone(slot),
                 inputs: inputs.clone(),
-                status,
+                status: Arc::new(ArcSwap::from_pointee(ModelStatus::default())),
                 breaches: Arc::default(),
                 write_access: write_access.clone(),
+                tasks: Arc::clone(supervisor.board()),
             };
+            let repeat = Arc::new(Notify::new());
             let watch = Watch {
                 model: slot.name.clone(),
                 registry: config.source.registry.clone(),
@@ -99,36 +93,29 @@ impl Lifecycle {
                 metrics: Arc::clone(&config.source.metrics),
                 inputs,
                 requests,
+                repeat: Arc::clone(&repeat),
+                is_recording: false,
                 jitter: ChaCha8Rng::seed_from_u64(config.jitter.next_u64()),
             };
-            let manager = ModelManager::new(config.policy.clone());
-            let source = config.source.clone();
             let connections = Connections {
                 handle: handle.clone(),
-                source,
+                source: config.source.clone(),
                 guardrails: config.guardrails.clone(),
                 records,
+                repeat,
                 is_live,
             };
-            let driver = Driver::new(manager, connections).run(outputs, stop.clone());
-            let degraded = metrics.lifecycle.degraded.clone();
-            tasks.spawn(supervised(
-                slot.name.clone(),
-                degraded.clone(),
-                watch.run(stop.clone()),
-            ));
-            tasks.spawn(supervised(slot.name.clone(), degraded.clone(), driver));
+            let driver = Driver::new(config.policy.clone(), connections, outputs);
             let guardrails = GuardrailTask {
                 handle: handle.clone(),
                 settings: config.guardrails.clone(),
                 replica: config.replica.clone(),
                 metrics: Arc::clone(&metrics),
             };
-            tasks.spawn(supervised(
-                slot.name.clone(),
-                degraded,
-                guardrails.run(stop.clone()),
-            ));
+            let name = |task| TaskName::of_model(task, slot.name.as_str());
+            supervisor.spawn(&mut tasks, name("watch"), stop.clone(), watch);
+            supervisor.spawn(&mut tasks, name("driver"), stop.clone(), driver);
+            supervisor.spawn(&mut tasks, name("guardrails"), stop.clone(), guardrails);
             handles.insert(slot.name.to_string(), handle);
             lives.push(live);
         }
@@ -140,15 +127,9 @@ impl Lifecycle {
         }
     }
 
-    /// Resolves when every model is live.
-    pub fn all_live(&self) -> impl Future<Output = ()> + Send + use<> {
-        let lives = self.is_live.clone();
-        async move {
-            for mut live in lives {
-                // A driver that has ended means shutdown, which the caller observes otherwise.
-                let _ = live.wait_for(|is_live| *is_live).await;
-            }
-        }
+    /// Whether each model is live; true from its first activation on.
+    pub fn live_flags(&self) -> Vec<watch::Receiver<bool>> {
+        self.is_live.clone()
     }
 
     /// Stops watching and loading, and answers callers who wait for a reload that the server is shutting

@@ -9,6 +9,7 @@ use super::handle::{Input, WatchReport};
 use super::state::LoadError;
 use crate::jitter::jittered;
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use hotshelf_registry::{
     Arm, LogEntry, ModelName, Parent, Proposed, Registry, RolloutDraft, RolloutLog, RolloutRecord,
 };
@@ -16,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Skipped records listed in status.
@@ -49,6 +50,10 @@ pub(super) struct Watch {
     pub inputs: mpsc::Sender<Input>,
     /// Records to write.
     pub requests: mpsc::Receiver<RecordRequest>,
+    /// The driver has restarted and knows nothing of the registry.
+    pub repeat: Arc<Notify>,
+    /// A record is being written, which the driver waits for.
+    pub is_recording: bool,
     /// Spreads replicas that started together.
     pub jitter: ChaCha8Rng,
 }
@@ -62,10 +67,12 @@ enum Depth {
     Listing,
 }
 
-impl Watch {
-    /// Runs until `stop`.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+impl Supervised for Watch {
+    async fn run(&mut self, stop: &CancellationToken) {
         let mut log = None;
+        if std::mem::take(&mut self.is_recording) {
+            self.give_up_record().await;
+        }
         let mut report = WatchReport::default();
         loop {
             // Both a poll and a record may be abandoned at any moment: what was written is found again by
@@ -78,14 +85,32 @@ impl Watch {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
+                // Read from the beginning, and so told to the driver as at the start.
+                () = self.repeat.notified() => log = None,
                 Some(request) = self.requests.recv() => {
+                    self.is_recording = true;
                     let recorded = self.record(&mut log, &mut report, request);
                     if stop.run_until_cancelled(recorded).await.is_none() {
                         return;
                     }
+                    self.is_recording = false;
                 }
             }
         }
+    }
+}
+
+impl Watch {
+    /// Answers the driver where an earlier run of this task panicked while it wrote. What it wrote all the
+    /// same is read like any other record.
+    async fn give_up_record(&self) {
+        let outcome = RecordOutcome::Failed {
+            is_retryable: true,
+            message: "the task that records rollouts failed and was restarted".to_owned(),
+        };
+        let took = Duration::ZERO;
+        self.send(Input::Event(Event::Recorded { outcome, took }))
+            .await;
     }
 
     /// Reads new records and sends them to the driver. Returns whether the registry could be read.

@@ -4,6 +4,7 @@
 use crate::error::with_causes;
 use crate::jitter::jittered;
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use hotshelf_registry::Registry;
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
@@ -48,9 +49,8 @@ pub(super) struct WriteProbe {
     pub jitter: ChaCha8Rng,
 }
 
-impl WriteProbe {
-    /// Runs until then or until `stop`.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+impl Supervised for WriteProbe {
+    async fn run(&mut self, stop: &CancellationToken) {
         let mut pause = PAUSE_FIRST;
         loop {
             let Some(outcome) = stop.run_until_cancelled(self.probe()).await else {
@@ -68,7 +68,7 @@ impl WriteProbe {
             };
             self.set(now);
             if is_settled {
-                return;
+                return stop.cancelled().await;
             }
             let waited = tokio::time::sleep(jittered(pause, &mut self.jitter));
             if stop.run_until_cancelled(waited).await.is_none() {
@@ -77,7 +77,9 @@ impl WriteProbe {
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
+}
 
+impl WriteProbe {
     /// False while the registry has no model. There is no rollout to record in an empty one, and a probe
     /// must not recreate a folder that is unmounted for the moment.
     async fn probe(&self) -> Result<bool, hotshelf_registry::Error> {

@@ -37,6 +37,8 @@ pub struct LifecycleMetrics {
     pub replica_errors: IntCounterVec,
     /// Whether another process reports under this replica's name.
     pub replica_name_conflict: IntGaugeVec,
+    /// Restarts of long-lived tasks by `task`.
+    pub task_restarts: IntCounterVec,
 }
 
 impl LifecycleMetrics {
@@ -110,6 +112,11 @@ impl LifecycleMetrics {
             replica_name_conflict: gauge(
                 "hotshelf_replica_name_conflict",
                 "Whether another process reports under this replica's name.",
+            )?,
+            task_restarts: families.counters(
+                "hotshelf_task_restarts_total",
+                "Restarts of long-lived tasks that panicked or ended.",
+                &["task"],
             )?,
         })
     }

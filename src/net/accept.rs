@@ -3,13 +3,15 @@
 //! Connections beyond the rate wait in the kernel's queue. Once that is full, the kernel drops them and
 //! their peers retry. So a storm of new connections costs open ones no more than the accept rate.
 
-use super::core::Core;
-use super::stages::Stages;
+use super::core::{Accepted, Core};
+use super::probe_slots::ProbeSlots;
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 /// Pause after a failed accept, whose usual cause is a lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -25,13 +27,14 @@ pub(super) struct Acceptor {
     pub(super) connections_max: usize,
     pub(super) accepts_per_s_max: u32,
     pub(super) cores: Vec<Core>,
-    pub(super) stages: Stages,
+    /// Connections beyond the limit.
+    pub(super) probes: ProbeSlots,
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl Acceptor {
+impl Supervised for Acceptor {
     /// Accepts until the drain begins.
-    pub(super) async fn run(self) {
+    async fn run(&mut self, drain: &CancellationToken) {
         let held = &self.metrics.traffic.accepts_held;
         let held = held.with_label_values(&[self.name]);
         let mut rate = Rate::new(self.accepts_per_s_max, Instant::now());
@@ -39,14 +42,12 @@ impl Acceptor {
             if let Some(wait) = rate.take(Instant::now()) {
                 held.inc();
                 tokio::select! {
-                    () = self.stages.drain.cancelled() => return,
-                    () = self.stages.kill.cancelled() => return,
+                    () = drain.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
                 }
             }
             let accepted = tokio::select! {
-                () = self.stages.drain.cancelled() => return,
-                () = self.stages.kill.cancelled() => return,
+                () = drain.cancelled() => return,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -59,20 +60,27 @@ impl Acceptor {
             }
         }
     }
+}
 
-    /// Gives a connection to the core that has the fewest.
-    fn hand_over(&self, stream: TcpStream) {
+impl Acceptor {
+    /// Gives a connection to the core that has the fewest. Beyond the limit it serves probes alone.
+    fn hand_over(&mut self, stream: TcpStream) {
         let load = |core: &Core| core.connections.load(Ordering::Relaxed);
-        if self.cores.iter().map(load).sum::<usize>() >= self.connections_max {
-            self.refused("connections_max");
-            return;
-        }
+        let is_full = self.cores.iter().map(load).sum::<usize>() >= self.connections_max;
+        let probe = match is_full {
+            true => {
+                self.refused("connections_max");
+                Some(self.probes.add(CancellationToken::new()))
+            }
+            false => None,
+        };
         let Some(core) = self.cores.iter().min_by_key(|core| load(core)) else {
             return;
         };
-        core.connections.fetch_add(1, Ordering::Relaxed);
-        if core.inbox.try_send(stream).is_err() {
-            core.connections.fetch_sub(1, Ordering::Relaxed);
+        let counted = usize::from(probe.is_none());
+        core.connections.fetch_add(counted, Ordering::Relaxed);
+        if core.inbox.try_send(Accepted { stream, probe }).is_err() {
+            core.connections.fetch_sub(counted, Ordering::Relaxed);
             self.refused("handover");
         }
     }

@@ -4,7 +4,8 @@
 use super::connection::serve;
 use super::end::End;
 use super::limits::ConnectionLimits;
-use super::service::Services;
+use super::probe_slots::ProbeSlot;
+use super::service::{Purpose, Services};
 use super::stages::Stages;
 use super::stream_resets::StreamResets;
 use crate::admission::{FairQueue, Flow, QueueLimits};
@@ -14,9 +15,9 @@ use rand_core::Rng;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 /// Connections that wait for one core to take them (chosen: as many as the kernel's own queue).
@@ -29,7 +30,14 @@ const LOOK_AFTER_TASKS: u32 = 4;
 /// A core as the accept loop sees it.
 pub(super) struct Core {
     pub(super) connections: Arc<AtomicUsize>,
-    pub(super) inbox: mpsc::Sender<TcpStream>,
+    pub(super) inbox: mpsc::Sender<Accepted>,
+}
+
+/// A connection on its way to its core.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    /// Where it may be used for probes alone.
+    pub(super) probe: Option<Arc<ProbeSlot>>,
 }
 
 pub(super) struct CoreConfig {
@@ -41,7 +49,7 @@ pub(super) struct CoreConfig {
     pub(super) jitter: ChaCha8Rng,
 }
 
-/// Starts the thread; `end` is sent when its last connection has ended.
+/// Starts the thread; `ended` is cancelled when its last connection has ended, and when it panics.
 ///
 /// # Errors
 /// The system refuses a thread or a runtime.
@@ -49,7 +57,7 @@ pub(super) fn start<S: Services>(
     index: usize,
     config: CoreConfig,
     services: Arc<impl Fn() -> S + Send + Sync + 'static>,
-    end: oneshot::Sender<()>,
+    ended: DropGuard,
 ) -> io::Result<Core> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -60,9 +68,8 @@ pub(super) fn start<S: Services>(
     let count = Arc::clone(&connections);
     let name = format!("hotshelf-{}-{index}", config.name);
     std::thread::Builder::new().name(name).spawn(move || {
+        let _ended = ended;
         runtime.block_on(run_core(config, services(), outbox, count));
-        // Nobody waits where the process ends without a drain.
-        let _ = end.send(());
     })?;
     Ok(Core { connections, inbox })
 }
@@ -70,29 +77,36 @@ pub(super) fn start<S: Services>(
 async fn run_core<S: Services>(
     mut config: CoreConfig,
     services: S,
-    mut outbox: mpsc::Receiver<TcpStream>,
+    mut outbox: mpsc::Receiver<Accepted>,
     connections: Arc<AtomicUsize>,
 ) {
     let tracker = TaskTracker::new();
     let queue = FairQueue::new(config.queue);
     let resets = Arc::new(StreamResets::new(&config.metrics, config.name));
     // The accept loop drops its end of the channel when the drain begins.
-    while let Some(stream) = outbox.recv().await {
+    while let Some(Accepted { stream, probe }) = outbox.recv().await {
         let Some(stream) = adopt(stream) else {
-            connections.fetch_sub(1, Ordering::Relaxed);
+            if probe.is_none() {
+                connections.fetch_sub(1, Ordering::Relaxed);
+            }
             continue;
         };
-        let limits = ConnectionLimits {
-            age: config.age(),
-            ..config.limits.clone()
+        let (purpose, limits) = match probe {
+            None => (Purpose::Calls, config.limits()),
+            Some(_) => (Purpose::Probe, config.limits.of_probes()),
         };
         let flow = Flow::new(&queue);
-        let service = (services.connect(flow.clone()), flow);
+        let service = (services.connect(flow.clone(), purpose), flow);
         let (stages, resets) = (config.stages.clone(), Arc::clone(&resets));
-        let open = Open::new(&config, Arc::clone(&connections));
+        let counted = probe.is_none().then(|| Arc::clone(&connections));
+        let open = Open::new(&config, counted);
         tracker.spawn(async move {
-            let end = serve(stream, service, limits, stages, resets).await;
-            open.ended(end);
+            let served = serve(stream, service, limits, stages, resets);
+            let end = match &probe {
+                None => Some(served.await),
+                Some(slot) => slot.close.run_until_cancelled(served).await,
+            };
+            open.ended(end.unwrap_or(End::Evicted));
         });
     }
     tracker.close();
@@ -103,13 +117,14 @@ async fn run_core<S: Services>(
 struct Open {
     name: &'static str,
     metrics: Arc<Metrics>,
-    connections: Arc<AtomicUsize>,
+    /// `None` where it counts towards no limit.
+    connections: Option<Arc<AtomicUsize>>,
     /// `panicked` until the task ends otherwise; then `None` for a graceful end.
     end: Option<&'static str>,
 }
 
 impl Open {
-    fn new(config: &CoreConfig, connections: Arc<AtomicUsize>) -> Self {
+    fn new(config: &CoreConfig, connections: Option<Arc<AtomicUsize>>) -> Self {
         let (name, metrics) = (config.name, Arc::clone(&config.metrics));
         let open = &metrics.traffic.connections;
         open.with_label_values(&[name]).inc();
@@ -130,7 +145,9 @@ impl Drop for Open {
     fn drop(&mut self) {
         let traffic = &self.metrics.traffic;
         traffic.connections.with_label_values(&[self.name]).dec();
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(connections) = &self.connections {
+            connections.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(reason) = self.end {
             let refused = &traffic.connections_refused;
             refused.with_label_values(&[self.name, reason]).inc();
@@ -139,10 +156,13 @@ impl Drop for Open {
 }
 
 impl CoreConfig {
-    /// The mean age, spread by a tenth either way.
-    fn age(&mut self) -> Duration {
+    /// With the mean age spread by a tenth either way.
+    fn limits(&mut self) -> ConnectionLimits {
         let spread = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
-        self.limits.age.mul_f64(0.9 + 0.2 * spread)
+        ConnectionLimits {
+            age: self.limits.age.mul_f64(0.9 + 0.2 * spread),
+            ..self.limits.clone()
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) enum End {
     Calmed,
     /// It reached its age and did not finish within the grace period.
     Overstayed,
+    /// It was for probes alone, and newer ones took its place.
+    Evicted,
     /// The drain deadline came first.
     Killed,
 }
@@ -41,6 +43,7 @@ impl End {
             Self::Protocol => Some("protocol"),
             Self::Calmed => Some("calmed"),
             Self::Overstayed => Some("overstayed"),
+            Self::Evicted => Some("evicted"),
             Self::Killed => Some("drain_timeout"),
         }
     }

@@ -1,6 +1,8 @@
 //! The plain HTTP plane for probes and scrapers: `/livez`, `/readyz`, `/metrics`.
 
+use super::probe_slots::{ProbeSlot, ProbeSlots};
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -8,10 +10,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -34,74 +34,57 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Whether the server is ready; if not, what it waits for, a line each.
 pub type ReadyCheck = Arc<dyn Fn() -> Result<(), Vec<String>> + Send + Sync>;
 
+/// Whether the process may go on. Either way a line for each task that fails.
+pub type LiveCheck = Arc<dyn Fn() -> Result<Vec<String>, Vec<String>> + Send + Sync>;
+
 /// What the pages show.
 #[derive(Clone)]
 pub struct Pages {
+    /// `/livez`.
+    pub live: LiveCheck,
     /// `/metrics`.
     pub metrics: Arc<Metrics>,
     /// `/readyz`.
     pub ready: ReadyCheck,
 }
 
-/// Serves until `stop`. At [`CONNECTIONS_MAX`] a new connection closes an old one, so that peers that hold
-/// connections cannot keep a probe out.
-pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
-    let mut open = OpenConnections::default();
-    let tracker = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let slot = open.add(stop.child_token());
-        let pages = pages.clone();
-        tracker.spawn(async move {
-            let connection = connection(stream, pages, &slot);
-            let limited = tokio::time::timeout(CONNECTION_TIMEOUT, connection);
-            slot.close.run_until_cancelled(limited).await;
-        });
-    }
-    tracker.close();
-    tracker.wait().await;
+/// The listener and what it shows.
+pub struct HttpPlane {
+    /// Bound already.
+    pub listener: TcpListener,
+    /// Its pages.
+    pub pages: Pages,
 }
 
-/// The connections whose tasks still hold their slot, oldest first.
-#[derive(Default)]
-struct OpenConnections {
-    slots: VecDeque<Arc<Slot>>,
-}
-
-struct Slot {
-    close: CancellationToken,
-    has_request: AtomicBool,
-}
-
-impl OpenConnections {
-    /// Adds one. Closes the oldest that has sent no request yet if there are too many; if all have sent
-    /// one, the oldest.
-    fn add(&mut self, close: CancellationToken) -> Arc<Slot> {
-        self.slots.retain(|slot| Arc::strong_count(slot) > 1);
-        if self.slots.len() >= CONNECTIONS_MAX {
-            let mut slots = self.slots.iter();
-            let silent = slots.position(|slot| !slot.has_request.load(Ordering::Relaxed));
-            if let Some(closed) = self.slots.remove(silent.unwrap_or(0)) {
-                closed.close.cancel();
-            }
+impl Supervised for HttpPlane {
+    /// At [`CONNECTIONS_MAX`] a new connection closes an old one, so that peers that hold connections cannot
+    /// keep a probe out.
+    async fn run(&mut self, stop: &CancellationToken) {
+        let mut open = ProbeSlots::new(CONNECTIONS_MAX);
+        let tracker = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let slot = open.add(stop.child_token());
+            let pages = self.pages.clone();
+            tracker.spawn(async move {
+                let connection = connection(stream, pages, &slot);
+                let limited = tokio::time::timeout(CONNECTION_TIMEOUT, connection);
+                slot.close.run_until_cancelled(limited).await;
+            });
         }
-        let slot = Arc::new(Slot {
-            close,
-            has_request: AtomicBool::new(false),
-        });
-        self.slots.push_back(Arc::clone(&slot));
-        slot
+        tracker.close();
+        tracker.wait().await;
     }
 }
 
-async fn connection(stream: TcpStream, pages: Pages, slot: &Slot) {
+async fn connection(stream: TcpStream, pages: Pages, slot: &ProbeSlot) {
     let begun = tokio::time::timeout(HEAD_TIMEOUT, is_http2(&stream)).await;
     match begun {
         Ok(false) => {}
@@ -112,7 +95,7 @@ async fn connection(stream: TcpStream, pages: Pages, slot: &Slot) {
         Err(_) => return,
     }
     let service = service_fn(move |request| {
-        slot.has_request.store(true, Ordering::Relaxed);
+        slot.set_has_request();
         let response = pages.answer(&request);
         async move { Ok::<_, Infallible>(response) }
     });
@@ -153,12 +136,17 @@ impl Pages {
             );
         }
         match request.uri().path() {
-            "/livez" => page(StatusCode::OK, "alive\n".to_owned()),
+            "/livez" => match (self.live)() {
+                Ok(failing) => page(StatusCode::OK, lines("alive", &failing)),
+                Err(failing) => {
+                    let text = lines("not alive", &failing);
+                    page(StatusCode::SERVICE_UNAVAILABLE, text)
+                }
+            },
             "/readyz" => match (self.ready)() {
                 Ok(()) => page(StatusCode::OK, "ready\n".to_owned()),
                 Err(waiting) => {
-                    let lines = waiting.iter().map(|line| format!("{line}\n"));
-                    let text = format!("not ready\n{}", lines.collect::<String>());
+                    let text = lines("not ready", &waiting);
                     page(StatusCode::SERVICE_UNAVAILABLE, text)
                 }
             },
@@ -174,6 +162,11 @@ impl Pages {
     }
 }
 
+fn lines(first: &str, more: &[String]) -> String {
+    let more = more.iter().map(|line| format!("{line}\n"));
+    format!("{first}\n{}", more.collect::<String>())
+}
+
 fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
@@ -185,8 +178,11 @@ fn page(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::task::JoinHandle;
 
-    async fn get(at: std::net::SocketAddr, path: &str) -> String {
+    async fn get(at: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(at).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -196,16 +192,51 @@ mod tests {
         answer
     }
 
+    fn serve(
+        metrics: Arc<Metrics>,
+        live: LiveCheck,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let ready: ReadyCheck = Arc::new(|| Ok(()));
+        let pages = Pages {
+            live,
+            metrics,
+            ready,
+        };
+        let mut plane = HttpPlane { listener, pages };
+        let stopped = stop.clone();
+        let served = tokio::spawn(async move { plane.run(&stopped).await });
+        (at, stop, served)
+    }
+
+    #[tokio::test]
+    async fn livez_names_failing_tasks_and_fails_once_they_fail_for_too_long() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let is_too_long = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&is_too_long);
+        let failing = || vec!["task watch failed once: it ended".to_owned()];
+        let live: LiveCheck = Arc::new(move || match asked.load(Ordering::Relaxed) {
+            false => Ok(failing()),
+            true => Err(failing()),
+        });
+        let (at, stop, served) = serve(metrics, live);
+        let answer = get(at, "/livez").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let body = "alive\ntask watch failed once: it ended\n";
+        assert!(answer.ends_with(body), "{answer}");
+        is_too_long.store(true, Ordering::Relaxed);
+        let answer = get(at, "/livez").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.ends_with(&format!("not {body}")), "{answer}");
+        stop.cancel();
+        served.await.unwrap();
+    }
+
     #[tokio::test]
     async fn silent_connections_cannot_keep_a_probe_out() {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let pages = Pages {
-            metrics,
-            ready: Arc::new(|| Ok(())),
-        };
-        let served = tokio::spawn(serve(listener, pages, stop.clone()));
+        let (at, stop, served) = serve(metrics, Arc::new(|| Ok(Vec::new())));
         let mut silent = Vec::new();
         for beginning in ["", "G", "GET /livez HTTP/1.1\r\nhost: x\r\n", "PRI"] {
             for _ in 0..CONNECTIONS_MAX {
@@ -224,13 +255,7 @@ mod tests {
     #[tokio::test]
     async fn grpc_client_is_told_that_this_is_the_http_listener() {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let pages = Pages {
-            metrics,
-            ready: Arc::new(|| Ok(())),
-        };
-        let served = tokio::spawn(serve(listener, pages, stop.clone()));
+        let (at, stop, served) = serve(metrics, Arc::new(|| Ok(Vec::new())));
         let mut stream = TcpStream::connect(at).await.unwrap();
         stream
             .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -249,13 +274,7 @@ mod tests {
         metrics
             .show_cache_bytes(|| panic!("a gauge's mistake"))
             .unwrap();
-        let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let pages = Pages {
-            metrics,
-            ready: Arc::new(|| Ok(())),
-        };
-        let served = tokio::spawn(serve(listener, pages, stop.clone()));
+        let (at, stop, served) = serve(metrics, Arc::new(|| Ok(Vec::new())));
         for _ in 0..2 * CONNECTIONS_MAX {
             assert_eq!(get(at, "/metrics").await, "");
         }

@@ -25,7 +25,20 @@ pub struct ConnectionLimits {
     pub grace: Duration,
 }
 
+/// Age of a connection that is for probes alone, and grace after it (chosen: what probes wait at most).
+const PROBE_AGE: Duration = Duration::from_secs(1);
+
 impl ConnectionLimits {
+    /// Of a connection that is for probes alone: long enough for one, and no watch holds it.
+    pub(super) fn of_probes(&self) -> Self {
+        Self {
+            preface_timeout: self.preface_timeout.min(PROBE_AGE),
+            age: PROBE_AGE,
+            grace: PROBE_AGE,
+            ..self.clone()
+        }
+    }
+
     /// For tests of other things than limits: none is reached.
     #[cfg(test)]
     pub(crate) fn patient() -> Self {

@@ -25,6 +25,7 @@ mod frames;
 pub mod http_plane;
 mod limits;
 mod plane;
+mod probe_slots;
 mod read_backoff;
 mod service;
 mod stages;
@@ -34,8 +35,8 @@ mod write_coalescing;
 #[cfg(test)]
 pub(crate) use executor::InlineExecutor;
 pub use limits::ConnectionLimits;
-pub use plane::{Plane, PlaneConfig};
-pub use service::{BoxError, HttpService, Services};
+pub use plane::{PROBES_MAX, Plane, PlaneConfig};
+pub use service::{BoxError, HttpService, Purpose, Services};
 pub use stages::Stages;
 
 use std::io;

@@ -11,17 +11,24 @@
 use super::accept::Acceptor;
 use super::core::{self, CoreConfig};
 use super::limits::ConnectionLimits;
+use super::probe_slots::ProbeSlots;
 use super::service::Services;
 use super::stages::Stages;
 use crate::admission::QueueLimits;
 use crate::metrics::Metrics;
+use crate::supervisor::{Supervisor, TaskName};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Connections beyond the limit that are open at once, for health checks (chosen: at the default accept rate
+/// each has a tenth of a second, however many others come).
+pub const PROBES_MAX: usize = 128;
 
 /// A plane before it runs.
 pub struct PlaneConfig {
@@ -31,7 +38,7 @@ pub struct PlaneConfig {
     pub listener: TcpListener,
     /// Threads.
     pub cores: usize,
-    /// Connections open at once; more are closed.
+    /// Connections open at once; more serve health checks alone, for a second or two.
     pub connections_max: usize,
     /// Connections accepted in a second, at least 1; more wait in the system's queue.
     pub accepts_per_s_max: u32,
@@ -49,8 +56,9 @@ pub struct Plane {
     pub address: SocketAddr,
     /// To drain and to end it.
     pub stages: Stages,
-    cores: Vec<oneshot::Receiver<()>>,
-    acceptor: tokio::task::JoinHandle<()>,
+    /// Cancelled when a core's thread ends.
+    cores: Vec<CancellationToken>,
+    acceptor: JoinSet<()>,
 }
 
 impl Plane {
@@ -60,7 +68,7 @@ impl Plane {
     /// The system refuses a thread or a runtime.
     pub fn start<S: Services>(
         config: PlaneConfig,
-        metrics: &Arc<Metrics>,
+        (metrics, supervisor): (&Arc<Metrics>, &Supervisor),
         services: impl Fn() -> S + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let services = Arc::new(services);
@@ -77,33 +85,48 @@ impl Plane {
                 metrics: Arc::clone(metrics),
                 jitter: fork(&mut jitter),
             };
-            let (end, ended) = oneshot::channel();
-            cores.push(core::start(index, core, Arc::clone(&services), end)?);
-            ends.push(ended);
+            let ended = CancellationToken::new();
+            ends.push(ended.clone());
+            let guard = ended.drop_guard();
+            cores.push(core::start(index, core, Arc::clone(&services), guard)?);
         }
-        let acceptor = Acceptor {
+        let accepting = Acceptor {
             name: config.name,
             listener: config.listener,
             connections_max: config.connections_max,
             accepts_per_s_max: config.accepts_per_s_max,
             cores,
-            stages: stages.clone(),
+            probes: ProbeSlots::new(PROBES_MAX),
             metrics: Arc::clone(metrics),
         };
+        let name = match config.name {
+            "admin" => "accept_admin",
+            _ => "accept_data",
+        };
+        let mut acceptor = JoinSet::new();
+        let name = TaskName::of_server(name);
+        supervisor.spawn(&mut acceptor, name, stages.drain.clone(), accepting);
         Ok(Self {
             address,
             stages,
             cores: ends,
-            acceptor: tokio::spawn(acceptor.run()),
+            acceptor,
         })
     }
 
+    /// Resolves when a core's thread ends. Before the drain that is a panic, and the core's connections
+    /// are lost with it.
+    pub async fn core_ended(&self) {
+        let cores = self.cores.iter();
+        let ends = cores.map(|core| Box::pin(core.cancelled()));
+        futures::future::select_all(ends).await;
+    }
+
     /// Waits until every connection is over; after `drain` they end by themselves, after `kill` now.
-    pub async fn ended(self) {
-        // A panicked accept loop or core has ended too.
-        let _ = self.acceptor.await;
+    pub async fn ended(mut self) {
+        while self.acceptor.join_next().await.is_some() {}
         for core in self.cores {
-            let _ = core.await;
+            core.cancelled().await;
         }
     }
 }

@@ -10,13 +10,22 @@ use tower::Service;
 /// Error of a body that ends early.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a connection may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Every call.
+    Calls,
+    /// Health checks: it came while `connections_max` others were open, and lasts a second or two.
+    Probe,
+}
+
 /// The services of one core, made there.
 pub trait Services: 'static {
     /// What one connection is served with.
     type Service: HttpService;
 
     /// Serves a new connection, whose part of the core's fair queue is `flow`.
-    fn connect(&self, flow: Flow) -> Self::Service;
+    fn connect(&self, flow: Flow, purpose: Purpose) -> Self::Service;
 }
 
 /// A service as a connection needs it; it is always ready.

@@ -13,6 +13,7 @@ use prometheus::IntCounter;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -115,9 +116,10 @@ fn write_all(
 ) {
     let mut reported = dropped.get();
     for line in lines {
-        let written = write_line(&mut output, &line);
+        // A panic costs the line, and not all that follow.
+        let written = catch_unwind(AssertUnwindSafe(|| write_line(&mut output, &line)));
         queue.remove(line.len());
-        if written.is_err() {
+        if !matches!(written, Ok(Ok(()))) {
             dropped.inc();
             continue;
         }
@@ -240,6 +242,36 @@ mod tests {
         }
         assert!(writer.queue.bytes.load(Ordering::Relaxed) <= BYTES_MAX);
         assert!(writer.dropped.get() >= 90);
+    }
+
+    /// Panics at its first line.
+    struct Fragile(bool, Sender<Vec<u8>>);
+
+    impl Write for Fragile {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(std::mem::replace(&mut self.0, true), "a log's mistake");
+            let _ = self.1.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a test's own channel of two lines"
+    )]
+    #[test]
+    fn panic_of_a_write_costs_its_line_alone() {
+        let (taken, lines) = std::sync::mpsc::channel();
+        let writer = LogWriter::over(Fragile(false, taken), counter()).unwrap();
+        writer.send(b"lost\n".to_vec());
+        writer.send(b"kept\n".to_vec());
+        writer.flush(Duration::from_secs(60));
+        assert_eq!(writer.dropped.get(), 1);
+        assert_eq!(lines.try_iter().collect::<Vec<_>>(), [b"kept\n"]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Peers that violate the protocol or its limits.
 
+use std::any::Any;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use hotshelf::grpc::proto::{ProductFilter, RecommendRequest, RecommendResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +12,9 @@ use tonic::{Code, Status};
 use crate::harness::frames::{
     DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, call, call_headers, frame, header, message,
 };
-use crate::harness::{FramePeer, RawConnection, Season, Server, Shop, error_reason, until};
+use crate::harness::{
+    FramePeer, RawConnection, Scrape, Season, Server, Shop, error_reason, http_get, until,
+};
 
 async fn server(shop: &Shop, settings: &[(&str, &str)]) -> Server {
     let version = shop.publish(Season::Spring).await.version;
@@ -89,6 +93,86 @@ async fn connections_beyond_the_limit_are_closed_and_those_within_it_serve() {
     })
     .await;
     assert_eq!(server.recommend("u0001").await.unwrap().version, 1);
+    server.stop().await;
+}
+
+/// So many connections to each gRPC listener: half-open, idle and watching ones.
+async fn hold(server: &Server, count: usize) -> Vec<Box<dyn Any>> {
+    let mut held: Vec<Box<dyn Any>> = Vec::new();
+    for at in [server.data, server.admin] {
+        for number in 0..count {
+            held.push(match number % 3 {
+                0 => {
+                    let mut half_open = TcpStream::connect(at).await.unwrap();
+                    half_open.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+                    Box::new(half_open)
+                }
+                1 => Box::new(RawConnection::open(at).await),
+                _ => Box::new(Server::watch_health_at(at).await),
+            });
+        }
+    }
+    held
+}
+
+#[tokio::test]
+async fn probe_gets_through_whatever_holds_the_connections() {
+    let shop = Shop::new();
+    let settings = [("connections-max", "30"), ("preface-timeout-ms", "60000")];
+    let server = server(&shop, &settings).await;
+    let mut held = hold(&server, 30).await;
+    let beyond = |page: &Scrape, reason| {
+        let refused = "hotshelf_net_connections_refused_total";
+        page.value(refused, &[("listener", "data"), ("reason", reason)])
+    };
+    for _ in 0..20 {
+        // Others come all the time, and say nothing.
+        for at in [server.data, server.admin] {
+            for _ in 0..20 {
+                held.push(Box::new(TcpStream::connect(at).await.unwrap()));
+            }
+            assert!(Server::is_serving(at, "").await.unwrap());
+        }
+        assert_eq!(http_get(server.http, "/livez").await.0, 200);
+    }
+    let page = server.scrape().await;
+    assert!(beyond(&page, "connections_max") >= Some(420.0));
+    assert!(beyond(&page, "evicted") >= Some(1.0));
+    // They are for probes alone.
+    let refused = server.recommend("u0001").await.unwrap_err();
+    assert_eq!(error_reason(&refused), "OVERLOADED");
+    drop(held);
+    until("room again", async || {
+        server.recommend("u0001").await.is_ok().then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn few_descriptors_leave_some_for_probes() {
+    let shop = Shop::new();
+    shop.publish(Season::Spring).await;
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"ulimit -n 700; exec "$0" "$@""#]);
+    command.arg(env!("CARGO_BIN_EXE_hotshelf"));
+    let mut server = Server::start_binary(&mut command, &shop, &[]).await;
+    server.reload(1).await.unwrap();
+    server.until_ready().await;
+    let message =
+        "the limit of file descriptors lowers connections_max; raise it (ulimit -n, LimitNOFILE)";
+    let said = server.logged(message).await;
+    assert_eq!(said["descriptors"], 700);
+    let held = hold(&server, 250).await;
+    for at in [server.data, server.admin] {
+        assert!(Server::is_serving(at, "").await.unwrap());
+    }
+    assert_eq!(http_get(server.http, "/livez").await.0, 200);
+    drop(held);
+    until("room again", async || {
+        server.recommend("u0001").await.is_ok().then_some(())
+    })
+    .await;
     server.stop().await;
 }
 

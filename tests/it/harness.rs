@@ -22,6 +22,7 @@ mod wait;
 pub(crate) use artifact::Parts;
 pub(crate) use blended::WEIGHTS;
 pub(crate) use broken_cache::{BrokenCache, until_kept};
+pub(crate) use calls::channel;
 pub(crate) use catalogue::{BRANDS, CATEGORIES, catalogue};
 pub(crate) use frames::FramePeer;
 pub(crate) use held::Held;

@@ -40,6 +40,7 @@ mod seed;
 mod shutdown;
 mod similar;
 mod store_outage;
+mod supervised;
 mod swap;
 mod swap_stress;
 mod terminal_text;

@@ -10,6 +10,7 @@ mod documents;
 mod laws;
 mod promises;
 mod source;
+mod tasks;
 mod tests;
 mod vocabulary;
 
@@ -83,6 +84,11 @@ fn one_file_builds_object_paths() {
 #[test]
 fn only_the_configuration_reads_the_environment() {
     holds(boundaries::environment);
+}
+
+#[test]
+fn long_lived_tasks_are_started_by_the_supervisor() {
+    holds(tasks::starts);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn own_status(handle: &ModelHandle) -> GetModelStatusResponse {
         model: handle.slot.name.to_string(),
         live: live_rollout(manager),
         desired: desired_rollout(manager),
-        degraded: manager.degraded.clone(),
+        degraded: handle.degraded(&status),
         versions: versions.collect(),
         registry_error: status.registry_error.clone(),
         skipped_rollouts: status.skipped_rollouts.clone(),

@@ -20,11 +20,13 @@ impl Operations {
         until: Instant,
     ) -> Result<Option<Reply>, CallError> {
         let (sender, receiver) = oneshot::channel();
-        let sent = handle.inputs.send(Input::Propose(proposal, sender)).await;
-        sent.map_err(|_| CallError::ShuttingDown)?;
-        match tokio::time::timeout_at(until.into(), receiver).await {
-            Ok(Ok(reply)) => Ok(Some(reply)),
-            Ok(Err(_)) => Err(CallError::ShuttingDown),
+        let replied = async {
+            let sent = handle.inputs.send(Input::Propose(proposal, sender)).await;
+            sent.map_err(|_| CallError::ShuttingDown)?;
+            receiver.await.map_err(|_| CallError::ShuttingDown)
+        };
+        match tokio::time::timeout_at(until.into(), replied).await {
+            Ok(reply) => reply.map(Some),
             Err(_) => Ok(None),
         }
     }

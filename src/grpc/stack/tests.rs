@@ -3,6 +3,7 @@
 use super::*;
 use crate::admission::QueueLimits;
 use crate::net::{ConnectionLimits, Plane as NetPlane, PlaneConfig, listen};
+use crate::supervisor::Supervisor;
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use tonic::transport::{Channel, Endpoint};
@@ -81,7 +82,9 @@ async fn ask(client: &mut HealthClient<Channel>, service: &str) -> Result<i32, S
 async fn handler_that_panics_is_internal_and_counted_and_its_connection_serves_on() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let made = Arc::clone(&metrics);
-    let plane = NetPlane::start(config(), &metrics, move || services(&made)).unwrap();
+    let supervisor = Supervisor::new(metrics.lifecycle.task_restarts.clone());
+    let shared = (&metrics, &supervisor);
+    let plane = NetPlane::start(config(), shared, move || services(&made)).unwrap();
     let endpoint = Endpoint::from_shared(format!("http://{}", plane.address)).unwrap();
     let mut client = HealthClient::new(endpoint.connect().await.unwrap());
     for (count, service) in [(1, "panic"), (2, "panic later"), (3, "panic")] {

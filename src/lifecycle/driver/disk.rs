@@ -8,9 +8,9 @@ use hotshelf_registry::{Manifest, RolloutRecord};
 impl Driver {
     /// Asks what was live here before; ends with `Event::Restored`.
     pub(super) fn restore(&mut self) {
-        let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
+        let source = self.source.clone();
         let model = self.handle.slot.name.clone();
-        let started = self.spawn("restore", move || {
+        let work = move || {
             let recalled = source.restore(&model);
             let outcome = recalled.map(|set| {
                 set.map(|set| PersistedRollout {
@@ -18,17 +18,17 @@ impl Driver {
                     since: set.saved_at,
                 })
             });
-            let _ = inputs.blocking_send(Input::Event(Event::Restored { outcome }));
+            Input::Event(Event::Restored { outcome })
+        };
+        self.spawn("restore", work, |_, why| {
+            let outcome = Err(why.to_owned());
+            Input::Event(Event::Restored { outcome })
         });
-        if let Err(error) = started {
-            let outcome = Err(format!("cannot start a thread: {error}"));
-            self.take(Input::Event(Event::Restored { outcome }));
-        }
     }
 
     /// Persists this record as live; ends with `Event::Persisted`.
     pub(super) fn persist(&mut self, record: RolloutRecord) {
-        let (source, inputs) = (self.source.clone(), self.handle.inputs.clone());
+        let source = self.source.clone();
         let arms = record.arms.iter();
         // A missing version is detected by the check of the set.
         let loaded = arms.filter_map(|arm| self.resident.get(&arm.version));
@@ -38,7 +38,7 @@ impl Driver {
         let rollout = record.number;
         let model = self.handle.slot.name.clone();
         let metrics = self.metrics.clone();
-        let started = self.spawn("persist", move || {
+        let work = move || {
             let outcome = source.persist(record, manifests);
             match &outcome {
                 Ok(()) => {
@@ -50,11 +50,11 @@ impl Driver {
                     tracing::warn!(%model, %rollout, error, "cannot persist the live set");
                 }
             }
-            let _ = inputs.blocking_send(Input::Event(Event::Persisted { rollout, outcome }));
+            Input::Event(Event::Persisted { rollout, outcome })
+        };
+        self.spawn("persist", work, move |_, why| {
+            let outcome = Err(why.to_owned());
+            Input::Event(Event::Persisted { rollout, outcome })
         });
-        if let Err(error) = started {
-            let outcome = Err(format!("cannot start a thread: {error}"));
-            self.take(Input::Event(Event::Persisted { rollout, outcome }));
-        }
     }
 }

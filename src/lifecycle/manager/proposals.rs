@@ -76,7 +76,16 @@ impl ModelManager {
     pub(super) fn propose(&mut self, ticket: Ticket, proposal: Proposal, now: Now) {
         let is_full = self.proposals.len() >= self.policy.proposals_max;
         if !self.desired.is_read && !is_full {
-            self.proposals.early.push((ticket, proposal));
+            match self.desired.live_set.registry_error.as_str() {
+                "" => self.proposals.early.push((ticket, proposal)),
+                why => {
+                    let reply = Reply::NotRecorded {
+                        is_retryable: true,
+                        message: format!("the registry cannot be read: {why}"),
+                    };
+                    self.proposals.replies.push_back((ticket, reply));
+                }
+            }
             return;
         }
         match self.accept((ticket, proposal), is_full, now) {

@@ -1,3 +1,4 @@
+use super::super::service::Purpose;
 use super::*;
 use crate::admission::Flow;
 use bytes::Bytes;
@@ -32,7 +33,7 @@ impl tower::Service<Request<Incoming>> for Fragile {
 impl Services for Fragile {
     type Service = Self;
 
-    fn connect(&self, _flow: Flow) -> Self {
+    fn connect(&self, _flow: Flow, _purpose: Purpose) -> Self {
         *self
     }
 }
@@ -50,6 +51,10 @@ fn config(listener: TcpListener) -> PlaneConfig {
         },
         jitter: ChaCha8Rng::seed_from_u64(1),
     }
+}
+
+fn supervisor(metrics: &Metrics) -> Supervisor {
+    Supervisor::new(metrics.lifecycle.task_restarts.clone())
 }
 
 /// One GET on a connection of its own; `None` where that was closed instead.
@@ -70,7 +75,10 @@ async fn get(to: SocketAddr, path: &str) -> Option<http::StatusCode> {
 async fn panic_in_a_connections_task_ends_that_connection_and_frees_its_slot() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let plane = Plane::start(config(listener), &metrics, || Fragile).unwrap();
+    let plane = Plane::start(config(listener), (&metrics, &supervisor(&metrics)), || {
+        Fragile
+    })
+    .unwrap();
     // More often than there may be connections.
     for _ in 0..5 {
         assert_eq!(get(plane.address, "/panic").await, None);
@@ -94,7 +102,7 @@ async fn connections_beyond_the_rate_wait_and_are_served() {
         accepts_per_s_max: 50,
         ..config(listener)
     };
-    let plane = Plane::start(config, &metrics, || Fragile).unwrap();
+    let plane = Plane::start(config, (&metrics, &supervisor(&metrics)), || Fragile).unwrap();
     let storm = (0..30).map(|_| get(plane.address, "/"));
     let answers = futures::future::join_all(storm).await;
     assert!(
@@ -104,6 +112,32 @@ async fn connections_beyond_the_rate_wait_and_are_served() {
     );
     let held = metrics.traffic.accepts_held.with_label_values(&["data"]);
     assert!(held.get() > 0);
+    plane.stages.drain.cancel();
+    plane.ended().await;
+}
+
+/// Panics on the core's thread, outside of any connection's task.
+#[derive(Clone, Copy)]
+struct FragileCore;
+
+impl Services for FragileCore {
+    type Service = Fragile;
+
+    fn connect(&self, _flow: Flow, _purpose: Purpose) -> Fragile {
+        panic!("a core's mistake");
+    }
+}
+
+#[tokio::test]
+async fn panic_of_a_core_is_noticed_and_the_drain_does_not_wait_for_it() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let listener = super::super::listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let shared = (&metrics, &supervisor(&metrics));
+    let plane = Plane::start(config(listener), shared, || FragileCore).unwrap();
+    let mut ended = Box::pin(plane.core_ended());
+    assert!(futures::poll!(ended.as_mut()).is_pending());
+    let _stream = TcpStream::connect(plane.address).await.unwrap();
+    ended.await;
     plane.stages.drain.cancel();
     plane.ended().await;
 }

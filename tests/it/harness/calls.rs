@@ -122,7 +122,12 @@ impl Server {
 
     /// The stream of this server's overall health.
     pub(crate) async fn watch_health(&self) -> Streaming<HealthCheckResponse> {
-        let mut client = HealthClient::new(channel(self.data).await);
+        Self::watch_health_at(self.data).await
+    }
+
+    /// The same on this listener.
+    pub(crate) async fn watch_health_at(at: SocketAddr) -> Streaming<HealthCheckResponse> {
+        let mut client = HealthClient::new(channel(at).await);
         let watch = client.watch(HealthCheckRequest::default()).await;
         watch.unwrap().into_inner()
     }
@@ -141,7 +146,8 @@ impl Server {
     }
 }
 
-async fn channel(to: SocketAddr) -> Channel {
+/// A connection to this listener.
+pub(crate) async fn channel(to: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{to}"))
         .unwrap()
         .connect()

@@ -127,7 +127,12 @@ impl Server {
         server
     }
 
-    async fn start_binary(command: &mut Command, shop: &Shop, settings: &[(&str, &str)]) -> Self {
+    /// The same for a command that becomes the server.
+    pub(crate) async fn start_binary(
+        command: &mut Command,
+        shop: &Shop,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let cache = Self::configure(command, shop, settings);
         Self::run(command, cache).await
     }

@@ -5,6 +5,7 @@ use super::source::{self, SourceFile, paths, views};
 use super::{boundaries, documents, promises, root};
 
 mod circles;
+mod tasks;
 mod words;
 
 type Law = fn(&SourceFile) -> Vec<Breach>;

@@ -9,6 +9,7 @@ use crate::lifecycle::state::{LoadError, LoadErrorKind, LoadedInfo, VersionState
 use crate::lifecycle::watch::{RecordRequest, Watch};
 use crate::lifecycle::{Gate, Proposal};
 use crate::metrics::Metrics;
+use crate::supervisor::Supervised;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hotshelf_registry::{
@@ -131,18 +132,21 @@ impl Replica {
         let registry = Registry::with_store(Arc::new(store), Path::from("r")).with_options(options);
         let (sender, inputs) = mpsc::channel(256);
         let (records, requests) = mpsc::channel(1);
-        let watch = Watch {
+        let mut watch = Watch {
             model: ground.model.clone(),
             registry: registry.clone(),
             interval: Duration::from_secs(2),
             metrics: Arc::clone(&ground.metrics),
             inputs: sender,
             requests,
+            repeat: Arc::default(),
+            is_recording: false,
             jitter: dice,
         };
+        let watch = async move { watch.run(&CancellationToken::new()).await };
         Self {
             manager: ModelManager::new(policy()),
-            watch: watch.run(CancellationToken::new()).boxed(),
+            watch: watch.boxed(),
             inputs,
             records,
             registry,
