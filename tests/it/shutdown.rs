@@ -233,3 +233,22 @@ async fn hangup_ignored_by_nohup_leaves_the_server_alone() {
     assert_eq!(server.times_logged("received a signal"), 0);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn signals_of_other_tools_are_logged_and_nothing_else() {
+    let shop = Shop::new();
+    let spring = shop.publish(Season::Spring).await;
+    let mut server = Server::serving(&shop, spring.version, &[]).await;
+    for (signal, times) in [(Signal::USR1, 1), (Signal::USR2, 2), (Signal::ALARM, 3)] {
+        server.signal(signal);
+        until("the signal is logged", async || {
+            (server.times_logged("received a signal") == times).then_some(())
+        })
+        .await;
+        assert!(server.recommend("u0001").await.is_ok(), "{signal:?}");
+    }
+    server.signal(Signal::QUIT);
+    let status = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{:#?}", server.lines());
+    assert_eq!(server.times_logged("drained"), 1);
+}

@@ -1,14 +1,16 @@
-//! What signals do to a server.
+//! What signals do to a server. None of those that a program can catch ends it without a drain.
 //!
 //! | Signal | First | Again |
 //! |---|---|---|
-//! | SIGTERM, SIGINT | drains | ends at once |
+//! | SIGTERM, SIGINT, SIGQUIT | drains | ends at once |
 //! | SIGHUP | drains | nothing: terminals and shells send it more than once |
 //! | SIGHUP, ignored at the start (`nohup`) | nothing | nothing |
+//! | SIGUSR1, SIGUSR2, SIGALRM | nothing but a line in the log | nothing: log rotation and timers send them |
 //! | SIGXFSZ | nothing: the write fails and is handled there | nothing |
 
-use std::future::pending;
+use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -27,57 +29,64 @@ enum Request {
     End,
     /// To drain.
     Drain,
+    Nothing,
 }
 
 /// The signals of a process that has taken them over.
 pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// `None`: the process was started with it ignored.
-    hangup: Option<Signal>,
+    caught: Vec<(&'static str, Request, Signal)>,
     /// Never asked: it is there to be caught.
     _file_too_large: Signal,
 }
 
 impl Signals {
     pub(super) fn new() -> io::Result<Self> {
-        let hangup = match is_hangup_ignored() {
-            true => None,
-            false => Some(signal(SignalKind::hangup())?),
-        };
+        let mut wanted = vec![
+            ("SIGTERM", Request::End, SignalKind::terminate()),
+            ("SIGINT", Request::End, SignalKind::interrupt()),
+            ("SIGQUIT", Request::End, SignalKind::quit()),
+            ("SIGUSR1", Request::Nothing, SignalKind::user_defined1()),
+            ("SIGUSR2", Request::Nothing, SignalKind::user_defined2()),
+            ("SIGALRM", Request::Nothing, SignalKind::alarm()),
+        ];
+        if !is_hangup_ignored() {
+            wanted.push(("SIGHUP", Request::Drain, SignalKind::hangup()));
+        }
+        let caught = wanted.into_iter();
+        let caught = caught.map(|(name, request, kind)| Ok((name, request, signal(kind)?)));
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup,
+            caught: caught.collect::<io::Result<_>>()?,
             _file_too_large: signal(FILE_TOO_LARGE)?,
         })
     }
 
     async fn next(&mut self) -> Request {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => pending().await,
-            }
-        };
-        let (name, request) = tokio::select! {
-            _ = self.terminate.recv() => ("SIGTERM", Request::End),
-            _ = self.interrupt.recv() => ("SIGINT", Request::End),
-            _ = hangup => ("SIGHUP", Request::Drain),
-        };
+        let (name, request) = poll_fn(|cx| self.poll_next(cx)).await;
         tracing::info!(signal = name, "received a signal");
         request
     }
 
-    /// Drops `first` at the first signal, and resolves at the second one that asks for the end.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(&'static str, Request)> {
+        for (name, request, signal) in &mut self.caught {
+            if signal.poll_recv(cx).is_ready() {
+                return Poll::Ready((*name, *request));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Drops `first` at the first signal that asks for a drain, and resolves at the second one that asks for the end.
     pub(super) async fn second(&mut self, first: oneshot::Sender<()>) {
         let mut first = Some(first);
         let mut asked: Option<Instant> = None;
         loop {
             let request = self.next().await;
+            if request == Request::Nothing {
+                continue;
+            }
             drop(first.take());
             match (request, asked) {
-                (Request::Drain, _) => {}
+                (Request::Nothing | Request::Drain, _) => {}
                 (Request::End, None) => asked = Some(Instant::now()),
                 (Request::End, Some(at)) if at.elapsed() < SIGNAL_ECHO => {}
                 (Request::End, Some(_)) => return,
