@@ -124,18 +124,25 @@ impl Service<Request<Incoming>> for RecommendationServer {
 
 /// The version that the caller pins, if it does.
 fn pinned_version(metadata: &MetadataMap) -> Result<Option<u64>, CallError> {
-    let Some(value) = metadata.get(VERSION) else {
+    let mut values = metadata.get_all(VERSION).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
-    if number.is_some_and(|number| number > 0) {
+    let is_only = values.next().is_none();
+    if is_only && number.is_some_and(|number| number > 0) {
         return Ok(number);
     }
-    let quoted = String::from_utf8_lossy(value.as_bytes());
-    let quoted: String = quoted.chars().take(PIN_QUOTED_CHARS).collect();
+    let why = if is_only {
+        let quoted = String::from_utf8_lossy(value.as_bytes());
+        let quoted: String = quoted.chars().take(PIN_QUOTED_CHARS).collect();
+        format!("{quoted:?} is not a version; versions are whole numbers from 1")
+    } else {
+        "it is given more than once".to_owned()
+    };
     Err(CallError::BadFields(vec![BadField {
         field: format!("metadata {VERSION}"),
-        why: format!("{quoted:?} is not a version; versions are whole numbers from 1"),
+        why,
     }]))
 }
 
