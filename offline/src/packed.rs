@@ -272,7 +272,7 @@ fn read_index(folder: &Path) -> Result<Vec<u8>, Error> {
 /// A file of at most so many bytes; of a longer one, one byte more than that.
 fn read_at_most(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path)?;
+    let file = hotshelf_terminal::file::open(path)?;
     file.take(bytes_max.saturating_add(1))
         .read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -34,7 +34,7 @@ pub(super) struct Source {
 impl Source {
     /// Opens a file; `quotes` follows its text.
     pub(super) fn open(path: &Path, quotes: Quotes) -> Result<Self> {
-        let file = File::open(path)?;
+        let file = hotshelf_terminal::file::open(path)?;
         let size_bytes = file.metadata()?.len();
         let (read_bytes, hash) = (Rc::default(), Rc::new(RefCell::new(Sha256::new())));
         let hashing = Hashing {

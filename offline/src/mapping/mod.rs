@@ -19,7 +19,6 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub(crate) use catalogue::{
@@ -33,8 +32,9 @@ pub(crate) use events::{EventColumns, KindColumn};
 pub use settings::{ContentSettings, ModelSettings};
 pub(crate) use source::{Quoting, SourceMapping};
 
-use crate::error::{Error, Problem};
+use crate::error::Error;
 use evaluation::Evaluation;
+use hotshelf_terminal::file::read_text;
 use problems::Document;
 use section::Section;
 
@@ -89,21 +89,7 @@ impl Mapping {
             path: file.to_owned(),
             source,
         };
-        let mut text = String::new();
-        let opened = std::fs::File::open(file).map_err(unreadable)?;
-        let mut limited = opened.take(FILE_BYTES_MAX + 1);
-        limited.read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > FILE_BYTES_MAX {
-            let why = format!("the file has more than {FILE_BYTES_MAX} bytes");
-            return Err(Error::Mapping {
-                file: file.to_owned(),
-                problems: vec![Problem {
-                    line: 1,
-                    key: String::new(),
-                    message: why,
-                }],
-            });
-        }
+        let text = read_text(file, FILE_BYTES_MAX).map_err(unreadable)?;
         Self::parse(file, &text)
     }
 

@@ -183,3 +183,32 @@ fn invalid_arguments_are_refused() {
         assert!(run.refusal(2).contains(expected), "{args:?}: {run:?}");
     }
 }
+
+#[test]
+fn devices_and_pipes_where_events_belong_are_refused_at_once() {
+    let workplace = workplace(SHOP, EVENTS);
+    let fifo = workplace.path("fifo").display().to_string();
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    for (name, kind) in [("/dev/zero", "device"), (&*fifo, "FIFO")] {
+        workplace.write("odd.toml", SHOP.replace("events.csv", name));
+        let run = workplace.run(&["evaluate", "odd.toml"]);
+        let why = format!("it is a {kind} and not a regular file");
+        assert!(run.refusal(2).contains(&why), "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn mapping_file_that_is_no_file_is_refused_at_once() {
+    let workplace = Workplace::new();
+    for (name, why) in [("/dev/zero", "it is a device"), (".", "it is a folder")] {
+        let run = workplace.run(&["evaluate", name]);
+        assert!(run.refusal(2).contains(why), "{name}: {run:?}");
+    }
+    workplace.write("long.toml", "#".repeat((1 << 20) + 1));
+    let run = workplace.run(&["evaluate", "long.toml"]);
+    assert!(
+        run.refusal(2).contains("longer than 1048576 bytes"),
+        "{run:?}"
+    );
+}

@@ -113,7 +113,8 @@ fn read_file((name, path): &(String, impl AsRef<Path>), bytes_max: u64) -> Resul
         path: path.to_owned(),
         source,
     };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // A device or a pipe would fill the memory before its end is known.
+    let file = hotshelf_terminal::file::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     let refuse = |why: String| {
         Err(Error::Embeddings {
@@ -122,10 +123,6 @@ fn read_file((name, path): &(String, impl AsRef<Path>), bytes_max: u64) -> Resul
             first: vec![why],
         })
     };
-    if !metadata.is_file() {
-        // A device or a pipe would fill the memory before its end is known.
-        return refuse("is not a regular file".to_owned());
-    }
     let size_bytes = metadata.len();
     let mut bytes = Vec::new();
     if size_bytes <= bytes_max {
