@@ -34,6 +34,7 @@ mod shop;
 mod split;
 mod time_format;
 mod train;
+mod tune;
 
 pub use error::{BadRow, Error, Problem};
 pub use evaluate::{
@@ -55,3 +56,4 @@ pub use publish::{Target, publish};
 pub use shop::Shop;
 pub use time_format::{parse_instant, rfc3339};
 pub use train::{TrainOptions, Trained, train};
+pub use tune::{TRIALS, TRIALS_MAX, TuneOptions};

@@ -1,6 +1,6 @@
 //! The version of a model that is live: the one that most people get, by the newest rollout.
 
-use hotshelf_model::{FitParams, Strategy};
+use hotshelf_model::{Defaults, FitParams, Strategy};
 use hotshelf_registry::{ModelName, Registry, Version};
 use serde::Deserialize;
 
@@ -22,6 +22,8 @@ pub struct LiveVersion {
 struct CardOfLive {
     #[serde(default)]
     parameters: FitParams,
+    #[serde(default)]
+    defaults: Defaults,
 }
 
 /// The live version of a model, or None where nothing is live. Blocks on a runtime of its own.
@@ -59,7 +61,7 @@ pub(crate) fn live_version(
     Ok(Some(LiveVersion {
         version: version.get(),
         params: card.parameters,
-        strategy: Strategy::default(),
+        strategy: card.defaults.strategy,
     }))
 }
 

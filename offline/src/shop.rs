@@ -157,6 +157,9 @@ impl Shop {
             );
             builder.add(user, product, event.value, event.at_s);
         }
+        if !self.has_times {
+            builder.without_times();
+        }
         builder.build()
     }
 

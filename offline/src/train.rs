@@ -1,9 +1,9 @@
 //! Trains a shop's model: split, fit, evaluate, pack.
 //!
 //! ```text
-//! shop ─▶ split ─▶ fit on the past ─▶ evaluate on held-out events ─┐
-//!   └───────────────────────────────▶ fit on all events ───────────┴─▶ pack
-//!                                     (or pack the first: refit = false)
+//! shop ─▶ split ─▶ tune ─▶ fit on the past ─▶ evaluate on held-out events ─┐
+//!   └────────────────────────────────────────▶ fit on all events ──────────┴─▶ pack
+//!                                              (or pack the first: refit = false)
 //! ```
 //!
 //! The card always holds the evaluation of the fit on the past, and says whether the packed model is
@@ -11,7 +11,7 @@
 
 use std::num::NonZeroUsize;
 
-use hotshelf_model::{CardExtra, Clock, FitParams, FitStep, Model, Workers, fit};
+use hotshelf_model::{CardExtra, Clock, Defaults, FitParams, FitStep, Model, Workers, fit};
 use hotshelf_registry::{Input, Lineage};
 
 use crate::clock::monotonic;
@@ -24,6 +24,7 @@ use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::shop::{Known, Shop};
 use crate::split::Split;
+use crate::tune::{Task, TuneOptions, Tuned, tune};
 
 /// Known users in the golden queries of a model (chosen: enough for many users of every segment,
 /// and at most a few hundred kilobytes of manifest).
@@ -44,6 +45,8 @@ pub struct TrainOptions {
     pub code_commit: Option<String>,
     /// The version to compare with.
     pub live: Option<LiveVersion>,
+    /// How parameters are searched.
+    pub tune: TuneOptions,
 }
 
 /// The result of training.
@@ -57,6 +60,8 @@ pub struct Trained {
     pub packed: PackedModel,
     /// The parameters that it was fitted with.
     pub params: FitParams,
+    /// How they were found.
+    pub(crate) tuned: Tuned,
     pub(crate) per_user: PerUser,
     pub(crate) split: Split,
 }
@@ -72,17 +77,30 @@ pub fn train(
     progress: Progress,
 ) -> Result<Trained, Error> {
     let split = Split::new(shop, &options.plan)?;
-    let params = &options.params;
+    let tuned = tune(shop, &split, &options.task(), progress)?;
+    let params = &tuned.params;
+    let defaults = Defaults {
+        strategy: tuned.strategy,
+        include_seen: options.plan.includes_seen(),
+    };
     // Timing costs and shows only in the card, so only the packed model's indexes are timed.
-    let past = options.fit(shop, (split.past(), !options.refit), (params, progress))?;
+    let mut past = options.fit(shop, (split.past(), !options.refit), (params, progress))?;
+    state(&mut past, defaults)?;
     let Evaluated { report, per_user } = options.evaluate(&past, (shop, &split), progress)?;
     let model = if options.refit {
-        options.fit(shop, (Known::default(), true), (params, progress))?
+        let mut model = options.fit(shop, (Known::default(), true), (params, progress))?;
+        state(&mut model, defaults)?;
+        model
     } else {
         past
     };
+    let mut card = report.card(&options.plan, options.refit);
+    card.note = format!("{} {}", card.note, tuned.note)
+        .trim_end()
+        .to_owned();
+    card.trials = tuned.trials.clone();
     let extra = CardExtra {
-        evaluation: Some(report.card(&options.plan, options.refit)),
+        evaluation: Some(card),
         golden_queries: GOLDEN_QUERIES,
     };
     let packed = PackedModel::new(model.pack(extra)?, &shop.name, lineage(read, options));
@@ -91,9 +109,19 @@ pub fn train(
         evaluation: report,
         packed,
         params: params.clone(),
+        tuned,
         per_user,
         split,
     })
+}
+
+/// States what the model answers with where a query leaves it open; a version that answers as ever
+/// states nothing.
+fn state(model: &mut Model, defaults: Defaults) -> Result<(), Error> {
+    if defaults != Defaults::default() {
+        model.set_defaults(defaults)?;
+    }
+    Ok(())
 }
 
 /// A model, evaluated on what it does not know.
@@ -158,6 +186,16 @@ fn lineage(read: &IngestReport, options: &TrainOptions) -> Lineage {
 }
 
 impl TrainOptions {
+    /// What a search starts from.
+    pub(crate) fn task(&self) -> Task<'_> {
+        Task {
+            plan: &self.plan,
+            params: &self.params,
+            threads: self.threads,
+            tune: &self.tune,
+        }
+    }
+
     /// Evaluates a model of the past, beside the live version's parameters fitted on the same past.
     fn evaluate(
         &self,

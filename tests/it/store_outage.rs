@@ -374,7 +374,15 @@ async fn real_shop_is_trained_published_and_swapped_over_a_killed_store() {
         command
     };
     let url = store.shop.url();
-    let train = ["train", "shop.toml", "--json", "--samples", "0"];
+    let train = [
+        "train",
+        "shop.toml",
+        "--trials",
+        "1",
+        "--json",
+        "--samples",
+        "0",
+    ];
     let published = run(&[
         &train[..],
         &[

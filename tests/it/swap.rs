@@ -50,9 +50,15 @@ async fn real_shop_is_trained_published_and_swapped_under_load() {
 
 fn train(trainer: &Path, shop: &Shop, more: &[&str]) {
     let mut command = Command::new(trainer);
-    command
-        .current_dir(shop.place())
-        .args(["train", "shop.toml", "--json", "--samples", "0"]);
+    command.current_dir(shop.place()).args([
+        "train",
+        "shop.toml",
+        "--trials",
+        "1",
+        "--json",
+        "--samples",
+        "0",
+    ]);
     command
         .args(["--publish", &shop.url(), "--model", MODEL])
         .args(more);

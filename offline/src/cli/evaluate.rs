@@ -91,6 +91,7 @@ impl EvaluateArgs {
         let report = RunReport {
             shop: ShopSummary::of(&shop, read),
             parameters: options.params,
+            tuning: None,
             samples: samples(&model, &shop, shown),
             product_samples: product_samples(&model, shown),
             index: BTreeMap::new(),

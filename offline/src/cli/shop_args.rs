@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::shop::Shop;
 use crate::time_format::parse_instant;
 use crate::train::TrainOptions;
+use crate::tune::TuneOptions;
 
 /// Commit of the code, if the build knew it; `--code-commit` overrides it.
 const BUILT_FROM: Option<&str> = option_env!("HOTSHELF_CODE_COMMIT");
@@ -164,6 +165,13 @@ impl ShopArgs {
             refit: true,
             threads: threads.unwrap_or(NonZeroUsize::MIN),
             live: None,
+            tune: TuneOptions {
+                trials: 1,
+                minutes: None,
+                fixed: self.model.over(&mapping.model),
+                journal: None,
+                fingerprint: String::new(),
+            },
             code_commit: self
                 .code_commit
                 .clone()

@@ -11,12 +11,13 @@ use super::report::{RunReport, ShopSummary};
 use super::shop_args::ShopArgs;
 use crate::error::Error;
 use crate::mapping::Mapping;
-use crate::outputs::{Role, RunPath, registry_folder};
+use crate::outputs::{self, Role, RunPath, registry_folder};
 use crate::packed::PackedModel;
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
 use crate::shop::Known;
 use crate::train::train;
+use crate::tune::{TRIALS, TRIALS_MAX, fingerprint, is_journal};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
@@ -61,6 +62,17 @@ pub(super) struct TrainArgs {
     s3: S3Args,
     #[command(flatten)]
     author: AuthorArgs,
+    /// Try this many parameters; 1 trains plainly [default: 12]
+    #[arg(long, value_name = "COUNT", default_value_t = TRIALS as u64, hide_default_value = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=TRIALS_MAX as u64))]
+    #[arg(help_heading = "Training")]
+    trials: u64,
+    /// Begin no trial after this time [default: off]
+    #[arg(long, value_name = "MINUTES", value_parser = minutes, help_heading = "Training")]
+    minutes: Option<f64>,
+    /// Keep finished trials in this file, and go on from it
+    #[arg(long, value_name = "FILE", help_heading = "Training")]
+    resume: Option<PathBuf>,
     /// Pack the evaluated model instead of fitting on all events
     #[arg(long, help_heading = "Training")]
     no_refit: bool,
@@ -87,6 +99,10 @@ impl TrainArgs {
         }
 
         let (shop, read) = self.shop.read(&mapping, progress)?;
+        options.tune.trials = self.trials as usize;
+        options.tune.minutes = self.minutes;
+        options.tune.journal = self.resume.clone();
+        options.tune.fingerprint = fingerprint(&read, &options.task());
         let trained = train(&shop, &read, &options, progress)?;
         if let Some(folder) = &self.out {
             trained.packed.write(folder, self.shop.force)?;
@@ -114,6 +130,7 @@ impl TrainArgs {
         let report = RunReport {
             shop: ShopSummary::of(&shop, read),
             parameters: trained.params,
+            tuning: trained.tuned.report(),
             samples: samples(&trained.model, &shop, shown),
             product_samples: product_samples(&trained.model, shown),
             index,
@@ -135,8 +152,16 @@ impl TrainArgs {
         let registry = self.publish.as_deref().and_then(registry_folder);
         outputs.extend(registry.map(|path| RunPath::new("--publish", path, Role::Registry)));
         let inputs = registry::ca_file(&self.s3).map(|path| RunPath::file("--s3-ca-file", path));
+        let journal = self
+            .resume
+            .as_ref()
+            .map(|path| RunPath::file("--resume", path));
+        outputs.extend(journal.clone());
         self.shop
-            .check_paths(mapping, (inputs.into_iter().collect(), outputs))
+            .check_paths(mapping, (inputs.into_iter().collect(), outputs))?;
+        journal.map_or(Ok(()), |journal| {
+            outputs::check_replaceable(&journal, is_journal, self.shop.force)
+        })
     }
 
     /// Opens the registry before anything is read, so that a mistyped name costs no training.
@@ -147,5 +172,14 @@ impl TrainArgs {
             }
             _ => Ok(None),
         }
+    }
+}
+
+/// Parses a time in minutes.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes <= 1e5 => Ok(minutes),
+        Ok(_) => Err("not above 0 and at most 100000".to_owned()),
+        Err(_) => Err("not a number".to_owned()),
     }
 }

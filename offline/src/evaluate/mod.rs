@@ -34,7 +34,7 @@ use std::num::NonZeroUsize;
 use hotshelf_model::{Model, Strategy};
 use rayon::ThreadPool;
 
-pub(crate) use audience::Audience;
+pub(crate) use audience::{Audience, EvaluatedUser};
 pub use bootstrap::Difference;
 use comparisons::Comparisons;
 use list_properties::ListProperties;
@@ -54,7 +54,12 @@ use crate::split::Split;
 use crate::time_format::rfc3339;
 
 /// In the order of every table: the model's strategies, then the baselines.
-const STRATEGIES: [Strategy; 3] = [Strategy::Collaborative, Strategy::Content, Strategy::Hybrid];
+const STRATEGIES: [Strategy; 4] = [
+    Strategy::Collaborative,
+    Strategy::Content,
+    Strategy::Hybrid,
+    Strategy::Blended,
+];
 
 /// What sequences follow where there are no times.
 const ORDER_NOTE: &str = "These events have no times: sequences follow the order of the rows in the \
@@ -179,7 +184,7 @@ pub(crate) fn strategies() -> impl Iterator<Item = Strategy> {
 
 /// The strategy that a model answers with by default: the one stated, or what it falls back to.
 fn default_strategy(model: &Model) -> &'static str {
-    match Strategy::default() {
+    match model.defaults().strategy {
         Strategy::Hybrid if model.content().is_none() => Strategy::Collaborative.as_str(),
         strategy => strategy.as_str(),
     }
@@ -198,7 +203,7 @@ fn rankers<'m>(judged: &Judged<'m>, held: &Held<'_>) -> (Rankers<'m>, Vec<Unavai
             Ok(ranker) => rankers.push(Box::new(ranker)),
             Err(why) => unavailable.push(Unavailable {
                 ranker: strategy.as_str(),
-                why: why.to_string(),
+                why,
             }),
         }
     }

@@ -37,12 +37,16 @@ impl<'m> StrategyRanker<'m> {
         model: &'m Model,
         (name, strategy): (&'static str, Strategy),
         include_seen: bool,
-    ) -> Result<Self, QueryError> {
+    ) -> Result<Self, String> {
         let ranker = Self::falling_back(model, (name, strategy), include_seen);
         if !model.users().is_empty() {
-            let fallbacks = ranker.ask(UserRow(0), 1, &mut RankWork::default())?;
+            let asked = ranker.ask(UserRow(0), 1, &mut RankWork::default());
+            let fallbacks = asked.map_err(|why| why.to_string())?;
             if fallbacks.contains(Fallback::NoContentParts) {
-                return Err(QueryError::NeedsContent);
+                return Err(QueryError::NeedsContent.to_string());
+            }
+            if fallbacks.contains(Fallback::NoBlendWeights) {
+                return Err("blended needs weights, which tuning finds".to_owned());
             }
         }
         Ok(ranker)

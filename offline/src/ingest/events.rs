@@ -93,20 +93,18 @@ impl<'m> EventSink<'m> {
 impl RowSink for EventSink<'_> {
     fn bind(&mut self, header: &mut Header) {
         let mapped = self.mapped;
-        let user_id = header.column(&mapped.user_id);
-        let product_id = header.column(&mapped.product_id);
         let kind = match &mapped.kind {
             KindColumn::Constant(_) => None,
             KindColumn::Column { column, .. } => Some(header.column(column)),
         };
-        let timestamp = mapped
-            .timestamp
-            .as_ref()
-            .map(|mapped| header.column(&mapped.column));
         let mut optional = |name: &Option<String>| name.as_ref().map(|name| header.column(name));
         let value = optional(&mapped.value);
         let quantity = optional(&mapped.quantity);
         let session_id = optional(&mapped.session_id);
+        let user_id = header.column(&mapped.user_id);
+        let product_id = header.column(&mapped.product_id);
+        let timestamp = mapped.timestamp.as_ref();
+        let timestamp = timestamp.map(|mapped| header.column(&mapped.column));
         self.columns = Some(Columns {
             user_id,
             product_id,

@@ -136,9 +136,12 @@ fn first_by_hash<'a, T>(
 /// A user's list as the server answers a default query.
 fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
     let user_id = model.users().id(user);
+    let defaults = model.defaults();
     let query = Query {
         user_id,
         n: RECOMMENDED_SHOWN,
+        strategy: defaults.strategy,
+        include_seen: defaults.include_seen,
         ..Query::default()
     };
     let answer = model.recommend(&query, scratch);

@@ -64,7 +64,15 @@ fn publish(workplace: &Workplace, folder: &str, flags: &[&str]) -> Run {
 #[test]
 fn model_of_shuffled_ids_is_refused_with_its_numbers_until_a_reason_is_given() {
     let workplace = workplace();
-    let train = ["train", "shuffled.toml", "--no-refit", "--out", "bad"];
+    let train = [
+        "train",
+        "shuffled.toml",
+        "--trials",
+        "1",
+        "--no-refit",
+        "--out",
+        "bad",
+    ];
     assert_eq!(workplace.run(&train).code, 0);
     // On the real shop the model's lists are those of strangers.
     let judged = workplace
@@ -104,7 +112,7 @@ fn model_of_shuffled_ids_is_refused_with_its_numbers_until_a_reason_is_given() {
 fn verdict_of_another_packed_model_is_refused() {
     let workplace = workplace();
     for (shop, out) in [("shop.toml", "one"), ("shuffled.toml", "two")] {
-        let train = ["train", shop, "--no-refit", "--out", out];
+        let train = ["train", shop, "--trials", "1", "--no-refit", "--out", out];
         assert_eq!(workplace.run(&train).code, 0);
     }
     workplace
@@ -124,6 +132,8 @@ fn trained_version_is_published_and_its_card_has_the_verdict() {
     let args = [
         "train",
         "shop.toml",
+        "--trials",
+        "1",
         "--publish",
         "registry",
         "--model",

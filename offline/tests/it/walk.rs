@@ -49,8 +49,10 @@ fn registry(workplace: &Workplace) -> String {
     format!("file://{}", workplace.path("registry").display())
 }
 
+/// Plain training: what tuning does has tests of its own.
 fn train(workplace: &Workplace, args: &[&str]) -> Run {
-    workplace.run(&[&["train", "shop.toml", "--json"], args].concat())
+    let train = ["train", "shop.toml", "--json", "--trials", "1"];
+    workplace.run(&[&train[..], args].concat())
 }
 
 #[test]
@@ -264,7 +266,7 @@ fn registry_and_name_are_checked_before_anything_is_computed() {
 #[test]
 fn text_report_shows_shop_evaluation_and_samples() {
     let workplace = workplace();
-    let run = workplace.run(&["train", "shop.toml", "--out", "packed"]);
+    let run = workplace.run(&["train", "shop.toml", "--trials", "1", "--out", "packed"]);
     assert_eq!(run.code, 0, "{run:?}");
     let stages = [
         "reading events.csv",

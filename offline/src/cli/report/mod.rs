@@ -6,7 +6,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hotshelf_model::{Basis, FitParams, IndexCard};
+use hotshelf_model::{Basis, FitParams, IndexCard, Trial};
 use serde::Serialize;
 
 use super::publish::Published;
@@ -15,12 +15,16 @@ use crate::ingest::{EmbeddingsReport, IngestReport, JoinReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 use crate::shop::Shop;
 use crate::time_format::date;
+use crate::tune::TuningReport;
 
 /// The report of one run.
 #[derive(Serialize)]
 pub(super) struct RunReport {
     pub(super) shop: ShopSummary,
     pub(super) parameters: FitParams,
+    /// The search that found them; absent where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tuning: Option<TuningReport>,
     pub(super) evaluation: EvaluationReport,
     /// Whether the model was fitted again on all events; absent where none was made.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,4 +137,35 @@ fn basis_text(basis: Basis) -> &'static str {
         Basis::Collaborative => "collaborative factors",
         Basis::Sequence => "what people took next",
     }
+}
+
+/// Number, parameters, weights, half-lives and scores of a trial.
+fn trial_cells(trial: &Trial) -> [String; 9] {
+    let number = |name: &str| {
+        let value = trial.parameters.get(name);
+        value.map_or_else(String::new, ToString::to_string)
+    };
+    let score = |name: &str| {
+        let value = trial.scores.get(name);
+        value.map_or_else(String::new, |value| format!("{value:.4}"))
+    };
+    let weights = trial.parameters.iter().filter_map(|(name, weight)| {
+        let side = name.strip_prefix("weight_")?;
+        (*weight > 0.0).then(|| format!("{side} {weight:.2}"))
+    });
+    let half_lives = ["repeat", "trend"].into_iter().filter_map(|side| {
+        let days = trial.parameters.get(&format!("{side}_half_life_days"))?;
+        Some(format!("{side} {days} d"))
+    });
+    [
+        trial.number.to_string(),
+        number("factors"),
+        number("regularization"),
+        number("confidence"),
+        number("alpha"),
+        weights.collect::<Vec<_>>().join(", "),
+        half_lives.collect::<Vec<_>>().join(", "),
+        score("hybrid"),
+        score("blended"),
+    ]
 }

@@ -1,6 +1,7 @@
 //! A report as text for a terminal.
 
 mod evaluation;
+mod trials;
 
 use std::fmt::Write as _;
 
@@ -18,6 +19,10 @@ impl RunReport {
         let mut text = String::new();
         write_shop(&mut text, &self.shop);
         text.push('\n');
+        if let Some(tuning) = &self.tuning {
+            trials::write(&mut text, tuning);
+            text.push('\n');
+        }
         self.write_evaluation(&mut text);
         for sample in &self.samples {
             text.push('\n');

@@ -9,6 +9,7 @@ mod numbers;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::path::Path;
 
@@ -65,6 +66,7 @@ fn page(report: &RunReport) -> Markup {
                     (samples::users(&report.samples))
                     (verdict(report))
                     (comparison::section(&report.evaluation))
+                    (trials::section(report.tuning.as_ref()))
                     (before(report))
                     (setup(report))
                     (numbers::section(&report.evaluation))

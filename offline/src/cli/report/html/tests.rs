@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use hotshelf_model::Trial;
+
 use super::*;
 use crate::cli::report::ShopSummary;
 use crate::ingest::{IngestOptions, read_shop};
 use crate::live::LiveVersion;
-use crate::mapping::{Cut, EvaluationPlan, Mapping, SplitRule};
+use crate::mapping::{Cut, EvaluationPlan, Mapping, ModelSettings, SplitRule};
 use crate::progress::Progress;
 use crate::sample::{SampleOptions, product_samples, samples};
 use crate::train::{EvaluatedModel, TrainOptions, evaluate_parameters};
+use crate::tune::{TuneOptions, TuningReport};
 
 const MAPPING: &str = r#"
 shop = "SHOP"
@@ -62,6 +65,13 @@ fn report(name: &str, category: &str) -> RunReport {
             params: params.clone(),
             strategy: hotshelf_model::Strategy::default(),
         }),
+        tune: TuneOptions {
+            trials: 1,
+            minutes: None,
+            fixed: ModelSettings::default(),
+            journal: None,
+            fingerprint: String::new(),
+        },
     };
     let EvaluatedModel {
         model,
@@ -78,6 +88,19 @@ fn report(name: &str, category: &str) -> RunReport {
         parameters: params,
         samples: samples(&model, &shop, shown),
         product_samples: product_samples(&model, shown),
+        tuning: Some(TuningReport {
+            note: "Chosen of 1 trials.".to_owned(),
+            trials: vec![Trial {
+                number: 1,
+                parameters: [
+                    ("factors".to_owned(), 2.0),
+                    ("weight_trend".to_owned(), 0.25),
+                ]
+                .into(),
+                scores: [("blended".to_owned(), 0.125)].into(),
+                chosen: true,
+            }],
+        }),
         evaluation: evaluated.report,
         refit: None,
         index: BTreeMap::new(),
@@ -169,6 +192,7 @@ fn people_come_first_then_the_verdict_the_rankers_and_the_live_version() {
         "People and their recommendations",
         "Verdict",
         "Rankers by segment",
+        "Trials",
         "The live version",
         "Evaluation",
         "All numbers",
