@@ -19,7 +19,7 @@ use crate::guardrails::Guardrails;
 use crate::metrics::{Metrics, VersionMetrics};
 use crate::supervisor::Supervised;
 use hotshelf_model::UNKNOWN_SEGMENT;
-use hotshelf_registry::{Sha256Digest, Version};
+use hotshelf_registry::Version;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
