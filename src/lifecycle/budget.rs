@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(
             error.message,
             "version 7 needs 812 MB (700 MB parts + 112 MB working memory); 300 MB of \
-             memory_bytes_max 1.2 GB are free: versions in memory hold 900 MB; it would fit alone, \
+             memory_bytes_max 1.2 GB are free: versions in memory hold 900 MB; it would fit by itself, \
              but a swap holds the old and the new version at once, which takes memory_bytes_max of \
              at least 1.7 GB"
         );

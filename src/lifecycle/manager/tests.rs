@@ -133,14 +133,6 @@ impl Stage {
         })
     }
 
-    /// The newest record was withdrawn, and these are left.
-    fn withdrawn(&mut self, was: &RolloutRecord, records: &[RolloutRecord]) -> Vec<Action> {
-        self.tell(Event::Desired {
-            chain: records.to_vec(),
-            withdrawn: Some(was.as_parent()),
-        })
-    }
-
     fn loaded(&mut self, version: u64, outcome: Result<LoadedInfo, LoadError>) -> Vec<Action> {
         self.tell(Event::Loaded {
             version: v(version),

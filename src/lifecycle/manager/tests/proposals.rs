@@ -212,6 +212,16 @@ fn proposal_at_a_cold_start_is_recorded_despite_an_equal_older_rollout() {
     assert_eq!(actions, [activate(&third), reply(7, done)]);
 }
 
+impl Stage {
+    /// The newest record was withdrawn, and these are left.
+    fn withdrawn(&mut self, was: &RolloutRecord, records: &[RolloutRecord]) -> Vec<Action> {
+        self.tell(Event::Desired {
+            chain: records.to_vec(),
+            withdrawn: Some(was.as_parent()),
+        })
+    }
+}
+
 /// An older record takes the place of the newest one only where the store shows that that one is gone.
 #[test]
 fn withdrawn_rollout_gives_way_to_the_one_before_it() {
