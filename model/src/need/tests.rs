@@ -46,3 +46,20 @@ fn no_card_overflows() {
     card.content.as_mut().unwrap().groups = usize::MAX;
     assert_eq!(card.working_bytes(), u64::MAX);
 }
+
+#[test]
+fn sides_are_within_the_bound_too() {
+    for products in [120, 4_000] {
+        let mut model = sample::shop_with_content(products, IndexChoice::Exact);
+        let before = unpacked(&model);
+        let data = sample::shop(90, products);
+        let sides = crate::SidesParams::all();
+        model
+            .refit_sides(&data, &sides, std::num::NonZeroUsize::MIN)
+            .unwrap();
+        let (card, parts, heap) = unpacked(&model);
+        let case = format!("{products}: {heap} held of {parts} parts");
+        assert!(heap <= parts + card.working_bytes(), "{case}");
+        assert!(heap > before.2 && parts > before.1, "{case}");
+    }
+}
