@@ -165,13 +165,7 @@ impl ShopArgs {
             refit: true,
             threads: threads.unwrap_or(NonZeroUsize::MIN),
             live: None,
-            tune: TuneOptions {
-                trials: 1,
-                minutes: None,
-                fixed: self.model.over(&mapping.model),
-                journal: None,
-                fingerprint: String::new(),
-            },
+            tune: TuneOptions::plain(self.model.over(&mapping.model)),
             code_commit: self
                 .code_commit
                 .clone()

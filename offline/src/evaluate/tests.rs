@@ -69,13 +69,7 @@ fn options(plan: EvaluationPlan, params: FitParams) -> TrainOptions {
         threads: NonZeroUsize::MIN,
         code_commit: None,
         live: None,
-        tune: TuneOptions {
-            trials: 1,
-            minutes: None,
-            fixed: ModelSettings::default(),
-            journal: None,
-            fingerprint: String::new(),
-        },
+        tune: TuneOptions::plain(ModelSettings::default()),
     }
 }
 

@@ -68,6 +68,19 @@ pub struct TuneOptions {
     pub fingerprint: String,
 }
 
+impl TuneOptions {
+    /// One trial, which is no search.
+    pub fn plain(fixed: ModelSettings) -> Self {
+        Self {
+            trials: 1,
+            minutes: None,
+            fixed,
+            journal: None,
+            fingerprint: String::new(),
+        }
+    }
+}
+
 /// What a search starts from.
 pub(crate) struct Task<'a> {
     pub(crate) plan: &'a EvaluationPlan,
@@ -212,7 +225,7 @@ impl Search<'_> {
         let mut journal = Journal::open(tune)?;
         let mut finished: Vec<Finished> = Vec::new();
         let mut last: Option<Model> = None;
-        while finished.len() < tune.trials && !(is_over() && !finished.is_empty()) {
+        while finished.len() < tune.trials && (finished.is_empty() || !is_over()) {
             let Some(params) = space.next(&finished).filter(|_| !has_stalled(&finished)) else {
                 break;
             };

@@ -125,7 +125,7 @@ fn whisker(difference: Difference, forest: &Scale) -> Markup {
     let span = format!(
         "left:{};right:{}",
         forest.at(difference.low),
-        forest.from_right(difference.high)
+        forest.right_end(difference.high)
     );
     html! {
         span.interval { (format!("{:+.4}", difference.mean)) " (" (interval) ")" }
@@ -169,7 +169,7 @@ impl Scale {
         format!("{:.2}%", (x - self.low) / (self.high - self.low) * 100.0)
     }
 
-    fn from_right(&self, x: f64) -> String {
+    fn right_end(&self, x: f64) -> String {
         format!("{:.2}%", (self.high - x) / (self.high - self.low) * 100.0)
     }
 }
@@ -185,7 +185,7 @@ mod tests {
             (scale.at(-0.019), scale.at(0.002)),
             ("0.00%".into(), "100.00%".into())
         );
-        assert_eq!(scale.from_right(-0.019), "100.00%");
+        assert_eq!(scale.right_end(-0.019), "100.00%");
         let bars = Scale::around([0.1, 0.05].into_iter());
         assert_eq!(
             (bars.at(0.0), bars.at(0.05)),

@@ -65,13 +65,7 @@ fn report(name: &str, category: &str) -> RunReport {
             params: params.clone(),
             strategy: hotshelf_model::Strategy::default(),
         }),
-        tune: TuneOptions {
-            trials: 1,
-            minutes: None,
-            fixed: ModelSettings::default(),
-            journal: None,
-            fingerprint: String::new(),
-        },
+        tune: TuneOptions::plain(ModelSettings::default()),
     };
     let EvaluatedModel {
         model,
