@@ -164,8 +164,7 @@ fn within<T: PartialOrd>(value: T, (least, greatest): (T, T)) -> Option<T> {
 
 /// Two significant digits, so that the card reads well.
 fn round(value: f32) -> f32 {
-    let digits = 10f32.powf(value.log10().floor() - 1.0);
-    (value / digits).round() * digits
+    format!("{value:.1e}").parse().unwrap_or(value)
 }
 
 /// Everything that the search varies, by name.
