@@ -352,7 +352,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("registry")).unwrap();
         let refused = clear(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("was not made by a demo"), "{refused}");
+        assert!(refused.contains("was not created by a demo"), "{refused}");
         assert!(folder.path().join("registry").exists());
     }
 

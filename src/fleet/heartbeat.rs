@@ -68,6 +68,11 @@ impl Supervised for Heartbeat {
 impl Heartbeat {
     pub(super) fn new(member: Arc<Member>, metrics: Arc<Metrics>, interval: Duration) -> Self {
         let jitter = member.new_jitter();
+        // A series that alerts are written on is there from the start.
+        let family = &metrics.lifecycle.replica_name_conflict;
+        family
+            .with_label_values(&[member.handle.slot.name.as_str()])
+            .set(0);
         Self {
             member,
             metrics,

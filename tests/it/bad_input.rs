@@ -175,7 +175,7 @@ async fn every_bad_field_of_similar_products_is_named() {
         ("product_id", |r| r.product_id = "x".repeat(257)),
         ("n", |r| r.n = Some(0)),
         ("n", |r| r.n = Some(51)),
-        ("basis", |r| r.basis = 3),
+        ("basis", |r| r.basis = 4),
         ("model", |r| r.model = "x".repeat(64)),
         ("user_id", |r| r.user_id = "x".repeat(257)),
         ("session_id", |r| r.session_id = "x".repeat(257)),

@@ -237,9 +237,18 @@ async fn version_deleted_from_the_store_keeps_serving_while_live() {
     std::fs::remove_file(root.join("versions/000001.json")).unwrap();
     std::fs::remove_dir_all(server.cache().join(MODEL).join(upload)).unwrap();
     server.reload(stage.autumn.version).await.unwrap();
-    // Not to be had again, and said so.
+    // The rollout named its manifest, so a copy is there; the parts are not.
     let refused = server.reload(stage.spring.version).await.unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::NotFound, "{refused:?}");
+    assert_eq!(
+        refused.code(),
+        tonic::Code::FailedPrecondition,
+        "{refused:?}"
+    );
+    let said = refused.message();
+    assert!(
+        said.contains("it is missing from the store (version 2 keeps serving)"),
+        "{said}"
+    );
     let status = server.status().await;
     assert_eq!(status.live.unwrap().arms[0].version, stage.autumn.version);
     let seen = traffic.finish();

@@ -62,6 +62,8 @@ async fn removed_version_is_no_rollback_target_though_it_is_resident() {
     server.reload(2).await.unwrap();
     let manifest = shop.root().join("toy/versions/000001.json");
     std::fs::remove_file(manifest).unwrap();
+    // The copy that rollout 1 names by its digest.
+    std::fs::remove_dir_all(shop.root().join("toy/manifests")).unwrap();
     let run = server.try_rollout(&["rollback"]);
     let told = run.refusal(1);
     assert!(

@@ -155,6 +155,7 @@ fn no_sequence_of_faults_breaks_a_law_and_all_agree_when_they_stop() {
         .into_iter()
         .map(|worker| worker.join().unwrap())
         .sum();
-    // Most sequences change something, or they would prove nothing.
-    assert!(records as u64 > 2 * SEQUENCES, "{records} records");
+    // Most sequences change something, or they would prove nothing. (A reload is refused, and makes no record,
+    // until the registry was read once.)
+    assert!(records as u64 > SEQUENCES * 3 / 2, "{records} records");
 }
