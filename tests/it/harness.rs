@@ -34,4 +34,4 @@ pub(crate) use server::Server;
 pub(crate) use shop::{MODEL, Published, Season, Shop, factors_of, open_to_all, ranked, top};
 pub(crate) use small_disk::SmallDisk;
 pub(crate) use traffic::Traffic;
-pub(crate) use wait::{PATIENCE, until};
+pub(crate) use wait::{PATIENCE, until, until_within};
