@@ -131,6 +131,10 @@ struct TombstoneRecord {
 }
 
 /// The record under a version's number.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and mostly the large one"
+)]
 pub(crate) enum VersionRecord {
     Published(Manifest),
     Removed(Tombstone),
@@ -195,7 +199,7 @@ impl Manifest {
     }
 
     /// The same; one that was never stored, as it would be written.
-    pub(crate) fn as_written(self) -> Self {
+    pub(crate) fn into_written(self) -> Self {
         if !self.stored.is_empty() {
             return self;
         }

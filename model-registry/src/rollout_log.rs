@@ -57,10 +57,6 @@ pub struct RolloutLog {
 
 /// The record under one number.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful at a time, and mostly the large one"
-)]
 pub enum LogEntry {
     /// A record that chains; the head from now on.
     Rollout(RolloutRecord),

@@ -81,7 +81,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const METRICS: [fn(&[u32], &[u32], usize) -> f64; 6] = [
+    type AtK = fn(&[u32], &[u32], usize) -> f64;
+    const METRICS: [AtK; 6] = [
         precision_at_k,
         recall_at_k,
         ndcg_at_k,

@@ -42,6 +42,7 @@ pub struct LifecycleMetrics {
 }
 
 impl LifecycleMetrics {
+    #[expect(clippy::too_many_lines, reason = "a list: one entry per family")]
     pub(super) fn register(families: &Families<'_>) -> Result<Self, Error> {
         let gauge = |name, help| families.gauges(name, help, &["model"]);
         let counter = |name, help| families.counters(name, help, &["model"]);

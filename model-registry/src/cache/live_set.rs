@@ -69,7 +69,7 @@ mod verbatim {
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<Manifest>, D::Error> {
         let kept = Vec::<Kept>::deserialize(from)?.into_iter();
         let manifests = kept.map(|one| match one {
-            Kept::Tree(manifest) => Ok(manifest.as_written()),
+            Kept::Tree(manifest) => Ok(manifest.into_written()),
             Kept::Text(text) => {
                 let manifest: Manifest = json::typed("a manifest", text.as_bytes())?;
                 Ok(manifest.stored_as(&text.into()))
@@ -92,7 +92,7 @@ impl LiveSet {
     ) -> Result<Self, Error> {
         let record_sha256 = record.sha256;
         let record_accepted_at = record.accepted_at.map(|at| at.to_string());
-        let manifests = manifests.into_iter().map(Manifest::as_written).collect();
+        let manifests = manifests.into_iter().map(Manifest::into_written).collect();
         let set = Self {
             origin,
             saved_at,

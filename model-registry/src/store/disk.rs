@@ -97,6 +97,10 @@ impl Disk {
     }
 
     /// On a thread that may block. One that is abandoned keeps its place until it comes back.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "looks at the disk, as the disk store itself does; bounded, and off the request path"
+    )]
     async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -112,10 +116,6 @@ impl Disk {
 }
 
 /// Calls `take` for every entry until it returns false.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "lists a folder, as the disk store itself does; bounded by `take` and off the request path"
-)]
 fn visit(
     folder: &std::path::Path,
     below: &mut Vec<String>,

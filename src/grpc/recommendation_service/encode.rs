@@ -87,7 +87,7 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         fallbacks: fallback_names(answer.fallbacks),
         // At most as many as a request may name.
         recent_product_ids_unknown: answer.recent_unknown as u32,
-        debug: call.debug.then(|| debug_info(answer.trace, blend)),
+        debug: call.debug.then(|| debug_info(answer.trace, &blend)),
         manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
@@ -130,7 +130,7 @@ fn similar_response(given: &SimilarProducts<'_>) -> SimilarProductsResponse {
         arm: arm.name().to_owned(),
         cache_hit: false,
         fallbacks: fallback_names(answer.fallbacks),
-        debug: call.debug.then(|| debug_info(trace, Blend::None)),
+        debug: call.debug.then(|| debug_info(trace, &Blend::None)),
         manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
@@ -148,8 +148,8 @@ enum Blend {
 }
 
 /// How the candidates were found, and what blended their scores.
-fn debug_info(trace: Trace, blend: Blend) -> DebugInfo {
-    let (alpha, weights) = match blend {
+fn debug_info(trace: Trace, blend: &Blend) -> DebugInfo {
+    let (alpha, weights) = match *blend {
         Blend::None => (None, None),
         Blend::Alpha(alpha) => (alpha, None),
         Blend::Weights(weights) => (None, weights.map(side_values)),

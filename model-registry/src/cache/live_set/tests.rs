@@ -56,7 +56,7 @@ fn live_set_is_restored_as_it_was_persisted() {
     assert_eq!(recalled.record.sha256, record().sha256);
     assert_eq!(
         recalled.manifest(Version::new(2).unwrap()),
-        Some(&manifest(2, 0xa2).as_written())
+        Some(&manifest(2, 0xa2).into_written())
     );
     let other = kept.cache.restore(&"other".parse().unwrap()).unwrap();
     assert_eq!(other, None, "nothing was remembered of it");

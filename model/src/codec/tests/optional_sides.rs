@@ -61,9 +61,7 @@ fn sides_weights_and_defaults_survive_a_round_trip() {
 fn a_card_without_sides_or_defaults_reads_as_before() {
     let (card, _) = packed();
     let json = serde_json::to_value(&card).unwrap();
-    for absent in ["defaults"] {
-        assert!(json.get(absent).is_none());
-    }
+    assert!(json.get("defaults").is_none());
     assert!(json["parameters"].get("sides").is_none());
     assert!(json["parameters"]["scoring"].get("weights").is_none());
     let mut json = json;
@@ -79,7 +77,7 @@ const CARD_FAULTS: &[Fault] = &[
             c.parameters.scoring.weights = Some(Weights {
                 repeat: -0.5,
                 ..WEIGHTS
-            })
+            });
         },
         "card",
         "parameters.scoring.weights is -0.5 for side repeat, expected a finite number, 0 or more",
@@ -89,7 +87,7 @@ const CARD_FAULTS: &[Fault] = &[
             c.parameters.scoring.weights = Some(Weights {
                 trend: f64::INFINITY,
                 ..WEIGHTS
-            })
+            });
         },
         "card",
         "parameters.scoring.weights is inf for side trend, expected a finite number, 0 or more",
@@ -228,7 +226,7 @@ const PART_FAULTS: &[Fault] = &[
                 FREQUENCIES,
                 "weights",
                 put(3, f32::INFINITY.to_le_bytes()),
-            )
+            );
         },
         "not_finite",
         "part frequencies.safetensors: weights row 3 holds inf",
@@ -253,7 +251,7 @@ const PART_FAULTS: &[Fault] = &[
                 TREND,
                 "popularity",
                 put(7, f32::NEG_INFINITY.to_le_bytes()),
-            )
+            );
         },
         "not_finite",
         "part trend.safetensors: popularity row 7 holds -inf",

@@ -214,6 +214,9 @@ fn a_side_that_decays_is_refused_on_events_without_times() {
     assert!(!before.has_times());
 }
 
+/// Spoils the parameters.
+type Change = fn(&mut FitParams);
+
 #[test]
 fn bad_parameters_and_weights_are_refused_by_name() {
     let refusal = |change: fn(&mut FitParams)| {
@@ -225,7 +228,7 @@ fn bad_parameters_and_weights_are_refused_by_name() {
             .unwrap_err()
             .to_string()
     };
-    let cases: [(fn(&mut FitParams), &str); 9] = [
+    let cases: [(Change, &str); 9] = [
         (
             |p| p.sides.sequence.as_mut().unwrap().window = 0,
             "parameter sequence.window is 0, expected 1 to 50",
@@ -259,7 +262,7 @@ fn bad_parameters_and_weights_are_refused_by_name() {
                 p.scoring.weights = Some(Weights {
                     trend: -1.0,
                     ..Weights::default()
-                })
+                });
             },
             "the weight of side trend is -1",
         ),

@@ -66,7 +66,34 @@ fn packed(
     let catalogue: Vec<ProductInfo> = (0..products)
         .map(|product| described(product, embeddings))
         .collect();
-    let params = FitParams {
+    let params = params((embeddings, index), has_sides);
+    let model = fit(
+        &events.build(),
+        &catalogue,
+        &params,
+        NonZeroUsize::MIN,
+        &mut |_| {},
+    )
+    .unwrap();
+    let packed = model
+        .pack(CardExtra {
+            golden_queries: 2,
+            ..CardExtra::default()
+        })
+        .unwrap();
+    Specimen {
+        card: serde_json::to_vec(&packed.card).unwrap(),
+        read: packed.card,
+        parts: packed
+            .parts
+            .into_iter()
+            .map(|part| (part.name.to_owned(), Bytes::from(part.bytes)))
+            .collect(),
+    }
+}
+
+fn params((embeddings, index): (Embeddings, IndexChoice), has_sides: bool) -> FitParams {
+    FitParams {
         als: AlsParams {
             factors: 5,
             iterations: 3,
@@ -97,29 +124,6 @@ fn packed(
         },
         index,
         ..FitParams::default()
-    };
-    let model = fit(
-        &events.build(),
-        &catalogue,
-        &params,
-        NonZeroUsize::MIN,
-        &mut |_| {},
-    )
-    .unwrap();
-    let packed = model
-        .pack(CardExtra {
-            golden_queries: 2,
-            ..CardExtra::default()
-        })
-        .unwrap();
-    Specimen {
-        card: serde_json::to_vec(&packed.card).unwrap(),
-        read: packed.card,
-        parts: packed
-            .parts
-            .into_iter()
-            .map(|part| (part.name.to_owned(), Bytes::from(part.bytes)))
-            .collect(),
     }
 }
 

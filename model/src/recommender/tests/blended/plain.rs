@@ -6,9 +6,39 @@ use super::*;
 /// Raw scores of all products by one side, and those that it may retrieve; `None` where it has nothing
 /// to say about the person.
 fn side(model: &Model, query: &Query<'_>, side: Side) -> Option<(Vec<f32>, Vec<u32>)> {
+    let scores = raw_scores(model, query, side)?;
+    let mut retrieved: Vec<u32> = naive::eligible(model, query);
+    retrieved.retain(|row| match (side, scores[*row as usize]) {
+        (_, None) => false,
+        (Side::Collaborative | Side::Content, Some(_)) => true,
+        (_, Some(score)) => score > 0.0,
+    });
+    let scores: Vec<f32> = scores
+        .into_iter()
+        .map(|score| score.unwrap_or(0.0))
+        .collect();
+    retrieved.sort_by(|a, b| {
+        let (x, y) = (scores[*a as usize], scores[*b as usize]);
+        y.total_cmp(&x).then(a.cmp(b))
+    });
+    let many = (3 * query.n).max(30);
+    if side == Side::Content {
+        let listed = naive::on_neighbour_lists(model, query);
+        let on_lists = retrieved.iter().filter(|row| listed.contains(row));
+        let on_lists: Vec<u32> = on_lists.copied().collect();
+        if on_lists.len() >= query.n {
+            retrieved = on_lists;
+        }
+    }
+    retrieved.truncate(many);
+    Some((scores, retrieved))
+}
+
+/// The same of every product; `None`: a product that the side cannot score.
+fn raw_scores(model: &Model, query: &Query<'_>, side: Side) -> Option<Vec<Option<f32>>> {
     let rows: Vec<u32> = (0..model.products().len() as u32).collect();
     let user = model.users().find(query.user_id);
-    let scores: Vec<Option<f32>> = match side {
+    Some(match side {
         Side::Collaborative => {
             let factors = naive::factors(model, query)?;
             let score = |row: &u32| dot::dot(factors, model.als().product(ProductRow(*row))) + 0.0;
@@ -67,32 +97,7 @@ fn side(model: &Model, query: &Query<'_>, side: Side) -> Option<(Vec<f32>, Vec<u
             .iter()
             .map(|row| Some(model.trend().unwrap().score(ProductRow(*row))))
             .collect(),
-    };
-    let mut retrieved: Vec<u32> = naive::eligible(model, query);
-    retrieved.retain(|row| match (side, scores[*row as usize]) {
-        (_, None) => false,
-        (Side::Collaborative | Side::Content, Some(_)) => true,
-        (_, Some(score)) => score > 0.0,
-    });
-    let scores: Vec<f32> = scores
-        .into_iter()
-        .map(|score| score.unwrap_or(0.0))
-        .collect();
-    retrieved.sort_by(|a, b| {
-        let (x, y) = (scores[*a as usize], scores[*b as usize]);
-        y.total_cmp(&x).then(a.cmp(b))
-    });
-    let many = (3 * query.n).max(30);
-    if side == Side::Content {
-        let listed = naive::on_neighbour_lists(model, query);
-        let on_lists = retrieved.iter().filter(|row| listed.contains(row));
-        let on_lists: Vec<u32> = on_lists.copied().collect();
-        if on_lists.len() >= query.n {
-            retrieved = on_lists;
-        }
-    }
-    retrieved.truncate(many);
-    Some((scores, retrieved))
+    })
 }
 
 /// Rows and scores of a blended answer, without the popular products that fill it up.
