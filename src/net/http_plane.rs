@@ -57,7 +57,7 @@ pub struct HttpPlane {
 }
 
 impl Supervised for HttpPlane {
-    /// At [`CONNECTIONS_MAX`] a new connection closes an old one, so that peers that hold connections cannot
+    /// At `CONNECTIONS_MAX` a new connection closes an old one, so that peers that hold connections cannot
     /// keep a probe out.
     async fn run(&mut self, stop: &CancellationToken) {
         let mut open = ProbeSlots::new(CONNECTIONS_MAX);

@@ -1,6 +1,6 @@
 //! The response cache: encoded responses, found by everything that decides them.
 //!
-//! [`super::key`] writes the keys; they are compared in full. A rollout's number is part of the key, so
+//! `super::key` writes the keys; they are compared in full. A rollout's number is part of the key, so
 //! responses of a retired rollout are never found again: newer ones evict them, and until then they
 //! count towards the cache's bytes. Computing an answer is cheap, so concurrent misses all compute.
 

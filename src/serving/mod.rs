@@ -10,7 +10,7 @@
 //!            record (never waits)                  metrics, guardrail tally, response cache
 //! ```
 //!
-//! [`recommend`] and [`similar`] are one file per RPC and read downwards in the order of the phases.
+//! `recommend` and `similar` are one file per RPC and read downwards in the order of the phases.
 //! Everything that changes an answer is known once resolve returns; compute reads nothing else. The
 //! encoding comes from the edge as an [`Encoding`]: this module knows no wire format, no HTTP, no
 //! gRPC.

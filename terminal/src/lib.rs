@@ -6,7 +6,7 @@
 //! - [`refresh`]: text that is replaced in place;
 //! - [`registry_args`]: `--registry` and the `--s3-…` arguments;
 //! - [`environment`]: the one reader of environment variables;
-//! - [`file`]: files that people name, opened without waiting and read within limits.
+//! - [`file`](mod@file): files that people name, opened without waiting and read within limits.
 //!
 //! It must not know gRPC, models, the registry's format or the server.
 

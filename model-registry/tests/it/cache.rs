@@ -176,7 +176,7 @@ async fn full_disk_is_refused_with_need_and_free_space_before_the_first_byte() {
     assert_eq!((error.kind(), error.is_retryable()), ("cache", true));
     let said = error.to_string();
     assert!(
-        said.contains("fetching version 1 of shop needs 1152921504606846976 bytes and "),
+        said.contains("fetching version 1 of shop needs 1152921504606846976 bytes, but only "),
         "{said}"
     );
     assert!(said.contains(" are free in "), "{said}");
