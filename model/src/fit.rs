@@ -24,6 +24,7 @@ mod sides;
 use std::num::NonZeroUsize;
 
 pub use self::report::{FitError, FitStep};
+use self::report::{RangeCheck, check_ranges, refuse};
 use self::{
     als::Machine,
     assemble::{Catalogue, user_tables},
@@ -168,13 +169,6 @@ fn fit_on(
 }
 
 fn check_params(params: &FitParams) -> Result<(), FitError> {
-    let refuse = |name, value: &dyn std::fmt::Display, expected| {
-        Err(FitError::Parameter {
-            name,
-            value: value.to_string(),
-            expected,
-        })
-    };
     let als = &params.als;
     if !(1..=FACTORS_MAX).contains(&als.factors) {
         return refuse("factors", &als.factors, "1 to 1024");
@@ -207,7 +201,7 @@ fn check_params(params: &FitParams) -> Result<(), FitError> {
 fn check_content_params(params: &FitParams) -> Result<(), FitError> {
     let content = &params.content;
     // Comparisons that NaN fails, too.
-    let checks: [(_, &dyn std::fmt::Display, _, _); 5] = [
+    let checks: [RangeCheck<'_>; 5] = [
         (
             "recent_max",
             &params.recent_max,
@@ -234,14 +228,7 @@ fn check_content_params(params: &FitParams) -> Result<(), FitError> {
             "0 to 1",
         ),
     ];
-    match checks.into_iter().find(|(_, _, holds, _)| !holds) {
-        None => Ok(()),
-        Some((name, value, _, expected)) => Err(FitError::Parameter {
-            name,
-            value: value.to_string(),
-            expected,
-        }),
-    }
+    check_ranges(&checks)
 }
 
 /// Mean interaction value; there is at least one event.

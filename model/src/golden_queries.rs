@@ -129,6 +129,9 @@ fn has_weights(model: &Model) -> bool {
 /// lacks the side or it is silent about everybody tried. Seen products are eligible, as the side
 /// repeat has no others.
 fn by_side(model: &Model, side: Side, scratch: &mut Scratch) -> Option<GoldenQuery> {
+    if !model.parameters().sides.has(side) {
+        return None;
+    }
     let mut weights = Weights::default();
     *weights.get_mut(side) = 1.0;
     let users = (0..model.users().len().min(USERS_TRIED)).map(|row| UserRow(row as u32));
@@ -336,20 +339,19 @@ fn compare_items(
         repeat: item.repeat,
         trend: item.trend,
     };
-    let raw = |side: Side| {
-        let what = format!("{} score", side.as_str());
-        (what, *sides(expected).get(side), *sides(found).get(side))
-    };
-    let score = ("score".to_owned(), Some(expected.score), Some(found.score));
+    let (ours, theirs) = (sides(expected), sides(found));
+    let raw = |side: Side| (Some(side), *ours.get(side), *theirs.get(side));
+    let score = (None, Some(expected.score), Some(found.score));
     let scores = std::iter::once(score).chain(Side::ALL.map(raw));
-    for (what, expected, found) in scores {
+    for (side, expected, found) in scores {
         let agree = match (expected, found) {
             (Some(expected), Some(found)) => close(expected, found),
             (expected, found) => expected == found,
         };
         if !agree {
+            let of = side.map_or(String::new(), |side| format!("{} ", side.as_str()));
             return Err(format!(
-                "product {id:?} has {what} {found:?}, expected {expected:?}"
+                "product {id:?} has {of}score {found:?}, expected {expected:?}"
             ));
         }
     }

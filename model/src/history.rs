@@ -18,9 +18,13 @@ pub(crate) struct Lists {
 
 impl Lists {
     pub(crate) fn of(&self, user: UserRow) -> &[u32] {
+        &self.rows.as_slice()[self.range(user)]
+    }
+
+    /// Where the list of a user stands among the rows.
+    fn range(&self, user: UserRow) -> std::ops::Range<usize> {
         let offsets = self.offsets.as_slice();
-        let (start, end) = (offsets[user.index()], offsets[user.index() + 1]);
-        &self.rows.as_slice()[start as usize..end as usize]
+        offsets[user.index()] as usize..offsets[user.index() + 1] as usize
     }
 
     fn bytes(&self) -> usize {
@@ -44,8 +48,7 @@ impl History {
 
     /// Where the seen products of a user stand among those of all users.
     pub(crate) fn seen_range(&self, user: UserRow) -> std::ops::Range<usize> {
-        let offsets = self.seen.offsets.as_slice();
-        offsets[user.index()] as usize..offsets[user.index() + 1] as usize
+        self.seen.range(user)
     }
 
     /// Whether a user has interacted with a product; O(log seen).

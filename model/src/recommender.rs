@@ -101,7 +101,9 @@ impl Model {
         } = scratch;
         let recent_unknown = self.name_recents(query, person);
         self.choose_recents(query, user, person);
-        self.choose_followed(query, user, person);
+        if asked.sides.sequence {
+            self.choose_followed(query, user, person);
+        }
         let exclusions = exclusions(query, user, &person.named);
         let eligibility = self.eligibility(&query.filter, exclusions, eligibility);
         let sides = self.sides(&asked.sides, (query, user), (person, fold_in));

@@ -4,6 +4,7 @@ use crate::{
     products::FIELD_BYTES_MAX,
     side::{Side, WeightsError},
 };
+use std::fmt::Display;
 
 /// Progress of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,4 +159,28 @@ pub enum FitError {
     /// The private thread pool could not be started.
     #[error("no threads for fitting: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// A parameter's name and value, whether it is within its range, and the range.
+pub(super) type RangeCheck<'a> = (&'static str, &'a dyn Display, bool, &'static str);
+
+/// Refuses the first parameter that is outside its range.
+pub(super) fn check_ranges(checks: &[RangeCheck<'_>]) -> Result<(), FitError> {
+    match checks.iter().find(|(_, _, holds, _)| !holds) {
+        None => Ok(()),
+        Some((name, value, _, expected)) => refuse(name, value, expected),
+    }
+}
+
+/// Refuses a parameter by name.
+pub(super) fn refuse(
+    name: &'static str,
+    value: &dyn Display,
+    expected: &'static str,
+) -> Result<(), FitError> {
+    Err(FitError::Parameter {
+        name,
+        value: value.to_string(),
+        expected,
+    })
 }

@@ -1,18 +1,11 @@
 //! What of a model may change after its fit: how it scores, and what it answers by default.
 
-use super::FitError;
-use crate::{Defaults, Model, ScoringParams, Side, SidesParams, Strategy, params::RECENTS_MAX};
+use super::{FitError, report::refuse};
+use crate::{Defaults, Model, ScoringParams, SidesParams, Strategy, params::RECENTS_MAX};
 
 /// Refuses scoring parameters by name. A weight on a side that these `sides` leave out is refused, as
 /// nothing would come of it.
 pub(super) fn check(scoring: &ScoringParams, sides: &SidesParams) -> Result<(), FitError> {
-    let refuse = |name, value: &dyn std::fmt::Display, expected| {
-        Err(FitError::Parameter {
-            name,
-            value: value.to_string(),
-            expected,
-        })
-    };
     if !(0.0..=1.0).contains(&scoring.alpha) {
         return refuse("alpha", &scoring.alpha, "0 to 1");
     }
@@ -23,25 +16,9 @@ pub(super) fn check(scoring: &ScoringParams, sides: &SidesParams) -> Result<(), 
         return Ok(());
     };
     weights.check()?;
-    let absent = weights
-        .iter()
-        .find(|(side, weight)| **weight > 0.0 && !has(sides, *side));
-    match absent {
+    match sides.first_absent(weights) {
         None => Ok(()),
-        Some((side, value)) => Err(FitError::SideAbsent {
-            side,
-            weight: *value,
-        }),
-    }
-}
-
-/// Whether a version fitted with these parameters has a side, or may have it.
-fn has(sides: &SidesParams, side: Side) -> bool {
-    match side {
-        Side::Collaborative | Side::Content => true,
-        Side::Sequence => sides.sequence.is_some(),
-        Side::Repeat => sides.repeat.is_some(),
-        Side::Trend => sides.trend.is_some(),
+        Some((side, weight)) => Err(FitError::SideAbsent { side, weight }),
     }
 }
 
@@ -77,10 +54,6 @@ impl Model {
             Strategy::Content if self.content().is_none() => "another, as the model has no content",
             _ => return Ok(()),
         };
-        Err(FitError::Parameter {
-            name: "defaults.strategy",
-            value: strategy.as_str().to_owned(),
-            expected,
-        })
+        refuse("defaults.strategy", &strategy.as_str(), expected)
     }
 }

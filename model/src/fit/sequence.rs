@@ -10,21 +10,24 @@
 use rayon::{ThreadPool, prelude::*};
 
 use super::FitError;
-use crate::{SequenceParams, column::Column, interactions::Event, topk, transitions::Transitions};
-
-/// Stands between the steps of two people; no product has this row.
-const END: u32 = u32::MAX;
+use crate::{
+    SequenceParams,
+    column::Column,
+    grouped::{Grouped, NO_GROUP},
+    interactions::Event,
+    topk,
+    transitions::Transitions,
+};
 
 /// Fewest products that one task counts. Chosen: enough to forget what a task costs.
 const PRODUCTS_PER_TASK: usize = 64;
 
 /// Everybody's steps, and where each product stands among them: 8 bytes an event.
 struct Steps {
-    /// Product rows, with [`END`] before, between and behind people.
+    /// Product rows, with [`NO_GROUP`] before, between and behind people: no product has this row.
     rows: Vec<u32>,
-    /// Product `p` stands at `places[offsets[p]..offsets[p + 1]]`, ascending.
-    offsets: Vec<usize>,
-    places: Vec<u32>,
+    /// The places of each product among them, ascending.
+    places: Grouped,
 }
 
 /// Sums of one product, by the product that follows.
@@ -54,7 +57,7 @@ pub(super) fn count(
                 || Sums::new(products),
                 |sums, product| {
                     steps.count(product, &weights, sums);
-                    sums.take_greatest(steps.count_of(product), params.kept)
+                    sums.take_greatest(steps.places_of(product).len(), params.kept)
                 },
             )
             .collect()
@@ -94,7 +97,7 @@ impl Weighted {
 
 impl Steps {
     fn of(events: &[Event], products: usize) -> Result<Self, FitError> {
-        let mut rows = vec![END];
+        let mut rows = vec![NO_GROUP];
         for of_user in events.chunk_by(|a, b| a.user == b.user) {
             // A product that was viewed, carted and bought in a row is one step.
             rows.extend(
@@ -102,7 +105,7 @@ impl Steps {
                     .chunk_by(|a, b| a.product == b.product)
                     .map(|same| same[0].product),
             );
-            rows.push(END);
+            rows.push(NO_GROUP);
         }
         if rows.len() > u32::MAX as usize {
             return Err(FitError::TooLarge {
@@ -110,40 +113,22 @@ impl Steps {
                 limit: u32::MAX.into(),
             });
         }
-        let mut offsets = vec![0; products + 1];
-        let is_product = |row: &&u32| **row != END;
-        for row in rows.iter().filter(is_product) {
-            offsets[*row as usize + 1] += 1;
-        }
-        for product in 0..products {
-            offsets[product + 1] += offsets[product];
-        }
-        let mut next = offsets.clone();
-        let mut places = vec![0; offsets[products]];
-        for (place, row) in rows.iter().enumerate().filter(|(_, row)| **row != END) {
-            let at = &mut next[*row as usize];
-            places[*at] = place as u32;
-            *at += 1;
-        }
-        Ok(Self {
-            rows,
-            offsets,
-            places,
-        })
+        let places = Grouped::of((&rows, products), 0..rows.len() as u32, &mut |_| {});
+        Ok(Self { rows, places })
     }
 
-    /// How many steps a product is.
-    fn count_of(&self, product: usize) -> usize {
-        self.offsets[product + 1] - self.offsets[product]
+    /// The places of a product.
+    fn places_of(&self, product: usize) -> &[u32] {
+        self.places.rows(product as u32)
     }
 
     /// Adds up what stands around each step of a product.
     fn count(&self, product: usize, weights: &Weighted, sums: &mut Sums) {
-        for place in &self.places[self.offsets[product]..self.offsets[product + 1]] {
+        for place in self.places_of(product) {
             let place = *place as usize;
             let later = self.rows[place + 1..].iter();
             let earlier = self.rows[..place].iter().rev();
-            let of_person = |row: &&u32| **row != END;
+            let of_person = |row: &&u32| **row != NO_GROUP;
             for (row, weight) in later.take_while(of_person).zip(&weights.onward) {
                 sums.add(*row, *weight);
             }

@@ -3,7 +3,11 @@
 //! They need events alone, no factors, and cost little; so a search over their parameters fits them
 //! anew for a model whose factors stay ([`Model::refit_sides`]).
 
-use super::{FitError, Machine, Workers, sequence};
+use super::{
+    FitError, Machine, Workers,
+    report::{RangeCheck, check_ranges, refuse},
+    sequence,
+};
 use crate::{
     Interactions, Model, RepeatParams, SequenceParams, Side, SidesParams, TrendParams,
     column::Column,
@@ -111,13 +115,6 @@ fn nearest_finite(sum: f64) -> f32 {
 
 /// Refuses parameters by name.
 pub(super) fn check(params: &SidesParams) -> Result<(), FitError> {
-    let refuse = |name, value: &dyn std::fmt::Display, expected| {
-        Err(FitError::Parameter {
-            name,
-            value: value.to_string(),
-            expected,
-        })
-    };
     if let Some(sequence) = &params.sequence {
         check_sequence(sequence)?;
     }
@@ -146,7 +143,7 @@ pub(super) fn check(params: &SidesParams) -> Result<(), FitError> {
 fn check_sequence(sequence: &SequenceParams) -> Result<(), FitError> {
     // Comparisons that NaN fails, too.
     let is_share = |share: f32| (0.0..=1.0).contains(&share);
-    let checks: [(_, &dyn std::fmt::Display, _, _); 6] = [
+    let checks: [RangeCheck<'_>; 6] = [
         (
             "sequence.window",
             &sequence.window,
@@ -184,14 +181,7 @@ fn check_sequence(sequence: &SequenceParams) -> Result<(), FitError> {
             "above 0, at most 1",
         ),
     ];
-    match checks.into_iter().find(|(_, _, holds, _)| !holds) {
-        None => Ok(()),
-        Some((name, value, _, expected)) => Err(FitError::Parameter {
-            name,
-            value: value.to_string(),
-            expected,
-        }),
-    }
+    check_ranges(&checks)
 }
 
 impl Model {

@@ -1,5 +1,6 @@
 //! Parameters of the sides `sequence`, `repeat` and `trend`, each of which a version may lack.
 
+use crate::{Side, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Most steps between two products that are a transition. Chosen: ten times the default.
@@ -33,6 +34,22 @@ impl SidesParams {
             repeat: Some(RepeatParams::default()),
             trend: Some(TrendParams::default()),
         }
+    }
+
+    /// Whether a version fitted with these parameters has a side, or may have it.
+    pub(crate) fn has(&self, side: Side) -> bool {
+        match side {
+            Side::Collaborative | Side::Content => true,
+            Side::Sequence => self.sequence.is_some(),
+            Side::Repeat => self.repeat.is_some(),
+            Side::Trend => self.trend.is_some(),
+        }
+    }
+
+    /// The first side that has weight and is left out, and its weight.
+    pub(crate) fn first_absent(&self, weights: &Weights) -> Option<(Side, f64)> {
+        let mut weights = weights.iter().map(|(side, weight)| (side, *weight));
+        weights.find(|(side, weight)| *weight > 0.0 && !self.has(*side))
     }
 
     /// Whether there is none of them.

@@ -48,17 +48,10 @@ impl Model {
         let Some(content) = &self.content else {
             return;
         };
-        let history = user.filter(|_| query.recent_product_ids.is_empty());
-        let history = history.map_or(&[][..], |user| self.history.recent.of(user));
         let limit = self.parameters.scoring.recents.max(1);
-        for row in named.iter().chain(history) {
-            if recents.len() == limit {
-                break;
-            }
-            if content.group(ProductRow(*row)).is_some() && !recents.contains(row) {
-                recents.push(*row);
-            }
-        }
+        let has_content = |row: &&u32| content.group(ProductRow(**row)).is_some();
+        let rows = self.newest_first(query, user, named);
+        take_distinct(rows.filter(has_content), limit, recents);
     }
 
     /// Chooses the products that the sequence side follows, from the same as
@@ -76,16 +69,20 @@ impl Model {
         let Some(sequence) = &self.parameters.sides.sequence else {
             return;
         };
+        let rows = self.newest_first(query, user, named);
+        take_distinct(rows, sequence.recents, followed);
+    }
+
+    /// The products that the query names; where it names none, those of the history.
+    fn newest_first<'a>(
+        &'a self,
+        query: &Query<'_>,
+        user: Option<UserRow>,
+        named: &'a [u32],
+    ) -> impl Iterator<Item = &'a u32> {
         let history = user.filter(|_| query.recent_product_ids.is_empty());
         let history = history.map_or(&[][..], |user| self.history.recent.of(user));
-        for row in named.iter().chain(history) {
-            if followed.len() == sequence.recents {
-                break;
-            }
-            if !followed.contains(row) {
-                followed.push(*row);
-            }
-        }
+        named.iter().chain(history)
     }
 
     /// The stored factors of a known user; else, or where these are all zero, factors folded in
@@ -116,5 +113,17 @@ impl Model {
             factors,
             reason: Reason::FoldIn,
         })
+    }
+}
+
+/// Adds rows that are not there yet, up to a limit.
+fn take_distinct<'a>(rows: impl Iterator<Item = &'a u32>, limit: usize, taken: &mut Vec<u32>) {
+    for row in rows {
+        if taken.len() == limit {
+            break;
+        }
+        if !taken.contains(row) {
+            taken.push(*row);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Bounds on what a card says about sides, their weights, and defaults.
 
 use super::{UnpackError, at_most, refused};
-use crate::{FitParams, ModelCard, Side, Strategy, Weights, WeightsError, params::RECENTS_MAX};
+use crate::{FitParams, ModelCard, Strategy, Weights, WeightsError, params::RECENTS_MAX};
 
 /// Errs with the first that breaks its bound.
 pub(super) fn check(card: &ModelCard) -> Result<(), UnpackError> {
@@ -68,20 +68,13 @@ pub(super) fn check_weights(what: &'static str, weights: &Weights) -> Result<(),
 
 /// Weight only for sides that the version has.
 fn check_sides_of_weights(parameters: &FitParams, weights: &Weights) -> Result<(), UnpackError> {
-    let sides = &parameters.sides;
-    for (side, is_there) in [
-        (Side::Sequence, sides.sequence.is_some()),
-        (Side::Repeat, sides.repeat.is_some()),
-        (Side::Trend, sides.trend.is_some()),
-    ] {
-        let (weight, name) = (*weights.get(side), side.as_str());
-        if weight > 0.0 && !is_there {
-            let value = format!("{weight} for side {name}");
-            let expected = format!("0 without parameters.sides.{name}");
-            return Err(refused("parameters.scoring.weights", &value, expected));
-        }
-    }
-    Ok(())
+    let Some((side, weight)) = parameters.sides.first_absent(weights) else {
+        return Ok(());
+    };
+    let name = side.as_str();
+    let value = format!("{weight} for side {name}");
+    let expected = format!("0 without parameters.sides.{name}");
+    Err(refused("parameters.scoring.weights", &value, expected))
 }
 
 /// A default that the version itself can answer by.
