@@ -80,13 +80,6 @@ impl Comparison {
             _ => Outcome::Undecided,
         }
     }
-
-    /// Whether there were enough users for an interval.
-    #[must_use]
-    pub fn has_interval(&self) -> bool {
-        // No metric can differ by more than 1, so these bounds say nothing at all.
-        (self.low, self.high) != (-1.0, 1.0)
-    }
 }
 
 impl Verdict {

@@ -8,7 +8,7 @@ use hotshelf_model::{Outcome, Verdict};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::evaluate::Sentences;
+use crate::evaluate::sentences;
 
 /// How a version passed; part of its card.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub(crate) fn pass(
     let outcome = verdict.map(Verdict::outcome);
     if let (Some(verdict), Some(Outcome::Worse), None) = (verdict, outcome, forced) {
         return Err(Error::Gate {
-            sentences: verdict.sentences(),
+            sentences: sentences(verdict),
             margin: verdict.margin,
         });
     }
@@ -44,7 +44,7 @@ pub(crate) fn pass(
     match verdict {
         None => warnings.push("it was never evaluated".to_owned()),
         Some(verdict) => {
-            let undecided = verdict.sentences().into_iter().zip(verdict.comparisons());
+            let undecided = sentences(verdict).into_iter().zip(verdict.comparisons());
             let undecided = undecided
                 .filter(|(_, one)| one.outcome(verdict.margin) == Outcome::Undecided)
                 .map(|(sentence, _)| sentence);

@@ -18,6 +18,7 @@
 mod attributes;
 pub mod cli;
 mod clock;
+mod draw;
 mod error;
 mod evaluate;
 mod gate;
@@ -38,7 +39,7 @@ mod tune;
 
 pub use error::{BadRow, Error, Problem};
 pub use evaluate::{
-    Difference, Differences, EvaluationReport, LongTail, Scores, ScoresAt, SegmentScores,
+    Difference, Differences, EvaluationReport, LongTail, Means, MeansAt, Scores, SegmentScores,
     Unavailable,
 };
 pub use gate::Passed;

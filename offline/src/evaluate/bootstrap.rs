@@ -6,10 +6,10 @@
 //! Efron, Tibshirani (1993), An introduction to the bootstrap, chapter 13.
 
 use indicatif::ProgressBar;
-use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 use serde::Serialize;
+
+use crate::draw::{below, shuffle_tail, stream};
 
 /// Resamples of one interval (chosen: the ends of a 95 % interval move by about a hundredth of
 /// its width from seed to seed).
@@ -46,10 +46,15 @@ impl Difference {
 
     /// The interval in words, `+0.0052 to +0.0380`; None with too few users.
     pub fn interval(&self) -> Option<String> {
-        // No metric can differ by more than 1, so these bounds say nothing at all.
-        let unknown = (self.low, self.high) == (-1.0, 1.0);
-        (!unknown).then(|| format!("{:+.4} to {:+.4}", self.low, self.high))
+        interval_text(self.low, self.high)
     }
+}
+
+/// An interval in words; None with too few users.
+pub(super) fn interval_text(low: f64, high: f64) -> Option<String> {
+    // No metric can differ by more than 1, so these bounds say nothing at all.
+    let is_unknown = (low, high) == (-1.0, 1.0);
+    (!is_unknown).then(|| format!("{low:+.4} to {high:+.4}"))
 }
 
 /// Differences of a whole group. `rows` has one row per user, and every row the same columns: one
@@ -102,9 +107,7 @@ impl Groups {
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         if count < rows.len() {
             let mut rng = stream(seed, u64::MAX);
-            for at in (1..order.len()).rev() {
-                order.swap(at, below(at + 1, &mut rng));
-            }
+            shuffle_tail(&mut order, 1, &mut rng);
         }
         let mut groups = Self {
             sums: vec![0.0; count * columns],
@@ -148,18 +151,6 @@ fn resampled_means(groups: &Groups, seed: u64, bar: &ProgressBar) -> Vec<Vec<f64
     };
     let resamples = (0..RESAMPLES).into_par_iter();
     resamples.map_init(Vec::new, resample).collect()
-}
-
-/// The random numbers of one resample: its own stream, so that no thread waits for another.
-fn stream(seed: u64, number: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(number);
-    rng
-}
-
-/// A draw from 0 to n - 1, with a bias of at most n / 2^64.
-fn below(n: usize, rng: &mut ChaCha8Rng) -> usize {
-    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }
 
 #[cfg(test)]

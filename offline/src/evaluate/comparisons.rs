@@ -5,7 +5,7 @@ use indicatif::ProgressBar;
 
 use super::bootstrap::{self, Difference};
 use super::measurements::{Measurements, Measuring, NDCG};
-use super::report::{Differences, METRICS, Scores, ScoresAt, SegmentScores};
+use super::report::{Differences, METRICS, MeansAt, Scores, SegmentScores};
 use super::verdict::comparison;
 use crate::mapping::EvaluationPlan;
 
@@ -103,15 +103,21 @@ impl<'a> Comparisons<'a> {
         let profile = profiles.sum::<f64>() / users.len().max(1) as f64;
         let lengths = self.measuring.lengths.iter().enumerate().skip(1);
         let scores = self.measured.iter().map(|of| {
-            let mut scores = of.means((users, segment), profile);
+            let means = |at| of.means(at, (users, segment), profile);
+            let mut scores = Scores {
+                ranker: of.ranker,
+                means: means(0),
+                difference: None,
+                lengths: Vec::new(),
+            };
             if of.ranker != self.baseline.ranker {
                 scores.difference = differences.next().map(Differences::of);
             }
             // Products are counted by segment for the first length alone.
             if segment.is_none() {
-                let lengths = lengths.clone().map(|(at, k)| ScoresAt {
+                let lengths = lengths.clone().map(|(at, k)| MeansAt {
                     k: *k,
-                    ..of.means_at(at, (users, segment), profile)
+                    means: means(at),
                 });
                 scores.lengths = lengths.collect();
             }
@@ -146,7 +152,7 @@ impl<'a> Comparisons<'a> {
         let strategies = rankers
             .iter()
             .filter(|of| self.strategies.contains(&of.ranker));
-        let best = strategies.reduce(|best, other| match other.ndcg > best.ndcg {
+        let best = strategies.reduce(|best, other| match other.means.ndcg > best.means.ndcg {
             true => other,
             false => best,
         });

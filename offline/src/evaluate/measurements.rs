@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::audience::EvaluatedUser;
 use super::list_properties::ListProperties;
 use super::rankers::{RankWork, Ranker};
-use super::report::{LongTail, METRICS, Scores, ScoresAt};
+use super::report::{LongTail, METRICS, Means};
 
 /// Scores of one list: the first six judge it by what the user wanted, the others describe it.
 pub(super) type ListScores = [f64; METRICS + 3];
@@ -161,49 +161,14 @@ impl Measurements {
         scores.sum::<f64>() / self.scores[0].len().max(1) as f64
     }
 
-    /// Means over some users, whose segment is given where they are one.
+    /// Means over some users, whose segment is given where they are one, in lists of one length. `profile`:
+    /// the mean popularity of what these users have.
     pub(super) fn means(
-        &self,
-        (users, segment): (&[usize], Option<usize>),
-        profile: f64,
-    ) -> Scores {
-        let ScoresAt {
-            precision,
-            recall,
-            ndcg,
-            map,
-            mrr,
-            hit_rate,
-            coverage,
-            novelty,
-            diversity,
-            popularity_bias,
-            ..
-        } = self.means_at(0, (users, segment), profile);
-        Scores {
-            ranker: self.ranker,
-            precision,
-            recall,
-            ndcg,
-            map,
-            mrr,
-            hit_rate,
-            coverage,
-            novelty,
-            diversity,
-            popularity_bias,
-            difference: None,
-            lengths: Vec::new(),
-        }
-    }
-
-    /// The same for lists of one length. `profile`: the mean popularity of what these users have.
-    pub(super) fn means_at(
         &self,
         length: usize,
         (users, segment): (&[usize], Option<usize>),
         profile: f64,
-    ) -> ScoresAt {
+    ) -> Means {
         let scores = &self.scores[length];
         let mean = |metric: usize| {
             let scores = users.iter().map(|user| scores[*user][metric]);
@@ -221,8 +186,7 @@ impl Measurements {
             Some(segment) => &self.by_segment[segment],
             None => &self.recommended[length],
         };
-        ScoresAt {
-            k: 0,
+        Means {
             precision: mean(0),
             recall: mean(1),
             ndcg: mean(NDCG),

@@ -42,9 +42,9 @@ use measurements::Measuring;
 pub(crate) use per_user::{PerUser, is_per_user};
 use rankers::{Ranker, StrategyRanker};
 pub use report::{
-    Differences, EvaluationReport, LongTail, Scores, ScoresAt, SegmentScores, Unavailable,
+    Differences, EvaluationReport, LongTail, Means, MeansAt, Scores, SegmentScores, Unavailable,
 };
-pub(crate) use verdict::{Sentences, ranker_title};
+pub(crate) use verdict::{ranker_title, sentences};
 
 use crate::error::Error;
 use crate::mapping::EvaluationPlan;

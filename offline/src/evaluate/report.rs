@@ -73,6 +73,22 @@ pub struct Scores {
     /// A strategy (`collaborative`, `content`, `hybrid`), `live`, or a baseline (`most_popular`,
     /// `recently_popular`, `personal_frequency`, `item_knn`, `item_knn_bm25`).
     pub ranker: &'static str,
+    /// The means.
+    #[serde(flatten)]
+    pub means: Means,
+    /// The scores minus those of the best baseline, user by user; absent for that baseline itself and
+    /// without evaluated users.
+    #[serde(rename = "difference_to_baseline")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Differences>,
+    /// The same means in lists of the other lengths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lengths: Vec<MeansAt>,
+}
+
+/// Means in lists of one length.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Means {
     /// Precision@k.
     pub precision: f64,
     /// Recall@k.
@@ -93,51 +109,16 @@ pub struct Scores {
     pub diversity: Option<f64>,
     /// By how much the products are more popular than those that the users have, as a share.
     pub popularity_bias: Option<f64>,
-    /// The scores minus those of the best baseline, user by user; absent for that baseline itself and
-    /// without evaluated users.
-    #[serde(rename = "difference_to_baseline")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub difference: Option<Differences>,
-    /// The same means in lists of the other lengths.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub lengths: Vec<ScoresAt>,
 }
 
-impl Scores {
-    /// The same means with their length.
-    pub fn at(&self, k: usize) -> ScoresAt {
-        ScoresAt {
-            k,
-            precision: self.precision,
-            recall: self.recall,
-            ndcg: self.ndcg,
-            map: self.map,
-            mrr: self.mrr,
-            hit_rate: self.hit_rate,
-            coverage: self.coverage,
-            novelty: self.novelty,
-            diversity: self.diversity,
-            popularity_bias: self.popularity_bias,
-        }
-    }
-}
-
-/// Means in lists of one length; as in [`Scores`].
+/// Means in lists of another length than the one that decides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[allow(missing_docs)]
-pub struct ScoresAt {
+pub struct MeansAt {
     /// The length.
     pub k: usize,
-    pub precision: f64,
-    pub recall: f64,
-    pub ndcg: f64,
-    pub map: f64,
-    pub mrr: f64,
-    pub hit_rate: f64,
-    pub coverage: f64,
-    pub novelty: Option<f64>,
-    pub diversity: Option<f64>,
-    pub popularity_bias: Option<f64>,
+    /// The means.
+    #[serde(flatten)]
+    pub means: Means,
 }
 
 /// One difference for each metric that judges lists.
@@ -234,13 +215,13 @@ impl EvaluationReport {
         };
         let rankers = self.rankers.iter().map(|scores| RankerScores {
             ranker: scores.ranker.to_owned(),
-            precision: scores.precision,
-            recall: scores.recall,
-            ndcg: scores.ndcg,
-            map: Some(scores.map),
-            mrr: Some(scores.mrr),
-            hit_rate: scores.hit_rate,
-            coverage: Some(scores.coverage),
+            precision: scores.means.precision,
+            recall: scores.means.recall,
+            ndcg: scores.means.ndcg,
+            map: Some(scores.means.map),
+            mrr: Some(scores.means.mrr),
+            hit_rate: scores.means.hit_rate,
+            coverage: Some(scores.means.coverage),
         });
         let notes = self.notes.join(" ");
         let note = format!("{measured} {} {notes}", self.verdict_text());

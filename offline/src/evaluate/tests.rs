@@ -85,8 +85,8 @@ fn excluded_products_are_neither_ranked_nor_looked_for() {
     let report = measured(&shop(REPEATS), plan(SeenPolicy::Excluded, 2));
     // Most popular without a: b, c. Relevant: c alone, at rank 2.
     let popular = of(&report, "most_popular");
-    assert_eq!((popular.precision, popular.recall), (0.5, 1.0));
-    assert!((popular.ndcg - 1.0 / 3f64.log2()).abs() < 1e-12);
+    assert_eq!((popular.means.precision, popular.means.recall), (0.5, 1.0));
+    assert!((popular.means.ndcg - 1.0 / 3f64.log2()).abs() < 1e-12);
     assert_eq!((report.users, report.seen), (1, "excluded"));
 }
 
@@ -96,7 +96,11 @@ fn included_products_are_ranked_and_looked_for() {
     // Most popular: a, b. Relevant: a and c.
     let popular = of(&report, "most_popular");
     assert_eq!(
-        (popular.precision, popular.recall, popular.hit_rate),
+        (
+            popular.means.precision,
+            popular.means.recall,
+            popular.means.hit_rate
+        ),
         (0.5, 0.5, 1.0)
     );
 }
@@ -108,7 +112,7 @@ fn user_with_only_repeats_is_left_out_and_not_scored_zero() {
         plan(SeenPolicy::Excluded, 2),
     );
     assert_eq!((report.users, report.users_without_relevant), (1, 1));
-    assert_eq!(of(&report, "most_popular").recall, 1.0);
+    assert_eq!(of(&report, "most_popular").means.recall, 1.0);
 }
 
 #[test]
@@ -120,7 +124,7 @@ fn popularity_is_counted_on_the_past_alone() {
     );
     // z is what everybody wants after the cut and hardly anybody before: a stays first, and user 2
     // wants c alone.
-    assert_eq!(of(&report, "most_popular").hit_rate, 0.5);
+    assert_eq!(of(&report, "most_popular").means.hit_rate, 0.5);
     assert_eq!(report.users_without_past, 4);
 }
 
@@ -130,8 +134,8 @@ fn product_first_seen_after_the_cut_counts_as_missed() {
         &shop("1 a 1\n2 b 2\n1 b 101\n1 new 102"),
         plan(SeenPolicy::Excluded, 10),
     );
-    assert_eq!(of(&report, "collaborative").recall, 0.5);
-    assert_eq!(of(&report, "most_popular").recall, 0.5);
+    assert_eq!(of(&report, "collaborative").means.recall, 0.5);
+    assert_eq!(of(&report, "most_popular").means.recall, 0.5);
     assert_eq!(report.unknown_relevant_share, 0.5);
     assert_eq!(report.catalogue, 2);
 }
@@ -145,7 +149,7 @@ fn only_relevant_interactions_count_as_hits() {
     };
     let report = measured(&shop, plan);
     assert_eq!(
-        (report.users, of(&report, "most_popular").precision),
+        (report.users, of(&report, "most_popular").means.precision),
         (1, 0.1)
     );
 }
@@ -190,8 +194,11 @@ fn personal_taste_beats_popularity() {
         }
     }
     let report = measured(&shop(&lines), plan(SeenPolicy::Excluded, 1));
-    assert!(of(&report, "collaborative").hit_rate > 0.9, "{report:?}");
-    assert!(of(&report, "item_knn").hit_rate > 0.9, "{report:?}");
+    assert!(
+        of(&report, "collaborative").means.hit_rate > 0.9,
+        "{report:?}"
+    );
+    assert!(of(&report, "item_knn").means.hit_rate > 0.9, "{report:?}");
     // item-kNN finds them as well, and is what the model is compared with.
     assert_eq!(report.baseline, "item_knn");
     let popular = of(&report, "most_popular").difference.as_ref().unwrap();
@@ -218,13 +225,13 @@ fn segments_divide_the_users_and_share_the_columns_of_the_whole() {
     let hits = |at: usize| {
         let rankers = &report.segments[at].rankers;
         let popular = rankers.iter().find(|r| r.ranker == "most_popular").unwrap();
-        (popular.hit_rate, popular.coverage)
+        (popular.means.hit_rate, popular.means.coverage)
     };
     assert_eq!(
         [hits(0), hits(1), hits(2)],
         [(0.5, 2.0 / 7.0), (1.0, 1.0 / 7.0), (0.0, 0.0)]
     );
-    assert_eq!(of(&report, "most_popular").coverage, 3.0 / 7.0);
+    assert_eq!(of(&report, "most_popular").means.coverage, 3.0 / 7.0);
     assert!(of(&report, report.baseline).difference.is_none());
     let nobody = &report.segments[2].rankers;
     assert!(nobody.iter().all(|scores| scores.difference.is_none()));

@@ -2,6 +2,7 @@
 
 use hotshelf_model::{Comparison, LiveComparison, Outcome, Verdict};
 
+use super::bootstrap;
 use super::report::{EvaluationReport, Scores};
 use crate::evaluate::Difference;
 
@@ -23,8 +24,8 @@ pub(super) fn comparison(
 ) -> Comparison {
     Comparison {
         with: other.ranker.to_owned(),
-        mean: ours.ndcg,
-        other_mean: other.ndcg,
+        mean: ours.means.ndcg,
+        other_mean: other.means.ndcg,
         difference: difference.mean,
         low: difference.low,
         high: difference.high,
@@ -40,50 +41,44 @@ impl EvaluationReport {
             return vec!["No user could be evaluated.".to_owned()];
         }
         let default = self.default_strategy;
-        let mut sentences = self.verdict.sentences();
+        let mut said = sentences(&self.verdict);
         if let Some(best) = self.ranker(&self.verdict.best_strategy) {
             let name = ranker_title(best.ranker);
-            sentences.push(match best.ranker == default {
+            said.push(match best.ranker == default {
                 true => format!(
                     "No other strategy of the model has a greater nDCG@{}.",
                     self.k
                 ),
                 false => format!(
                     "The best strategy of the model is {name}, with nDCG@{} {:.4}.",
-                    self.k, best.ndcg
+                    self.k, best.means.ndcg
                 ),
             });
         }
-        sentences
+        said
     }
 }
 
 /// The sentences of a verdict; of an evaluation, or of a card that was read.
-pub(crate) trait Sentences {
-    fn sentences(&self) -> Vec<String>;
-}
-
-impl Sentences for Verdict {
-    fn sentences(&self) -> Vec<String> {
-        let who = capitalised(&ranker_title(&self.strategy));
-        let baseline = self.baseline.iter().map(|comparison| {
-            let with = format!("{}, the best baseline", ranker_title(&comparison.with));
-            format!(
-                "{who}, the default strategy, {}",
-                outcome_text(self, comparison, &with)
-            )
-        });
-        let live = self.live.iter().map(|live| {
-            let LiveComparison {
-                version,
-                comparison,
-                ..
-            } = live;
-            let with = format!("the parameters of version {version}, which is live");
-            format!("It {}", outcome_text(self, comparison, &with))
-        });
-        baseline.chain(live).collect()
-    }
+pub(crate) fn sentences(verdict: &Verdict) -> Vec<String> {
+    let who = capitalised(&ranker_title(&verdict.strategy));
+    let baseline = verdict.baseline.iter().map(|comparison| {
+        let with = format!("{}, the best baseline", ranker_title(&comparison.with));
+        format!(
+            "{who}, the default strategy, {}",
+            outcome_text(verdict, comparison, &with)
+        )
+    });
+    let live = verdict.live.iter().map(|live| {
+        let LiveComparison {
+            version,
+            comparison,
+            ..
+        } = live;
+        let with = format!("the parameters of version {version}, which is live");
+        format!("It {}", outcome_text(verdict, comparison, &with))
+    });
+    baseline.chain(live).collect()
 }
 
 fn outcome_text(verdict: &Verdict, comparison: &Comparison, with: &str) -> String {
@@ -101,9 +96,9 @@ fn outcome_text(verdict: &Verdict, comparison: &Comparison, with: &str) -> Strin
         users,
         ..
     } = comparison;
-    let interval = match comparison.has_interval() {
-        true => format!("95 % interval {low:+.4} to {high:+.4}"),
-        false => "too few users for an interval".to_owned(),
+    let interval = match bootstrap::interval_text(*low, *high) {
+        Some(interval) => format!("95 % interval {interval}"),
+        None => "too few users for an interval".to_owned(),
     };
     format!(
         "{outcome} {with}: nDCG@{} {mean:.4} against {other_mean:.4}, {difference:+.4}, {interval}, \

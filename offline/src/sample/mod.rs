@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use hotshelf_model::{Model, ProductRow, Query, Scratch, UserRow};
 pub(crate) use products::{ProductSample, product_samples};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
+use crate::draw::seeded_hash;
 use crate::shop::{Known, Shop};
 use crate::time_format::date;
 
@@ -119,15 +119,9 @@ fn first_by_hash<'a, T>(
     options: SampleOptions<'_>,
     id: impl Fn(&T) -> &'a str,
 ) -> impl Iterator<Item = T> {
-    let hash = |candidate: &T| -> [u8; 32] {
-        let hash = Sha256::new()
-            .chain_update(options.seed.to_be_bytes())
-            .chain_update(id(candidate));
-        hash.finalize().into()
-    };
     let mut hashed: Vec<([u8; 32], T)> = candidates
         .into_iter()
-        .map(|candidate| (hash(&candidate), candidate))
+        .map(|candidate| (seeded_hash(options.seed, id(&candidate)), candidate))
         .collect();
     hashed.sort_unstable_by_key(|(hash, _)| *hash);
     hashed.into_iter().take(options.each).map(|(_, one)| one)

@@ -1,11 +1,9 @@
 //! The split that a shop brings as files. The validation is cut off the training files, in the shape
 //! of the test files.
 
-use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
-
 use super::per_user::by_user;
 use super::{Divided, refuse};
+use crate::draw::{shuffle_tail, stream};
 use crate::error::Error;
 use crate::mapping::EvaluationPlan;
 use crate::shop::{Period, Shop};
@@ -35,8 +33,7 @@ pub(super) fn divide(shop: &Shop, plan: &EvaluationPlan) -> Result<Divided, Erro
         .map(|events| events.into_iter().filter(|at| *at < test_from).collect())
         .collect();
     let takes_last = !shop.has_times || test_follows(shop, &training, test_from);
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    rng.set_stream(STREAM);
+    let mut rng = stream(0, STREAM);
     for mut events in training {
         let wanted = (share * events.len() as f64).round().max(1.0) as usize;
         let wanted = wanted.min(events.len().saturating_sub(1));
@@ -70,12 +67,4 @@ fn test_follows(shop: &Shop, training: &[Vec<usize>], test_from: usize) -> bool 
         .iter()
         .filter(|event| last_s[event.user as usize].is_some_and(|last_s| event.at_s >= last_s));
     follows.count() as f64 >= FOLLOWING_MIN * test.len() as f64
-}
-
-/// Draws what stands from `first` on from the whole list, without replacement.
-fn shuffle_tail(events: &mut [usize], first: usize, rng: &mut ChaCha8Rng) {
-    for at in (first.max(1)..events.len()).rev() {
-        let drawn = (u128::from(rng.next_u64()) * (at as u128 + 1)) >> 64;
-        events.swap(at, drawn as usize);
-    }
 }

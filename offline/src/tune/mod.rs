@@ -19,12 +19,15 @@ mod tests;
 mod validation;
 mod weights;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hotshelf_model::{FitParams, IndexChoice, Model, SidesParams, Strategy, Trial, fit};
+use hotshelf_model::{
+    FitParams, IndexChoice, Interactions, Model, SidesParams, Strategy, Trial, fit,
+};
 use hotshelf_registry::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
@@ -225,6 +228,8 @@ impl Search<'_> {
         let mut journal = Journal::open(tune)?;
         let mut finished: Vec<Finished> = Vec::new();
         let mut last: Option<Model> = None;
+        // The same for every trial; never built where the journal has them all.
+        let data = LazyCell::new(|| self.shop.interactions(self.known()));
         while finished.len() < tune.trials && (finished.is_empty() || !is_over()) {
             let Some(params) = space.next(&finished).filter(|_| !has_stalled(&finished)) else {
                 break;
@@ -233,7 +238,7 @@ impl Search<'_> {
             let trial = match journal.take(number, &params) {
                 Some(trial) => trial,
                 None => {
-                    let trial = self.trial(number, &params, &mut last)?;
+                    let trial = self.trial(number, &params, (&data, &mut last))?;
                     journal.write(&trial)?;
                     trial
                 }
@@ -249,10 +254,8 @@ impl Search<'_> {
         &self,
         number: usize,
         params: &FitParams,
-        last: &mut Option<Model>,
+        (data, last): (&Interactions, &mut Option<Model>),
     ) -> Result<Finished, Error> {
-        let known = self.known();
-        let data = self.shop.interactions(known);
         let mut trial = params.clone();
         // The graph of an index is not worth building for a trial.
         trial.index = IndexChoice::Exact;
@@ -265,13 +268,13 @@ impl Search<'_> {
         };
         let model = match last.take().filter(has_factors) {
             Some(mut model) => {
-                model.refit_sides(&data, &trial.sides, self.options.threads)?;
+                model.refit_sides(data, &trial.sides, self.options.threads)?;
                 model
             }
             None => {
-                let catalogue = self.shop.catalogue(known);
+                let catalogue = self.shop.catalogue(self.known());
                 let threads = self.options.threads;
-                fit(&data, &catalogue, &trial, threads, &mut |_| {})?
+                fit(data, &catalogue, &trial, threads, &mut |_| {})?
             }
         };
         let pool = pool(self.options.threads)?;

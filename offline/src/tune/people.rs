@@ -1,7 +1,6 @@
 //! Whom a search looks at: everybody, or in a large shop a sample of whole users.
 
-use sha2::{Digest, Sha256};
-
+use crate::draw::seeded_hash;
 use crate::shop::{Known, Shop};
 use crate::split::{Relevant, Split};
 
@@ -34,14 +33,8 @@ impl Sample {
         for (_, event) in shop.known_events(split.tuning_past()) {
             events[event.user as usize] += 1;
         }
-        let hash = |user: u32| -> [u8; 32] {
-            let hash = Sha256::new()
-                .chain_update(seed.to_be_bytes())
-                .chain_update(shop.users.text(user));
-            hash.finalize().into()
-        };
         let mut users: Vec<u32> = (0..shop.users.len() as u32).collect();
-        users.sort_by_cached_key(|user| hash(*user));
+        users.sort_by_cached_key(|user| seeded_hash(seed, shop.users.text(*user)));
         let is_large = events.iter().sum::<usize>() > events_max;
         let fitted = is_large.then(|| {
             let mut fitted = vec![false; shop.users.len()];

@@ -57,8 +57,6 @@ const MOVES: [Move; 10] = [
 pub(super) struct Space<'a> {
     plain: FitParams,
     tune: &'a TuneOptions,
-    has_times: bool,
-    include_seen: bool,
 }
 
 impl<'a> Space<'a> {
@@ -69,12 +67,7 @@ impl<'a> Space<'a> {
     ) -> Self {
         let mut plain = params.clone();
         plain.sides = sides(has_times, include_seen);
-        Self {
-            plain,
-            tune,
-            has_times,
-            include_seen,
-        }
+        Self { plain, tune }
     }
 
     /// The parameters of the next trial; None where every step from the best was tried.
@@ -115,11 +108,11 @@ impl<'a> Space<'a> {
         let mut params = from.clone();
         match step {
             Move::Trend(times) => {
-                let trend = params.sides.trend.as_mut().filter(|_| self.has_times)?;
+                let trend = params.sides.trend.as_mut()?;
                 trend.half_life_days = within(trend.half_life_days * times, TREND_DAYS)?;
             }
             Move::Repeat(times) => {
-                let repeat = params.sides.repeat.as_mut().filter(|_| self.include_seen)?;
+                let repeat = params.sides.repeat.as_mut()?;
                 let days = repeat.half_life_days?;
                 repeat.half_life_days = Some(within(days * times, REPEAT_DAYS)?);
             }

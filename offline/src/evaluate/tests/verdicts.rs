@@ -24,8 +24,8 @@ fn best_baseline_is_the_one_with_the_greatest_ndcg() {
         .rankers
         .iter()
         .filter(|of| !report.strategies.contains(&of.ranker));
-    let greatest = baselines.map(|of| of.ndcg).fold(0.0, f64::max);
-    assert_eq!(of(&report, report.baseline).ndcg, greatest);
+    let greatest = baselines.map(|of| of.means.ndcg).fold(0.0, f64::max);
+    assert_eq!(of(&report, report.baseline).means.ndcg, greatest);
     assert_eq!(
         report.verdict.baseline.as_ref().unwrap().with,
         report.baseline
@@ -58,7 +58,7 @@ fn live_version_with_the_same_parameters_is_undecided_at_zero() {
     let live = verdict.live.as_ref().unwrap();
     assert_eq!((live.version, live.comparison.difference), (7, 0.0));
     assert_eq!(live.comparison.outcome(verdict.margin), Outcome::Undecided);
-    let sentence = &verdict.sentences()[1];
+    let sentence = &sentences(&verdict)[1];
     assert!(
         sentence.starts_with("It is NOT shown to be better than the parameters of version 7"),
         "{sentence}"
@@ -82,5 +82,5 @@ fn version_worse_than_the_live_one_is_named_as_worse() {
     let report = found.evaluated.report;
     let collaborative = of(&report, "collaborative");
     let live = of(&report, "live");
-    assert!(collaborative.ndcg < live.ndcg, "{report:?}");
+    assert!(collaborative.means.ndcg < live.means.ndcg, "{report:?}");
 }

@@ -21,17 +21,17 @@ fn metrics(k: usize) -> [Metric; 3] {
     [
         Metric {
             title: format!("nDCG@{k}"),
-            value: |scores| scores.ndcg,
+            value: |scores| scores.means.ndcg,
             difference: |scores| scores.difference.as_ref().map(|d| d.ndcg),
         },
         Metric {
             title: format!("Hit rate, HR@{k}"),
-            value: |scores| scores.hit_rate,
+            value: |scores| scores.means.hit_rate,
             difference: |scores| scores.difference.as_ref().map(|d| d.hit_rate),
         },
         Metric {
             title: format!("Coverage@{k} of the catalogue"),
-            value: |scores| scores.coverage,
+            value: |scores| scores.means.coverage,
             difference: |_| None,
         },
     ]

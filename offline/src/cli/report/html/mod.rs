@@ -122,7 +122,7 @@ fn before(report: &RunReport) -> Markup {
                 @if let Some(scores) = found.ranker("live") {
                     div {
                         dt { "People with a hit" }
-                        dd { (format!("{:.1} %", scores.hit_rate * 100.0)) " by version " (live.version) }
+                        dd { (format!("{:.1} %", scores.means.hit_rate * 100.0)) " by version " (live.version) }
                     }
                     @if let Some(difference) = &scores.difference {
                         div {

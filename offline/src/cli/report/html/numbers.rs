@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::comparison::kind;
 use super::isolated;
-use crate::evaluate::{Difference, EvaluationReport, Scores, ScoresAt, ranker_title};
+use crate::evaluate::{Difference, EvaluationReport, Means, Scores, ranker_title};
 
 const COLUMNS: usize = 11;
 
@@ -74,7 +74,7 @@ fn group(name: &str, users: usize, (rankers, found): (&[Scores], &EvaluationRepo
             }
             @if users > 0 {
                 @for scores in rankers {
-                    (row((scores.ranker, found), &scores.at(found.k), scores.difference.as_ref().map(|d| d.ndcg)))
+                    (row((scores.ranker, found), (found.k, &scores.means), scores.difference.as_ref().map(|d| d.ndcg)))
                 }
             }
         }
@@ -89,7 +89,7 @@ fn length(k: usize, at: usize, found: &EvaluationReport) -> Markup {
                 th scope="rowgroup" colspan=(COLUMNS) { "all users, lists of " (k) }
             }
             @for scores in &found.rankers {
-                (row((scores.ranker, found), &scores.lengths[at], None))
+                (row((scores.ranker, found), (k, &scores.lengths[at].means), None))
             }
         }
     }
@@ -97,23 +97,23 @@ fn length(k: usize, at: usize, found: &EvaluationReport) -> Markup {
 
 fn row(
     (ranker, found): (&str, &EvaluationReport),
-    scores: &ScoresAt,
+    (k, means): (usize, &Means),
     difference: Option<Difference>,
 ) -> Markup {
-    let labels = labels(scores.k);
+    let labels = labels(k);
     let mean = |value: f64| format!("{value:.4}");
     let any = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), mean);
-    let bias = scores.popularity_bias;
+    let bias = means.popularity_bias;
     let cells = [
-        mean(scores.precision),
-        mean(scores.recall),
-        mean(scores.ndcg),
-        mean(scores.map),
-        mean(scores.mrr),
-        mean(scores.hit_rate),
-        mean(scores.coverage),
-        any(scores.novelty),
-        any(scores.diversity),
+        mean(means.precision),
+        mean(means.recall),
+        mean(means.ndcg),
+        mean(means.map),
+        mean(means.mrr),
+        mean(means.hit_rate),
+        mean(means.coverage),
+        any(means.novelty),
+        any(means.diversity),
         bias.map_or_else(|| "–".to_owned(), |bias| format!("{:+.1} %", bias * 100.0)),
     ];
     html! {

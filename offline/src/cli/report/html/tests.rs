@@ -217,7 +217,7 @@ fn every_bar_has_its_number_as_text() {
     let collaborative = report.evaluation.ranker("collaborative").unwrap();
     let row = format!(
         "<span class=\"name\">collaborative</span><span class=\"number\">{:.4}</span>",
-        collaborative.ndcg
+        collaborative.means.ndcg
     );
     assert!(page.contains(&row), "{row}");
     let interval = collaborative

@@ -5,7 +5,7 @@ use hotshelf_terminal::table::{Column, TextTable};
 
 use super::line;
 use crate::cli::report::RunReport;
-use crate::evaluate::{EvaluationReport, Scores, ScoresAt, ranker_title};
+use crate::evaluate::{EvaluationReport, Means, Scores, ranker_title};
 
 impl RunReport {
     pub(super) fn write_evaluation(&self, text: &mut String) {
@@ -100,12 +100,12 @@ fn add_scores(table: &mut TextTable<'_>, (group, users): (&str, usize), rankers:
     }
     for scores in rankers {
         let numbers = [
-            scores.precision,
-            scores.recall,
-            scores.ndcg,
-            scores.map,
-            scores.mrr,
-            scores.hit_rate,
+            scores.means.precision,
+            scores.means.recall,
+            scores.means.ndcg,
+            scores.means.map,
+            scores.means.mrr,
+            scores.means.hit_rate,
         ];
         let difference = scores.difference.as_ref().map(|difference| {
             let interval = difference.ndcg.interval();
@@ -137,8 +137,8 @@ fn write_lists(text: &mut String, found: &EvaluationReport) {
         let mut label = format!("of {k}");
         for scores in &found.rankers {
             let row = match at {
-                0 => list_cells(&scores.at(*k)),
-                at => list_cells(&scores.lengths[at - 1]),
+                0 => list_cells(&scores.means),
+                at => list_cells(&scores.lengths[at - 1].means),
             };
             let names = [std::mem::take(&mut label), ranker_title(scores.ranker)];
             table.row(names.into_iter().chain(row));
@@ -147,15 +147,15 @@ fn write_lists(text: &mut String, found: &EvaluationReport) {
     text.push_str(&table.render(2));
 }
 
-fn list_cells(scores: &ScoresAt) -> [String; 6] {
+fn list_cells(means: &Means) -> [String; 6] {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
-    let bias = scores.popularity_bias;
+    let bias = means.popularity_bias;
     [
-        format!("{:.4}", scores.coverage),
-        number(scores.novelty),
-        number(scores.diversity),
+        format!("{:.4}", means.coverage),
+        number(means.novelty),
+        number(means.diversity),
         bias.map_or_else(|| "-".to_owned(), |bias| format!("{:+.1} %", bias * 100.0)),
-        format!("{:.4}", scores.ndcg),
-        format!("{:.4}", scores.hit_rate),
+        format!("{:.4}", means.ndcg),
+        format!("{:.4}", means.hit_rate),
     ]
 }
