@@ -133,6 +133,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the copy of a manifest may stand in for it: not while the store cannot be asked, nor for a
+    /// version that was removed on purpose.
+    #[must_use]
+    pub fn leaves_copy(&self) -> bool {
+        !self.is_retryable() && !matches!(self, Self::Removed { .. })
+    }
+
     /// Whether the same call can succeed later without anybody changing the request.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -287,7 +287,7 @@ impl RolloutLog {
     /// Makes a chain the desired state that was read without a listing.
     fn adopt(&mut self, chain: Vec<RolloutRecord>, news: &mut Vec<LogEntry>) {
         let mut view = View {
-            found: self.found.clone(),
+            found: std::mem::take(&mut self.found),
             skipped: self.skipped.clone(),
             chain,
         };

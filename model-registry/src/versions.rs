@@ -2,7 +2,7 @@
 
 use crate::limits::{MANIFEST_BYTES_MAX, READS_PARALLEL};
 use crate::manifest::{VersionRecord, described, parse};
-use crate::{Error, Manifest, ModelName, Registry, Tombstone, Version};
+use crate::{Error, Manifest, ModelName, Registry, Sha256Digest, Tombstone, Version};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
@@ -107,6 +107,21 @@ impl Registry {
                 why,
             }),
         }
+    }
+
+    /// The same; [`Error::Rewritten`] where it is not the one that a rollout names.
+    ///
+    /// # Errors
+    /// As of [`Registry::manifest`], [`Error::Rewritten`].
+    pub async fn named_manifest(
+        &self,
+        model: &ModelName,
+        version: Version,
+        named: Option<Sha256Digest>,
+    ) -> Result<Manifest, Error> {
+        let found = self.manifest(model, version).await?;
+        found.check_is(named)?;
+        Ok(found)
     }
 
     /// The greatest version number that publishing continues from, 0 if none; see [`Registry::newest`].

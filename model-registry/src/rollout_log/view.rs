@@ -75,14 +75,16 @@ impl View {
     /// Adds the records of the chain to what was found.
     pub(super) fn remember_chain(&mut self, stamps: &BTreeMap<RolloutNumber, Stamp>) {
         for record in &self.chain {
-            let known = self.found.get(&record.number);
-            let known = known.filter(|found| found.record.as_ref() == Ok(record));
-            let stamp = stamps.get(&record.number);
-            let stamp = stamp.or(known.and_then(|found| found.stamp.as_ref()));
-            let (stamp, record) = (stamp.cloned(), record.clone());
-            let number = record.number;
-            let record = Ok(record);
-            self.found.insert(number, Found { stamp, record });
+            let stamp = stamps.get(&record.number).cloned();
+            match self.found.get_mut(&record.number) {
+                Some(found) if found.record.as_ref() == Ok(record) => {
+                    found.stamp = stamp.or(found.stamp.take());
+                }
+                _ => {
+                    let (number, record) = (record.number, Ok(record.clone()));
+                    self.found.insert(number, Found { stamp, record });
+                }
+            }
         }
     }
 
