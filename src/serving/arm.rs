@@ -99,6 +99,11 @@ impl ServingArm {
         &self.loaded().manifest_sha256
     }
 
+    /// The same as bytes.
+    pub(super) fn manifest_digest(&self) -> &[u8; 32] {
+        self.loaded().manifest.sha256.as_bytes()
+    }
+
     /// Number of the rollout record that made it live.
     pub fn rollout(&self) -> u64 {
         self.live.record.number.get()

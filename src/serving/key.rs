@@ -26,7 +26,7 @@ pub(super) struct Answering<'a> {
     /// The version that answers.
     pub(super) version: u64,
     /// And which one of that number.
-    pub(super) manifest_sha256: &'a str,
+    pub(super) manifest_sha256: &'a [u8; 32],
 }
 
 /// A request that can be the rest of a key.
@@ -55,7 +55,7 @@ pub(super) fn key_of<C: CanonicalCall>(answering: Answering<'_>, call: &C) -> Ke
     key.number(version);
     key.text(model);
     key.text(arm);
-    key.text(manifest_sha256);
+    key.0.extend(manifest_sha256);
     call.write_key(&mut key);
     key.0
 }

@@ -39,7 +39,7 @@ impl DataPath {
             rollout: arm.rollout(),
             arm: arm.name(),
             version: arm.version(),
-            manifest_sha256: arm.manifest_sha256(),
+            manifest_sha256: arm.manifest_digest(),
         };
         let key = cache.map(|_| key_of(answering, &call));
         let found = cache.zip(key.as_ref());

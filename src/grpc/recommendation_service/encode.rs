@@ -68,11 +68,9 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         trend_score: debug_score(item.scores.trend),
         shares: (call.debug && item.reason != Reason::Popular).then(|| side_values(item.shares)),
     });
-    let blend = match answer.strategy {
-        Strategy::Hybrid => Blend::Alpha(call.alpha),
-        Strategy::Blended => Blend::Weights(arm.model().parameters().scoring.weights),
-        Strategy::Collaborative | Strategy::Content => Blend::None,
-    };
+    let alpha = call.alpha.filter(|_| answer.strategy == Strategy::Hybrid);
+    let weights = arm.model().parameters().scoring.weights;
+    let weights = weights.filter(|_| answer.strategy == Strategy::Blended);
     RecommendResponse {
         user_id: call.user_id.clone(),
         items: items.collect(),
@@ -87,7 +85,9 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         fallbacks: fallback_names(answer.fallbacks),
         // At most as many as a request may name.
         recent_product_ids_unknown: answer.recent_unknown as u32,
-        debug: call.debug.then(|| debug_info(answer.trace, &blend)),
+        debug: call
+            .debug
+            .then(|| debug_info(answer.trace, (alpha, weights))),
         manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
@@ -130,7 +130,7 @@ fn similar_response(given: &SimilarProducts<'_>) -> SimilarProductsResponse {
         arm: arm.name().to_owned(),
         cache_hit: false,
         fallbacks: fallback_names(answer.fallbacks),
-        debug: call.debug.then(|| debug_info(trace, &Blend::None)),
+        debug: call.debug.then(|| debug_info(trace, (None, None))),
         manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
@@ -140,20 +140,8 @@ fn fallback_names(fallbacks: Fallbacks) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// What blended the scores.
-enum Blend {
-    None,
-    Alpha(Option<f64>),
-    Weights(Option<Weights>),
-}
-
 /// How the candidates were found, and what blended their scores.
-fn debug_info(trace: Trace, blend: &Blend) -> DebugInfo {
-    let (alpha, weights) = match *blend {
-        Blend::None => (None, None),
-        Blend::Alpha(alpha) => (alpha, None),
-        Blend::Weights(weights) => (None, weights.map(side_values)),
-    };
+fn debug_info(trace: Trace, (alpha, weights): (Option<f64>, Option<Weights>)) -> DebugInfo {
     let retrieval = |side: Retrieval| WireRetrieval {
         plan: side.plan.as_str().to_owned(),
         rows_scored: side.scored as u64,
@@ -165,7 +153,7 @@ fn debug_info(trace: Trace, blend: &Blend) -> DebugInfo {
         repeat: trace.repeat.map(retrieval),
         trend: trace.trend.map(retrieval),
         alpha,
-        weights,
+        weights: weights.map(side_values),
     }
 }
 

@@ -14,7 +14,7 @@ const ANSWERING: Answering<'static> = Answering {
     rollout: 7,
     arm: "main",
     version: 3,
-    manifest_sha256: "aa",
+    manifest_sha256: &[0xaa; 32],
 };
 
 /// Texts that run into each other without a length: prefixes, lengths of others, the empty one.
@@ -233,7 +233,7 @@ fn calls_encodings_models_rollouts_arms_and_versions_never_share_a_key() {
             ..ANSWERING
         },
         Answering {
-            manifest_sha256: "bb",
+            manifest_sha256: &[0xbb; 32],
             ..ANSWERING
         },
         Answering {
