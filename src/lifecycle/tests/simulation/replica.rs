@@ -63,7 +63,8 @@ impl WallClock {
     fn now(&self, began: Instant) -> Timestamp {
         let passed = SignedDuration::try_from(began.elapsed()).unwrap();
         let skew = SignedDuration::from_secs(self.skew_s.load(Relaxed));
-        Timestamp::from_second(1_800_000_000).unwrap() + passed + skew
+        // The year 2100: the store dates its objects by the real clock, which must not be ahead.
+        Timestamp::from_second(4_102_444_800).unwrap() + passed + skew
     }
 }
 
@@ -95,6 +96,8 @@ pub(super) struct Replica {
     is_recalling: bool,
     /// An event came since the last check.
     is_told: bool,
+    /// When there was nothing to do.
+    idle_at: Option<Now>,
     pub(super) live: Option<(RolloutRecord, u16)>,
     pub(super) replies: Vec<(Ticket, Reply)>,
 }
@@ -161,6 +164,7 @@ impl Replica {
             keeping: None,
             is_recalling: false,
             is_told: false,
+            idle_at: None,
             live: None,
             replies: Vec::new(),
         }
@@ -267,10 +271,16 @@ impl Replica {
 
     fn settle(&mut self) -> Result<(), String> {
         let mut has_changed = std::mem::take(&mut self.is_told);
-        while let Some(action) = self.manager.next_action(self.now()) {
+        let now = self.now();
+        // Actions depend on what was told and on the clocks alone.
+        if !has_changed && self.idle_at == Some(now) {
+            return Ok(());
+        }
+        while let Some(action) = self.manager.next_action(now) {
             has_changed = true;
             self.perform(action)?;
         }
+        self.idle_at = Some(now);
         // Most turns are idle, and a status costs more than they do.
         match has_changed {
             true => self.check(),
