@@ -14,6 +14,7 @@ mod board;
 
 pub use board::{TaskBoard, TaskName};
 
+use crate::jitter::doubled;
 use board::TaskState;
 use futures::FutureExt;
 use prometheus::IntCounterVec;
@@ -28,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// Longest wait between two restarts (chosen: a cause that has gone is noticed within half a minute).
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Doublings up to there.
-const DOUBLINGS_MAX: u32 = 16;
 
 /// A task that is to run for as long as the process.
 pub trait Supervised: Send + 'static {
@@ -113,8 +112,7 @@ async fn supervise(
 
 /// Before the restart after so many failures in a row.
 fn pause(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(DOUBLINGS_MAX);
-    (PAUSE_FIRST * (1 << doublings)).min(PAUSE_MAX)
+    doubled(PAUSE_FIRST, failures.saturating_sub(1), PAUSE_MAX)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -4,7 +4,7 @@
 
 use super::member::{Member, Namesake};
 use crate::error::with_causes;
-use crate::jitter::jittered;
+use crate::jitter::{doubled, jittered};
 use crate::lifecycle::WriteAccess;
 use crate::metrics::Metrics;
 use crate::supervisor::Supervised;
@@ -133,7 +133,7 @@ impl Heartbeat {
             Some(Namesake::Gone) => tracing::info!(%model, "replica name conflict is over"),
             None => {}
         }
-        state.is_name_conflict = self.member.state().is_name_conflict;
+        state.is_name_conflict = self.member.has_namesake();
         let family = &self.metrics.lifecycle.replica_name_conflict;
         let gauge = family.with_label_values(&[model.as_str()]);
         gauge.set(i64::from(state.is_name_conflict));
@@ -146,10 +146,7 @@ impl Heartbeat {
             }
             // Nothing is published yet: retried for as long as it takes.
             Error::NotFound { .. } => RETRY_FIRST,
-            _ => {
-                let doubled = 1 << (self.progress.failures - 1).min(16);
-                RETRY_FIRST.saturating_mul(doubled).min(self.interval)
-            }
+            _ => doubled(RETRY_FIRST, self.progress.failures - 1, self.interval),
         };
         jittered(mean, &mut self.jitter)
     }

@@ -3,7 +3,7 @@
 use super::identity::Identity;
 use super::view::{Assessor, FleetView, History, ReplicaView, other_manifest, own_state};
 use crate::error::with_causes;
-use crate::lifecycle::{ModelHandle, ModelStatus};
+use crate::lifecycle::{ModelHandle, ModelStatus, sentences};
 use arc_swap::ArcSwap;
 use hotshelf_registry::{Registry, ReplicaFile, ReplicaState, Reported};
 use jiff::Timestamp;
@@ -88,9 +88,14 @@ impl Member {
     fn state_of(&self, status: &ModelStatus) -> ReplicaState {
         let names = (&self.handle.slot.name, &self.identity);
         let mut state = own_state(names, status, &mut locked(&self.history));
-        state.is_name_conflict = locked(&self.conflict).is_some();
+        state.is_name_conflict = self.has_namesake();
         state.degraded = self.handle.degraded(status);
         state
+    }
+
+    /// Whether another process reports under this replica's name.
+    pub(super) fn has_namesake(&self) -> bool {
+        locked(&self.conflict).is_some()
     }
 
     /// A generator for one task or call.
@@ -173,9 +178,7 @@ impl Member {
         let others = others.map(|mut other| {
             let states = own.state.as_ref().zip(other.state.as_ref());
             let said = states.and_then(|(own, other)| other_manifest(own, other));
-            let held_back_by = [other.held_back_by, said.unwrap_or_default()];
-            let said = held_back_by.into_iter().filter(|said| !said.is_empty());
-            other.held_back_by = said.collect::<Vec<_>>().join("; ");
+            other.held_back_by = sentences([other.held_back_by, said.unwrap_or_default()]);
             other
         });
         let mut replicas: Vec<ReplicaView> = others.collect();

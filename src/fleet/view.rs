@@ -2,7 +2,7 @@
 //! Pure, except for [`History`].
 
 use super::identity::Identity;
-use crate::lifecycle::{ManagerStatus, ModelStatus, VersionState};
+use crate::lifecycle::{ManagerStatus, ModelStatus, VersionState, sentences};
 use hotshelf_registry::{
     Arm, FORMAT, ModelName, Parent, ReplicaFile, ReplicaId, ReplicaState, ReplicaVersion, Reported,
     RolloutRecord, Version,
@@ -363,8 +363,7 @@ impl Assessor<'_> {
             (_, "") | (Standing::Stopped, _) => String::new(),
             (_, trouble) => format!("cannot read the registry: {trouble}"),
         };
-        let said = [said, trouble].into_iter().filter(|said| !said.is_empty());
-        said.collect::<Vec<_>>().join("; ")
+        sentences([said, trouble])
     }
 
     /// The fallbacks of a replica that serves, or what it refetched.

@@ -8,6 +8,7 @@ use super::change::Change;
 use super::event::{Proposal, Reply};
 use super::handle::{Input, ModelHandle};
 use crate::guardrails::{Breach, Guardrails, Judge, Look, Mode, Tallies};
+use crate::jitter::doubled;
 use crate::metrics::Metrics;
 use crate::supervisor::Supervised;
 use hotshelf_registry::{ReplicaId, Version};
@@ -19,8 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest wait between two attempts to record an abort (chosen: as for loads).
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// Doublings of the interval up to there.
-const DOUBLINGS_MAX: u32 = 16;
 
 /// Watches one model.
 pub(super) struct GuardrailTask {
@@ -234,9 +233,8 @@ impl GuardrailTask {
             tracing::warn!(model = %self.handle.slot.name, why,
                 "guardrail abort not recorded; will retry");
         }
-        let doubled = self.settings.interval * (1 << attempts.failed.min(DOUBLINGS_MAX));
+        attempts.next = now + doubled(self.settings.interval, attempts.failed, RETRY_MAX);
         attempts.failed += 1;
-        attempts.next = now + doubled.min(RETRY_MAX);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::event::{Event, Proposal, Reply};
 use super::live::ModelSlot;
 use super::loader::LoadResult;
-use super::status::ModelStatus;
+use super::status::{ModelStatus, sentences};
 use super::write_access::WriteAccess;
 use crate::supervisor::TaskBoard;
 use arc_swap::ArcSwap;
@@ -55,8 +55,6 @@ impl ModelHandle {
     pub fn degraded(&self, status: &ModelStatus) -> String {
         let of_tasks = self.tasks.failing_for(self.slot.name.as_str());
         let of_model = std::iter::once(status.manager.degraded.clone());
-        let all: Vec<String> = of_model.chain(of_tasks).collect();
-        let said = all.iter().filter(|sentence| !sentence.is_empty());
-        said.map(String::as_str).collect::<Vec<_>>().join("; ")
+        sentences(of_model.chain(of_tasks))
     }
 }

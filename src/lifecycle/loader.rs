@@ -14,6 +14,7 @@ use super::live::LoadedVersion;
 use super::manager::Gate;
 use super::pacing::Pacer;
 use super::state::{LoadError, LoadErrorKind, LoadedInfo, Phase, VersionState};
+use super::status::sentences;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use hotshelf_model::{Model, ModelCard, Query, SCORING_REVISION, Scratch, UserRow};
@@ -157,9 +158,7 @@ impl Load {
             Ok(())
         })?;
         let other_revision = check_revision(card.scoring_revision).err();
-        let said = [other_revision.unwrap_or_default(), restored];
-        let said: Vec<String> = said.into_iter().filter(|one| !one.is_empty()).collect();
-        let degraded = said.join("; ");
+        let degraded = sentences([other_revision.unwrap_or_default(), restored]);
         let resident_bytes = model.heap_bytes();
         // A part stays in memory as a whole, including its header.
         let parts_bytes = parts.values().map(|part| part.len() as u64).sum::<u64>();

@@ -42,7 +42,7 @@ use std::time::{Duration, SystemTime};
 use versions::Versions;
 
 /// Both clocks, read once by the driver.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Now {
     /// Since the server started; orders retries.
     pub monotonic: Duration,

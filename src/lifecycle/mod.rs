@@ -43,5 +43,6 @@ pub use loader::{
 pub use manager::{Gate, Policy};
 pub use start::{Lifecycle, LifecycleConfig, STOP_TIMEOUT};
 pub use state::{LoadError, LoadErrorKind, Phase, VersionEntry, VersionState};
+pub(crate) use status::sentences;
 pub use status::{ManagerStatus, ModelStatus};
 pub use write_access::WriteAccess;

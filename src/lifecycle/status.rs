@@ -31,6 +31,12 @@ pub struct ModelStatus {
     pub skipped_rollouts: Vec<String>,
 }
 
+/// Joins sentences, without the empty ones.
+pub(crate) fn sentences(said: impl IntoIterator<Item = String>) -> String {
+    let said: Vec<String> = said.into_iter().filter(|one| !one.is_empty()).collect();
+    said.join("; ")
+}
+
 impl ManagerStatus {
     /// Builds the view. `live` and `desired` as in the fields.
     pub fn describe(
@@ -54,9 +60,7 @@ impl ManagerStatus {
     /// Adds sentences to the degradation.
     pub(super) fn add_degradations(&mut self, said: Vec<String>) {
         let known = std::mem::take(&mut self.degraded);
-        let all = std::iter::once(known).chain(said);
-        let all: Vec<String> = all.filter(|sentence| !sentence.is_empty()).collect();
-        self.degraded = all.join("; ");
+        self.degraded = sentences(std::iter::once(known).chain(said));
     }
 
     /// Sets the gauges of this model. `held` versions are in memory, draining ones included.

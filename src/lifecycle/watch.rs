@@ -283,10 +283,9 @@ impl Watch {
     /// server has in memory may have been removed or rewritten in the registry.
     async fn name_manifests(&self, draft: &mut RolloutDraft) -> Result<(), RecordOutcome> {
         for arm in &mut draft.arms {
-            let stored = self.registry.manifest(&self.model, arm.version).await;
-            let stored =
-                stored.and_then(|found| found.check_is(arm.manifest_sha256).map(|()| found));
-            match stored {
+            let (version, named) = (arm.version, arm.manifest_sha256);
+            let stored = self.registry.named_manifest(&self.model, version, named);
+            match stored.await {
                 Ok(manifest) => {
                     let copied = self.registry.copy_manifest(&manifest).await;
                     copied.map_err(|error| failed(&error))?;
@@ -294,7 +293,7 @@ impl Watch {
                 }
                 // No reason to refuse; a store that cannot be read will not accept the record either.
                 Err(error) if error.is_retryable() => {}
-                Err(error) if self.has_copy(&error, arm).await => {}
+                Err(error) if error.leaves_copy() && self.has_copy(arm).await => {}
                 Err(error) => return Err(RecordOutcome::Refused(LoadError::from(&error))),
             }
         }
@@ -303,15 +302,14 @@ impl Watch {
 
     /// Whether the manifest that this server loaded can be loaded by others, although its version's number
     /// leads elsewhere.
-    async fn has_copy(&self, error: &hotshelf_registry::Error, arm: &Arm) -> bool {
+    async fn has_copy(&self, arm: &Arm) -> bool {
         let Some(named) = arm.manifest_sha256 else {
             return false;
         };
-        let is_removed = matches!(error, hotshelf_registry::Error::Removed { .. });
         let copied = self
             .registry
             .copied_manifest(&self.model, arm.version, named);
-        !is_removed && copied.await.is_ok_and(|found| found.is_some())
+        copied.await.is_ok_and(|found| found.is_some())
     }
 
     /// A closed driver means shutdown; the task ends at its next select.

@@ -30,8 +30,8 @@ impl Driver {
         }
         let live = self.handle.slot.live.load_full();
         let is_live = |version| {
-            let arms = live.iter().flat_map(|live| live.arms());
-            arms.clone().any(|arm| arm.loaded.version == version)
+            let mut arms = live.iter().flat_map(|live| live.arms());
+            arms.any(|arm| arm.loaded.version == version)
         };
         let past = self
             .resident

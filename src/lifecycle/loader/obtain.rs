@@ -129,11 +129,10 @@ impl Load {
         source: &Source,
         registry: &Registry,
     ) -> Result<(Manifest, String), hotshelf_registry::Error> {
-        let stored = registry.manifest(&self.model, self.version).await;
-        let stored = stored.and_then(|found| found.check_is(self.named).map(|()| found));
-        let (error, named) = match (stored, self.named) {
+        let stored = registry.named_manifest(&self.model, self.version, self.named);
+        let (error, named) = match (stored.await, self.named) {
             (Ok(manifest), _) => return Ok((manifest, String::new())),
-            (Err(error), Some(named)) if !is_final(&error) => (error, named),
+            (Err(error), Some(named)) if error.leaves_copy() => (error, named),
             (Err(error), _) => return Err(error),
         };
         let persisted = self.persisted(source).ok();
@@ -237,11 +236,6 @@ impl Load {
             }
         }
     }
-}
-
-/// Says that the store cannot be asked, or that the version was removed on purpose.
-fn is_final(error: &hotshelf_registry::Error) -> bool {
-    error.is_retryable() || matches!(error, hotshelf_registry::Error::Removed { .. })
 }
 
 /// Calls the registry on a runtime of this thread's own, so that fetching takes no time from requests. The

@@ -2,23 +2,24 @@
 
 use super::{ModelManager, Now};
 use crate::lifecycle::event::{Action, Supply};
-use crate::lifecycle::state::{VersionEntry, VersionState};
+use crate::lifecycle::state::VersionState;
 use hotshelf_registry::Version;
 use std::collections::BTreeSet;
 
 impl ModelManager {
     /// A version in memory that neither requests, nor proposals, nor the target need.
     pub(super) fn superseded(&self, now: Now) -> Option<Version> {
-        let needed = self.needed(now);
-        let is_ready = |entry: &VersionEntry| entry.state == VersionState::Ready;
+        let entries = self.versions.entries.iter();
+        let ready = entries.filter(|(_, entry)| entry.state == VersionState::Ready);
+        let mut ready = ready.map(|(version, _)| *version).peekable();
+        ready.peek()?;
+        let (needed, target) = (self.needed(now), self.target(now));
         // Another version under the number of one that the target names makes way for it.
-        let target = self.target(now).into_iter().flat_map(|record| &record.arms);
-        let others = target.filter(|arm| self.versions.is_other(arm));
-        let others: BTreeSet<Version> = others.map(|arm| arm.version).collect();
-        let is_idle = |version| !needed.contains(version) || others.contains(version);
-        let mut entries = self.versions.entries.iter();
-        let idle = entries.find(|(version, entry)| is_ready(entry) && is_idle(version));
-        idle.map(|(version, _)| *version)
+        let is_other = |version| {
+            let mut arms = target.into_iter().flat_map(|record| &record.arms);
+            arms.any(|arm| arm.version == version && self.versions.is_other(arm))
+        };
+        ready.find(|version| !needed.contains(version) || is_other(*version))
     }
 
     fn needed(&self, now: Now) -> BTreeSet<Version> {

@@ -1,13 +1,11 @@
 //! When a failed load is retried.
 
 use super::{ModelManager, Now, Policy};
+use crate::jitter::doubled;
 use crate::lifecycle::event::Reply;
 use crate::lifecycle::state::{Failure, LoadError, LoadErrorKind, VersionState};
 use hotshelf_registry::Version;
 use std::time::Duration;
-
-/// Doublings of the first wait that are worth computing; any policy's longest wait is below.
-const DOUBLINGS_MAX: u32 = 20;
 
 impl ModelManager {
     pub(super) fn failed(&mut self, version: Version, error: LoadError, now: Now) {
@@ -99,9 +97,7 @@ impl ModelManager {
 impl Policy {
     /// The wait after so many attempts.
     pub(super) fn backoff(&self, attempts: u32) -> Duration {
-        let doublings = attempts.saturating_sub(1).min(DOUBLINGS_MAX);
-        let doubled = self.retry_first.saturating_mul(1 << doublings);
-        doubled.min(self.retry_max)
+        doubled(self.retry_first, attempts.saturating_sub(1), self.retry_max)
     }
 }
 
