@@ -12,7 +12,7 @@ use crate::{Error, Event};
 use prost::Message;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) const MAGIC: &[u8; 8] = b"HSEVENT1";
 const HEAD_BYTES: usize = 8;
@@ -58,11 +58,19 @@ pub struct Scanned {
 ///
 /// # Errors
 /// [`Error::Corrupt`] where the file is no segment, [`Error::Disk`].
-pub fn scan(path: &Path, mut each: impl FnMut(Event)) -> Result<Scanned, Error> {
+pub fn scan(path: &Path, each: impl FnMut(Event)) -> Result<Scanned, Error> {
     let failed = Error::disk("reading", path);
     let file = File::open(path).map_err(&failed)?;
     let size = file.metadata().map_err(&failed)?.len();
-    let mut reader = BufReader::new(file);
+    scan_from((BufReader::new(file), size), path, each)
+}
+
+fn scan_from(
+    (mut reader, size): (impl Read, u64),
+    path: &Path,
+    mut each: impl FnMut(Event),
+) -> Result<Scanned, Error> {
+    let failed = Error::disk("reading", path);
     let mut magic = [0; MAGIC.len()];
     let read = fill(&mut reader, &mut magic).map_err(&failed)?;
     if read < MAGIC.len() {
@@ -98,6 +106,17 @@ pub fn scan(path: &Path, mut each: impl FnMut(Event)) -> Result<Scanned, Error> 
 pub fn read(path: &Path) -> Result<(Vec<Event>, Scanned), Error> {
     let mut events = Vec::new();
     let scanned = scan(path, |event| events.push(event))?;
+    Ok((events, scanned))
+}
+
+/// All events of a segment whose bytes were read from `path`.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<(Vec<Event>, Scanned), Error> {
+    let mut events = Vec::new();
+    let source = (bytes, bytes.len() as u64);
+    let scanned = scan_from(source, path, |event| events.push(event))?;
     Ok((events, scanned))
 }
 
@@ -145,7 +164,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
 ///
 /// # Errors
 /// As of [`scan`].
-pub(crate) fn repair(path: &PathBuf, each: impl FnMut(Event)) -> Result<Scanned, Error> {
+pub(crate) fn repair(path: &Path, each: impl FnMut(Event)) -> Result<Scanned, Error> {
     let scanned = scan(path, each)?;
     if scanned.torn_bytes > 0 {
         let failed = Error::disk("cutting the torn end of", path);

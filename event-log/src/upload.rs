@@ -138,8 +138,8 @@ impl Uploader {
 
     /// BLOCKS.
     fn prepare(&self, file: &SegmentFile) -> Result<Prepared, Error> {
-        let (events, scanned) = segment::read(&file.path)?;
         let bytes = std::fs::read(&file.path).map_err(Error::disk("reading", &file.path))?;
+        let (events, scanned) = segment::parse(&bytes, &file.path)?;
         let digest = hex::encode(&Sha256::digest(&bytes)[..8]);
         let day = events.first().map(day_of).unwrap_or_default();
         let name = (self.replica.as_str(), file.number, digest.as_str());

@@ -84,13 +84,8 @@ impl EventLog {
     /// [`Error::Full`], [`Error::Busy`], [`Error::TooLarge`], [`Error::Disk`], [`Error::Closed`]; nothing
     /// of the batch is acknowledged then, and it may be sent again.
     pub async fn append(&self, events: Vec<Event>) -> Result<Acknowledged, Error> {
-        let (reply, outcome) = oneshot::channel();
-        let sent = self.requests.try_send(Request::Append { events, reply });
-        sent.map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy(QUEUE_MAX),
-            TrySendError::Disconnected(_) => Error::Closed,
-        })?;
-        outcome.await.unwrap_or(Err(Error::Closed))
+        self.request(|reply| Request::Append { events, reply })
+            .await
     }
 
     /// Seals the segment, so that all events so far can be uploaded.
@@ -98,8 +93,15 @@ impl EventLog {
     /// # Errors
     /// [`Error::Busy`], [`Error::Disk`], [`Error::Closed`].
     pub async fn seal(&self) -> Result<(), Error> {
+        self.request(|reply| Request::Seal { reply }).await
+    }
+
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request,
+    ) -> Result<T, Error> {
         let (reply, outcome) = oneshot::channel();
-        let sent = self.requests.try_send(Request::Seal { reply });
+        let sent = self.requests.try_send(request(reply));
         sent.map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy(QUEUE_MAX),
             TrySendError::Disconnected(_) => Error::Closed,
