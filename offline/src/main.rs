@@ -7,9 +7,11 @@ use anyhow::Context;
 use clap::Parser;
 use hotshelf_offline::cli::Cli;
 use hotshelf_terminal::text::lines;
+use hotshelf_terminal::usage::named;
 
 fn main() -> ExitCode {
-    let report = match Cli::parse().run() {
+    let cli = Cli::try_parse().unwrap_or_else(|error| named(error).exit());
+    let report = match cli.run() {
         Ok(report) => report,
         Err(error) => {
             let code = error.exit_code();

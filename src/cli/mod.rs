@@ -81,7 +81,7 @@ impl From<hotshelf_registry::Error> for WrongCall {
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => batch::exit(&error),
+        Err(error) => batch::exit(&hotshelf_terminal::usage::named(error)),
     };
     let mut out = SafeWriter(std::io::stdout().lock());
     let outcome = execute(cli.command, &mut out).and_then(|()| Ok(out.flush()?));

@@ -6,6 +6,7 @@
 //! - [`refresh`]: text that is replaced in place;
 //! - [`registry_args`]: `--registry` and the `--s3-…` arguments;
 //! - [`environment`]: the one reader of environment variables;
+//! - [`usage`]: names what in the arguments is not text;
 //! - [`file`](mod@file): files that people name, opened without waiting and read within limits.
 //!
 //! It must not know gRPC, models, the registry's format or the server.
@@ -17,3 +18,4 @@ pub mod refresh;
 pub mod registry_args;
 pub mod table;
 pub mod text;
+pub mod usage;

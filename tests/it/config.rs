@@ -189,7 +189,16 @@ fn variables_that_are_not_ours_may_hold_anything_and_ours_are_text() {
         "{said}"
     );
     let (code, said) = run(&ours, &["recommend"]);
-    assert!(code == 2 && said.contains("invalid UTF-8"), "{said}");
+    assert_eq!(
+        (code, said.as_str()),
+        (2, "error: HOTSHELF_DATA_ADDR: is not UTF-8\n")
+    );
+    let registry = [("HOTSHELF_REGISTRY", not_text)];
+    let (code, said) = run(&registry, &["models", "list"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (2, "error: HOTSHELF_REGISTRY: is not UTF-8\n")
+    );
 }
 
 /// Half of a service account's variables would otherwise fail much later, as a missing permission.
