@@ -2,13 +2,16 @@
 
 use crate::Error;
 use std::fs::{File, TryLockError};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 const OPEN: &str = "open";
 const SEALED: &str = "sealed";
 const IDS: &str = "ids";
 const LOCK: &str = ".lock";
+const WRITER: &str = ".writer";
+/// Longest name of a writer, in bytes (chosen: four times what a replica may have).
+const WRITER_BYTES_MAX: u64 = 256;
 
 /// A segment's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +111,30 @@ impl Folder {
 
     pub(crate) fn ids_of(&self, number: u64) -> PathBuf {
         self.0.join(format!("{number:012}.{IDS}"))
+    }
+
+    /// The name under which this folder's segments are uploaded: the stored one, else `name`, which is stored.
+    /// A server that is renamed keeps it, so that a segment whose upload was cut short has one name. BLOCKS.
+    pub(crate) fn writer_name(&self, name: &str) -> Result<String, Error> {
+        let path = self.0.join(WRITER);
+        let failed = Error::disk("reading", &path);
+        let mut stored = String::new();
+        match File::open(&path) {
+            Ok(file) => {
+                let mut file = file.take(WRITER_BYTES_MAX);
+                file.read_to_string(&mut stored).map_err(failed)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed(source)),
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        match stored.trim() {
+            stored if !stored.is_empty() && stored.chars().all(is_name) => Ok(stored.to_owned()),
+            _ => {
+                write_durably(&path, name.as_bytes())?;
+                Ok(name.to_owned())
+            }
+        }
     }
 
     /// Makes names that were created, renamed or removed survive a power cut.

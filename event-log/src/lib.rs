@@ -14,6 +14,7 @@
 //! | `000000000042.open` | the segment that is written to |
 //! | `000000000041.sealed` | a segment that waits for its upload |
 //! | `000000000040.ids` | hashes of the ids of an uploaded segment, for deduplication |
+//! | `.writer` | the name of its objects, given once |
 //! | `.lock` | the lock of the process that writes |
 //!
 //! Every function of [`EventLog::open`] and [`segment`] BLOCKS on the disk; [`EventLog::append`] only awaits.

@@ -3,12 +3,8 @@
 use crate::folder::{Folder, SegmentFile};
 use crate::ids::{self, RecentIds};
 use crate::segment;
-use crate::writer::Shared;
 use crate::{Error, Event, EventLog, Limits};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use tokio::sync::Notify;
 
 /// What opening a folder found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,12 +37,7 @@ impl EventLog {
         }
         folder.sync()?;
         let next = 1 + newest_number(&folder)?;
-        let shared = Arc::new(Shared {
-            folder,
-            held: AtomicU64::new(held),
-            sealed: Notify::new(),
-        });
-        let log = Self::start((shared, lock), limits, (next, known))?;
+        let log = Self::start((folder, held, lock), limits, (next, known))?;
         Ok((log, opened))
     }
 }

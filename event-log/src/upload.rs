@@ -15,11 +15,16 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 /// First and longest wait after a failed upload (chosen: a store is back within minutes, and one call in
 /// half a minute hurts nobody).
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Longest PUT (chosen: a segment of 16 MiB over 3 Mbit/s; an opened store need not have a limit of its own).
+const PUT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Priority of the threads that read and compress segments (chosen: below everything that serves).
+const UPLOAD_NICE: i32 = 10;
 
 /// What was uploaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +44,13 @@ pub struct Uploader {
     root: Path,
     replica: String,
     log: Arc<Shared>,
+    turn: Arc<Mutex<()>>,
     /// The folder stays locked as long as somebody removes files from it.
     _lock: Arc<File>,
 }
+
+/// Who has it works on the folder's sealed segments.
+type Turn = OwnedMutexGuard<()>;
 
 /// A segment, ready for its PUT.
 struct Prepared {
@@ -52,16 +61,25 @@ struct Prepared {
 }
 
 impl Uploader {
-    /// For the log's segments, to `root` in an opened store. `replica` is a valid part of an object's name.
-    #[must_use]
-    pub fn new(log: &EventLog, store: Arc<dyn ObjectStore>, root: Path, replica: &str) -> Self {
-        Self {
+    /// For the log's segments, to `root` in an opened store. `replica` is a valid part of an object's name;
+    /// a folder keeps the one that it was given first. BLOCKS.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn new(
+        log: &EventLog,
+        store: Arc<dyn ObjectStore>,
+        root: Path,
+        replica: &str,
+    ) -> Result<Self, Error> {
+        Ok(Self {
             store,
             root,
-            replica: replica.to_owned(),
+            replica: log.shared.folder.writer_name(replica)?,
             log: Arc::clone(&log.shared),
+            turn: Arc::default(),
             _lock: Arc::clone(&log.lock),
-        }
+        })
     }
 
     /// Uploads segments as they are sealed, for ever. A failure is logged, handed to `failed`, and tried
@@ -89,28 +107,37 @@ impl Uploader {
     /// # Errors
     /// The first failure; what was uploaded before it stays uploaded.
     pub async fn upload_sealed(&self, done: impl Fn(Uploads)) -> Result<(), Error> {
+        // One pass after the other: two would remove each other's segments.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let folder = self.log.folder.clone();
-        let segments = blocking(move || folder.segments()).await?;
-        for file in segments.into_iter().filter(|file| file.is_sealed) {
-            if let Some(uploaded) = self.upload(file).await? {
+        let (mut turn, segments) = blocking(turn, move || folder.segments()).await;
+        for file in segments?.into_iter().filter(|file| file.is_sealed) {
+            let (back, uploaded) = self.upload(turn, file).await;
+            turn = back;
+            if let Some(uploaded) = uploaded? {
                 done(uploaded);
             }
         }
         Ok(())
     }
 
-    async fn upload(&self, file: SegmentFile) -> Result<Option<Uploads>, Error> {
+    async fn upload(
+        &self,
+        turn: Turn,
+        file: SegmentFile,
+    ) -> (Turn, Result<Option<Uploads>, Error>) {
         let (this, segment) = (self.clone(), file.clone());
-        let prepared = match blocking(move || this.prepare(&segment)).await {
-            Ok(prepared) => prepared,
-            Err(error @ Error::Corrupt { .. }) => {
+        let prepared = match blocking(turn, move || this.prepare(&segment)).await {
+            (turn, Ok(prepared)) => (turn, prepared),
+            (turn, Err(error @ Error::Corrupt { .. })) => {
                 tracing::error!(error = describe(&error), "an event segment is set aside");
                 let this = self.clone();
-                blocking(move || this.set_aside(&file)).await?;
-                return Ok(None);
+                let (turn, done) = blocking(turn, move || this.set_aside(&file)).await;
+                return (turn, done.map(|()| None));
             }
-            Err(error) => return Err(error),
+            (turn, Err(error)) => return (turn, Err(error)),
         };
+        let (turn, prepared) = prepared;
         let uploaded = Uploads {
             objects: 1,
             events: prepared.scanned.events,
@@ -121,19 +148,20 @@ impl Uploader {
             ..PutOptions::default()
         };
         let payload = PutPayload::from(prepared.parquet);
+        let (ids, scanned) = (prepared.ids, prepared.scanned);
         let put = self.store.put_opts(&prepared.object, payload, options);
-        match put.await {
+        let put = tokio::time::timeout(PUT_TIMEOUT, put).await;
+        match put.unwrap_or_else(|_| Err(timed_out())) {
             // An earlier try whose answer was lost: the name holds the digest, so it is this segment.
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(source) => {
                 let object = prepared.object.to_string();
-                return Err(Error::Store { object, source });
+                return (turn, Err(Error::Store { object, source }));
             }
         }
         let this = self.clone();
-        let (ids, scanned) = (prepared.ids, prepared.scanned);
-        blocking(move || this.finish(&file, &ids, scanned)).await?;
-        Ok(Some(uploaded))
+        let (turn, done) = blocking(turn, move || this.finish(&file, &ids, scanned)).await;
+        (turn, done.map(|()| Some(uploaded)))
     }
 
     /// BLOCKS.
@@ -182,13 +210,40 @@ fn id(event: &Event) -> u64 {
     ids::hash(&event.event_id)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "reading and compressing a segment takes tens of milliseconds, now and then"
-)]
+fn timed_out() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "event log",
+        source: format!("no answer within {} s", PUT_TIMEOUT.as_secs()).into(),
+    }
+}
+
+/// Runs what takes tens of milliseconds on a thread of low priority. The thread ends with the work: an
+/// unprivileged process cannot raise its priority again. The thread has the turn: where the caller gives up,
+/// the turn ends with the work.
 async fn blocking<T: Send + 'static>(
+    turn: Turn,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or(Err(Error::Closed))
+) -> (Turn, Result<T, Error>) {
+    let mutex = Arc::clone(OwnedMutexGuard::mutex(&turn));
+    let (reply, outcome) = oneshot::channel();
+    let work = move || {
+        let thread = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(thread), UPLOAD_NICE) {
+            tracing::debug!(%error, "cannot lower the priority of an upload");
+        }
+        // The caller may have given up.
+        let outcome = work();
+        let _ = reply.send((turn, outcome));
+    };
+    let thread = std::thread::Builder::new().name("event-upload".to_owned());
+    let started = thread.spawn(work);
+    let what = std::path::Path::new("an upload");
+    match started.map_err(Error::disk("starting a thread for", what)) {
+        // A thread that panicked has dropped the turn.
+        Ok(_) => match outcome.await {
+            Ok(done) => done,
+            Err(_) => (mutex.lock_owned().await, Err(Error::Closed)),
+        },
+        Err(error) => (mutex.lock_owned().await, Err(error)),
+    }
 }

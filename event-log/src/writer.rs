@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// A batch that is durable on this server's disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) held: AtomicU64,
     /// A segment was sealed.
     pub(crate) sealed: Notify,
+    /// Closes with the writer.
+    pub(crate) writer: watch::Receiver<()>,
 }
 
 enum Request {
@@ -53,16 +55,24 @@ pub struct EventLog {
 impl EventLog {
     /// Starts the writer.
     pub(crate) fn start(
-        (shared, lock): (Arc<Shared>, File),
+        (folder, held, lock): (Folder, u64, File),
         limits: Limits,
         (next, known): (u64, RecentIds),
     ) -> Result<Self, Error> {
+        let (alive, writer) = watch::channel(());
+        let shared = Arc::new(Shared {
+            folder,
+            held: AtomicU64::new(held),
+            sealed: Notify::new(),
+            writer,
+        });
         let writer = Writer {
             limits,
             next,
             known,
             segment: None,
             shared: Arc::clone(&shared),
+            _alive: alive,
         };
         let (requests, incoming) = sync_channel(QUEUE_MAX);
         std::thread::Builder::new()
@@ -109,6 +119,13 @@ impl EventLog {
         outcome.await.unwrap_or(Err(Error::Closed))
     }
 
+    /// Returns once the writer has ended, which only a bug does while this handle lives. Nothing is accepted
+    /// from then on; what was acknowledged is on disk.
+    pub async fn closed(&self) {
+        let mut writer = self.shared.writer.clone();
+        while writer.changed().await.is_ok() {}
+    }
+
     /// Bytes of segments on this disk.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
@@ -133,6 +150,8 @@ struct Writer {
     known: RecentIds,
     segment: Option<Segment>,
     shared: Arc<Shared>,
+    /// Dropped with the writer, whatever ends it.
+    _alive: watch::Sender<()>,
 }
 
 /// One batch on its way.

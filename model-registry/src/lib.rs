@@ -67,6 +67,7 @@ pub use limits::{ADDRESS_BYTES_MAX, FetchLimits, Limits, RetryLimits};
 pub use manifest::{Input, Lineage, Manifest, PartEntry, Tombstone};
 pub use names::{ModelName, PartName, ReplicaId};
 pub use numbers::{RolloutNumber, Version};
+pub use open::open_store;
 pub use propose::Proposed;
 pub use publish::{NewPart, NewVersion};
 pub use ramp::{Ramp, RampStep};

@@ -7,6 +7,7 @@
 use crate::s3::{S3Options, bucket_of_url, without_userinfo};
 use crate::store::Backend;
 use crate::{Error, layout};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -29,6 +30,16 @@ pub(crate) fn open(url: &str, s3: &S3Options) -> Result<(Backend, Path), Error> 
         Location::Memory(root) => (Backend::other(Arc::new(InMemory::new())), root),
         Location::Bucket(bucket, root) => (Backend::bucket(bucket, s3)?, root),
     })
+}
+
+/// The object store behind a URL like a registry's, and the root within it, for objects that are not a
+/// registry's. Touches nothing yet. Calls have no deadline and no retries: a caller sets its own.
+///
+/// # Errors
+/// As [`crate::Registry::open`].
+pub fn open_store(url: &str, s3: &S3Options) -> Result<(Arc<dyn ObjectStore>, Path), Error> {
+    let (backend, root) = open(url, s3)?;
+    Ok((backend.objects(), root))
 }
 
 /// Whether `url` is well-formed.

@@ -107,7 +107,7 @@ async fn uploaded(store: &InMemory) -> Vec<String> {
 }
 
 fn uploader(log: &EventLog, store: Arc<dyn ObjectStore>) -> Uploader {
-    Uploader::new(log, store, Path::from("shop"), "replica-1")
+    Uploader::new(log, store, Path::from("shop"), "replica-1").unwrap()
 }
 
 #[tokio::test]
@@ -197,6 +197,22 @@ async fn crash_between_upload_and_removal_doubles_nothing() {
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn server_that_was_renamed_between_upload_and_removal_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, store) = (open(folder.path()), Arc::new(InMemory::new()));
+    log.append(events(0, 3)).await.unwrap();
+    log.seal().await.unwrap();
+    let sealed = folder.path().join("000000000001.sealed");
+    let bytes = std::fs::read(&sealed).unwrap();
+    for replica in ["replica-1", "replica-2"] {
+        std::fs::write(&sealed, &bytes).unwrap();
+        let uploader = Uploader::new(&log, store.clone(), Path::from("shop"), replica);
+        uploader.unwrap().upload_sealed(|_| {}).await.unwrap();
+    }
+    assert_eq!(uploaded(&store).await.len(), 3);
 }
 
 #[tokio::test]

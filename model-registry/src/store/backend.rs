@@ -60,6 +60,11 @@ impl Backend {
         }
     }
 
+    /// The store itself, without deadlines and retries.
+    pub(crate) fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects)
+    }
+
     /// The same store over connections of its own, where it has any.
     pub(crate) fn reopened(&self) -> Result<Self, Error> {
         match &self.kind {
