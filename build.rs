@@ -10,6 +10,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     let files = [
+        "hotshelf/v1/event.proto",
         "hotshelf/v1/recommendation.proto",
         "hotshelf/v1/model.proto",
     ];

@@ -10,6 +10,7 @@ pub use error::AppError;
 pub use listeners::Addresses;
 
 use crate::config::{Config, memory_budget_bytes};
+use crate::events::{Events, OpenEvents, UploadEvents};
 use crate::fleet::{Fleet, FleetConfig, Heartbeats, Identity};
 use crate::grpc::{Health, Operations, Plane as Services};
 use crate::lifecycle::{Lifecycle, LifecycleConfig, MemoryBudget, Models, Policy, Source};
@@ -41,11 +42,12 @@ pub struct App {
     identity: Identity,
     jitter: ChaCha8Rng,
     supervisor: Supervisor,
+    events: Option<OpenEvents>,
     cache_lock: CacheLock,
 }
 
 impl App {
-    /// Opens the registry and the cache folder and binds all three listeners. Makes no request to
+    /// Opens the registry, the cache folder and the event log, and binds all three listeners. Makes no request to
     /// the store: if it is down, the running server waits for it.
     ///
     /// # Errors
@@ -61,6 +63,10 @@ impl App {
         let addresses = listeners.addresses(&config);
         let named = (config.replica.clone(), config.advertise_addr.as_str());
         let identity = Identity::find(named, &config.cache_dir, addresses.data);
+        let identity = identity.map_err(AppError::Identity)?;
+        let models = Arc::new(models);
+        let replica = identity.replica.as_str();
+        let events = OpenEvents::open(&config.events, replica, &models, &metrics.events);
         let supervisor = Supervisor::new(metrics.lifecycle.task_restarts.clone());
         let source = Source {
             registry,
@@ -73,9 +79,10 @@ impl App {
         Ok(Self {
             addresses,
             listeners,
-            models: Arc::new(models),
+            models,
             source,
-            identity: identity.map_err(AppError::Identity)?,
+            identity,
+            events: events.map_err(AppError::Events)?,
             jitter: jitter()?,
             supervisor,
             cache_lock,
@@ -110,8 +117,16 @@ impl App {
         let health = Health::new().await;
         let lifecycle = self.lifecycle();
         let (fleet, heartbeats) = self.fleet(&lifecycle);
-        let data_path = Services::Data(Arc::new(self.data_path()));
-        let operations = Services::Admin(self.operations(&lifecycle, fleet));
+        let (events, upload) = self
+            .events
+            .take()
+            .map(|open| (open.events, open.upload))
+            .unzip();
+        let data_path = Services::Data {
+            path: Arc::new(self.data_path()),
+            events: events.clone(),
+        };
+        let operations = Services::Admin(self.operations(&lifecycle, fleet, events));
         let origin = Arc::clone(&self.source.origin);
         let readiness = Arc::new(Readiness::new(Arc::clone(&lifecycle.handles), origin));
         let board = Arc::clone(self.supervisor.board());
@@ -140,6 +155,10 @@ impl App {
         let supervisor = &self.supervisor;
         let http = Background::start(supervisor, "http", http);
         let becoming_ready = Background::start(supervisor, "readiness", become_ready);
+        let uploading = upload.map(|upload| {
+            let task = Background::start(supervisor, "events", upload.clone());
+            (task, upload)
+        });
         let addresses = self.addresses;
         tracing::info!(data = %addresses.data, admin = %addresses.admin, http = %addresses.http,
             replica = %self.identity.replica, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -156,11 +175,17 @@ impl App {
             planes: [data, admin],
             http,
             becoming_ready,
+            uploading,
             _cache_lock: self.cache_lock,
         })
     }
 
-    fn operations(&self, lifecycle: &Lifecycle, fleet: Fleet) -> Operations {
+    fn operations(
+        &self,
+        lifecycle: &Lifecycle,
+        fleet: Fleet,
+        events: Option<Arc<Events>>,
+    ) -> Operations {
         let default_model = self.config.models.first().map(ToString::to_string);
         Operations {
             models: Arc::clone(&lifecycle.handles),
@@ -168,6 +193,7 @@ impl App {
             registry: self.source.registry.clone(),
             fleet,
             reload_timeout: self.config.reload_timeout,
+            events,
         }
     }
 
@@ -235,6 +261,8 @@ struct Running {
     planes: [Plane; 2],
     http: Background,
     becoming_ready: Background,
+    /// Where this server takes events.
+    uploading: Option<(Background, UploadEvents)>,
     /// Another server may use the cache folder once this one has ended.
     _cache_lock: CacheLock,
 }
@@ -253,6 +281,11 @@ impl Running {
             // Before the drain, which would wait for callers of a reload otherwise.
             self.lifecycle.stop().await;
             drain(self.planes, &self.health, self.config.drain_timeout).await;
+            // No caller is left who could record more.
+            if let Some((task, upload)) = self.uploading {
+                task.stop().await;
+                upload.finish().await;
+            }
         };
         tokio::join!(self.heartbeats.stop(), ended);
         self.http.stop().await;

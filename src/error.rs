@@ -73,6 +73,12 @@ pub enum CallError {
     StoreReadOnly(String),
     /// The store is unreachable.
     StoreUnavailable(String),
+    /// This server takes no events.
+    EventsOff,
+    /// Events cannot be made durable now; none of the batch was recorded.
+    EventsRefused(String),
+    /// The event log has ended.
+    EventLogClosed,
     /// The server sheds load.
     Overloaded {
         /// When to retry.
@@ -130,11 +136,14 @@ impl CallError {
             | Self::VersionRefused { .. }
             | Self::RolloutNotExpected(_)
             | Self::RolloutImpossible(_)
-            | Self::StoreReadOnly(_) => Code::FailedPrecondition,
+            | Self::StoreReadOnly(_)
+            | Self::EventsOff => Code::FailedPrecondition,
+            Self::EventsRefused(_) => Code::ResourceExhausted,
             Self::RolloutLost(_) => Code::Aborted,
             Self::NotLive(_)
             | Self::StoreUnavailable(_)
             | Self::Overloaded { .. }
+            | Self::EventLogClosed
             | Self::ShuttingDown => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Internal(_) => Code::Internal,
@@ -166,6 +175,9 @@ impl CallError {
             Self::RolloutLost(_) => "ROLLOUT_LOST",
             Self::StoreReadOnly(_) => "STORE_READ_ONLY",
             Self::StoreUnavailable(_) => "STORE_UNAVAILABLE",
+            Self::EventsOff => "EVENTS_OFF",
+            Self::EventsRefused(_) => "EVENTS_REFUSED",
+            Self::EventLogClosed => "EVENT_LOG_CLOSED",
             Self::Overloaded { .. } => "OVERLOADED",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::ShuttingDown => "SHUTTING_DOWN",
@@ -209,7 +221,12 @@ impl CallError {
             | Self::RolloutImpossible(message)
             | Self::RolloutLost(message)
             | Self::StoreReadOnly(message)
-            | Self::StoreUnavailable(message) => message.clone(),
+            | Self::StoreUnavailable(message)
+            | Self::EventsRefused(message) => message.clone(),
+            Self::EventsOff => "this server takes no events; set events_url (--events-url, HOTSHELF_EVENTS_URL) to where they go".to_owned(),
+            Self::EventLogClosed => {
+                "the event log of this server has ended; send the events to another server".to_owned()
+            }
             Self::Overloaded { pushback_ms } => {
                 format!("the server is overloaded; retry in {pushback_ms} ms")
             }
@@ -321,6 +338,12 @@ mod tests {
                 Code::FailedPrecondition,
             ),
             (CallError::StoreUnavailable("m".into()), Code::Unavailable),
+            (CallError::EventsOff, Code::FailedPrecondition),
+            (
+                CallError::EventsRefused("m".into()),
+                Code::ResourceExhausted,
+            ),
+            (CallError::EventLogClosed, Code::Unavailable),
             (CallError::Overloaded { pushback_ms: 50 }, Code::Unavailable),
             (CallError::DeadlineExceeded, Code::DeadlineExceeded),
             (CallError::ShuttingDown, Code::Unavailable),

@@ -6,6 +6,7 @@
 //! - [`admission`]: whether a call is served, and when.
 //! - [`grpc`]: layers, services, and the only place that names wire types.
 //! - [`serving`]: resolve, compute, record: one file per RPC.
+//! - [`events`]: what people did, durable before it is acknowledged, uploaded in the background.
 //! - [`lifecycle`]: how versions are loaded, become live and retire; requests see one snapshot.
 //! - [`guardrails`]: whether a candidate does worse than the base.
 //! - [`metrics`], [`telemetry`]: what operators see.
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod error;
+pub mod events;
 pub mod fleet;
 pub mod grpc;
 pub mod guardrails;

@@ -1,5 +1,6 @@
 //! Why a server cannot start, or ends.
 
+use crate::events::EventsError;
 use crate::fleet::IdentityError;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +24,9 @@ pub enum AppError {
     /// The cache folder cannot be used.
     #[error("cache_dir")]
     Cache(#[source] hotshelf_registry::Error),
+    /// Events cannot be taken.
+    #[error("events")]
+    Events(#[source] EventsError),
     /// No model is configured.
     #[error("models: no model is configured")]
     NoModel,

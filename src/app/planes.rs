@@ -36,7 +36,7 @@ impl Starter<'_> {
             message_bytes_max: config.message_bytes_max,
             calls_max: config.calls_max,
             call_timeout: match &services {
-                Services::Data(_) => config.call_timeout,
+                Services::Data { .. } => config.call_timeout,
                 // A reload times out by itself and answers with the state so far.
                 Services::Admin(_) => config.reload_timeout + config.call_timeout,
             },

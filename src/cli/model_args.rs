@@ -39,7 +39,7 @@ pub(super) fn open(args: &RegistryArgs) -> anyhow::Result<Registry> {
         variables: variables()?,
         file: None,
     };
-    let registry = Registry::open(url, &layers.s3(url)?).map_err(WrongCall::from)?;
+    let registry = Registry::open(url, &layers.s3("registry", url)?).map_err(WrongCall::from)?;
     let exists = block_on(async { Ok(registry.exists().await?) })?;
     if !exists {
         return Err(WrongCall(format!("registry {url} does not exist")).into());

@@ -3,7 +3,7 @@
 use super::address::AdminAddress;
 use super::fleet::Look;
 use super::{Output, block_on, rollout_text, write_json};
-use crate::grpc::client::{Client, StatusInfo};
+use crate::grpc::client::{Client, EventsInfo, StatusInfo};
 use clap::Args;
 use hotshelf_terminal::quantity;
 use hotshelf_terminal::table::{Column, TextTable};
@@ -86,6 +86,20 @@ fn fleet(shown: &Shown, watch: Option<u64>, out: &mut dyn Write) -> anyhow::Resu
     look.run(out)
 }
 
+/// Events on one line.
+fn events_text(events: &EventsInfo) -> String {
+    let held = quantity::bytes(events.held_bytes);
+    let uploaded = events.uploaded_at.as_deref().unwrap_or("none yet");
+    let failing = match events.upload_error.as_str() {
+        "" => String::new(),
+        why => format!("; failing: {why}"),
+    };
+    format!(
+        "to {}; {held} not uploaded; last upload {uploaded}{failing}",
+        events.url
+    )
+}
+
 fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     writeln!(out, "model    {}", one_line(&status.model))?;
     writeln!(out, "live     {}", rollout_text(status.live.as_ref()))?;
@@ -105,6 +119,9 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     line("registry", &status.registry_error)?;
     for skipped in &status.skipped_rollouts {
         line("skipped", skipped)?;
+    }
+    if let Some(events) = &status.events {
+        line("events", &events_text(events))?;
     }
     let mut table = TextTable::new([
         Column::Right("version"),

@@ -2,6 +2,7 @@
 
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::error::with_causes;
+use crate::events::EventTypes;
 use hotshelf_registry::{
     ADDRESS_BYTES_MAX, Error, ModelName, Registry, ReplicaId, S3Options, without_userinfo,
 };
@@ -195,7 +196,7 @@ impl Layers {
 /// A setting's text without passwords, for messages.
 fn shown(kind: Kind, text: &str) -> &str {
     match kind {
-        Kind::Registry | Kind::S3 => without_userinfo(text),
+        Kind::Registry | Kind::EventsRoot | Kind::S3 => without_userinfo(text),
         _ => text,
     }
 }
@@ -222,6 +223,10 @@ fn check(setting: &Setting, text: &str) -> Result<(), String> {
         Kind::Models => model_names(text).map(drop),
         Kind::S3 => s3_form(setting.key, text),
         Kind::Registry => registry_form(text),
+        Kind::EventsRoot if text.is_empty() => Ok(()),
+        Kind::EventsRoot => registry_form(text).map_err(|why| why.replace("a registry", "a store")),
+        Kind::FolderOrNone => Ok(()),
+        Kind::EventTypes => EventTypes::parse(text).map(drop),
         Kind::Word(words) if words.contains(&text) => Ok(()),
         Kind::Word(words) => Err(format!("is not one of {}", words.join(", "))),
     }
@@ -282,9 +287,12 @@ impl Resolved {
             .expect("resolve() checked the form of every number")
     }
 
-    /// The setting of kind Registry, a plain folder as its URL.
-    pub fn registry(&self) -> String {
-        registry_url(self.text("registry")).expect("resolve() checked the registry's form")
+    /// A setting of kind Registry or EventsRoot, a plain folder as its URL; empty where it is.
+    pub fn url(&self, key: &str) -> String {
+        match self.text(key) {
+            "" => String::new(),
+            text => registry_url(text).expect("resolve() checked the form of every store"),
+        }
     }
 
     /// A setting of kind Address.

@@ -1,5 +1,6 @@
 //! The configuration of `hotshelf serve`, and the variables that every command reads.
 
+mod events;
 mod guardrails;
 mod layers;
 mod machine;
@@ -10,6 +11,7 @@ pub use layers::{Layers, Problems};
 pub use machine::memory_budget_bytes;
 pub use settings::{Group, Kind, SETTINGS, Setting};
 
+use crate::events::{EventsConfig, FINAL_UPLOAD_MAX};
 use crate::guardrails::Guardrails;
 use crate::lifecycle::{Gate, STOP_TIMEOUT};
 use hotshelf_registry::{ModelName, ReplicaId, S3Options};
@@ -64,6 +66,7 @@ pub struct Config {
     pub keeps_previous: bool,
     pub guardrails: Guardrails,
     pub may_pin: bool,
+    pub events: EventsConfig,
     pub log_format: String,
     pub log_level: String,
 }
@@ -78,9 +81,10 @@ impl Config {
         let millis = |key| Duration::from_millis(resolved.number(key));
         let small = |key| u32::try_from(resolved.number(key)).unwrap_or(u32::MAX);
         let size = |key| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
-        let registry = resolved.registry();
+        let registry = resolved.url("registry");
         Ok(Self {
-            s3: layers.s3(&registry)?,
+            s3: layers.s3("registry", &registry)?,
+            events: events::events(layers, &resolved)?,
             registry,
             cache_dir: PathBuf::from(resolved.text("cache_dir")),
             models: resolved.models(),
@@ -147,7 +151,11 @@ impl Config {
     /// Longest time from the first signal to the exit of the process. A supervisor must wait longer before
     /// it kills.
     pub fn shutdown_max(&self) -> Duration {
-        self.drain_delay + STOP_TIMEOUT + self.drain_timeout
+        let upload = match self.events.is_on() {
+            true => FINAL_UPLOAD_MAX,
+            false => Duration::ZERO,
+        };
+        self.drain_delay + STOP_TIMEOUT + self.drain_timeout + upload
     }
 }
 

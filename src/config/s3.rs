@@ -6,12 +6,12 @@ use hotshelf_registry::{Registry, S3Options};
 use hotshelf_terminal::registry_args::S3Args;
 
 impl Layers {
-    /// The options of the registry at `url`, checked by opening it, which makes no request. Only buckets
-    /// have options.
+    /// The options of the store at `url`, which `setting` names, checked by opening it, which makes no
+    /// request. Only buckets have options.
     ///
     /// # Errors
     /// All problems of settings and variables at once, missing credentials included.
-    pub fn s3(&self, url: &str) -> Result<S3Options, Problems> {
+    pub fn s3(&self, setting: &str, url: &str) -> Result<S3Options, Problems> {
         if !url.starts_with("s3://") {
             return Ok(S3Options::default());
         }
@@ -26,7 +26,7 @@ impl Layers {
             }
         }
         if let (true, Err(error)) = (wrong.0.is_empty(), Registry::open(url, &options)) {
-            wrong.0.push(format!("registry: {}", said(&error)));
+            wrong.0.push(format!("{setting}: {}", said(&error)));
         }
         if wrong.0.is_empty() {
             Ok(options)

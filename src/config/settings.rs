@@ -18,6 +18,12 @@ pub enum Kind {
     Models,
     /// The URL of a registry, or a folder.
     Registry,
+    /// The URL of a store like a registry's, or a folder, or nothing.
+    EventsRoot,
+    /// A folder, or nothing.
+    FolderOrNone,
+    /// A shop's own types of events, separated by commas, or nothing.
+    EventTypes,
     /// The name of a replica, or nothing.
     Replica,
     /// A host and a port, or nothing.
@@ -41,6 +47,8 @@ pub enum Group {
     Calls,
     /// Responses that are computed once.
     Cache,
+    /// What people did.
+    Events,
     /// What a peer may do with a connection.
     Connections,
     /// How servers of one registry see each other.
@@ -62,6 +70,7 @@ impl Group {
             Self::Listeners => "Listeners",
             Self::Calls => "Calls",
             Self::Cache => "Response cache",
+            Self::Events => "Events",
             Self::Connections => "Connections",
             Self::Replicas => "Replicas",
             Self::Guardrails => "Guardrails",
@@ -103,8 +112,9 @@ impl Setting {
             (Kind::S3, "s3_path_style") => return hotshelf_registry::PathStyle::WORDS.join("|"),
             (Kind::S3, "s3_region") => "REGION",
             (Kind::S3, "s3_ca_file") => "FILE",
-            (Kind::S3 | Kind::Registry, _) => "URL",
-            (Kind::Folder, _) => "DIR",
+            (Kind::S3 | Kind::Registry | Kind::EventsRoot, _) => "URL",
+            (Kind::Folder | Kind::FolderOrNone, _) => "DIR",
+            (Kind::EventTypes, _) => "TYPE,...",
             (Kind::Address, _) => "ADDR",
             (Kind::HostPort, _) => "HOST:PORT",
             (Kind::Models, _) => "NAME,...",

@@ -1,8 +1,9 @@
 //! `grpc.health.v1`, per service.
 //!
-//! RecommendationService and the server as a whole (the empty name) are NOT_SERVING until every model is live,
-//! and again from the first moment of shutdown. ModelService is always SERVING: it makes models live.
+//! RecommendationService, EventService and the server as a whole (the empty name) are NOT_SERVING until every
+//! model is live, and again from the first moment of shutdown. ModelService is always SERVING: it makes models live.
 
+use super::proto::event_service_server::SERVICE_NAME as EVENTS;
 use super::proto::model_service_server::SERVICE_NAME as MODELS;
 use super::proto::recommendation_service_server::SERVICE_NAME as RECOMMENDATIONS;
 use tonic_health::ServingStatus;
@@ -35,7 +36,7 @@ impl Health {
         } else {
             ServingStatus::NotServing
         };
-        for name in ["", RECOMMENDATIONS] {
+        for name in ["", RECOMMENDATIONS, EVENTS] {
             self.reporter.set_service_status(name, status).await;
         }
     }
@@ -43,7 +44,7 @@ impl Health {
     /// Shuts down: NOT_SERVING, and the stream of every watcher ends, so that none delays the drain.
     pub async fn end(&self) {
         let mut reporter = self.reporter.clone();
-        for name in ["", RECOMMENDATIONS, MODELS] {
+        for name in ["", RECOMMENDATIONS, EVENTS, MODELS] {
             reporter.clear_service_status(name).await;
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod client;
 mod dispatch;
+mod event_service;
 mod health;
 mod layers;
 mod methods;

@@ -1,6 +1,7 @@
 //! Assembles services and layers, once per core.
 
 use super::dispatch::{Dispatch, Route};
+use super::event_service::{BATCH_BYTES_MAX, EventEdge};
 use super::health::Health;
 use super::layers::{
     AdmissionLayer, AdmissionService, CallLayer, CallMetrics, CallService, DeadlineLayer,
@@ -8,9 +9,11 @@ use super::layers::{
 };
 use super::model_service::Operations;
 use super::proto::DESCRIPTORS;
+use super::proto::event_service_server::{self, EventServiceServer};
 use super::proto::model_service_server::{self, ModelServiceServer};
 use super::recommendation_service::RecommendationServer;
 use crate::admission::{Admission, ConcurrencyLimit, Flow};
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::net::{Purpose, Services};
 use crate::serving::DataPath;
@@ -38,11 +41,16 @@ pub struct Limits {
     pub calls_max: usize,
 }
 
-/// A listener's own service, beside health and reflection.
+/// A listener's own services, beside health and reflection.
 #[derive(Clone)]
 pub enum Plane {
-    /// RecommendationService.
-    Data(Arc<DataPath>),
+    /// RecommendationService and EventService.
+    Data {
+        /// Answers requests.
+        path: Arc<DataPath>,
+        /// Takes events, where this server does.
+        events: Option<Arc<Events>>,
+    },
     /// ModelService.
     Admin(Operations),
 }
@@ -51,7 +59,7 @@ impl Plane {
     /// Label and name of the listener.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Data(_) => "data",
+            Self::Data { .. } => "data",
             Self::Admin(_) => "admin",
         }
     }
@@ -88,23 +96,14 @@ impl Stack {
     /// Services and layers for one core.
     pub fn build(&self) -> impl Services + use<> {
         let bytes_max = self.limits.message_bytes_max;
-        let (name, service) = match &self.plane {
-            Plane::Data(path) => named(RecommendationServer::new(Arc::clone(path), bytes_max)),
-            Plane::Admin(operations) => {
-                let service = ModelServiceServer::new(operations.clone())
-                    .max_decoding_message_size(bytes_max);
-                (model_service_server::SERVICE_NAME, route(service))
-            }
-        };
+        let mut routes = self.own_routes(bytes_max);
+        let own: Vec<_> = routes.iter().map(|(name, _)| *name).collect();
         let health = HealthServer::new(self.health.service()).max_decoding_message_size(bytes_max);
-        let mut routes = vec![
-            (name, service),
-            (health_server::SERVICE_NAME, route(health)),
-        ];
+        routes.push((health_server::SERVICE_NAME, route(health)));
         let decodes = "the descriptors are compiled in, and a test decodes them";
-        let v1 = reflection(&[name, reflection_v1::SERVICE_NAME]).build_v1();
+        let v1 = reflection(&own, reflection_v1::SERVICE_NAME).build_v1();
         routes.push(named(v1.expect(decodes)));
-        let v1alpha = reflection(&[name, reflection_v1alpha::SERVICE_NAME]).build_v1alpha();
+        let v1alpha = reflection(&own, reflection_v1alpha::SERVICE_NAME).build_v1alpha();
         routes.push(named(v1alpha.expect(decodes)));
         CoreServices {
             services: Dispatch::new(routes),
@@ -115,6 +114,26 @@ impl Stack {
             calls: Arc::clone(&self.calls),
             limit: Arc::clone(&self.limit),
             rejection: Arc::clone(&self.rejection),
+        }
+    }
+}
+
+impl Stack {
+    /// The listener's own services, the busiest one first.
+    fn own_routes(&self, bytes_max: usize) -> Vec<(&'static str, Route)> {
+        match &self.plane {
+            Plane::Data { path, events } => {
+                let recommend = RecommendationServer::new(Arc::clone(path), bytes_max);
+                let record = EventServiceServer::new(EventEdge(events.clone()))
+                    .max_decoding_message_size(bytes_max.max(BATCH_BYTES_MAX));
+                let record = (event_service_server::SERVICE_NAME, route(record));
+                vec![named(recommend), record]
+            }
+            Plane::Admin(operations) => {
+                let service = ModelServiceServer::new(operations.clone())
+                    .max_decoding_message_size(bytes_max);
+                vec![(model_service_server::SERVICE_NAME, route(service))]
+            }
         }
     }
 }
@@ -178,13 +197,14 @@ where
 }
 
 /// Reflection that lists this listener's services and itself, and describes the details of errors.
-fn reflection<'a>(services: &[&'a str]) -> tonic_reflection::server::Builder<'a> {
+fn reflection<'a>(own: &[&'a str], itself: &'a str) -> tonic_reflection::server::Builder<'a> {
     let builder = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .with_service_name(health_server::SERVICE_NAME);
-    services.iter().copied().fold(builder, |builder, service| {
+    let services = own.iter().copied().chain([itself]);
+    services.fold(builder, |builder, service| {
         builder.with_service_name(service)
     })
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod cache;
+mod events;
 mod families;
 mod guardrails;
 mod lifecycle;
@@ -13,6 +14,7 @@ mod version;
 
 pub use answers::AnswerMetrics;
 pub use cache::{CacheMetrics, CallKind};
+pub use events::EventMetrics;
 pub use guardrails::GuardrailMetrics;
 pub use lifecycle::LifecycleMetrics;
 pub use traffic::TrafficMetrics;
@@ -20,6 +22,7 @@ pub use version::{AnswerSummary, ModelType, VersionMetrics};
 
 use families::Families;
 use prometheus::{Registry, TextEncoder};
+use std::sync::Arc;
 
 /// All metrics of the process.
 pub struct Metrics {
@@ -28,6 +31,8 @@ pub struct Metrics {
     pub answers: AnswerMetrics,
     /// The response cache.
     pub cache: CacheMetrics,
+    /// Events from callers.
+    pub events: Arc<EventMetrics>,
     /// Connections and calls, successful or not.
     pub traffic: TrafficMetrics,
     /// Guardrail breaches and evidence.
@@ -49,6 +54,7 @@ impl Metrics {
         Ok(Self {
             answers: AnswerMetrics::register(&families)?,
             cache: CacheMetrics::register(&families)?,
+            events: Arc::new(EventMetrics::register(&families)?),
             traffic: TrafficMetrics::register(&families)?,
             guardrails: GuardrailMetrics::register(&families)?,
             lifecycle: LifecycleMetrics::register(&families)?,

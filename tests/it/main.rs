@@ -14,6 +14,7 @@ mod config;
 mod connections;
 mod demo;
 mod demo_fleet;
+mod events;
 mod fleet;
 mod floods;
 mod front_page;

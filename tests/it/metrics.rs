@@ -16,7 +16,7 @@ const BY_VERSION: [&str; 7] = [
 ];
 
 /// Families with their kind and labels, which operators chart.
-const PROMISED: [(&str, &str, &[&str]); 20] = [
+const PROMISED: [(&str, &str, &[&str]); 22] = [
     (
         "hotshelf_version_computed_seconds",
         "histogram",
@@ -78,6 +78,8 @@ const PROMISED: [(&str, &str, &[&str]); 20] = [
         "histogram",
         &["model", "phase"],
     ),
+    ("hotshelf_events_duplicate_total", "counter", &[]),
+    ("hotshelf_events_held_bytes", "gauge", &[]),
     ("hotshelf_resident_versions", "gauge", &["model"]),
     ("hotshelf_resident_bytes", "gauge", &["model"]),
     (

@@ -250,6 +250,42 @@ pub const SETTINGS: &[Setting] = &[
         "Expire cached responses after this time",
     ),
     setting(
+        Group::Events,
+        "events_url",
+        Some(""),
+        Kind::EventsRoot,
+        "Take events, and upload them below this root",
+    ),
+    setting(
+        Group::Events,
+        "events_dir",
+        Some(""),
+        Kind::FolderOrNone,
+        "Keep events in this folder until they are uploaded",
+    ),
+    setting(
+        Group::Events,
+        "event_types",
+        Some(""),
+        Kind::EventTypes,
+        "Accept these event types beside the usual four",
+    ),
+    setting(
+        Group::Events,
+        "events_segment_age_ms",
+        Some("60000"),
+        Kind::Number(10, DAY_MS),
+        "Upload events this long after they came",
+    ),
+    setting(
+        Group::Events,
+        "events_disk_bytes_max",
+        // An hour of 1,000 events a second while the store is away.
+        Some("1073741824"),
+        Kind::Number(64 * 1024, 16 * 1024 * 1024 * MIB),
+        "Limit events on disk; beyond it they are refused",
+    ),
+    setting(
         Group::Connections,
         "preface_timeout_ms",
         Some("5000"),

@@ -10,7 +10,7 @@ mod rollouts;
 mod similar;
 
 pub use fleet::{CountsInfo, FleetInfo, QuorumAsk, QuorumInfo, ReplicaInfo};
-pub use models::{FailureInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
+pub use models::{EventsInfo, FailureInfo, ReloadAsk, Reloaded, StatusInfo, VersionInfo};
 pub use phases::PhaseInfo;
 pub use recommend::{
     Explanation, FilterAsk, RecommendAsk, Recommendation, RecommendationList, RetrievalInfo,

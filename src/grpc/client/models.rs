@@ -6,7 +6,7 @@ use super::rollout_info::RolloutInfo;
 use super::{Client, ClientError, word};
 use crate::grpc::proto::model_service_client::ModelServiceClient;
 use crate::grpc::proto::{
-    GetModelStatusRequest, GetModelStatusResponse, LoadFailure, ReloadModelRequest,
+    EventsStatus, GetModelStatusRequest, GetModelStatusResponse, LoadFailure, ReloadModelRequest,
     ReloadModelResponse, VersionStatus,
 };
 use serde::Serialize;
@@ -82,6 +82,30 @@ pub struct VersionInfo {
     pub mended: String,
 }
 
+/// Events of one server.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventsInfo {
+    /// Root of the uploaded objects.
+    pub url: String,
+    /// Bytes that are not uploaded yet.
+    pub held_bytes: u64,
+    /// The last upload; `None` before the first.
+    pub uploaded_at: Option<String>,
+    /// Why the last one failed; empty if it did not.
+    pub upload_error: String,
+}
+
+impl From<EventsStatus> for EventsInfo {
+    fn from(status: EventsStatus) -> Self {
+        Self {
+            url: status.url,
+            held_bytes: status.held_bytes,
+            uploaded_at: status.uploaded_at.map(|at| at.to_string()),
+            upload_error: status.upload_error,
+        }
+    }
+}
+
 /// What a server serves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StatusInfo {
@@ -105,6 +129,8 @@ pub struct StatusInfo {
     pub silent: String,
     /// Guardrail breaches of the live arms.
     pub guardrail_breaches: Vec<String>,
+    /// Events that the server takes.
+    pub events: Option<EventsInfo>,
 }
 
 impl Client {
@@ -191,6 +217,7 @@ impl From<GetModelStatusResponse> for StatusInfo {
             skipped_rollouts: status.skipped_rollouts,
             silent: status.silent,
             guardrail_breaches: status.guardrail_breaches,
+            events: status.events.map(Into::into),
         }
     }
 }

@@ -3,8 +3,10 @@
 use super::Operations;
 use super::wire::{desired_rollout, digest_text, live_rollout, wire_phases, wire_state};
 use crate::error::CallError;
+use crate::events::EventsStatus;
 use crate::grpc::proto::{
-    GetModelStatusRequest, GetModelStatusResponse, LoadFailure, VersionStatus,
+    EventsStatus as WireEventsStatus, GetModelStatusRequest, GetModelStatusResponse, LoadFailure,
+    VersionStatus,
 };
 use crate::lifecycle::{ModelHandle, VersionEntry};
 use crate::serving::validate::Violations;
@@ -21,12 +23,25 @@ impl Operations {
         let handle = self.handle(&request.model)?;
         Ok(GetModelStatusResponse {
             silent: self.member(handle)?.not_reporting(),
+            events: self
+                .events
+                .as_ref()
+                .map(|events| events_status(events.status())),
             ..own_status(handle)
         })
     }
 }
 
-/// All but what the fleet knows.
+fn events_status(status: EventsStatus) -> WireEventsStatus {
+    WireEventsStatus {
+        url: status.url,
+        held_bytes: status.held_bytes,
+        uploaded_at: status.uploaded_at.map(Into::into),
+        upload_error: status.upload_error,
+    }
+}
+
+/// All but what the fleet and the event log know.
 fn own_status(handle: &ModelHandle) -> GetModelStatusResponse {
     let status = handle.status.load();
     let manager = &status.manager;
@@ -43,6 +58,7 @@ fn own_status(handle: &ModelHandle) -> GetModelStatusResponse {
         registry_writing: handle.write_access.borrow().to_string(),
         silent: String::new(),
         guardrail_breaches: handle.breaches.load().as_ref().clone(),
+        events: None,
     }
 }
 

@@ -20,6 +20,7 @@ use super::proto::{
     ProposeRolloutRequest, ProposeRolloutResponse, ReloadModelRequest, ReloadModelResponse,
 };
 use crate::error::{CallError, with_causes};
+use crate::events::Events;
 use crate::fleet::{Fleet, Member};
 use crate::lifecycle::ModelHandle;
 use crate::serving::validate::Violations;
@@ -42,6 +43,8 @@ pub struct Operations {
     pub fleet: Fleet,
     /// Longest wait of a reload whose caller set no deadline.
     pub reload_timeout: Duration,
+    /// Where this server takes events.
+    pub events: Option<Arc<Events>>,
 }
 
 #[tonic::async_trait]
