@@ -36,12 +36,57 @@ pub enum CpuPath {
     Avx512,
 }
 
+/// Why a path cannot be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChoosePathError {
+    /// The CPU lacks the instructions.
+    #[error("this machine has no {}; it has {}", path.as_str(), names(available))]
+    Missing {
+        /// The path.
+        path: CpuPath,
+        /// Those that there are.
+        available: Vec<CpuPath>,
+    },
+    /// Something was computed before.
+    #[error("{} is in use already", .0.as_str())]
+    InUse(CpuPath),
+}
+
+fn names(paths: &[CpuPath]) -> String {
+    let names: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
+    names.join(", ")
+}
+
+/// The path of this process.
+static DETECTED: OnceLock<CpuPath> = OnceLock::new();
+
 impl CpuPath {
-    /// The fastest path of this machine, detected once.
+    /// Every path, slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The path of this process: the one that [`CpuPath::choose`] set, else the fastest.
     #[must_use]
     pub fn detected() -> Self {
-        static DETECTED: OnceLock<CpuPath> = OnceLock::new();
         *DETECTED.get_or_init(|| *Self::available().last().unwrap_or(&Self::Portable))
+    }
+
+    /// Sets the path of this process; a program calls it before it computes anything. Proves that
+    /// every path gives the same bytes.
+    ///
+    /// # Errors
+    /// The paths that this machine has, if this one is not among them; or the one in use already.
+    pub fn choose(self) -> Result<(), ChoosePathError> {
+        let available = Self::available();
+        if !available.contains(&self) {
+            return Err(ChoosePathError::Missing {
+                path: self,
+                available,
+            });
+        }
+        match *DETECTED.get_or_init(|| self) {
+            used if used == self => Ok(()),
+            used => Err(ChoosePathError::InUse(used)),
+        }
     }
 
     /// All paths of this machine, slowest first.

@@ -106,7 +106,7 @@ pub use ids::{ID_BYTES_MAX, IdError, IdTable, ProductRow, UserRow};
 pub use interactions::{
     EMBEDDING_DIMENSIONS_MAX, Event, Interactions, InteractionsBuilder, ProductInfo,
 };
-pub use lanes::CpuPath;
+pub use lanes::{ChoosePathError, CpuPath};
 pub use matrix::Matrix;
 pub use params::{
     AlsParams, Clock, ContentParams, FitParams, IndexChoice, RepeatParams, ScoringParams,

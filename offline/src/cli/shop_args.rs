@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use hotshelf_model::CpuPath;
 
 use super::json;
 use super::report::{RunReport, html};
@@ -60,6 +61,10 @@ pub(super) struct ShopArgs {
     /// Fit on this many threads [default: all cores]
     #[arg(long, value_name = "COUNT", help_heading = "Training")]
     threads: Option<NonZeroUsize>,
+    /// Compute with these instructions; every choice gives the same bytes [default: the fastest]
+    #[arg(long, value_name = "portable|avx2|avx512", value_parser = cpu_path)]
+    #[arg(help_heading = "Training")]
+    cpu: Option<CpuPath>,
     /// Record the commit of the training code
     #[arg(long, value_name = "SHA", help_heading = "Training")]
     code_commit: Option<String>,
@@ -149,6 +154,10 @@ impl ShopArgs {
 
     /// Flags over the mapping over the defaults.
     pub(super) fn options(&self, mapping: &Mapping) -> Result<TrainOptions, Error> {
+        if let Some(path) = self.cpu {
+            let chosen = path.choose();
+            chosen.map_err(|why| Error::Argument(format!("--cpu {}: {why}", path.as_str())))?;
+        }
         let plan = self.plan(mapping)?;
         let params = self.model.over(&mapping.model).params();
         let (light, heavy) = (params.segments.light_from, params.segments.heavy_from);
@@ -217,6 +226,13 @@ impl ShopArgs {
         plan.margin = self.margin.unwrap_or(plan.margin);
         Ok(plan)
     }
+}
+
+/// Parses the name of a CPU path.
+fn cpu_path(text: &str) -> Result<CpuPath, String> {
+    let mut paths = CpuPath::ALL.into_iter();
+    let found = paths.find(|path| path.as_str() == text);
+    found.ok_or_else(|| "not portable, avx2 or avx512".to_owned())
 }
 
 /// Parses a margin.

@@ -2,7 +2,7 @@
 
 use crate::harness::{Run, Workplace};
 
-const SHOP: &str = r#"
+pub(crate) const SHOP: &str = r#"
 [events]
 files = ["events.csv"]
 [events.columns]
@@ -18,7 +18,7 @@ seen = "included"
 "#;
 
 /// Forty users who buy the same five things again and again; with `shuffled` every row has the product of another row.
-fn events(shuffled: bool) -> String {
+pub(crate) fn events(shuffled: bool) -> String {
     let mut rows = Vec::new();
     for day in 1..=15 {
         for user in 0..40 {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod determinism;
 mod example;
 mod gate;
 mod harness;
