@@ -5,27 +5,28 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use hotshelf_offline::Error;
 use hotshelf_offline::cli::Cli;
 use hotshelf_terminal::text::lines;
 use hotshelf_terminal::usage::named;
 
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| named(error).exit());
-    let report = match cli.run() {
-        Ok(report) => report,
-        Err(error) => {
-            let code = error.exit_code();
-            complain(&anyhow::Error::from(error));
-            return ExitCode::from(code);
-        }
+    let output = match cli.run() {
+        Ok(output) => output,
+        Err(error) => return failed(error),
     };
-    match print(&report) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
+    if let Err(error) = print(&output.report) {
+        complain(&error);
+        return ExitCode::FAILURE;
     }
+    output.refusal.map_or(ExitCode::SUCCESS, failed)
+}
+
+fn failed(error: Error) -> ExitCode {
+    let code = error.exit_code();
+    complain(&anyhow::Error::from(error));
+    ExitCode::from(code)
 }
 
 /// Prints the error and its causes; texts from files are escaped.

@@ -1,7 +1,8 @@
 //! The command line of `hotshelf-offline`.
 //!
 //! A command returns its report as one text and writes nothing else to standard output, so `--json`
-//! prints one JSON value. Progress bars go to standard error.
+//! prints one JSON value. Progress bars go to standard error. A training that the gate refuses has a
+//! report, too.
 
 mod evaluate;
 mod publish;
@@ -33,15 +34,33 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command and returns the text for standard output.
+    /// Runs the command.
     ///
     /// # Errors
     /// Any error of the command; [`Error::exit_code`] is the exit code of the process.
-    pub fn run(&self) -> Result<String, Error> {
+    pub fn run(&self) -> Result<CommandOutput, Error> {
         match &self.command {
             Command::Train(args) => args.run(),
-            Command::Evaluate(args) => args.run(),
-            Command::Publish(args) => args.run(),
+            Command::Evaluate(args) => args.run().map(CommandOutput::from),
+            Command::Publish(args) => args.run().map(CommandOutput::from),
+        }
+    }
+}
+
+/// What a command prints.
+#[derive(Debug)]
+pub struct CommandOutput {
+    /// The text for standard output.
+    pub report: String,
+    /// Why the gate refused what was trained; the report shows its numbers.
+    pub refusal: Option<Error>,
+}
+
+impl From<String> for CommandOutput {
+    fn from(report: String) -> Self {
+        Self {
+            report,
+            refusal: None,
         }
     }
 }

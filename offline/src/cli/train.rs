@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use hotshelf_terminal::registry_args::{S3Args, registry_url};
 
+use super::CommandOutput;
 use super::publish::{AuthorArgs, Publisher, reason};
 use super::registry;
 use super::report::{RunReport, ShopSummary};
@@ -79,7 +80,7 @@ pub(super) struct TrainArgs {
 }
 
 impl TrainArgs {
-    pub(super) fn run(&self) -> Result<String, Error> {
+    pub(super) fn run(&self) -> Result<CommandOutput, Error> {
         let progress = Progress::on_stderr();
         let mapping = self.shop.mapping()?;
         self.check_paths(&mapping)?;
@@ -113,9 +114,9 @@ impl TrainArgs {
         let forced = self.force_publish.as_deref();
         let publish = |publisher: Publisher<'_>| publisher.publish(trained.packed, verdict, forced);
         let published = publisher.map(publish).transpose();
-        // A version that the gate refuses was trained all the same: the page shows it.
-        let (published, refused) = match published {
-            Err(refused @ Error::Gate { .. }) => (None, Some(refused)),
+        // A version that the gate refuses was trained all the same: its report shows why.
+        let (published, refusal) = match published {
+            Err(refusal @ Error::Gate { .. }) => (None, Some(refusal)),
             published => (published?, None),
         };
 
@@ -140,8 +141,10 @@ impl TrainArgs {
             size_bytes: Some(size_bytes),
             published,
         };
-        let text = self.shop.finish(&report, &trained.per_user)?;
-        refused.map_or(Ok(text), Err)
+        Ok(CommandOutput {
+            report: self.shop.finish(&report, &trained.per_user)?,
+            refusal,
+        })
     }
 
     fn check_paths(&self, mapping: &Mapping) -> Result<(), Error> {

@@ -8,9 +8,9 @@ mod products;
 
 use std::collections::BTreeMap;
 
-use hotshelf_model::{Model, ProductRow, Query, Scratch, UserRow};
+use hotshelf_model::{Model, PerSide, ProductRow, Query, Scratch, Side, UserRow};
 pub(crate) use products::{ProductSample, product_samples};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::draw::seeded_hash;
 use crate::shop::{Known, Shop};
@@ -69,6 +69,9 @@ pub(crate) struct SampleItem {
     /// The raw content score, if one was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content: Option<f32>,
+    /// What each side adds to the score, sides that add nothing omitted.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "by_side")]
+    pub(crate) shares: Vec<(Side, f32)>,
 }
 
 /// A product with its attributes.
@@ -151,6 +154,7 @@ fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
             reason: item.reason.as_str(),
             collaborative: item.scores.collaborative,
             content: item.scores.content,
+            shares: shares(&item.shares),
         });
     Sample {
         user_id: user_id.to_owned(),
@@ -161,6 +165,17 @@ fn sample(model: &Model, user: UserRow, scratch: &mut Scratch) -> Sample {
         fallbacks: answer.fallbacks.iter().map(|f| f.as_str()).collect(),
         recommended: shown.collect(),
     }
+}
+
+/// The sides that add something to a score.
+fn shares(all: &PerSide<f32>) -> Vec<(Side, f32)> {
+    let all = all.iter().map(|(side, share)| (side, *share));
+    all.filter(|(_, share)| *share != 0.0).collect()
+}
+
+/// As an object with the sides for keys.
+fn by_side<S: Serializer>(shares: &[(Side, f32)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(shares.iter().map(|(side, share)| (side.as_str(), share)))
 }
 
 fn product(model: &Model, row: ProductRow) -> SampleProduct {

@@ -6,7 +6,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hotshelf_model::{Basis, FitParams, IndexCard, Trial};
+use hotshelf_model::{Basis, FitParams, IndexCard, Side, Trial};
 use serde::Serialize;
 
 use super::publish::Published;
@@ -129,6 +129,13 @@ fn index_text(index: &IndexCard) -> String {
         .map(|speed| format!(", {speed:.0} queries/s"));
     let (recall, speed) = (recall.unwrap_or_default(), speed.unwrap_or_default());
     format!("{}{recall}{speed}", index.plan)
+}
+
+/// What each side adds to a score: `collaborative 0.32 + trend 0.11`.
+fn shares_text(shares: &[(Side, f32)]) -> String {
+    let shares = shares.iter();
+    let shares = shares.map(|(side, share)| format!("{} {share:.3}", side.as_str()));
+    shares.collect::<Vec<String>>().join(" + ")
 }
 
 fn basis_text(basis: Basis) -> &'static str {

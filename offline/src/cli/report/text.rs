@@ -9,7 +9,9 @@ use hotshelf_terminal::quantity::grouped;
 use hotshelf_terminal::table::{Column, TextTable};
 use hotshelf_terminal::text::one_line;
 
-use super::{RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells};
+use super::{
+    RunReport, ShopSummary, basis_text, index_text, interactions_text, product_cells, shares_text,
+};
 use crate::ingest::{EmbeddingsReport, JoinReport, SourceReport};
 use crate::sample::{ProductSample, Sample};
 
@@ -177,10 +179,15 @@ fn write_sample(text: &mut String, sample: &Sample) {
         Column::Left("category"),
         Column::Right("price"),
         Column::Right("score"),
+        Column::Left("shares"),
         Column::Left("reason"),
     ]);
     for item in &sample.recommended {
-        let ends = [format!("{:.4}", item.score), item.reason.to_owned()];
+        let ends = [
+            format!("{:.4}", item.score),
+            shares_text(&item.shares),
+            item.reason.to_owned(),
+        ];
         let cells = std::iter::once(item.rank.to_string());
         table.row(cells.chain(product_cells(&item.product)).chain(ends));
     }

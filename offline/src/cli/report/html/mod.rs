@@ -13,6 +13,7 @@ mod trials;
 
 use std::path::Path;
 
+use hotshelf_model::FitParams;
 use hotshelf_terminal::quantity::grouped;
 use hotshelf_terminal::text::is_unsafe;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -257,11 +258,31 @@ fn parameters(report: &RunReport) -> Vec<(String, String)> {
     let named = named
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value));
+    let sides = sides(params);
     let indexes = report
         .index
         .iter()
         .map(|(name, index)| (format!("index {name}"), super::index_text(index)));
-    named.chain(indexes).collect()
+    named.chain(sides).chain(indexes).collect()
+}
+
+/// Weights of the blend and half-lives of its sides, where the parameters name them.
+fn sides(params: &FitParams) -> Vec<(String, String)> {
+    let (weights, sides) = (params.scoring.weights, &params.sides);
+    let weights = weights.iter().flat_map(|weights| weights.iter());
+    let weights =
+        weights.map(|(side, weight)| (format!("weight of {}", side.as_str()), weight.to_string()));
+    let repeat = sides
+        .repeat
+        .as_ref()
+        .and_then(|repeat| repeat.half_life_days);
+    let trend = sides.trend.as_ref().map(|trend| trend.half_life_days);
+    let half_lives = [("repeat", repeat), ("trend", trend)]
+        .into_iter()
+        .filter_map(|(side, days)| {
+            Some((format!("half-life of {side}"), format!("{} days", days?)))
+        });
+    weights.chain(half_lives).collect()
 }
 
 /// A text of the shop: escaped by the macro, without control characters, and isolated, so that it

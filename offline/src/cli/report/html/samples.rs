@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{isolated, plain};
-use crate::cli::report::{basis_text, interactions_text, product_cells};
+use crate::cli::report::{basis_text, interactions_text, product_cells, shares_text};
 use crate::sample::{ProductSample, Sample, SampleProduct};
 
 pub(super) fn users(samples: &[Sample]) -> Markup {
@@ -25,7 +25,7 @@ fn user(sample: &Sample) -> Markup {
                 small { (isolated(&sample.segment)) ", " (sample.products) " products" }
             }
             (history(sample))
-            table.stack {
+            table.stack.cards {
                 caption {
                     "Recommendations, by " (sample.strategy)
                     @for fallback in &sample.fallbacks { ", " (fallback.replace('_', " ")) }
@@ -35,8 +35,7 @@ fn user(sample: &Sample) -> Markup {
                         th.number scope="col" { "#" }
                         (product_heads())
                         th.number scope="col" { "Score" }
-                        th.number scope="col" { "Collaborative" }
-                        th.number scope="col" { "Content" }
+                        th scope="col" { "Shares" }
                         th scope="col" { "Reason" }
                     }
                 }
@@ -46,8 +45,7 @@ fn user(sample: &Sample) -> Markup {
                             td.number data-label="#" { (item.rank) }
                             (product(&item.product))
                             td.number data-label="Score" { (format!("{:.4}", item.score)) }
-                            td.number data-label="Collaborative" { (raw(item.collaborative)) }
-                            td.number data-label="Content" { (raw(item.content)) }
+                            td data-label="Shares" { (shares_text(&item.shares)) }
                             td data-label="Reason" { (item.reason.replace('_', " ")) }
                         }
                     }
@@ -59,7 +57,7 @@ fn user(sample: &Sample) -> Markup {
 
 fn history(sample: &Sample) -> Markup {
     html! {
-        table.stack {
+        table.stack.cards {
             caption { "Most recent products" }
             thead {
                 tr {
@@ -79,10 +77,6 @@ fn history(sample: &Sample) -> Markup {
             }
         }
     }
-}
-
-fn raw(score: Option<f32>) -> String {
-    score.map_or_else(|| "–".to_owned(), |score| format!("{score:.4}"))
 }
 
 pub(super) fn products(samples: &[ProductSample]) -> Markup {
@@ -110,7 +104,7 @@ fn neighbours(sample: &ProductSample) -> Markup {
             }
             @if !sample.notes.is_empty() { p.missing { (sample.notes.join(", ")) } }
             @if !sample.neighbours.is_empty() {
-                table.stack {
+                table.stack.cards {
                     caption { "Most alike" (basis(sample)) }
                     thead {
                         tr {
@@ -152,8 +146,8 @@ fn product(shown: &SampleProduct) -> Markup {
     let [id, name, category, price] = product_cells(shown);
     html! {
         td data-label="Product" { (isolated(&id)) }
-        td data-label="Name" { (isolated(&name)) }
-        td data-label="Category" { (isolated(&category)) }
+        td.name data-label="Name" { (isolated(&name)) }
+        td data-label="Category" { @if !category.is_empty() { (isolated(&category)) } }
         td.number data-label="Price" { (price) }
     }
 }
