@@ -1,5 +1,6 @@
 //! `hotshelf models list | show | verify | gc`: reads a registry without a server.
 
+mod evaluation;
 mod gc;
 mod list;
 mod show;

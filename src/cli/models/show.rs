@@ -1,8 +1,9 @@
 //! `hotshelf models show`: one version's manifest, what it was made of and how it was evaluated.
 
+use super::evaluation::show_evaluation;
 use super::{OneVersion, block_on, manifest, write_json};
 use crate::lifecycle::card;
-use hotshelf_model::{Evaluation, IndexCard, ModelCard};
+use hotshelf_model::{IndexCard, ModelCard, Strategy, Weights};
 use hotshelf_registry::Manifest;
 use hotshelf_terminal::quantity;
 use hotshelf_terminal::table::{Column, TextTable};
@@ -35,6 +36,7 @@ pub(super) fn run(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
         card.scoring_revision,
         card.golden_queries.len()
     )?;
+    show_defaults(&card, out)?;
     writeln!(out, "\nparts of upload {}", manifest.upload)?;
     let mut table = TextTable::new([Column::Left(""), Column::Right(""), Column::Text("")]);
     for part in &manifest.parts {
@@ -43,10 +45,45 @@ pub(super) fn run(one: &OneVersion, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     write!(out, "{}", table.render(2))?;
     show_training(&card, &manifest, out)?;
-    match &card.evaluation {
-        Some(evaluation) => show_evaluation(evaluation, out),
-        None => Ok(()),
+    if let Some(evaluation) = &card.evaluation {
+        show_evaluation(evaluation, out)?;
     }
+    show_forced(&manifest, out)
+}
+
+/// What a request gets that leaves strategy or seen products open, and how a blend is weighed.
+fn show_defaults(card: &ModelCard, out: &mut dyn Write) -> anyhow::Result<()> {
+    let defaults = card.defaults.unwrap_or_default();
+    let seen = match defaults.include_seen {
+        true => "included",
+        false => "excluded",
+    };
+    let scoring = &card.parameters.scoring;
+    let weights = match (defaults.strategy, &scoring.weights) {
+        (Strategy::Blended, Some(weights)) => format!(" ({})", weights_text(weights)),
+        (Strategy::Hybrid, _) => format!(" (alpha {})", scoring.alpha),
+        _ => String::new(),
+    };
+    let strategy = defaults.strategy.as_str();
+    writeln!(
+        out,
+        "answers by default: {strategy}{weights}, seen products {seen}"
+    )?;
+    Ok(())
+}
+
+fn weights_text(weights: &Weights) -> String {
+    let weighed = weights.iter().filter(|(_, weight)| **weight > 0.0);
+    let weighed = weighed.map(|(side, weight)| format!("{} {weight}", side.as_str()));
+    weighed.collect::<Vec<_>>().join(", ")
+}
+
+/// Why its publisher overruled the gate, if so.
+fn show_forced(manifest: &Manifest, out: &mut dyn Write) -> anyhow::Result<()> {
+    if let Some(reason) = manifest.card["gate"]["forced"].as_str() {
+        writeln!(out, "\npublished against its verdict: {}", one_line(reason))?;
+    }
+    Ok(())
 }
 
 fn show_training(card: &ModelCard, manifest: &Manifest, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -106,29 +143,6 @@ fn show_index(name: &str, index: &IndexCard, out: &mut dyn Write) -> anyhow::Res
             graph.nodes, graph.m, graph.ef_construction, graph.added_edges, graph.self_found
         )?;
     }
-    Ok(())
-}
-
-fn show_evaluation(evaluation: &Evaluation, out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(
-        out,
-        "\nevaluation: {}, {} users, {} products; seen products {}",
-        one_line(&evaluation.protocol),
-        evaluation.users,
-        evaluation.catalogue,
-        one_line(&evaluation.seen)
-    )?;
-    writeln!(out, "{}", one_line(&evaluation.note))?;
-    let k = evaluation.k;
-    let heads = ["precision", "recall", "nDCG"].map(|metric| format!("{metric}@{k}"));
-    let columns = heads.iter().map(|head| Column::Right(head));
-    let columns = std::iter::once(Column::Left("ranker")).chain(columns);
-    let mut table = TextTable::new(columns.chain([Column::Right("hit rate")]));
-    for r in &evaluation.rankers {
-        let scores = [r.precision, r.recall, r.ndcg, r.hit_rate].map(|s| format!("{s:.4}"));
-        table.row(std::iter::once(r.ranker.clone()).chain(scores));
-    }
-    write!(out, "{}", table.render(2))?;
     Ok(())
 }
 
