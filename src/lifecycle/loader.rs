@@ -293,21 +293,28 @@ pub fn check_golden_queries(
     Some(said)
 }
 
-/// Runs queries of users spread over the table, so that the first caller finds memory warm.
+/// Runs default queries of users spread over the table, so that the first caller finds memory warm.
 fn warm_up(model: &Model, scratch: &mut Scratch, breathe: &mut dyn FnMut(usize)) {
     let users = model.users().len();
     let step = (users / WARM_UP_QUERIES).max(1);
     for row in (0..users).step_by(step) {
         let Ok(row) = u32::try_from(row) else { break };
-        let user_id = model.users().id(UserRow(row));
-        let query = Query {
-            user_id,
-            n: 10,
-            ..Query::default()
-        };
+        let query = warm_up_query(model, UserRow(row));
         // The result is of no interest, and a refusal would be the same for every caller.
         let _answer = model.recommend(&query, scratch);
         breathe(0);
+    }
+}
+
+/// What most callers ask: by the version's own defaults.
+fn warm_up_query(model: &Model, user: UserRow) -> Query<'_> {
+    let defaults = model.defaults();
+    Query {
+        user_id: model.users().id(user),
+        n: 10,
+        strategy: defaults.strategy,
+        include_seen: defaults.include_seen,
+        ..Query::default()
     }
 }
 
