@@ -131,7 +131,7 @@ async fn tell(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     );
     let admin = Client::connect(&addresses.admin.to_string()).await?;
     admin.reload(reload(first.version, "first version")).await?;
-    let shopper = stage.a_heavy_user();
+    let shopper = stage.who_comes_back();
     let data = Client::connect(&addresses.data.to_string()).await?;
     let before = recommend(&data, &shopper).await?;
     story.show(&stage, &before)?;

@@ -4,9 +4,12 @@ use super::AUTHOR;
 use super::shop::{EventKind, Shop, ShopSpec, generate};
 use anyhow::Context;
 use bytes::Bytes;
-use hotshelf_model::{CardExtra, FitParams, Interactions, InteractionsBuilder, ProductInfo, fit};
+use hotshelf_model::{
+    CardExtra, Defaults, FitParams, Interactions, InteractionsBuilder, ProductInfo, ScoringParams,
+    SidesParams, Strategy, Weights, fit,
+};
 use hotshelf_registry::{Input, Lineage, ModelName, NewPart, NewVersion, Registry, S3Options};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -53,6 +56,25 @@ fn value(kind: EventKind) -> f32 {
         EventKind::Click => 2.0,
         EventKind::AddToCart => 5.0,
         EventKind::Purchase => 10.0,
+    }
+}
+
+/// All five sides, with weights that let each of them show (chosen: a search for the best ones, as
+/// `hotshelf-offline train` makes it, takes longer than a demo should).
+fn parameters() -> FitParams {
+    FitParams {
+        sides: SidesParams::all(),
+        scoring: ScoringParams {
+            weights: Some(Weights {
+                collaborative: 0.3,
+                content: 0.1,
+                sequence: 0.2,
+                repeat: 0.3,
+                trend: 0.1,
+            }),
+            ..ScoringParams::default()
+        },
+        ..FitParams::default()
     }
 }
 
@@ -129,9 +151,13 @@ impl Stage {
         let (data, catalogue) = (Arc::clone(&self.interactions), Arc::clone(&self.catalogue));
         let packed = tokio::task::spawn_blocking(move || {
             let past = data.before(until_s);
-            let params = FitParams::default();
+            let params = parameters();
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-            let model = fit(&past, &catalogue, &params, threads, &mut |_step| {})?;
+            let mut model = fit(&past, &catalogue, &params, threads, &mut |_step| {})?;
+            model.set_defaults(Defaults {
+                strategy: Strategy::Blended,
+                include_seen: true,
+            })?;
             let extra = CardExtra {
                 evaluation: None,
                 golden_queries: PROBES,
@@ -189,18 +215,37 @@ impl Stage {
             .collect()
     }
 
-    /// The person with the most events, the first among equals.
-    pub(super) fn a_heavy_user(&self) -> String {
-        let mut counts = vec![0_usize; self.shop.users().len()];
-        for event in self.shop.events() {
-            counts[event.user as usize] += 1;
+    /// The person who bought the most things again, the first among equals.
+    pub(super) fn who_comes_back(&self) -> String {
+        let mut again = vec![0_usize; self.shop.users().len()];
+        let mut bought = BTreeSet::new();
+        let events = self.shop.events().iter();
+        for event in events.filter(|event| event.kind == EventKind::Purchase) {
+            if !bought.insert((event.user, event.product)) {
+                again[event.user as usize] += 1;
+            }
         }
-        let most = counts
-            .iter()
-            .enumerate()
-            .rev()
-            .max_by_key(|(_, count)| **count);
+        let users = again.iter().enumerate().rev();
+        let most = users.max_by_key(|(_, times)| **times);
         most.map(|(row, _)| self.shop.users()[row].id.clone())
+            .unwrap_or_default()
+    }
+
+    /// The product after which the most people clicked on another within the same visit, the first
+    /// among equals.
+    pub(super) fn what_leads_on(&self) -> String {
+        let mut by_user: Vec<_> = self.shop.events().iter().collect();
+        by_user.sort_by_key(|event| event.user);
+        by_user.retain(|event| event.kind == EventKind::Click);
+        let mut pairs: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+        for (first, then) in by_user.iter().zip(by_user.iter().skip(1)) {
+            if (first.user, first.visit) == (then.user, then.visit) && first.product != then.product
+            {
+                *pairs.entry((first.product, then.product)).or_default() += 1;
+            }
+        }
+        let most = pairs.iter().rev().max_by_key(|(_, times)| **times);
+        most.map(|((first, _), _)| self.shop.products()[*first as usize].id.clone())
             .unwrap_or_default()
     }
 }

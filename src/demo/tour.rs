@@ -1,10 +1,11 @@
-//! Calls to the live version: products similar to one, recommendations for a new visitor after three
-//! clicks, and the same with a price filter.
+//! Calls to the live version: products similar to one, products bought together with one,
+//! recommendations for a new visitor after three clicks, and the same with a price filter.
 
 use super::stage::Stage;
 use crate::grpc::client::{
     Client, FilterAsk, RecommendAsk, RecommendationList, SimilarAsk, SimilarList,
 };
+use hotshelf_model::Basis;
 use std::fmt::Write as _;
 
 /// Products in each list.
@@ -12,7 +13,7 @@ const SHOWN: u32 = 5;
 /// Products that the visitor clicks on.
 const CLICKS: usize = 3;
 
-/// Makes the three calls, from a list's first product on, and returns their text.
+/// Makes the calls, from a list's first product on, and returns their text.
 ///
 /// # Errors
 /// A call failed, or a list is empty.
@@ -33,7 +34,16 @@ pub(super) async fn tour(
     };
     let similar = data.similar(ask).await?;
     anyhow::ensure!(similar.items.len() >= CLICKS, "nothing is similar");
-    write_similar(&mut told, stage, &similar)?;
+    write_similar(&mut told, (stage, "Like"), &similar)?;
+    let together = SimilarAsk {
+        product_id: stage.what_leads_on(),
+        n: Some(SHOWN),
+        basis: Some(Basis::Sequence),
+        ..SimilarAsk::default()
+    };
+    let together = data.similar(together).await?;
+    anyhow::ensure!(!together.items.is_empty(), "nothing is bought together");
+    write_similar(&mut told, (stage, "Bought together with"), &together)?;
 
     let clicked = similar.items.iter().take(CLICKS);
     let clicked: Vec<String> = clicked.map(|item| item.product_id.clone()).collect();
@@ -44,6 +54,7 @@ pub(super) async fn tour(
     let visitor = RecommendAsk {
         n: Some(SHOWN),
         recent_product_ids: clicked,
+        include_seen: Some(false),
         ..RecommendAsk::default()
     };
     let list = data.recommend(visitor.clone()).await?;
@@ -78,8 +89,12 @@ pub(super) fn lines(stage: &Stage, list: &RecommendationList) -> String {
     list.items.iter().map(line).collect()
 }
 
-fn write_similar(told: &mut String, stage: &Stage, list: &SimilarList) -> std::fmt::Result {
-    writeln!(told, "\nLike {}:", stage.describe(&list.product_id))?;
+fn write_similar(
+    told: &mut String,
+    (stage, title): (&Stage, &str),
+    list: &SimilarList,
+) -> std::fmt::Result {
+    writeln!(told, "\n{title} {}:", stage.describe(&list.product_id))?;
     for item in &list.items {
         let product = stage.describe(&item.product_id);
         writeln!(

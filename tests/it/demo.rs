@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::hotshelf;
 
 #[test]
-fn demo_shows_similar_products_a_new_visitor_and_a_filter() {
+fn demo_shows_what_is_bought_again_and_together_similar_products_a_new_visitor_and_a_filter() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display().to_string();
     let size = ["--products", "200", "--users", "300", "--rate", "50"];
@@ -23,9 +23,12 @@ fn demo_shows_similar_products_a_new_visitor_and_a_filter() {
             .1
     };
     assert!(after("\nLike ").contains("  5. "), "{told}");
+    assert!(after("\nBought together with ").contains("  5. "), "{told}");
+    let (again, _) = after(", version 2:\n").split_once("\n\n").unwrap();
+    assert!(again.contains("  repeat\n"), "{told}");
     let shown = after("and is shown at once:");
     assert!(
-        shown.contains("fold_in") || shown.contains("hybrid"),
+        shown.contains("fold_in") || shown.contains("sequence"),
         "{told}"
     );
     let (list, _) = after(", nothing above ").split_once("\n\n").unwrap();

@@ -3,13 +3,14 @@
 //! It sells some two thousand products in twelve departments to some three thousand people, each
 //! with tastes of their own: favourite departments, kinds of things, brands, a style and a price
 //! level. They come back in sessions over months, look around, click, fill baskets and sometimes
-//! buy. Few products take most of the attention, some people come daily and many came once,
+//! buy. Soap and notebooks are used up and bought again; after a tent people look at a sleeping
+//! mat. Few products take most of the attention, some people come daily and many came once,
 //! evenings and weekends are busy, garden shears sell in May and candles in December.
 //!
 //! ```text
-//! vocabulary ─▶ catalogue ─┐
-//!                          ├─▶ traffic ─▶ Shop ─▶ files
-//!     dice   ─▶ shoppers ──┘
+//! vocabulary ─▶ catalogue ─▶ habits ─┐
+//!                                    ├─▶ traffic ─▶ Shop ─▶ files
+//!     dice   ─▶ shoppers ────────────┘
 //! ```
 //!
 //! The same [`ShopSpec`] gives the same shop to the byte, on every machine. This module knows
@@ -18,6 +19,7 @@
 mod catalogue;
 mod dice;
 mod files;
+mod habits;
 mod shoppers;
 #[cfg(test)]
 mod tests;
@@ -150,11 +152,17 @@ impl Shop {
 /// Makes the shop. About 70 events a user; time and memory grow with users and events.
 pub(crate) fn generate(spec: &ShopSpec) -> Shop {
     let catalogue = catalogue::stock(spec);
+    let habits = habits::Habits::of(&catalogue);
     let mut users = Vec::with_capacity(spec.users);
     let mut events = Vec::new();
     for row in 0..spec.users {
         let shopper = shoppers::Shopper::meet(spec, row);
-        traffic::visits(spec, &catalogue, shopper, (&mut users, &mut events));
+        traffic::visits(
+            spec,
+            (&catalogue, &habits),
+            shopper,
+            (&mut users, &mut events),
+        );
     }
     // Stable: what one person did within a second stays in the order in which they did it.
     events.sort_by_key(|event: &ShopEvent| (event.at_s, event.user));

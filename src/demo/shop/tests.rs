@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::dice::{Dice, Stream, exp, running_sums};
-use super::vocabulary::{DEPARTMENTS, entries};
+use super::vocabulary::{DEPARTMENTS, FOLLOWED_BY, USED_UP, entries};
 use super::{EventKind, MONTH_S, Shop, ShopEvent, ShopSpec, generate};
 
 /// 2026-11-01, a Sunday, at midnight.
@@ -76,7 +76,7 @@ fn known_seed_gives_known_figures() {
     assert_eq!(shop.products()[0].name, KNOWN_NAME);
 }
 
-const KNOWN_COUNTS: [usize; 4] = [25_336, 10_052, 3_202, 1_910];
+const KNOWN_COUNTS: [usize; 4] = [26_193, 10_712, 3_693, 2_216];
 const KNOWN_NAME: &str = "Tavola Nera Recycled Glass Egg Cup";
 
 #[test]
@@ -203,6 +203,54 @@ fn people_keep_to_what_they_like() {
 }
 
 #[test]
+fn people_buy_again_what_is_used_up_and_little_else() {
+    let shop = &*SHOP;
+    let used_up = entries(USED_UP);
+    let mut times: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for event in shop.events() {
+        if event.kind == EventKind::Purchase {
+            *times.entry((event.user, event.product)).or_default() += 1;
+        }
+    }
+    // Of the pairs that were bought once, how many were bought again.
+    let again = |is_used_up: bool| {
+        let name = |product: u32| &shop.products()[product as usize].name;
+        let of = |product: u32| used_up.iter().any(|kind| name(product).contains(kind));
+        let pairs = times
+            .iter()
+            .filter(|((_, product), _)| of(*product) == is_used_up);
+        let counts: Vec<usize> = pairs.map(|(_, times)| *times).collect();
+        counts.iter().filter(|times| **times > 1).count() as f64 / counts.len() as f64
+    };
+    assert!(again(true) > 0.5, "{}", again(true));
+    assert!(again(false) < 0.25, "{}", again(false));
+}
+
+#[test]
+fn people_look_next_at_what_goes_with_a_product() {
+    let shop = &*SHOP;
+    let is = |product: u32, kind: &str| shop.products()[product as usize].name.contains(kind);
+    let mut by_user: Vec<&ShopEvent> = shop.events().iter().collect();
+    by_user.sort_by_key(|event| event.user);
+    let (mut followed, mut clicked) = (0, 0);
+    for (event, then) in by_user.iter().zip(&by_user[1..]) {
+        let is_followed = (event.user, event.visit) == (then.user, then.visit)
+            && event.kind == EventKind::Click
+            && event.product != then.product;
+        let mut pairs = FOLLOWED_BY.iter().filter(|_| is_followed);
+        if let Some((_, next)) = pairs.find(|(first, _)| is(event.product, first)) {
+            clicked += 1;
+            followed += usize::from(is(then.product, next));
+        }
+    }
+    // By chance alone it would be one in ten, as a department has some eight kinds.
+    assert!(
+        clicked > 500 && followed * 3 > clicked,
+        "{followed} of {clicked}"
+    );
+}
+
+#[test]
 fn shop_of_nothing_is_empty() {
     let nobody = generate(&ShopSpec {
         users: 0,
@@ -257,6 +305,16 @@ fn departments_are_twelve_with_about_forty_brands() {
             assert_eq!(entry.trim(), entry);
             assert!(!entry.is_empty());
         }
+    }
+    let sold = |kind: &str| {
+        let mut kinds = DEPARTMENTS.iter().map(|d| entries(d.kinds));
+        kinds.find(|kinds| kinds.contains(&kind)).is_some()
+    };
+    assert!(entries(USED_UP).into_iter().all(sold));
+    for (first, then) in FOLLOWED_BY {
+        let mut kinds = DEPARTMENTS.iter().map(|d| entries(d.kinds));
+        let both = kinds.any(|kinds| kinds.contains(&first) && kinds.contains(&then));
+        assert!(both, "{first}, {then}");
     }
 }
 

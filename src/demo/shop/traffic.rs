@@ -1,12 +1,14 @@
 //! What people do in the shop: visits, and what happens during one.
 //!
 //! A visit has a department in mind. People look at products one after another; some looks become
-//! clicks, some clicks land in the cart, and at the end part of the cart is bought.
+//! clicks, some clicks land in the cart, and at the end part of the cart is bought. First of all
+//! they replace what they have used up, and after some things they look at what goes with them.
 
 use std::collections::BTreeSet;
 
 use super::catalogue::Catalogue;
 use super::dice::{Dice, running_sums};
+use super::habits::{Habits, Larder};
 use super::shoppers::{ShelfView, Shopper};
 use super::vocabulary::DEPARTMENTS;
 use super::{EventKind, ShopEvent, ShopSpec, ShopUser};
@@ -24,10 +26,15 @@ const LOOKS_MAX: usize = 25;
 /// Tries at finding a product that is on sale and not stale before a look is given up.
 const TRIES_MAX: usize = 12;
 
+/// How likely people look at what goes with a product that they clicked on.
+const FOLLOWED: f64 = 0.45;
+/// How well a product suits somebody who comes back for it, or takes it with another.
+const WANTED: f64 = 0.9;
+
 /// Everything one person does, appended to `events`; their account, appended to `users`.
 pub(super) fn visits(
     spec: &ShopSpec,
-    catalogue: &Catalogue,
+    (catalogue, habits): (&Catalogue, &Habits),
     mut shopper: Shopper,
     (users, events): (&mut Vec<ShopUser>, &mut Vec<ShopEvent>),
 ) {
@@ -42,10 +49,11 @@ pub(super) fn visits(
         row: row as u32,
         views: DEPARTMENTS.iter().map(|_| None).collect(),
         seen: BTreeSet::new(),
+        larder: Larder::default(),
         shopper,
     };
     for (visit, start) in (1..).zip(starts) {
-        person.visit(catalogue, visit, start, events);
+        person.visit((catalogue, habits), (visit, start), events);
     }
     // A visit in the last minutes is cut off where the data ends.
     let own = events.split_off(first);
@@ -91,32 +99,31 @@ struct Person {
     /// Shelves looked along so far.
     views: Vec<Option<ShelfView>>,
     seen: BTreeSet<usize>,
+    larder: Larder,
 }
 
 impl Person {
     fn visit(
         &mut self,
-        catalogue: &Catalogue,
-        visit: u32,
-        start: i64,
+        (catalogue, habits): (&Catalogue, &Habits),
+        (visit, start): (u32, i64),
         events: &mut Vec<ShopEvent>,
     ) {
         let month = month(start);
         let wish = DEPARTMENTS.iter().zip(&self.shopper.departments);
         let wish = running_sums(wish.map(|(d, liking)| d.season[month] * liking));
         let focus = self.shopper.dice.weighted(&wish);
-        let mut now = start;
-        let mut cart = Vec::new();
-        let mut event = |kind, product: usize, at_s| {
-            let (user, product) = (self.row, product as u32);
-            events.push(ShopEvent {
-                user,
-                product,
-                kind,
-                at_s,
-                visit,
-            });
+        let mut trip = Trip {
+            user: self.row,
+            visit,
+            now: start,
+            cart: Vec::new(),
+            events,
         };
+        for product in self.larder.replaced(start, &mut self.shopper.dice) {
+            trip.replace(product, &mut self.shopper.dice);
+        }
+        let mut next = None;
         for _ in 0..LOOKS_MAX {
             let aside = self.shopper.dice.chance(0.2);
             let shelf = if aside {
@@ -127,31 +134,88 @@ impl Person {
             let view =
                 self.views[shelf].get_or_insert_with(|| self.shopper.look_along(catalogue, shelf));
             let dice = &mut self.shopper.dice;
-            if let Some(look) = look(view, (catalogue, shelf), now, &self.seen, dice) {
+            let look = match next.take() {
+                Some(product) => on_sale(catalogue, product, trip.now),
+                None => look(view, (catalogue, shelf), trip.now, &self.seen, dice),
+            };
+            if let Some(look) = look {
                 self.seen.insert(look.product);
-                event(EventKind::View, look.product, now);
-                if dice.chance(0.12 + 0.45 * look.suits) {
-                    now += 2 + dice.below_i64(8);
-                    event(EventKind::Click, look.product, now);
-                    if dice.chance(0.08 + 0.35 * look.suits) {
-                        now += 10 + dice.below_i64(80);
-                        event(EventKind::AddToCart, look.product, now);
-                        cart.push(look);
-                    }
+                let product = look.product;
+                if trip.look(look, dice) {
+                    next = habits.next(product).filter(|_| dice.chance(FOLLOWED));
                 }
             }
-            now += 4 + dice.below_i64(40);
-            if dice.chance(0.16) {
+            trip.now += 4 + dice.below_i64(40);
+            if next.is_none() && dice.chance(0.16) {
                 break;
             }
         }
         let dice = &mut self.shopper.dice;
-        now += 20 + dice.below_i64(120);
-        for look in cart {
+        for (product, at_s) in trip.check_out(dice) {
+            self.larder.stock(habits, (product, at_s), dice);
+        }
+    }
+}
+
+/// One visit so far.
+struct Trip<'a> {
+    user: u32,
+    visit: u32,
+    now: i64,
+    cart: Vec<Look>,
+    events: &'a mut Vec<ShopEvent>,
+}
+
+impl Trip<'_> {
+    fn event(&mut self, kind: EventKind, product: usize) {
+        self.events.push(ShopEvent {
+            user: self.user,
+            product: product as u32,
+            kind,
+            at_s: self.now,
+            visit: self.visit,
+        });
+    }
+
+    /// Looks at a product, perhaps clicks on it, perhaps takes it. Whether it was clicked on.
+    fn look(&mut self, look: Look, dice: &mut Dice) -> bool {
+        self.event(EventKind::View, look.product);
+        if !dice.chance(0.12 + 0.45 * look.suits) {
+            return false;
+        }
+        self.now += 2 + dice.below_i64(8);
+        self.event(EventKind::Click, look.product);
+        if dice.chance(0.08 + 0.35 * look.suits) {
+            self.now += 10 + dice.below_i64(80);
+            self.event(EventKind::AddToCart, look.product);
+            self.cart.push(look);
+        }
+        true
+    }
+
+    /// Takes a product again, without looking around.
+    fn replace(&mut self, product: usize, dice: &mut Dice) {
+        for kind in [EventKind::View, EventKind::Click, EventKind::AddToCart] {
+            self.event(kind, product);
+            self.now += 2 + dice.below_i64(8);
+        }
+        self.cart.push(Look {
+            product,
+            suits: WANTED,
+        });
+    }
+
+    /// Buys part of the cart; what was bought, and when.
+    fn check_out(mut self, dice: &mut Dice) -> Vec<(usize, i64)> {
+        self.now += 20 + dice.below_i64(120);
+        let mut bought = Vec::new();
+        for look in std::mem::take(&mut self.cart) {
             if dice.chance(0.3 + 0.4 * look.suits) {
-                event(EventKind::Purchase, look.product, now);
+                self.event(EventKind::Purchase, look.product);
+                bought.push((look.product, self.now));
             }
         }
+        bought
     }
 }
 
@@ -160,6 +224,15 @@ struct Look {
     product: usize,
     /// Between 0 and 1.
     suits: f64,
+}
+
+/// What goes with another product, if the shop sells it by now.
+fn on_sale(catalogue: &Catalogue, product: usize, now: i64) -> Option<Look> {
+    let is_on_sale = catalogue.products[product].on_sale_from_s <= now;
+    is_on_sale.then_some(Look {
+        product,
+        suits: WANTED,
+    })
 }
 
 /// Draws a product by attention: on sale by now, and seldom one that was looked at before.

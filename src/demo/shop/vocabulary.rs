@@ -39,6 +39,31 @@ pub(super) const SERVICE: &str = "Ships within two working days.|Free returns fo
 Comes in plastic-free packaging.|Spare parts can be ordered for ten years.|\
 One of our customers' favourites.|Gift wrapping available at checkout.|Two-year guarantee.";
 
+/// Kinds that are used up and bought again.
+pub(super) const USED_UP: &str = "Hand Soap|Body Lotion|Bath Salts|Shampoo Bar|Candle|Ink Bottle|\
+Notebook|Greeting Cards|Wrapping Paper";
+
+/// Kinds, and the kind of the same department that people look at next.
+pub(super) const FOLLOWED_BY: [(&str, &str); 17] = [
+    ("Tent", "Sleeping Mat"),
+    ("Sleeping Mat", "Sleeping Bag"),
+    ("Camp Stove", "Cool Box"),
+    ("Duvet Cover", "Pillowcase Pair"),
+    ("Pillowcase Pair", "Fitted Sheet"),
+    ("Burr Grinder", "Pour-Over Dripper"),
+    ("Pour-Over Dripper", "Kettle"),
+    ("Raised Bed", "Hand Trowel"),
+    ("Planter", "Watering Can"),
+    ("Fountain Pen", "Ink Bottle"),
+    ("Hand Soap", "Body Lotion"),
+    ("Bath Towel", "Bath Mat"),
+    ("Cabin Case", "Packing Cubes"),
+    ("Packing Cubes", "Wash Bag"),
+    ("Dinner Plate", "Pasta Bowl"),
+    ("Rain Jacket", "Trekking Trousers"),
+    ("Trekking Trousers", "Hiking Socks"),
+];
+
 /// The twelve departments.
 pub(super) const DEPARTMENTS: [Department; 12] = [
     Department {
