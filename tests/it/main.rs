@@ -18,6 +18,7 @@ mod events;
 mod fleet;
 mod floods;
 mod front_page;
+mod gate;
 mod guardrails;
 mod h2spec;
 mod harness;
