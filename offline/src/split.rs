@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::mapping::{EvaluationPlan, SplitRule};
-use crate::shop::{Known, Period, Shop};
+use crate::shop::{Known, Period, Shop, ShopEvent};
 
 /// Relevant products by user, in the shop's numbering; products ascend and are distinct.
 pub(crate) type Relevant = BTreeMap<u32, Vec<u32>>;
@@ -60,7 +60,7 @@ impl Split {
     pub(crate) fn new(shop: &Shop, plan: &EvaluationPlan) -> Result<Self, Error> {
         let relevant = RelevantKinds::new(shop, plan);
         let divided = match plan.split {
-            SplitRule::Time(cut) => time::divide(shop, cut)?,
+            SplitRule::Time(cut) => time::divide(shop, (cut, &plan.origin))?,
             SplitRule::LeaveLastOut => {
                 per_user::leave_last_out(shop, &relevant).ok_or_else(|| {
                     refuse(
@@ -86,6 +86,12 @@ impl Split {
         if split.future.is_empty() {
             return Err(refuse(plan, "no held-out event is relevant"));
         }
+        let is_judged = |(_, event): (usize, &ShopEvent)| split.future.contains_key(&event.user);
+        if !shop.known_events(split.past()).any(is_judged) {
+            let why =
+                "no user with held-out events has training events, so nobody can be evaluated";
+            return Err(refuse(plan, why));
+        }
         Ok(split)
     }
 
@@ -101,8 +107,13 @@ impl Split {
 }
 
 fn refuse(plan: &EvaluationPlan, why: &str) -> Error {
-    let (origin, rule) = (&plan.origin, plan.split.as_str());
-    Error::Unusable(format!("{origin} is {rule:?}: {why}"))
+    let origin = &plan.origin;
+    Error::Unusable(match plan.split {
+        SplitRule::Time(_) => format!("{origin}: {why}"),
+        SplitRule::LeaveLastOut | SplitRule::Given => {
+            format!("{origin} is {:?}: {why}", plan.split.as_str())
+        }
+    })
 }
 
 /// Interaction types that count as hits.

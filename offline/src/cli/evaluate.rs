@@ -135,8 +135,8 @@ impl EvaluateArgs {
         let (fitted, asked) = (&known.split, plan.split.as_str());
         if fitted != asked {
             return Err(Error::Argument(format!(
-                "{} is {asked:?}, and the packed model was fitted for a split {fitted:?}; it may \
-                 know what this one holds out",
+                "{} asks for a split {asked:?}, and the packed model was fitted for a split \
+                 {fitted:?}; it may know what this one holds out",
                 plan.origin
             )));
         }

@@ -206,6 +206,7 @@ impl ShopArgs {
                 );
                 return Err(Error::Argument(why));
             };
+            plan.origin = "--cut".to_owned();
             plan.split = SplitRule::Time(Cut::At(cut));
         }
         let has_times = mapping.events.columns.timestamp.is_some();

@@ -72,7 +72,7 @@ pub struct EvaluationPlan {
     pub relevant: Vec<String>,
     /// By how much nDCG may be worse before the gate refuses, 0 to 1.
     pub margin: f64,
-    /// Where the split was chosen, for messages: file and line, or a flag.
+    /// Where the split was chosen, for messages: file, line and key, or a flag.
     pub origin: String,
 }
 
@@ -174,6 +174,12 @@ fn read_split(section: &mut Section<'_>, plan: &mut EvaluationPlan, file: &Path)
         section.complain("needs either cut or last_share, not both");
     }
     let is_cut = at.is_some() || share.is_some();
+    let origin = |key: &str, line| format!("{}, line {line}: evaluation.{key}", file.display());
+    let cut = at.as_ref().map(|value| ("cut", value.line()));
+    let cut = cut.or_else(|| Some(("last_share", share.as_ref()?.line())));
+    if let Some((key, line)) = cut {
+        plan.origin = origin(key, line);
+    }
     if let Some(at) = at.as_ref().and_then(read_cut) {
         plan.split = SplitRule::Time(at);
     }
@@ -181,11 +187,9 @@ fn read_split(section: &mut Section<'_>, plan: &mut EvaluationPlan, file: &Path)
         plan.split = SplitRule::Time(Cut::LastShare(share));
     }
     if let Some(split) = split {
-        plan.origin = format!(
-            "{}, line {}: evaluation.split",
-            file.display(),
-            split.line()
-        );
+        if !is_cut {
+            plan.origin = origin("split", split.line());
+        }
         let rule = match split.text().as_deref() {
             Some("time") => Some(plan.split),
             Some("leave_last_out") => Some(SplitRule::LeaveLastOut),

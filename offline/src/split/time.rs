@@ -13,7 +13,7 @@ const TUNING_SHARE_MIN: f64 = 0.5;
 const VALIDATION_SHARE: f64 = 0.2;
 
 /// Events from the cut on are the test; as long a period before it is the validation.
-pub(super) fn divide(shop: &Shop, cut: Cut) -> Result<Divided, Error> {
+pub(super) fn divide(shop: &Shop, (cut, origin): (Cut, &str)) -> Result<Divided, Error> {
     let mut times: Vec<i64> = shop.events.iter().map(|event| event.at_s).collect();
     times.sort_unstable();
     let cut_s = match cut {
@@ -21,7 +21,9 @@ pub(super) fn divide(shop: &Shop, cut: Cut) -> Result<Divided, Error> {
         Cut::LastShare(share) => midnight(last_share(&times, share)),
     };
     let past = times.partition_point(|at_s| *at_s < cut_s);
-    check(shop, &times, (past, cut_s))?;
+    if let Some(why) = empty_side(shop, &times, (past, cut_s)) {
+        return Err(Error::Unusable(format!("{origin}: {why}")));
+    }
     let validation_s = validation_start(&times, (past, cut_s));
     let period = |at_s: i64| match at_s {
         at_s if at_s >= cut_s => Period::Test,
@@ -39,19 +41,20 @@ pub(super) fn divide(shop: &Shop, cut: Cut) -> Result<Divided, Error> {
     })
 }
 
-fn check(shop: &Shop, times: &[i64], (past, cut_s): (usize, i64)) -> Result<(), Error> {
+/// What is wrong with a cut that leaves one side without events.
+fn empty_side(shop: &Shop, times: &[i64], (past, cut_s): (usize, i64)) -> Option<String> {
     let side = match (past, times.len() - past) {
         (0, _) => "before",
         (_, 0) => "after",
-        _ => return Ok(()),
+        _ => return None,
     };
     let (first, last) = shop.period_s().unwrap_or_default();
-    Err(Error::Unusable(format!(
+    Some(format!(
         "no event lies {side} the cut at {}; the events go from {} to {}",
         rfc3339(cut_s),
         date(first),
         date(last)
-    )))
+    ))
 }
 
 /// Where the validation begins: as long before the cut as the test period lasts, if that leaves

@@ -139,8 +139,39 @@ fn cut_beyond_the_events_is_refused_with_their_period() {
     let run = workplace(SHOP, EVENTS).run(&["evaluate", "shop.toml", "--cut", "2025-01-01"]);
     assert_eq!(
         run.refusal(2),
-        "error: no event lies after the cut at 2025-01-01T00:00:00Z; the events go from \
+        "error: --cut: no event lies after the cut at 2025-01-01T00:00:00Z; the events go from \
          2024-01-01 to 2024-01-03"
+    );
+}
+
+#[test]
+fn split_that_leaves_nobody_to_evaluate_is_refused_where_it_was_chosen() {
+    let line = SHOP.lines().count() + 2;
+    for (key, cut, why) in [
+        (
+            "cut",
+            "2025-01-01",
+            "no event lies after the cut at 2025-01-01T00:00:00Z",
+        ),
+        (
+            "cut",
+            "2020-01-01",
+            "no event lies before the cut at 2020-01-01T00:00:00Z",
+        ),
+    ] {
+        let mapping = format!("{SHOP}[evaluation]\n{key} = {cut}\n");
+        let refusal = workplace(&mapping, EVENTS)
+            .run(&["evaluate", "shop.toml"])
+            .refusal(2);
+        let expected = format!("error: shop.toml, line {line}: evaluation.{key}: {why}");
+        assert!(refusal.starts_with(&expected), "{refusal}");
+    }
+    // Everybody of the last day is new.
+    let events = format!("{}cem,lamp,2024-01-09T10:00:00Z,buy\n", EVENTS);
+    let run = workplace(SHOP, &events).run(&["evaluate", "shop.toml", "--cut", "2024-01-08"]);
+    assert_eq!(
+        run.refusal(2),
+        "error: --cut: no user with held-out events has training events, so nobody can be evaluated"
     );
 }
 
