@@ -1,12 +1,13 @@
 //! Which parameters are tried, in which order.
 //!
 //! First come starts: the replaced service's parameters, then such as were good on other shops. Every
-//! later trial changes one parameter of the best trial so far by one step, the parameters in turn. So
-//! twelve trials look at what matters first and two hundred walk on from there.
+//! later trial changes one parameter of the best trial so far by one step, the parameters in turn, and
+//! none that the best trial's weights make idle. So twelve trials look at what matters first and two
+//! hundred walk on from there.
 
 use std::collections::BTreeMap;
 
-use hotshelf_model::{FitParams, RepeatParams, SidesParams, TrendParams};
+use hotshelf_model::{FitParams, RepeatParams, Side, SidesParams, TrendParams};
 
 use super::{Finished, TuneOptions, best};
 
@@ -39,16 +40,17 @@ enum Move {
     Factors(f64),
 }
 
-/// The steps in the order in which they are tried: those without a fit of factors come first.
+/// The steps in the order in which they are tried. Confidence goes by threes, since what an event is
+/// worth differs by as much between shops; regularization by twos, since the starts lie close.
 const MOVES: [Move; 10] = [
     Move::Trend(2.0),
     Move::Repeat(0.5),
-    Move::Regularization(0.33),
+    Move::Regularization(0.5),
+    Move::Confidence(3.0),
+    Move::Regularization(2.0),
+    Move::Confidence(0.33),
     Move::Trend(0.5),
     Move::Repeat(2.0),
-    Move::Confidence(0.33),
-    Move::Regularization(3.0),
-    Move::Confidence(3.0),
     Move::Factors(2.0),
     Move::Factors(0.5),
 ];
@@ -102,11 +104,17 @@ impl<'a> Space<'a> {
     }
 
     /// None where the step leads nowhere: the parameter is fixed, at its limit, or of a side that
-    /// these data have not.
+    /// these data have not or that got no weight.
     fn moved(&self, from: &FitParams, step: Move) -> Option<FitParams> {
         let fixed = &self.tune.fixed;
+        let has_weight = |side: Side| {
+            let weights = from.scoring.weights;
+            weights.is_none_or(|weights| *weights.get(side) > 0.0)
+        };
         let mut params = from.clone();
         match step {
+            Move::Trend(_) if !has_weight(Side::Trend) => return None,
+            Move::Repeat(_) if !has_weight(Side::Repeat) => return None,
             Move::Trend(times) => {
                 let trend = params.sides.trend.as_mut()?;
                 trend.half_life_days = within(trend.half_life_days * times, TREND_DAYS)?;
