@@ -158,10 +158,15 @@ pub(crate) fn fingerprint(read: &IngestReport, task: &Task<'_>) -> String {
     let files = read
         .files()
         .map(|file| format!("{} {}", file.name, file.sha256));
+    // Where the split was chosen decides nothing.
+    let plan = EvaluationPlan {
+        origin: String::new(),
+        ..task.plan.clone()
+    };
     let course = format!(
         "{files:?} {} {:?} {:?} {:?}",
         read.events.kept,
-        task.plan,
+        plan,
         task.params,
         task.tune.fixed,
         files = files.collect::<Vec<_>>()

@@ -79,3 +79,30 @@ fn instructions_that_nobody_knows_are_refused_by_name() {
     }
     assert!(!workplace.path("x").exists());
 }
+
+#[test]
+fn search_goes_on_from_its_journal_wherever_the_mapping_is_named_from() {
+    let workplace = Workplace::new();
+    workplace
+        .write("shop.toml", SHOP)
+        .write("events.csv", events(false));
+    let train = |shop: &str| {
+        let args = [
+            "train",
+            shop,
+            "--out",
+            "packed",
+            "--force",
+            "--trials",
+            "3",
+            "--resume",
+            "trials.jsonl",
+            "--json",
+        ];
+        workplace.run(&args).json()["tuning"].clone()
+    };
+    let first = train("shop.toml");
+    assert_eq!(workplace.read("trials.jsonl").lines().count(), 4);
+    let absolute = workplace.path("shop.toml").display().to_string();
+    assert_eq!(train(&absolute), first);
+}

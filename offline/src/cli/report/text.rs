@@ -179,7 +179,7 @@ fn write_sample(text: &mut String, sample: &Sample) {
         Column::Left("category"),
         Column::Right("price"),
         Column::Right("score"),
-        Column::Left("shares"),
+        Column::Text("shares"),
         Column::Left("reason"),
     ]);
     for item in &sample.recommended {
