@@ -15,6 +15,11 @@ pub fn variables(is_read: impl Fn(&str) -> bool) -> Variables {
     sorted(std::env::vars_os(), is_read)
 }
 
+/// The names that begin with `prefix` and whose values are not UTF-8.
+pub fn not_text(prefix: &str) -> Vec<String> {
+    variables(|name| name.starts_with(prefix)).not_text
+}
+
 /// What was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Variables {

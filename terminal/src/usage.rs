@@ -12,7 +12,7 @@ pub fn named(error: clap::Error) -> clap::Error {
     if error.kind() != ErrorKind::InvalidUtf8 {
         return error;
     }
-    let variables = environment::variables(|name| name.starts_with("HOTSHELF_")).not_text;
+    let variables = environment::not_text("HOTSHELF_");
     let named = not_text(std::env::args_os().skip(1), variables);
     match named.is_empty() {
         true => error,

@@ -12,6 +12,7 @@ use crate::tools::{self, Tool};
 
 const RECOMMENDATIONS: &str = "hotshelf.v1.RecommendationService";
 const MODELS: &str = "hotshelf.v1.ModelService";
+const EVENTS: &str = "hotshelf.v1.EventService";
 
 /// grpcurl, without proto files: all it knows comes from reflection.
 struct Grpcurl<'a> {
@@ -68,11 +69,12 @@ async fn grpcurl_without_proto_files_lists_and_describes_the_services() {
         [
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
+            EVENTS,
             RECOMMENDATIONS,
         ]
     );
     assert!(admin.text(&["list"]).contains(MODELS));
-    for (curl, service) in [(&data, RECOMMENDATIONS), (&admin, MODELS)] {
+    for (curl, service) in [(&data, EVENTS), (&data, RECOMMENDATIONS), (&admin, MODELS)] {
         let described = curl.text(&["describe", service]);
         assert!(
             described.contains(&format!(
