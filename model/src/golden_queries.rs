@@ -228,6 +228,7 @@ fn query(golden: &GoldenQuery) -> Query<'_> {
             categories: &golden.categories,
             ..Filter::default()
         },
+        ..Query::default()
     }
 }
 

@@ -105,6 +105,10 @@ pub struct Query<'a> {
     /// The user's most recent products, newest first; empty: those of the stored history. Unknown
     /// ids are skipped and counted in [`Answer::recent_unknown`].
     pub recent_product_ids: &'a [String],
+    /// Those of them that the user only looked at: they steer like the others, and stay eligible.
+    pub browsed: &'a [String],
+    /// Whether the stored history follows the recent products where these are fewer than a side asks for.
+    pub fill_from_history: bool,
     /// Which products are eligible.
     pub filter: Filter<'a>,
     /// Products to exclude; unknown ids are ignored.
@@ -144,6 +148,8 @@ impl Default for Query<'_> {
             alpha: None,
             weights: None,
             recent_product_ids: &[],
+            browsed: &[],
+            fill_from_history: false,
             filter: Filter::default(),
             exclude_product_ids: &[],
             include_seen: false,

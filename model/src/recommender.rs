@@ -104,7 +104,7 @@ impl Model {
         if asked.sides.sequence {
             self.choose_followed(query, user, person);
         }
-        let exclusions = exclusions(query, user, &person.named);
+        let exclusions = exclusions(query, user, &person.had);
         let eligibility = self.eligibility(&query.filter, exclusions, eligibility);
         let sides = self.sides(&asked.sides, (query, user), (person, fold_in));
         name_missing(&asked.sides, &sides, user, &mut fallbacks);
@@ -155,7 +155,7 @@ impl Model {
         self.name_recents(query, person);
         self.choose_recents(query, user, person);
         self.choose_followed(query, user, person);
-        let exclusions = exclusions(query, user, &person.named);
+        let exclusions = exclusions(query, user, &person.had);
         let eligibility = self.eligibility(&query.filter, exclusions, eligibility);
         let every = PerSide::from_fn(|_| true);
         let sides = self.sides(&every, (query, user), (person, fold_in));
@@ -325,11 +325,11 @@ impl Model {
 }
 
 /// What excludes products from this query's answer.
-fn exclusions<'a>(query: &Query<'a>, user: Option<UserRow>, named: &'a [u32]) -> Exclusions<'a> {
+fn exclusions<'a>(query: &Query<'a>, user: Option<UserRow>, had: &'a [u32]) -> Exclusions<'a> {
     let excludes_seen = !query.include_seen;
     Exclusions {
         seen_by: user.filter(|_| excludes_seen),
-        rows: if excludes_seen { named } else { &[] },
+        rows: if excludes_seen { had } else { &[] },
         ids: query.exclude_product_ids,
     }
 }

@@ -12,6 +12,8 @@ use crate::{
 pub(super) struct PersonScratch {
     /// Products that the query names as recent and the model knows, newest first, repeats kept.
     pub(super) named: Vec<u32>,
+    /// Those of them that the user had, and not only looked at.
+    pub(super) had: Vec<u32>,
     /// What the content score is the sum over: distinct products with embeddings, newest first.
     pub(super) recents: Vec<u32>,
     /// What the sequence side follows: distinct products, newest first.
@@ -32,6 +34,10 @@ impl Model {
         scratch.named.clear();
         let rows = ids.iter().filter_map(|id| self.products.find(id));
         scratch.named.extend(rows.map(|product| product.0));
+        scratch.had.clear();
+        let had = ids.iter().filter(|id| !query.browsed.contains(id));
+        let rows = had.filter_map(|id| self.products.find(id));
+        scratch.had.extend(rows.map(|product| product.0));
         ids.len() - scratch.named.len()
     }
 
@@ -73,14 +79,15 @@ impl Model {
         take_distinct(rows, sequence.recents, followed);
     }
 
-    /// The products that the query names; where it names none, those of the history.
+    /// The products that the query names; where it names none, or wants them filled up, those of the history.
     fn newest_first<'a>(
         &'a self,
         query: &Query<'_>,
         user: Option<UserRow>,
         named: &'a [u32],
     ) -> impl Iterator<Item = &'a u32> {
-        let history = user.filter(|_| query.recent_product_ids.is_empty());
+        let is_filled = query.recent_product_ids.is_empty() || query.fill_from_history;
+        let history = user.filter(|_| is_filled);
         let history = history.map_or(&[][..], |user| self.history.recent.of(user));
         named.iter().chain(history)
     }

@@ -7,6 +7,7 @@ mod extremes;
 mod fallbacks;
 mod laws;
 mod naive;
+mod recents;
 mod similar;
 
 use super::*;

@@ -57,6 +57,7 @@ impl Asked {
             },
             exclude_product_ids: &self.exclude,
             include_seen: self.include_seen,
+            ..Query::default()
         }
     }
 }
