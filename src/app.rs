@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::net::Plane;
 use crate::net::http_plane::HttpPlane;
 use crate::readiness::Readiness;
+use crate::recents::Recents;
 use crate::serving::DataPath;
 use crate::serving::cache::{CacheLimits, ResponseCache};
 use crate::supervisor::Supervisor;
@@ -66,7 +67,12 @@ impl App {
         let identity = identity.map_err(AppError::Identity)?;
         let models = Arc::new(models);
         let replica = identity.replica.as_str();
-        let events = OpenEvents::open(&config.events, replica, &models, &metrics.events);
+        let events = OpenEvents::open(
+            &config.events,
+            replica,
+            &models,
+            (&metrics.events, &metrics.recents),
+        );
         let supervisor = Supervisor::new(metrics.lifecycle.task_restarts.clone());
         let source = Source {
             registry,
@@ -117,13 +123,11 @@ impl App {
         let health = Health::new().await;
         let lifecycle = self.lifecycle();
         let (fleet, heartbeats) = self.fleet(&lifecycle);
-        let (events, upload) = self
-            .events
-            .take()
-            .map(|open| (open.events, open.upload))
-            .unzip();
+        let open = self.events.take();
+        let recents = open.as_ref().and_then(|open| open.recents.clone());
+        let (events, upload) = open.map(|open| (open.events, open.upload)).unzip();
         let data_path = Services::Data {
-            path: Arc::new(self.data_path()),
+            path: Arc::new(self.data_path(recents)),
             events: events.clone(),
         };
         let operations = Services::Admin(self.operations(&lifecycle, fleet, events));
@@ -197,7 +201,7 @@ impl App {
         }
     }
 
-    fn data_path(&mut self) -> DataPath {
+    fn data_path(&mut self, recents: Option<Arc<Recents>>) -> DataPath {
         let limits = CacheLimits {
             bytes_max: self.config.cache_bytes_max,
             ttl: self.config.cache_ttl,
@@ -212,6 +216,8 @@ impl App {
         DataPath {
             models: Arc::clone(&self.models),
             cache,
+            recents,
+            recents_metrics: Arc::clone(&metrics.recents),
             may_pin: self.config.may_pin,
         }
     }

@@ -7,6 +7,7 @@
 //! - [`grpc`]: layers, services, and the only place that names wire types.
 //! - [`serving`]: resolve, compute, record: one file per RPC.
 //! - [`events`]: what people did, durable before it is acknowledged, uploaded in the background.
+//! - [`recents`]: the products that a person was last seen with.
 //! - [`lifecycle`]: how versions are loaded, become live and retire; requests see one snapshot.
 //! - [`guardrails`]: whether a candidate does worse than the base.
 //! - [`metrics`], [`telemetry`]: what operators see.
@@ -20,6 +21,7 @@
 pub mod admission;
 pub mod app;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod demo;
 pub mod error;
@@ -32,6 +34,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod net;
 pub mod readiness;
+pub mod recents;
 pub mod serving;
 pub mod supervisor;
 pub mod telemetry;

@@ -100,6 +100,14 @@ fn events_text(events: &EventsInfo) -> String {
     )
 }
 
+/// Recents on one line.
+fn recents_text(events: &EventsInfo) -> String {
+    events.recents_people.map_or_else(
+        || "off".to_owned(),
+        |people| format!("{people} people, in the memory of this server alone"),
+    )
+}
+
 fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     writeln!(out, "model    {}", one_line(&status.model))?;
     writeln!(out, "live     {}", rollout_text(status.live.as_ref()))?;
@@ -122,6 +130,7 @@ fn write_text(out: &mut dyn Write, status: &StatusInfo) -> anyhow::Result<()> {
     }
     if let Some(events) = &status.events {
         line("events", &events_text(events))?;
+        line("recents", &recents_text(events))?;
     }
     let mut table = TextTable::new([
         Column::Right("version"),

@@ -2,6 +2,7 @@
 
 use super::layers::{Layers, Problems, Resolved};
 use crate::events::{EventTypes, EventsConfig};
+use crate::recents::RecentsLimits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ pub(super) fn events(layers: &Layers, resolved: &Resolved) -> Result<EventsConfi
         folder,
         segment_age: Duration::from_millis(resolved.number("events_segment_age_ms")),
         disk_bytes_max: resolved.number("events_disk_bytes_max"),
+        recents: (resolved.text("recents") == "memory").then(|| RecentsLimits {
+            bytes_max: resolved.number("recents_bytes_max"),
+            ttl: Duration::from_millis(resolved.number("recents_ttl_ms")),
+        }),
         types: EventTypes::parse(resolved.text("event_types"))
             .expect("resolve() checked the types"),
     })

@@ -1,6 +1,7 @@
 //! What the settings say about events.
 
 use super::types::EventTypes;
+use crate::recents::RecentsLimits;
 use hotshelf_registry::S3Options;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct EventsConfig {
     pub segment_age: Duration,
     /// Bytes of segments on disk beyond which events are refused.
     pub disk_bytes_max: u64,
+    /// How many recents are kept in memory; `None`: none.
+    pub recents: Option<RecentsLimits>,
     /// The types that the shop has.
     pub types: EventTypes,
 }

@@ -5,7 +5,8 @@ use super::record::Events;
 use super::status::UploadState;
 use super::upload::UploadEvents;
 use crate::lifecycle::Models;
-use crate::metrics::EventMetrics;
+use crate::metrics::{EventMetrics, RecentsMetrics};
+use crate::recents::Recents;
 use hotshelf_event_log::{EventLog, Limits, Uploader};
 use hotshelf_registry::open_store;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub enum EventsError {
 pub struct OpenEvents {
     /// For the edge.
     pub events: Arc<Events>,
+    /// For the data path.
+    pub recents: Option<Arc<Recents>>,
     /// For the supervisor, and for the end of the drain.
     pub upload: UploadEvents,
 }
@@ -39,7 +42,7 @@ impl OpenEvents {
         config: &EventsConfig,
         replica: &str,
         models: &Arc<Models>,
-        metrics: &Arc<EventMetrics>,
+        (metrics, recents_metrics): (&Arc<EventMetrics>, &Arc<RecentsMetrics>),
     ) -> Result<Option<Self>, EventsError> {
         if !config.is_on() {
             return Ok(None);
@@ -64,6 +67,9 @@ impl OpenEvents {
                 "found events of an earlier run"
             );
         }
+        let recents = config.recents;
+        let recents = recents.map(|limits| Recents::new(limits, Arc::clone(recents_metrics)));
+        let recents = recents.map(Arc::new);
         let uploads = Arc::new(UploadState::new(&config.url));
         let names = config.types.names().iter();
         let events = Arc::new(Events {
@@ -73,10 +79,15 @@ impl OpenEvents {
             metrics: Arc::clone(metrics),
             uploads: Arc::clone(&uploads),
             log: log.clone(),
+            recents: recents.clone(),
         });
         metrics.held_bytes.set(events.held_bytes());
         let uploader = Uploader::new(&log, store, root, replica).map_err(EventsError::Log)?;
         let upload = UploadEvents::new(uploader, Arc::clone(&events));
-        Ok(Some(Self { events, upload }))
+        Ok(Some(Self {
+            events,
+            recents,
+            upload,
+        }))
     }
 }

@@ -1,11 +1,13 @@
 //! Records a batch: validate, make durable, count.
 
 use super::status::{EventsStatus, UploadState};
-use super::types::EventTypes;
+use super::types::{EventTypes, PURCHASE};
 use super::validate::{EventFields, Rejection};
+use crate::clock::micros;
 use crate::error::{BadField, CallError, with_causes};
 use crate::lifecycle::{Live, Models};
 use crate::metrics::EventMetrics;
+use crate::recents::{RecentEvent, Recents};
 use hotshelf_event_log::{Error, Event, EventLog};
 use prometheus::IntCounter;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ pub struct Events {
     /// Of each type, in the order of `types`.
     pub(super) accepted: Vec<IntCounter>,
     pub(super) uploads: Arc<UploadState>,
+    pub(super) recents: Option<Arc<Recents>>,
 }
 
 /// What became of a batch.
@@ -50,9 +53,11 @@ impl Events {
         check_size(batch.len())?;
         let (events, mut recorded) = self.validate(batch);
         let kinds: Vec<Accepted> = events.iter().map(|event| self.accepted(event)).collect();
+        let seen = self.seen(&events);
         let durable = self.log.append(events).await;
         let acknowledged = durable.map_err(|error| self.refused(&error))?;
         self.metrics.held_bytes.set(self.held_bytes());
+        self.update_recents(&seen);
         let mut duplicates = acknowledged.duplicates.into_iter().peekable();
         for (position, kind) in kinds.iter().enumerate() {
             if duplicates.next_if_eq(&position).is_some() {
@@ -71,7 +76,8 @@ impl Events {
 
     /// How it stands, for people.
     pub fn status(&self) -> EventsStatus {
-        self.uploads.status(self.log.held_bytes())
+        let recents = self.recents.as_ref().map(|recents| recents.len() as u64);
+        self.uploads.status(self.log.held_bytes(), recents)
     }
 
     fn validate(&self, batch: Vec<EventFields>) -> (Vec<Event>, Recorded) {
@@ -90,6 +96,26 @@ impl Events {
             }
         }
         (events, recorded)
+    }
+
+    /// What the recents take of a batch; nothing where there are none.
+    fn seen(&self, events: &[Event]) -> Vec<Seen> {
+        if self.recents.is_none() {
+            return Vec::new();
+        }
+        let with_product = events.iter().filter(|event| !event.product_id.is_empty());
+        with_product.map(Seen::of).collect()
+    }
+
+    /// Duplicates too: the caller may repeat a batch whose first answer it did not wait for.
+    fn update_recents(&self, seen: &[Seen]) {
+        let Some(recents) = &self.recents else {
+            return;
+        };
+        let now = micros(SystemTime::now());
+        for seen in seen {
+            recents.record(&seen.event(), now);
+        }
     }
 
     fn accepted(&self, event: &Event) -> Accepted {
@@ -144,6 +170,37 @@ struct Accepted {
     is_unknown: bool,
 }
 
+/// What recents take of an event.
+struct Seen {
+    user_id: String,
+    session_id: String,
+    product_id: String,
+    occurred_at: i64,
+    is_bought: bool,
+}
+
+impl Seen {
+    fn of(event: &Event) -> Self {
+        Self {
+            user_id: event.user_id.clone().unwrap_or_default(),
+            session_id: event.session_id.clone().unwrap_or_default(),
+            product_id: event.product_id.clone(),
+            occurred_at: event.occurred_at,
+            is_bought: event.event_type == PURCHASE,
+        }
+    }
+
+    fn event(&self) -> RecentEvent<'_> {
+        RecentEvent {
+            user_id: &self.user_id,
+            session_id: &self.session_id,
+            product_id: &self.product_id,
+            occurred_at: self.occurred_at,
+            is_bought: self.is_bought,
+        }
+    }
+}
+
 fn check_size(events: usize) -> Result<(), CallError> {
     if events <= BATCH_MAX {
         return Ok(());
@@ -152,11 +209,4 @@ fn check_size(events: usize) -> Result<(), CallError> {
         field: "events".to_owned(),
         why: format!("{events} events exceed the limit of {BATCH_MAX}; send several batches"),
     }]))
-}
-
-/// Microseconds since 1970.
-pub(super) fn micros(at: SystemTime) -> i64 {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH);
-    let micros = since.map(|since| since.as_micros()).unwrap_or_default();
-    i64::try_from(micros).unwrap_or(i64::MAX)
 }

@@ -10,6 +10,8 @@ pub struct EventsStatus {
     pub url: String,
     /// Bytes on this server's disk that are not uploaded yet.
     pub held_bytes: u64,
+    /// People whose recents are in memory; `None`: recents are off.
+    pub recents: Option<u64>,
     /// The last upload of this process.
     pub uploaded_at: Option<SystemTime>,
     /// Why the last one failed; empty if it did not.
@@ -47,11 +49,12 @@ impl UploadState {
         self.last().error = error;
     }
 
-    pub(super) fn status(&self, held_bytes: u64) -> EventsStatus {
+    pub(super) fn status(&self, held_bytes: u64, recents: Option<u64>) -> EventsStatus {
         let last = self.last();
         EventsStatus {
             url: self.url.clone(),
             held_bytes,
+            recents,
             uploaded_at: last.at,
             upload_error: last.error.clone(),
         }

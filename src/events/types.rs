@@ -1,7 +1,9 @@
 //! Types of events: four that every shop has, and the shop's own.
 
 /// What a person did with a product.
-const USUAL: [&str; 4] = ["view", "click", "add_to_cart", "purchase"];
+const USUAL: [&str; 4] = ["view", "click", "add_to_cart", PURCHASE];
+/// The one type after which a person has the product.
+pub(super) const PURCHASE: &str = "purchase";
 /// Own types of a shop (chosen: each has a series of its own).
 const OWN_MAX: usize = 32;
 /// Longest type, in bytes.

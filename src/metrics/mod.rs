@@ -9,6 +9,7 @@ mod events;
 mod families;
 mod guardrails;
 mod lifecycle;
+mod recents;
 mod traffic;
 mod version;
 
@@ -17,6 +18,7 @@ pub use cache::{CacheMetrics, CallKind};
 pub use events::EventMetrics;
 pub use guardrails::GuardrailMetrics;
 pub use lifecycle::LifecycleMetrics;
+pub use recents::RecentsMetrics;
 pub use traffic::TrafficMetrics;
 pub use version::{AnswerSummary, ModelType, VersionMetrics};
 
@@ -31,6 +33,8 @@ pub struct Metrics {
     pub answers: AnswerMetrics,
     /// The response cache.
     pub cache: CacheMetrics,
+    /// Recent products of people.
+    pub recents: Arc<RecentsMetrics>,
     /// Events from callers.
     pub events: Arc<EventMetrics>,
     /// Connections and calls, successful or not.
@@ -54,6 +58,7 @@ impl Metrics {
         Ok(Self {
             answers: AnswerMetrics::register(&families)?,
             cache: CacheMetrics::register(&families)?,
+            recents: Arc::new(RecentsMetrics::register(&families)?),
             events: Arc::new(EventMetrics::register(&families)?),
             traffic: TrafficMetrics::register(&families)?,
             guardrails: GuardrailMetrics::register(&families)?,

@@ -14,6 +14,8 @@ pub(super) struct Target {
     pub(super) model: String,
     /// What chooses the arm where there is no user id: the session's id, else the request's.
     pub(super) session_or_request_id: String,
+    /// Whether that is the session's.
+    has_session: bool,
     /// The version to be answered by, past the traffic split.
     pub(super) pinned_version: Option<u64>,
 }
@@ -24,15 +26,24 @@ impl Target {
         [session_id, request_id]: [String; 2],
         pinned_version: Option<u64>,
     ) -> Self {
-        let session_or_request_id = if session_id.is_empty() {
-            request_id
-        } else {
-            session_id
+        let has_session = !session_id.is_empty();
+        let session_or_request_id = match has_session {
+            true => session_id,
+            false => request_id,
         };
         Self {
             model,
             session_or_request_id,
+            has_session,
             pinned_version,
+        }
+    }
+
+    /// Empty: the request names none.
+    pub(super) fn session_id(&self) -> &str {
+        match self.has_session {
+            true => &self.session_or_request_id,
+            false => "",
         }
     }
 

@@ -1,7 +1,7 @@
 //! The data path: how a request becomes the bytes of its answer, in three phases.
 //!
 //! ```text
-//! request ─▶ resolve (may wait)                    validate, snapshot and arm, defaults, cache key, lookup
+//! request ─▶ resolve (may wait)                    validate, snapshot and arm, defaults, recents, cache key, lookup
 //!               │
 //!               ▼
 //!            compute (never waits)                 cached response, or: model, encode once
@@ -21,6 +21,7 @@ mod encoding;
 mod evidence;
 mod filter;
 mod key;
+mod recents;
 mod recommend;
 mod record;
 mod resolve;
@@ -31,10 +32,12 @@ pub(crate) mod validate;
 pub use arm::ServingArm;
 pub use encoding::{Encoded, Encoding, Recommendation, SimilarProducts};
 pub use filter::ProductFilter;
-pub use recommend::{RecommendCall, RecommendFields};
+pub use recommend::{RecentSources, RecommendCall, RecommendFields};
 pub use similar::{SimilarCall, SimilarFields};
 
 use crate::lifecycle::Models;
+use crate::metrics::RecentsMetrics;
+use crate::recents::Recents;
 use bytes::Bytes;
 use cache::ResponseCache;
 use hotshelf_model::Scratch;
@@ -56,6 +59,10 @@ pub struct DataPath {
     pub models: Arc<Models>,
     /// `None`: every answer is computed.
     pub cache: Option<Arc<ResponseCache>>,
+    /// What people were last seen with; `None`: requests and histories alone say.
+    pub recents: Option<Arc<Recents>>,
+    /// Where the use of recents is counted.
+    pub recents_metrics: Arc<RecentsMetrics>,
     /// Whether callers may pin the version that answers.
     pub may_pin: bool,
 }

@@ -2,7 +2,7 @@
 
 mod call;
 
-pub use call::{RecommendCall, RecommendFields};
+pub use call::{RecentSources, RecommendCall, RecommendFields};
 
 use super::arm::ServingArm;
 use super::encoding::{Encoding, Recommendation};
@@ -45,6 +45,7 @@ impl DataPath {
         let mut call = RecommendCall::validate(fields)?;
         let arm = ServingArm::choose(&self.models, &call.target, call.split_key(), self.may_pin)?;
         call.fill_defaults(arm.model());
+        self.add_recents(&mut call);
         let is_cacheable = !call.debug;
         Ok(self.look_up((call, arm), encoding, is_cacheable, began))
     }
@@ -63,6 +64,8 @@ fn compute<E: Encoding>(resolved: &Resolved<RecommendCall>) -> Result<Answer, Ca
         alpha: call.alpha,
         weights: None,
         recent_product_ids: &call.recent_product_ids,
+        browsed: &call.browsed,
+        fill_from_history: call.fill_from_history,
         filter: call.filter.as_model(),
         exclude_product_ids: &call.filter.exclude_product_ids,
         include_seen: call.include_seen.unwrap_or_default(),

@@ -66,6 +66,7 @@ impl Question {
             },
             exclude_product_ids: &self.excluded,
             include_seen: self.include_seen,
+            ..Query::default()
         };
         model.recommend(&query, &mut Scratch::default()).unwrap()
     }

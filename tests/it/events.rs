@@ -4,6 +4,7 @@ mod bad_input;
 mod durable;
 mod objects;
 mod outages;
+mod recents;
 
 use crate::harness::Server;
 use hotshelf::grpc::proto::event_service_client::EventServiceClient;

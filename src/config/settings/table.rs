@@ -20,8 +20,18 @@ const fn setting(
 
 const DAY_MS: u64 = 86_400_000;
 const MIB: u64 = 1 << 20;
-const GUARDRAIL: Kind = Kind::Word(&["off", "warn", "abort"]);
-const TOLERANCE_BP: Kind = Kind::Number(0, 9_999);
+
+/// What a guardrail does.
+const fn guardrail(key: &'static str, default: &'static str, help: &'static str) -> Setting {
+    let kind = Kind::Word(&["off", "warn", "abort"]);
+    setting(Group::Guardrails, key, Some(default), kind, help)
+}
+
+/// A guardrail's tolerance in basis points.
+const fn tolerance(key: &'static str, default: &'static str, help: &'static str) -> Setting {
+    let kind = Kind::Number(0, 9_999);
+    setting(Group::Guardrails, key, Some(default), kind, help)
+}
 
 /// Every setting of `hotshelf serve`, in the order of its `--help`.
 pub const SETTINGS: &[Setting] = &[
@@ -286,6 +296,29 @@ pub const SETTINGS: &[Setting] = &[
         "Limit events on disk; beyond it they are refused",
     ),
     setting(
+        Group::Events,
+        "recents",
+        Some("memory"),
+        Kind::Word(&["off", "memory"]),
+        "Let events steer the next answers, from this memory",
+    ),
+    setting(
+        Group::Events,
+        "recents_bytes_max",
+        // Some 100,000 people with five products each.
+        Some("67108864"),
+        Kind::Number(64 * 1024, 64 * 1024 * MIB),
+        "Limit memory for recent products of people",
+    ),
+    setting(
+        Group::Events,
+        "recents_ttl_ms",
+        // 30 days.
+        Some("2592000000"),
+        Kind::Number(1, 365 * DAY_MS),
+        "Forget a person this long after their last event",
+    ),
+    setting(
         Group::Connections,
         "preface_timeout_ms",
         Some("5000"),
@@ -363,62 +396,46 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Number(1, 100_000),
         "Expect at most this many replicas during a ramp",
     ),
-    setting(
-        Group::Guardrails,
+    // The candidate must not fail people whom the base could serve.
+    guardrail(
         "guardrail_errors",
-        // The candidate must not fail people whom the base could serve.
-        Some("abort"),
-        GUARDRAIL,
+        "abort",
         "Act when the candidate fails more often",
     ),
-    setting(
-        Group::Guardrails,
+    tolerance(
         "guardrail_errors_tolerance_bp",
-        Some("10"),
-        TOLERANCE_BP,
+        "10",
         "Tolerated excess rate of failures",
     ),
-    setting(
-        Group::Guardrails,
+    guardrail(
         "guardrail_empty",
-        Some("abort"),
-        GUARDRAIL,
+        "abort",
         "Act when the candidate returns empty lists more often",
     ),
-    setting(
-        Group::Guardrails,
+    tolerance(
         "guardrail_empty_tolerance_bp",
-        Some("20"),
-        TOLERANCE_BP,
+        "20",
         "Tolerated excess rate of empty lists",
     ),
-    setting(
-        Group::Guardrails,
+    // A version that knows fewer people, or has no content, may be intended.
+    guardrail(
         "guardrail_fallbacks",
-        // A version that knows fewer people, or has no content, may be intended.
-        Some("warn"),
-        GUARDRAIL,
+        "warn",
         "Act when the candidate falls back more often",
     ),
-    setting(
-        Group::Guardrails,
+    tolerance(
         "guardrail_fallbacks_tolerance_bp",
-        Some("100"),
-        TOLERANCE_BP,
+        "100",
         "Tolerated excess rate of fallbacks",
     ),
-    setting(
-        Group::Guardrails,
+    guardrail(
         "guardrail_slow",
-        Some("abort"),
-        GUARDRAIL,
+        "abort",
         "Act when the candidate is slow more often",
     ),
-    setting(
-        Group::Guardrails,
+    tolerance(
         "guardrail_slow_tolerance_bp",
-        Some("20"),
-        TOLERANCE_BP,
+        "20",
         "Tolerated excess rate of slow responses",
     ),
     setting(

@@ -93,6 +93,8 @@ pub struct EventsInfo {
     pub uploaded_at: Option<String>,
     /// Why the last one failed; empty if it did not.
     pub upload_error: String,
+    /// People whose recent products this server alone has; `None`: recents are off.
+    pub recents_people: Option<u64>,
 }
 
 impl From<EventsStatus> for EventsInfo {
@@ -102,6 +104,7 @@ impl From<EventsStatus> for EventsInfo {
             held_bytes: status.held_bytes,
             uploaded_at: status.uploaded_at.map(|at| at.to_string()),
             upload_error: status.upload_error,
+            recents_people: status.recents_people,
         }
     }
 }

@@ -115,6 +115,9 @@ pub struct Explanation {
     /// Weights of the sides; `None` if the strategy was not blended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PerSide<f64>>,
+    /// Where recent products came from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recent_sources: Vec<String>,
 }
 
 /// A ranked list, and what computed it.
@@ -245,6 +248,7 @@ impl From<DebugInfo> for Explanation {
             trend: debug.trend.map(retrieval),
             alpha: debug.alpha,
             weights: debug.weights.map(per_side),
+            recent_sources: debug.recent_sources,
         }
     }
 }

@@ -38,6 +38,7 @@ fn events_status(status: EventsStatus) -> WireEventsStatus {
         held_bytes: status.held_bytes,
         uploaded_at: status.uploaded_at.map(Into::into),
         upload_error: status.upload_error,
+        recents_people: status.recents,
     }
 }
 

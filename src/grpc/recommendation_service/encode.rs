@@ -5,7 +5,7 @@ use crate::grpc::proto::{
     Retrieval as WireRetrieval, SideValues, SimilarProduct, SimilarProductsResponse,
     SimilarityBasis, Strategy as WireStrategy,
 };
-use crate::serving::{Encoded, Encoding, Recommendation, SimilarProducts};
+use crate::serving::{Encoded, Encoding, RecommendCall, Recommendation, SimilarProducts};
 use bytes::Bytes;
 use hotshelf_model::{Basis, Fallbacks, PerSide, Reason, Retrieval, Strategy, Trace, Weights};
 use prost::Message;
@@ -87,7 +87,7 @@ fn recommend_response(given: &Recommendation<'_>) -> RecommendResponse {
         recent_product_ids_unknown: answer.recent_unknown as u32,
         debug: call
             .debug
-            .then(|| debug_info(answer.trace, (alpha, weights))),
+            .then(|| explained(call, debug_info(answer.trace, (alpha, weights)))),
         manifest_sha256: arm.manifest_sha256().to_owned(),
     }
 }
@@ -140,6 +140,15 @@ fn fallback_names(fallbacks: Fallbacks) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
+/// With where the recent products came from.
+fn explained(call: &RecommendCall, debug: DebugInfo) -> DebugInfo {
+    let sources = call.recent_sources.names();
+    DebugInfo {
+        recent_sources: sources.map(str::to_owned).collect(),
+        ..debug
+    }
+}
+
 /// How the candidates were found, and what blended their scores.
 fn debug_info(trace: Trace, (alpha, weights): (Option<f64>, Option<Weights>)) -> DebugInfo {
     let retrieval = |side: Retrieval| WireRetrieval {
@@ -154,6 +163,7 @@ fn debug_info(trace: Trace, (alpha, weights): (Option<f64>, Option<Weights>)) ->
         trend: trace.trend.map(retrieval),
         alpha,
         weights: weights.map(side_values),
+        recent_sources: Vec::new(),
     }
 }
 

@@ -47,6 +47,25 @@ pub struct RecommendFields {
     pub pinned_version: Option<u64>,
 }
 
+/// Which sources a call's recents came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecentSources {
+    /// The request named some.
+    pub request: bool,
+    /// This server's memory had some more.
+    pub memory: bool,
+}
+
+impl RecentSources {
+    /// Their names, newest source first.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let named = [(self.request, "request"), (self.memory, "memory")];
+        named
+            .into_iter()
+            .filter_map(|(is_used, name)| is_used.then_some(name))
+    }
+}
+
 /// A valid request in canonical form: requests that mean the same are equal.
 #[derive(Clone, Debug)]
 pub struct RecommendCall {
@@ -61,8 +80,14 @@ pub struct RecommendCall {
     names_content: bool,
     /// Weight of the collaborative score; `None` where the strategy does not blend.
     pub alpha: Option<f64>,
-    /// Newest first.
+    /// Newest first; those that the request names, then those of the store.
     pub recent_product_ids: Vec<String>,
+    /// Those of them that the person only looked at.
+    pub browsed: Vec<String>,
+    /// Whether the model's history follows them.
+    pub fill_from_history: bool,
+    /// Where they came from.
+    pub recent_sources: RecentSources,
     /// Sorted, without duplicates.
     pub filter: ProductFilter,
     /// Whether seen products may be returned; `None` until the version's default is filled in.
@@ -105,11 +130,19 @@ impl RecommendCall {
             names_content: strategy == Some(Strategy::Content),
             alpha: fields.alpha,
             recent_product_ids: fields.recent_product_ids,
+            browsed: Vec::new(),
+            fill_from_history: false,
+            recent_sources: RecentSources::default(),
             filter: fields.filter.canonical(),
             include_seen: fields.include_seen,
             include_names: fields.include_names,
             debug: fields.debug,
         })
+    }
+
+    /// Empty: the request names none.
+    pub(in crate::serving) fn session_id(&self) -> &str {
+        self.target.session_id()
     }
 
     /// Fills in what the version decides. Alpha means something in the hybrid alone, so a request that
@@ -159,6 +192,10 @@ impl CanonicalCall for RecommendCall {
             names_content: _,
             alpha,
             recent_product_ids,
+            browsed,
+            fill_from_history,
+            // Of interest to an answer that explains itself, and those are not cached.
+            recent_sources: _,
             filter,
             include_seen,
             include_names,
@@ -170,6 +207,8 @@ impl CanonicalCall for RecommendCall {
         key.text(strategy.map_or("", Strategy::as_str));
         key.optional_f64(*alpha);
         key.texts(recent_product_ids);
+        key.texts(browsed);
+        key.flag(*fill_from_history);
         filter.write_key(key);
         key.flag(include_seen.is_some());
         key.flag(include_seen.unwrap_or_default());
