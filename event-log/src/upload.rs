@@ -49,8 +49,8 @@ pub struct Uploader {
     _lock: Arc<File>,
 }
 
-/// Who has it works on the folder's sealed segments.
-type Turn = OwnedMutexGuard<()>;
+/// Held by one upload pass and by each of its threads; the next pass begins once all of them have dropped it.
+type Turn = Arc<OwnedMutexGuard<()>>;
 
 /// A segment, ready for its PUT.
 struct Prepared {
@@ -108,36 +108,29 @@ impl Uploader {
     /// The first failure; what was uploaded before it stays uploaded.
     pub async fn upload_sealed(&self, done: impl Fn(Uploads)) -> Result<(), Error> {
         // One pass after the other: two would remove each other's segments.
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = Arc::new(Arc::clone(&self.turn).lock_owned().await);
         let folder = self.log.folder.clone();
-        let (mut turn, segments) = blocking(turn, move || folder.segments()).await;
-        for file in segments?.into_iter().filter(|file| file.is_sealed) {
-            let (back, uploaded) = self.upload(turn, file).await;
-            turn = back;
-            if let Some(uploaded) = uploaded? {
+        let segments = blocking(&turn, move || folder.segments()).await?;
+        for file in segments.into_iter().filter(|file| file.is_sealed) {
+            if let Some(uploaded) = self.upload(&turn, file).await? {
                 done(uploaded);
             }
         }
         Ok(())
     }
 
-    async fn upload(
-        &self,
-        turn: Turn,
-        file: SegmentFile,
-    ) -> (Turn, Result<Option<Uploads>, Error>) {
+    async fn upload(&self, turn: &Turn, file: SegmentFile) -> Result<Option<Uploads>, Error> {
         let (this, segment) = (self.clone(), file.clone());
         let prepared = match blocking(turn, move || this.prepare(&segment)).await {
-            (turn, Ok(prepared)) => (turn, prepared),
-            (turn, Err(error @ Error::Corrupt { .. })) => {
+            Ok(prepared) => prepared,
+            Err(error @ Error::Corrupt { .. }) => {
                 tracing::error!(error = describe(&error), "an event segment is set aside");
                 let this = self.clone();
-                let (turn, done) = blocking(turn, move || this.set_aside(&file)).await;
-                return (turn, done.map(|()| None));
+                blocking(turn, move || this.set_aside(&file)).await?;
+                return Ok(None);
             }
-            (turn, Err(error)) => return (turn, Err(error)),
+            Err(error) => return Err(error),
         };
-        let (turn, prepared) = prepared;
         let uploaded = Uploads {
             objects: 1,
             events: prepared.scanned.events,
@@ -156,12 +149,12 @@ impl Uploader {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(source) => {
                 let object = prepared.object.to_string();
-                return (turn, Err(Error::Store { object, source }));
+                return Err(Error::Store { object, source });
             }
         }
         let this = self.clone();
-        let (turn, done) = blocking(turn, move || this.finish(&file, &ids, scanned)).await;
-        (turn, done.map(|()| Some(uploaded)))
+        blocking(turn, move || this.finish(&file, &ids, scanned)).await?;
+        Ok(Some(uploaded))
     }
 
     /// BLOCKS.
@@ -218,32 +211,29 @@ fn timed_out() -> object_store::Error {
 }
 
 /// Runs what takes tens of milliseconds on a thread of low priority. The thread ends with the work: an
-/// unprivileged process cannot raise its priority again. The thread has the turn: where the caller gives up,
-/// the turn ends with the work.
+/// unprivileged process cannot raise its priority again. It holds the turn, too: where the caller gives up, the
+/// turn ends with the work.
 async fn blocking<T: Send + 'static>(
-    turn: Turn,
+    turn: &Turn,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> (Turn, Result<T, Error>) {
-    let mutex = Arc::clone(OwnedMutexGuard::mutex(&turn));
+) -> Result<T, Error> {
     let (reply, outcome) = oneshot::channel();
+    let turn = Arc::clone(turn);
     let work = move || {
         let thread = rustix::thread::gettid();
         if let Err(error) = rustix::process::setpriority_process(Some(thread), UPLOAD_NICE) {
             tracing::debug!(%error, "cannot lower the priority of an upload");
         }
-        // The caller may have given up.
         let outcome = work();
-        let _ = reply.send((turn, outcome));
+        drop(turn);
+        // The caller may have given up.
+        let _ = reply.send(outcome);
     };
     let thread = std::thread::Builder::new().name("event-upload".to_owned());
     let started = thread.spawn(work);
-    let what = std::path::Path::new("an upload");
-    match started.map_err(Error::disk("starting a thread for", what)) {
-        // A thread that panicked has dropped the turn.
-        Ok(_) => match outcome.await {
-            Ok(done) => done,
-            Err(_) => (mutex.lock_owned().await, Err(Error::Closed)),
-        },
-        Err(error) => (mutex.lock_owned().await, Err(error)),
-    }
+    started.map_err(Error::disk(
+        "starting a thread for",
+        std::path::Path::new("an upload"),
+    ))?;
+    outcome.await.unwrap_or(Err(Error::Closed))
 }

@@ -110,6 +110,14 @@ fn uploader(log: &EventLog, store: Arc<dyn ObjectStore>) -> Uploader {
     Uploader::new(log, store, Path::from("shop"), "replica-1").unwrap()
 }
 
+/// A log whose first segment has three events and is sealed.
+async fn sealed_log(folder: &std::path::Path) -> EventLog {
+    let log = open(folder);
+    log.append(events(0, 3)).await.unwrap();
+    log.seal().await.unwrap();
+    log
+}
+
 #[tokio::test]
 async fn object_is_named_by_day_replica_number_and_digest() {
     let folder = tempfile::tempdir().unwrap();
@@ -168,9 +176,7 @@ async fn hundred_thousand_events_arrive_exactly_once_at_a_store_that_fails_every
 #[tokio::test]
 async fn crash_between_upload_and_removal_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (log, store) = (open(folder.path()), Arc::new(InMemory::new()));
-    log.append(events(0, 3)).await.unwrap();
-    log.seal().await.unwrap();
+    let (log, store) = (sealed_log(folder.path()).await, Arc::new(InMemory::new()));
     let sealed = folder.path().join("000000000001.sealed");
     let bytes = std::fs::read(&sealed).unwrap();
     uploader(&log, store.clone())
@@ -202,9 +208,7 @@ async fn crash_between_upload_and_removal_doubles_nothing() {
 #[tokio::test]
 async fn server_that_was_renamed_between_upload_and_removal_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (log, store) = (open(folder.path()), Arc::new(InMemory::new()));
-    log.append(events(0, 3)).await.unwrap();
-    log.seal().await.unwrap();
+    let (log, store) = (sealed_log(folder.path()).await, Arc::new(InMemory::new()));
     let sealed = folder.path().join("000000000001.sealed");
     let bytes = std::fs::read(&sealed).unwrap();
     for replica in ["replica-1", "replica-2"] {
@@ -218,9 +222,7 @@ async fn server_that_was_renamed_between_upload_and_removal_doubles_nothing() {
 #[tokio::test]
 async fn ids_and_numbers_survive_their_segments() {
     let folder = tempfile::tempdir().unwrap();
-    let (log, store) = (open(folder.path()), Arc::new(InMemory::new()));
-    log.append(events(0, 3)).await.unwrap();
-    log.seal().await.unwrap();
+    let (log, store) = (sealed_log(folder.path()).await, Arc::new(InMemory::new()));
     uploader(&log, store.clone())
         .upload_sealed(|_| {})
         .await
