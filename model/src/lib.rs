@@ -122,7 +122,7 @@ pub use side::{PerSide, Side, Weights, WeightsError};
 pub use transitions::Transitions;
 pub use trend::Trend;
 pub use users::{SEGMENTS_MAX, UNKNOWN_SEGMENT, Users};
-pub use verdict::{Comparison, LiveComparison, Outcome, Trial, Verdict};
+pub use verdict::{Comparison, LiveComparison, Outcome, Trial, Verdict, interval_text};
 
 /// How answers are computed. It changes where the same parts and query would give other scores than
 /// before, and travels in every card so that golden queries can tell a new formula from a fault.

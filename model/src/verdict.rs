@@ -58,6 +58,14 @@ pub struct Comparison {
     pub users: usize,
 }
 
+/// An interval in words, `+0.0052 to +0.0380`; `None` with too few users.
+#[must_use]
+pub fn interval_text(low: f64, high: f64) -> Option<String> {
+    // No metric can differ by more than 1, so these bounds say nothing at all.
+    let is_unknown = (low, high) == (-1.0, 1.0);
+    (!is_unknown).then(|| format!("{low:+.4} to {high:+.4}"))
+}
+
 /// What a comparison shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,6 +159,13 @@ mod tests {
                 "{low} {high}"
             );
         }
+    }
+
+    #[test]
+    fn interval_of_too_few_users_is_none() {
+        assert_eq!(interval_text(-1.0, 1.0), None);
+        let known = interval_text(-0.00123, 0.5);
+        assert_eq!(known.as_deref(), Some("-0.0012 to +0.5000"));
     }
 
     #[test]

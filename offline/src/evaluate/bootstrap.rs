@@ -5,6 +5,7 @@
 //! and metrics of a group share the resamples. The interval is the percentile interval of
 //! Efron, Tibshirani (1993), An introduction to the bootstrap, chapter 13.
 
+use hotshelf_model::interval_text;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -48,13 +49,6 @@ impl Difference {
     pub fn interval(&self) -> Option<String> {
         interval_text(self.low, self.high)
     }
-}
-
-/// An interval in words; None with too few users.
-pub(super) fn interval_text(low: f64, high: f64) -> Option<String> {
-    // No metric can differ by more than 1, so these bounds say nothing at all.
-    let is_unknown = (low, high) == (-1.0, 1.0);
-    (!is_unknown).then(|| format!("{low:+.4} to {high:+.4}"))
 }
 
 /// Differences of a whole group. `rows` has one row per user, and every row the same columns: one

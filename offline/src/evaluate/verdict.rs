@@ -1,8 +1,7 @@
 //! The verdict of an evaluation, and its sentences.
 
-use hotshelf_model::{Comparison, LiveComparison, Outcome, Verdict};
+use hotshelf_model::{Comparison, LiveComparison, Outcome, Verdict, interval_text};
 
-use super::bootstrap;
 use super::report::{EvaluationReport, Scores};
 use crate::evaluate::Difference;
 
@@ -96,7 +95,7 @@ fn outcome_text(verdict: &Verdict, comparison: &Comparison, with: &str) -> Strin
         users,
         ..
     } = comparison;
-    let interval = match bootstrap::interval_text(*low, *high) {
+    let interval = match interval_text(*low, *high) {
         Some(interval) => format!("95 % interval {interval}"),
         None => "too few users for an interval".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! How a version was evaluated, judged and tuned, as its card says.
 
-use hotshelf_model::{Comparison, Evaluation, Outcome, Trial, Verdict};
+use hotshelf_model::{Comparison, Evaluation, Outcome, Trial, Verdict, interval_text};
 use hotshelf_terminal::table::{Column, TextTable};
 use hotshelf_terminal::text::one_line;
 use std::io::Write;
@@ -83,7 +83,7 @@ fn comparison_cells(name: String, comparison: &Comparison, outcome: &str) -> [St
         format!("{mean:.4}"),
         format!("{other_mean:.4}"),
         format!("{difference:+.4}"),
-        format!("{low:+.4} to {high:+.4}"),
+        interval_text(*low, *high).unwrap_or_else(|| "too few users".to_owned()),
         users.to_string(),
         outcome.to_owned(),
     ]
