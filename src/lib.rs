@@ -26,6 +26,7 @@ pub mod config;
 pub mod demo;
 pub mod error;
 pub mod events;
+mod evicted;
 pub mod fleet;
 pub mod grpc;
 pub mod guardrails;

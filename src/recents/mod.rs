@@ -8,10 +8,11 @@ mod person;
 
 pub use person::{Person, RecentProduct};
 
+use crate::evicted::Evicted;
 use crate::metrics::RecentsMetrics;
 use person::PersonKey;
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub struct RecentsLimits {
 
 /// The recents of people, in memory.
 pub struct Recents {
-    people: Cache<PersonKey, Arc<Person>, Weights, DefaultHashBuilder, Evicting>,
+    people: Cache<PersonKey, Arc<Person>, Weights, DefaultHashBuilder, Evicted>,
     writers: [Mutex<()>; WRITERS],
     hashes: DefaultHashBuilder,
     ttl_us: i64,
@@ -65,7 +66,7 @@ impl Recents {
             .expect("both sizes are given");
         let hashes = DefaultHashBuilder::default();
         Self {
-            people: Cache::with_options(options, Weights, hashes.clone(), Evicting),
+            people: Cache::with_options(options, Weights, hashes.clone(), Evicted),
             writers: std::array::from_fn(|_| Mutex::default()),
             hashes,
             ttl_us: i64::try_from(limits.ttl.as_micros()).unwrap_or(i64::MAX),
@@ -135,18 +136,6 @@ struct Weights;
 impl Weighter<PersonKey, Arc<Person>> for Weights {
     fn weight(&self, key: &PersonKey, person: &Arc<Person>) -> u64 {
         (key.bytes() + person.bytes()) as u64
-    }
-}
-
-/// Collects evicted people.
-#[derive(Clone)]
-struct Evicting;
-
-impl Lifecycle<PersonKey, Arc<Person>> for Evicting {
-    type RequestState = Vec<(PersonKey, Arc<Person>)>;
-
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: PersonKey, person: Arc<Person>) {
-        evicted.push((key, person));
     }
 }
 

@@ -4,10 +4,11 @@
 //! responses of a retired rollout are never found again: newer ones evict them, and until then they
 //! count towards the cache's bytes. Computing an answer is cheap, so concurrent misses all compute.
 
+use crate::evicted::Evicted;
 use crate::metrics::{AnswerSummary, CallKind, Metrics};
 use bytes::Bytes;
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ pub struct CacheLimits {
 
 /// The cache; see the module.
 pub struct ResponseCache {
-    entries: Cache<Key, Arc<CachedResponse>, Weights, DefaultHashBuilder, Evicting>,
+    entries: Cache<Key, Arc<CachedResponse>, Weights, DefaultHashBuilder, Evicted>,
     ttl: Duration,
     jitter: AtomicU64,
     metrics: Arc<Metrics>,
@@ -67,7 +68,7 @@ impl ResponseCache {
             .expect("both sizes are given");
         let hashes = DefaultHashBuilder::default();
         Some(Self {
-            entries: Cache::with_options(options, Weights, hashes, Evicting),
+            entries: Cache::with_options(options, Weights, hashes, Evicted),
             ttl: limits.ttl,
             jitter: AtomicU64::new(limits.seed),
             metrics,
@@ -135,18 +136,6 @@ struct Weights;
 impl Weighter<Key, Arc<CachedResponse>> for Weights {
     fn weight(&self, key: &Key, cached: &Arc<CachedResponse>) -> u64 {
         (key.len() + cached.message.len() + ENTRY_BYTES) as u64
-    }
-}
-
-/// Collects evicted entries.
-#[derive(Clone)]
-struct Evicting;
-
-impl Lifecycle<Key, Arc<CachedResponse>> for Evicting {
-    type RequestState = Vec<(Key, Arc<CachedResponse>)>;
-
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: Key, cached: Arc<CachedResponse>) {
-        evicted.push((key, cached));
     }
 }
 
