@@ -6,8 +6,9 @@ use proptest::{prelude::*, strategy::Strategy as _};
 
 use super::*;
 use crate::{
-    Basis, FACTOR_NORM_MAX, Filter, IndexChoice, Matrix, SimilarQuery, Strategy, als::Als,
-    factor_cosines::FactorCosines, index::ItemIndex, sample,
+    Basis, FACTOR_NORM_MAX, Filter, IndexChoice, Interactions, Matrix, SidesParams, SimilarQuery,
+    Strategy, Trend, als::Als, column::Column, factor_cosines::FactorCosines, index::ItemIndex,
+    sample,
 };
 
 const PRODUCTS: usize = 12;
@@ -34,8 +35,7 @@ fn factors(rows: usize) -> impl proptest::strategy::Strategy<Value = Vec<f32>> {
     proptest::collection::vec(factor(), rows * FACTORS)
 }
 
-/// A small shop whose factors, Gram matrix and embeddings are these.
-fn model(products: Vec<f32>, users: Vec<f32>, gram: [f32; 4], rows: &[Option<Vec<f32>>]) -> Model {
+fn shop() -> Interactions {
     let mut builder = crate::InteractionsBuilder::new();
     // First, so that rows are in the order of the ids.
     (0..PRODUCTS).for_each(|product| builder.add_product(&format!("p{product:02}")));
@@ -50,15 +50,13 @@ fn model(products: Vec<f32>, users: Vec<f32>, gram: [f32; 4], rows: &[Option<Vec
             );
         }
     }
+    builder.build()
+}
+
+/// A small shop whose factors, Gram matrix and embeddings are these.
+fn model(products: Vec<f32>, users: Vec<f32>, gram: [f32; 4], rows: &[Option<Vec<f32>>]) -> Model {
     let params = sample::params_without_content(FACTORS);
-    let mut model = crate::fit(
-        &builder.build(),
-        &[],
-        &params,
-        NonZeroUsize::MIN,
-        &mut |_| {},
-    )
-    .unwrap();
+    let mut model = crate::fit(&shop(), &[], &params, NonZeroUsize::MIN, &mut |_| {}).unwrap();
     model.als = Als {
         user_factors: Matrix::from_vec(users, FACTORS).unwrap(),
         product_factors: Matrix::from_vec(products, FACTORS).unwrap(),
@@ -70,6 +68,36 @@ fn model(products: Vec<f32>, users: Vec<f32>, gram: [f32; 4], rows: &[Option<Vec
         return model;
     }
     model.with_content(sample::content(rows, 3, IndexChoice::Exact))
+}
+
+/// What a load accepts in the parts of sequence, repeat and trend.
+fn decayed() -> impl proptest::strategy::Strategy<Value = f32> {
+    proptest::sample::select(vec![1e-45, 1e-38, 1.0, 1e30, f32::MAX])
+}
+
+/// A weight that a request or a card may name.
+fn weight() -> impl proptest::strategy::Strategy<Value = f64> {
+    proptest::sample::select(vec![0.0, 1e-300, 1e-40, 1.0, f64::from(f32::MAX), f64::MAX])
+}
+
+/// The model with all sides, whose transitions, personal frequencies and recent popularity are these.
+fn with_sides(mut model: Model, [transition, frequency, popularity]: [f32; 3]) -> Model {
+    let params = SidesParams::all();
+    model
+        .refit_sides(&shop(), &params, NonZeroUsize::MIN)
+        .unwrap();
+    let sides = &mut model.sides;
+    let transitions = sides.transitions.as_mut().unwrap();
+    let listed = transitions.scores.as_slice().len();
+    assert!(listed > PRODUCTS, "{listed} transitions");
+    transitions.scores = Column::from_vec(vec![transition; listed]);
+    let frequencies = sides.frequencies.as_mut().unwrap();
+    let pairs = frequencies.weights.as_slice().len();
+    frequencies.weights = Column::from_vec(vec![frequency; pairs]);
+    let mut scores = vec![popularity; PRODUCTS];
+    scores[0] = 1e-45;
+    sides.trend = Some(Trend::new(Column::from_vec(scores), &mut |_| {}));
+    model
 }
 
 /// Every kind of answer that a model gives: every strategy and alpha, for known, folded-in and unknown
@@ -144,6 +172,55 @@ proptest! {
         rows in proptest::collection::vec(embedding(), PRODUCTS),
     ) {
         assert_finite(&model(products, users, gram, &rows));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_blended_score_and_share_is_finite_whatever_a_load_accepts(
+        products in factors(PRODUCTS),
+        users in factors(USERS),
+        rows in proptest::collection::vec(embedding(), PRODUCTS),
+        sides in proptest::array::uniform3(decayed()),
+        weights in proptest::array::uniform5(weight()),
+    ) {
+        let model = with_sides(model(products, users, [0.0; 4], &rows), sides);
+        let [collaborative, content, sequence, repeat, trend] = weights;
+        let weights = Weights { collaborative, content, sequence, repeat, trend };
+        let recents = ["p00", "p03", "p05", "p07"].map(str::to_owned);
+        for (user_id, recent_product_ids) in [("u1", &recents[..0]), ("u1", &recents), ("", &recents)] {
+            let query = Query {
+                user_id,
+                strategy: Strategy::Blended,
+                weights: Some(weights),
+                recent_product_ids,
+                include_seen: true,
+                n: PRODUCTS,
+                ..Query::default()
+            };
+            let answer = ask(&model, &query);
+            for item in &answer.items {
+                let shares = item.shares.iter().map(|(_, share)| *share);
+                let scores = item.scores.iter().filter_map(|(_, score)| *score);
+                let all: Vec<f32> = shares.chain(scores).chain([item.score]).collect();
+                prop_assert!(all.iter().all(|score| score.is_finite()), "{query:?}: {item:?}");
+            }
+            let scores = answer.items.iter().filter(|item| item.reason != Reason::Popular);
+            let scores: Vec<f32> = scores.map(|item| item.score).collect();
+            prop_assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+        }
+        let query = SimilarQuery {
+            product_id: "p00",
+            n: PRODUCTS,
+            basis: Some(Basis::Sequence),
+            filter: Filter::default(),
+            exclude_product_ids: &[],
+        };
+        let answer = model.similar(&query, &mut Scratch::default()).unwrap();
+        prop_assert!(!answer.items.is_empty());
+        prop_assert!(answer.items.iter().all(|item| item.similarity.is_finite()));
     }
 }
 
